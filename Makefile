@@ -1,0 +1,69 @@
+# Ironbook. `make site` brings a whole trading venue up on this machine and trades through it; `make test` proves it.
+# No cloud, no account, no root. All state lies under .site/ (make clean-site) and .venv/ (make distclean).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export IRONBOOK_STATE ?= $(CURDIR)/.site
+export IRONBOOK_PORT_BASE ?= 21000
+export MARKET_DATA
+# Nothing of a real account reaches any process that we start.
+unexport AWS_PROFILE AWS_SESSION_TOKEN
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+
+.PHONY: help
+help:  ## this text
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# ---------------------------------------------------------------------------------------------- environment
+
+# What the distribution `ironbook` is built from; a change of any of them installs it again.
+SOURCES := setup.py pyproject.toml $(shell find engine_native services -type f \( -name '*.py' -o -name '*.[ch]' \))
+
+$(VENV)/.site: requirements/site.txt
+	@$(PYTHON) requirements/preflight.py
+	@echo "installing the Python packages of requirements/site.txt into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/site.txt
+	@mkdir -p $(VENV)/collections/ansible_collections/ironbook
+	@ln -sfn ../../../../.. $(VENV)/collections/ansible_collections/ironbook/trading
+	@touch $@
+
+$(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
+	@echo "compiling the matching core and installing the distribution ironbook"
+	@rm -rf $(VENV)/src && mkdir -p $(VENV)/src
+	@cp -r setup.py pyproject.toml README.md LICENSE engine_native services $(VENV)/src/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--force-reinstall $(VENV)/src
+	@touch $@
+
+# One installer at a time: `make site` and `make test` may start together in a fresh clone.
+.PHONY: venv
+venv:
+	@mkdir -p $(VENV)
+	@flock $(VENV)/.lock $(MAKE) --no-print-directory $(VENV)/.ironbook
+
+# ----------------------------------------------------------------------------------------------- the venue
+
+.PHONY: site
+site: venv  ## bring the whole venue up on this machine and trade a session through it (ARGS="--check --diff" previews)
+	@begin=$$(date +%s); \
+	$(BIN)/ironbook local up && \
+	env $$($(BIN)/ironbook local env) $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
+	echo "make site: $$(( $$(date +%s) - begin )) s"
+
+.PHONY: clean-site
+clean-site:  ## stop every process of the site and remove .site/
+	@if [ -x $(BIN)/ironbook ]; then $(BIN)/ironbook local down --remove; \
+	elif [ -e "$(IRONBOOK_STATE)" ]; then \
+		echo "$(IRONBOOK_STATE) exists but $(VENV) does not: run 'make venv clean-site'" >&2; exit 1; fi
+
+.PHONY: distclean
+distclean: clean-site  ## clean-site, and remove .venv/ and the caches
+	@rm -rf $(VENV) .test .cache
