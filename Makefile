@@ -32,7 +32,7 @@ $(VENV)/.site: requirements/site.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/site.txt
 	@mkdir -p $(VENV)/collections/ansible_collections/ironbook
-	@ln -sfn ../../../../.. $(VENV)/collections/ansible_collections/ironbook/trading
+	@ln -sfn ../../../.. $(VENV)/collections/ansible_collections/ironbook/trading
 	@touch $@
 
 $(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
