@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every test shares: the import path of the collection, and the marks that name rows of the mission."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+
+# `ansible_collections.ironbook.trading` is found through the link that the Makefile makes; no pytest-ansible, which
+# would put a farm of symlinks into the repository.
+sys.path[:0] = [str(TESTS), str(ROOT / ".venv" / "collections")]
+
+from feature_rows import FeatureMarks  # noqa: E402  (found through the line above)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks of this repository and start recording what the tests prove."""
+    config.addinivalue_line("markers", "integration: starts real servers; not part of `make test-fast`")
+    config.addinivalue_line("markers", "slow: pure, but takes seconds; not part of `make test-fast`")
+    config.pluginmanager.register(FeatureMarks(config), "feature-marks")
