@@ -42,7 +42,12 @@ enum ib_limit {
     IB_USERNAME_SIZE = 6,     /* SoupBinTCP 4.00 login, padded with spaces on the right */
     IB_FIRM_SIZE = 4,
     IB_CLIENT_DATA_SIZE = 24,
+    IB_INSTRUMENTS_MAX = 131072,
+    IB_ORDERS_MAX = 16777216, /* live orders of a shard; with IB_QUANTITY_MAX no sum can leave 64 bits */
+    IB_ERROR_TEXT_SIZE = 512, /* every error text, its closing zero included */
 };
+#define IB_QUANTITY_MAX 1099511627775  /* 2^40 - 1: what one order may ask for */
+#define IB_SEQ_MAX 281474976710655     /* 2^48 - 1: nine years at a million commands a second */
 
 enum ib_side { IB_SIDE_BUY = 1, IB_SIDE_SELL = 2 };
 
@@ -57,7 +62,7 @@ enum ib_command_type {
     IB_COMMAND_INSTRUMENT_ADD = 1, /* instrument = the next free index; client_data = symbol; price = tick size */
     IB_COMMAND_SESSION_ADD = 2,    /* session = the next free index; client_data = username, firm */
     IB_COMMAND_ENTER = 3,
-    IB_COMMAND_REPLACE = 4, /* user_ref_original is replaced by user_ref */
+    IB_COMMAND_REPLACE = 4, /* user_ref_original is replaced by user_ref; quantity = new total size, filled part included */
     IB_COMMAND_CANCEL = 5,  /* quantity = new total size of the order; 0 cancels all that is left */
     IB_COMMAND_HALT = 6,    /* from here on Enter and Replace are rejected; Cancel is accepted */
     IB_COMMAND_RESUME = 7,
@@ -69,7 +74,7 @@ enum ib_event_type {
     IB_EVENT_RESTED = 2,   /* no report: the order now stands in the book with `remaining` */
     IB_EVENT_EXECUTED = 3, /* report: one each for the resting and the incoming order, same match_ref */
     IB_EVENT_CANCELED = 4, /* report: quantity = how much was taken off, remaining = what still stands */
-    IB_EVENT_REPLACED = 5, /* report: the order lives on under user_ref */
+    IB_EVENT_REPLACED = 5, /* report: the order lives on under user_ref; quantity = remaining = what is open now */
     IB_EVENT_REJECTED = 6, /* report: reason tells why; no state changed */
     IB_EVENT_TRADING_STATE = 7, /* no report: reason = IB_REASON_HALTED or IB_REASON_NONE */
     IB_EVENT_END_OF_DAY = 8,    /* report to each session: its stream ends here */
@@ -97,6 +102,7 @@ enum ib_reason {
 enum ib_event_flag {
     IB_FLAG_RESTING = 1,  /* the order stood in the book: this event changes the visible book */
     IB_FLAG_INCOMING = 2, /* the order is the aggressor of this command */
+    IB_FLAG_PRIORITY_KEPT = 4, /* Replaced: it shrank where it stood; otherwise it left, and Rested may follow */
 };
 
 /* One sequenced input: the payload of one journal record. 96 bytes. */
@@ -133,8 +139,8 @@ struct ib_event {
     uint8_t time_in_force;
     uint8_t order_type;
     uint8_t reason;             /* enum ib_reason */
-    uint64_t order_ref;         /* the venue's number of the order, unique in the shard */
-    uint64_t match_ref;         /* Executed: the venue's number of the trade, unique in the shard */
+    uint64_t order_ref;         /* the venue's number of the order, unique in the shard; a new one when it loses priority */
+    uint64_t match_ref;         /* Executed: the venue's number of the trade; Replaced: order_ref before; otherwise 0 */
     int64_t price;              /* Executed: trade price; otherwise the order's limit */
     uint64_t quantity;          /* see enum ib_event_type */
     uint64_t remaining;         /* what is still open of the order after this event */

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ironbook_core.h: the functions of the core that C and Python both call: the matcher, the journal and
+ * the offline replay. What only C modules need stands in src/matcher.h, src/journal.h and src/event_log.h.
+ *
+ * A handle belongs to one thread at a time; nothing here locks. Every pointer to a struct is borrowed
+ * for the length of the call unless its comment says otherwise.
+ */
+#ifndef IRONBOOK_CORE_H
+#define IRONBOOK_CORE_H
+
+#include "ironbook.h"
+
+/* CFFI-BEGIN */
+
+/* ---- matcher: the state machine itself. It knows no clock, no file and no socket. ---- */
+
+enum ib_trading_state { IB_TRADING_OPEN = 0, IB_TRADING_HALTED = 1, IB_TRADING_ENDED = 2 };
+
+struct ib_matcher;
+
+/* Takes all memory for `orders` live orders (1 … IB_ORDERS_MAX). `orders` is part of the state machine:
+ * a book that is full rejects, so the same journal needs the same number (it stands in each segment's header). */
+int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders);
+void ib_matcher_close(struct ib_matcher *matcher); /* null is allowed */
+
+/* Applies `command_count` commands and writes their events to `events`. `*consumed` tells how many commands were
+ * applied: fewer than asked when `event_capacity` could not surely hold the next command's events
+ * (ib_matcher_events_max). IB_ERROR_ARGUMENT as ib_matcher_apply (matcher.h). */
+int ib_matcher_apply_batch(struct ib_matcher *matcher, const struct ib_command *commands, size_t command_count,
+                           struct ib_event *events, size_t event_capacity, size_t *consumed, size_t *event_count);
+
+/* The most events that the next command can cause: two for each live order, one for each session, and three. */
+uint64_t ib_matcher_events_max(const struct ib_matcher *matcher);
+void ib_matcher_totals(const struct ib_matcher *matcher, struct ib_totals *totals);
+/* What the next ENTER or REPLACE of this session must carry at least; 0 when the session does not exist. */
+uint32_t ib_matcher_next_user_ref(const struct ib_matcher *matcher, uint16_t session);
+int ib_matcher_trading_state(const struct ib_matcher *matcher); /* enum ib_trading_state */
+/* Every invariant of the whole state, in O(state). IB_OK, or IB_ERROR_ARGUMENT and the broken rule in `text`. */
+int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_size);
+
+/* ---- journal: the sequenced input on disk ---- */
+
+enum ib_fsync_policy {
+    IB_FSYNC_NONE = 0,  /* written by write(2): survives the process, not the power supply */
+    IB_FSYNC_GROUP = 1, /* fdatasync(2) after each group */
+};
+
+enum ib_journal_limit {
+    IB_JOURNAL_FORMAT = 1,
+    IB_JOURNAL_RULES = 1,         /* version of the matching rules that the records were made for */
+    IB_JOURNAL_GROUP_MAX = 4096,  /* commands in one append */
+    IB_JOURNAL_SHARD_ANY = -1,    /* read-only opens: whatever shard it is */
+};
+
+struct ib_journal_config {
+    const char *directory;  /* exists, or is made with mode 0700 */
+    uint32_t shard;
+    uint32_t orders;        /* capacity of the book, as ib_matcher_open takes it */
+    uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
+    uint64_t segment_bytes; /* a new segment is begun before a group would pass this size */
+    int fsync_policy;       /* enum ib_fsync_policy */
+};
+
+/* What reading a journal found. Filled in as far as known on failure too. */
+struct ib_journal_report {
+    uint32_t shard;
+    uint32_t orders;       /* capacity of the book that the journal was made with */
+    uint32_t format;
+    uint32_t rules;
+    uint64_t epoch;        /* of the last record */
+    uint64_t segments;
+    uint64_t records;      /* commands read */
+    uint64_t seq;          /* last valid command; 0 = none */
+    uint64_t time_ns;      /* of that command */
+    uint64_t bytes;        /* valid bytes in all segments */
+    uint64_t chain;        /* hash of everything up to the end */
+    uint64_t torn_bytes;   /* bytes of an unfinished last record; a writer's open cuts them off */
+    uint64_t error_offset; /* with error: where in `file` */
+    uint64_t error_seq;    /* with error: the sequence number that was expected there */
+    char file[256];        /* the last segment that was looked at, its name without the directory */
+    char error[IB_ERROR_TEXT_SIZE]; /* one line for people; empty when all is well */
+};
+
+struct ib_journal_reader;
+
+/* Opens for reading only: no lock, nothing is changed, a live journal may be read. `shard` or IB_JOURNAL_SHARD_ANY. */
+int ib_journal_reader_open(struct ib_journal_reader **reader, const char *directory, int64_t shard);
+/* Fills `commands` with the next ones in sequence; `*count` 0 = the end. After an error the reader stays at it. */
+int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *commands, size_t capacity,
+                           size_t *count);
+const struct ib_journal_report *ib_journal_reader_report(const struct ib_journal_reader *reader);
+void ib_journal_reader_close(struct ib_journal_reader *reader);
+
+struct ib_journal;
+
+/* Called once for each valid command, in order, while a journal is opened. Anything but IB_OK ends the open with it. */
+typedef int (*ib_journal_visit)(void *context, const struct ib_command *command);
+
+/* Opens for appending: locks the directory, recovers, cuts off a torn tail, makes the first segment when there is
+ * none. `visit` may be null. On failure `report->error` has the line for people and `*journal` is null. */
+int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config *config, ib_journal_visit visit,
+                    void *context, struct ib_journal_report *report);
+/* Appends one group (1 … IB_JOURNAL_GROUP_MAX commands, seq dense, time_ns never back) by one write(2), then
+ * applies the fsync policy. IB_OK: the whole group is in the file. IB_ERROR_IO is fatal: every later call repeats it. */
+int ib_journal_append(struct ib_journal *journal, const struct ib_command *commands, size_t count);
+uint64_t ib_journal_seq(const struct ib_journal *journal); /* last appended */
+uint64_t ib_journal_time_ns(const struct ib_journal *journal); /* of that one */
+const char *ib_journal_error(const struct ib_journal *journal); /* why the last call failed */
+void ib_journal_close(struct ib_journal *journal);
+
+/* ---- replay: a journal through a fresh matcher, offline ---- */
+
+struct ib_replay;
+
+/* until_seq = 0: to the end. */
+int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq);
+/* The next batch of events, at most `capacity`; `*count` 0 = the end. */
+int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count);
+/* Runs to the end without handing out events. */
+int ib_replay_run(struct ib_replay *replay);
+void ib_replay_totals(const struct ib_replay *replay, struct ib_totals *totals);
+/* The broken invariant, if any, as ib_matcher_check. */
+int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size);
+const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay);
+void ib_replay_close(struct ib_replay *replay);
+
+/* CFFI-END */
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * event_log.h: every event of the shard since its first command, as one array in a sparse, memory-mapped file.
+ *
+ * The log is derived: it is emptied at open and filled again from the journal, so it is never recovered and never
+ * synced. Three threads share it without a lock:
+ *   writer   (matcher)  append … publish        `written` moves once a command's events are all there
+ *   releaser (I/O)      release(commit_seq)     `released` moves up to the committed sequence, never past `written`
+ *   readers  (any)      released, at, find, seek below `released` only; what they see there never changes again
+ *
+ * Address space is reserved at open, blocks of the file are reserved in steps by append, so that a full disk is a
+ * status and never a signal.
+ */
+#ifndef IB_EVENT_LOG_H
+#define IB_EVENT_LOG_H
+
+#include "ironbook_core.h"
+
+struct ib_event_log;
+
+/* `path` is made or emptied, mode 0600. `capacity` in events, at most 2^32 - 1. `error` (IB_ERROR_TEXT_SIZE) gets
+ * the line for people on failure. */
+int ib_event_log_open(struct ib_event_log **log, const char *path, uint64_t capacity, char *error);
+void ib_event_log_close(struct ib_event_log *log); /* the file is removed: it is derived */
+
+/* ---- writer ---- */
+
+/* Copies the event behind the last one. IB_ERROR_CAPACITY or IB_ERROR_IO (disk full): nothing was added. */
+int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event);
+/* As ib_event_sink.emit, context = the log. The first failure is kept: see ib_event_log_status. */
+void ib_event_log_emit(void *log, const struct ib_event *event);
+/* IB_OK, or the first failure of ib_event_log_emit, which is fatal: the log would miss events. */
+int ib_event_log_status(const struct ib_event_log *log);
+/* All events of the last command are appended: the releaser may see them. */
+void ib_event_log_publish(struct ib_event_log *log);
+/* Events that still fit. Any thread; exact for the writer, at most too large by what is in flight for others. */
+uint64_t ib_event_log_room(const struct ib_event_log *log);
+
+/* ---- releaser ---- */
+
+/* Releases all published events of commands up to `commit_seq`; returns the released count. */
+uint64_t ib_event_log_release(struct ib_event_log *log, uint64_t commit_seq);
+
+/* ---- readers ---- */
+
+uint64_t ib_event_log_released(const struct ib_event_log *log);
+/* `position` < released. The pointer, and those after it up to released, stay valid until close. */
+const struct ib_event *ib_event_log_at(const struct ib_event_log *log, uint64_t position);
+/* Position of the first released event after (seq, index): where a consumer that has seen that one goes on;
+ * = released when there is none yet. (0, 0) = from the start. */
+uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, uint32_t index);
+/* Position of the report `session_seq` (from 1) of a session, or of the place where it will come at the earliest:
+ * scan on from there for events of that session. One binary search and at most 4,096 events. */
+uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t session, uint32_t session_seq);
+
+#endif
