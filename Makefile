@@ -67,3 +67,33 @@ clean-site:  ## stop every process of the site and remove .site/
 .PHONY: distclean
 distclean: clean-site  ## clean-site, and remove .venv/ and the caches
 	@rm -rf $(VENV) .test .cache
+
+# ---------------------------------------------------------------------------------------------------- the gates
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.site
+	@echo "installing the Python packages of requirements/test.txt into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+# As root on Debian this installs the Debian packages that lanes need, first; then what pip installs.
+.PHONY: venv-test
+venv-test:
+	@$(PYTHON) tests/gates/debian.py
+	@mkdir -p $(VENV)
+	@flock $(VENV)/.lock $(MAKE) --no-print-directory $(VENV)/.ironbook $(VENV)/.test
+
+.PHONY: test
+test: venv-test  ## every gate of the repository, and the count of rows that they prove
+	@$(BIN)/python tests/gates/lanes.py all || code=$$?; $(BIN)/python tests/feature_rows.py --brief; exit $${code:-0}
+
+.PHONY: test-fast
+test-fast: venv-test  ## the inner loop: what can be known within a minute
+	@$(BIN)/python tests/gates/lanes.py fast
+
+.PHONY: lint
+lint: venv-test  ## ruff, mypy, yamllint, ansible-lint, syntax, docs
+	@$(BIN)/python tests/gates/lanes.py lint
+
+.PHONY: features
+features: venv-test  ## what the last run proved, row by row; writes docs/features.md
+	@$(BIN)/python tests/feature_rows.py

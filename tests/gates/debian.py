@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests need from Debian, beyond what pip installs.
+
+As root on Debian, `make test` installs what is missing, and says so first. Anyone else is told what to install: a lane
+whose package is missing then counts as not run. Runs under the system's Python before .venv exists, so it imports the
+standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "requirements"))
+
+import preflight  # found through the line above
+
+# Command that a lane runs -> Debian package. The fuzzer's runtime is a library, so it has a probe of its own below.
+PACKAGES = {
+    "gcc": "gcc",
+    "git": "git",
+    "make": "make",
+    "clang": "clang",
+    "fuzzer": "libclang-rt-dev",
+    "tshark": "tshark",
+    "ps": "procps",
+    "ss": "iproute2",
+}
+
+
+def has(tool: str) -> bool:
+    """Whether a tool of PACKAGES is on this machine."""
+    if tool == "fuzzer":
+        name = f"libclang_rt.fuzzer-{platform.machine()}.a"
+        return any(Path("/usr/lib").glob(f"llvm-*/lib/clang/*/lib/linux/{name}"))
+    return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+
+
+def may_install() -> bool:
+    """Whether this is root on Debian: then no lane may be left out."""
+    return os.geteuid() == 0 and Path("/etc/debian_version").exists() and shutil.which("apt-get") is not None
+
+
+def apt_install(packages: list[str]) -> None:
+    """Install packages without asking; the lists are refreshed only when the first try fails."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", "-qq", *packages]
+    if subprocess.run(install, env=environment, capture_output=True, check=False).returncode:
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+        subprocess.run(install, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> int:
+    """Install what is missing, as root on Debian; else say nothing, the lanes do."""
+    missing = [package for tool, package in PACKAGES.items() if not has(tool)]
+    missing = list(dict.fromkeys([*preflight.missing_packages(), *missing]))
+    if missing and may_install():
+        print(f"installing Debian packages: {' '.join(missing)}", flush=True)
+        try:
+            apt_install(missing)
+        except subprocess.CalledProcessError:
+            print(
+                f"could not be installed; try: apt-get update && apt-get install {' '.join(missing)}", file=sys.stderr
+            )
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the lanes of `make test`: every gate of the repository, two at a time, one line for each.
+
+A lane is one command. It passes when the command exits 0; its log stays in .cache/lanes/, and its line ends with the
+last line that the command itself printed. A lane that needs a tool that is missing counts as not run; as root on
+Debian, where the tool could have been installed, that is a failure.
+
+Every lane runs with a state directory and ports of its own, so that `make test` can run beside a `make site`, and with
+nothing of a real AWS account in its environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import debian  # found through the line above
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+STATE = ROOT / ".test"
+PORT_BASE = 22000
+AT_ONCE = 2
+TAIL_LINES = 40
+FAST, LINT = "fast", "lint"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One gate: a command, what it needs, and the shorter runs that it belongs to. `weight` is its usual seconds."""
+
+    name: str
+    command: str
+    weight: int = 1
+    needs: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a lane ended: "ok", "FAIL" or "not run"."""
+
+    lane: Lane
+    state: str
+    seconds: float
+    closing: str
+
+
+def native(target: str) -> str:
+    """Run a target of the core's own Makefile."""
+    return f"make --no-print-directory -C engine_native {target}"
+
+
+def pytest(paths: str, options: str = "") -> str:
+    """Run pytest; -p no:cacheprovider, because two lanes would write one cache."""
+    return f"python -m pytest -q -p no:cacheprovider {options} {paths}"
+
+
+UNIT = "tests/unit tests/tidy"
+MYPY = "services engine_native/python plugins/module_utils tests/feature_rows.py tests/gates"
+LANES = [
+    Lane("integration", pytest("tests/integration"), 150, ("tshark",)),
+    Lane("molecule", "molecule test --scenario-name default", 120, ("ps", "ss")),
+    Lane("sanity", "python tests/gates/sanity.py", 90, ("git",)),
+    Lane("collection", pytest("tests/collection"), 60),
+    Lane("unit", pytest(UNIT), 50),
+    Lane("unit-fast", pytest(UNIT, '-m "not slow and not integration" -n 2'), 25, (), (FAST,)),
+    Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),
+    Lane("c-test", native("test"), 40, ("gcc", "make"), (FAST,)),
+    Lane("fuzz", native("fuzz"), 30, ("clang", "fuzzer", "make")),
+    Lane("sim", native("sim"), 30, ("gcc", "make")),
+    Lane("ansible-lint", "ANSIBLE_INVENTORY=localhost, ansible-lint --offline --strict", 30, ("git",), (LINT,)),
+    Lane("syntax", "python tests/gates/syntax.py", 15, (), (LINT,)),
+    Lane("mypy", f"mypy {MYPY}", 20, (), (FAST, LINT)),
+    Lane("docs", "antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .", 5, (), (LINT,)),
+    Lane("yamllint", "yamllint --strict .", 4, (), (FAST, LINT)),
+    Lane("changelog", "antsibull-changelog lint", 1, (), (LINT,)),
+    Lane("ruff", "ruff check . && ruff format --check .", 1, (), (FAST, LINT)),
+]
+
+
+def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
+    """Return the lanes of a run ("all", "fast", "lint") or the one lane of that name, the longest first."""
+    if run == "all":
+        mine = [lane for lane in lanes if lane.name != "unit-fast"]
+    else:
+        mine = [lane for lane in lanes if run in (*lane.runs, lane.name)]
+    return sorted(mine, key=lambda lane: -lane.weight)
+
+
+def environment(lane: Lane) -> dict[str, str]:
+    """Build the environment of a lane: the tools of .venv first, and no trace of a real account."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH"):
+        inherited.pop(name, None)
+    binaries = ROOT / ".venv" / "bin"
+    return inherited | {
+        "PATH": f"{binaries}:{os.environ['PATH']}:/usr/sbin:/sbin",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
+        "ANSIBLE_HOME": str(STATE / "ansible" / lane.name),
+        "IRONBOOK_STATE": str(STATE),
+        "IRONBOOK_PORT_BASE": str(PORT_BASE),
+        "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
+        "PY_COLORS": "0",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+class Runner:
+    """Runs lanes, `AT_ONCE` at a time, and ends what it started when it is interrupted."""
+
+    def __init__(self, cache: Path, strict: bool) -> None:
+        """`strict`: a missing tool is a failure."""
+        self.logs = cache / "lanes"
+        self.strict = strict
+        self.started: dict[str, subprocess.Popen[bytes]] = {}
+        self.lock = threading.Lock()
+        self.stopping = False
+
+    def run_one(self, lane: Lane) -> Outcome:
+        """Run one lane to its end."""
+        missing = [tool for tool in lane.needs if not debian.has(tool)]
+        if missing:
+            packages = " ".join(dict.fromkeys(debian.PACKAGES[tool] for tool in missing))
+            return Outcome(lane, "FAIL" if self.strict else "not run", 0, f"missing: apt-get install {packages}")
+        log = self.logs / f"{lane.name}.log"
+        begin = time.monotonic()
+        with log.open("wb") as output, self.lock:
+            if self.stopping:
+                return Outcome(lane, "not run", 0, "interrupted")
+            process = subprocess.Popen(
+                ["bash", "-c", lane.command],
+                cwd=ROOT,
+                env=environment(lane),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self.started[lane.name] = process
+        code = process.wait()
+        with self.lock:
+            del self.started[lane.name]
+        return Outcome(lane, "FAIL" if code else "ok", time.monotonic() - begin, last_line(log))
+
+    def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
+        """Run the lanes and print a line as each ends."""
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir(parents=True)
+        outcomes = []
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for future in as_completed([pool.submit(self.run_one, lane) for lane in lanes]):
+                outcome = future.result()
+                outcomes.append(outcome)
+                name, closing = outcome.lane.name, outcome.closing[:150]
+                print(f"{outcome.state:<7} {name:<13} {outcome.seconds:6.1f} s  {closing}", flush=True)
+                if outcome.state == "FAIL":
+                    print_tail(self.logs / f"{name}.log")
+        return outcomes
+
+    def stop(self, *_: object) -> None:
+        """End the lanes that run; the others are not started."""
+        with self.lock:
+            self.stopping = True
+            for process in self.started.values():
+                os.killpg(process.pid, signal.SIGTERM)
+
+
+def last_line(log: Path) -> str:
+    """Return the last line that says something, without the bars that pytest draws around it."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    return next((line.strip("= ") for line in reversed(lines) if line.strip("= ")), "")
+
+
+def print_tail(log: Path) -> None:
+    """Show the end of a failed lane's log."""
+    if not log.exists():
+        return
+    lines = log.read_text(errors="replace").splitlines()
+    print(f"  {'-' * 20} the last {min(TAIL_LINES, len(lines))} of {len(lines)} lines of {log}")
+    print("\n".join(f"  {line}" for line in lines[-TAIL_LINES:]), flush=True)
+
+
+def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Say what the test runners said last, what was not run, and how the whole ended."""
+    lines = [""]
+    for outcome in outcomes:
+        if "pytest" in outcome.lane.command and outcome.state != "not run":
+            lines.append(f"{outcome.lane.name}: {outcome.closing}")
+    counts = {state: [o.lane.name for o in outcomes if o.state == state] for state in ("ok", "FAIL", "not run")}
+    for state in ("not run", "FAIL"):
+        if counts[state]:
+            lines.append(f"{state}: {' '.join(sorted(counts[state]))}")
+    lines.append(
+        f"{len(counts['ok'])} lanes passed, {len(counts['FAIL'])} failed, {len(counts['not run'])} not run,"
+        f" in {seconds:.0f} s"
+    )
+    return "\n".join(lines)
+
+
+def changes() -> str:
+    """Return what git sees as changed in the checkout."""
+    command = ["git", "status", "--porcelain"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+
+
+def main(lanes: Sequence[Lane] = LANES, cache: Path = CACHE) -> int:
+    """Run the lanes of one run. Exits 1 if one failed."""
+    names = sorted({"all", FAST, LINT, *(lane.name for lane in lanes)})
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("run", nargs="*", default=["all"], help=f"one or more of: {' '.join(names)}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.run) - set(names):
+        parser.error(f"no lane {' '.join(sorted(unknown))}; there are: {' '.join(names)}")
+    mine = list(dict.fromkeys(lane for run in arguments.run for lane in chosen(lanes, run)))
+    if "all" in arguments.run:
+        shutil.rmtree(cache / "features", ignore_errors=True)
+    runner = Runner(cache, strict=debian.may_install())
+    signal.signal(signal.SIGINT, runner.stop)
+    signal.signal(signal.SIGTERM, runner.stop)
+    begin, dirty = time.monotonic(), changes()
+    outcomes = runner.run(mine)
+    print(summary(outcomes, time.monotonic() - begin))
+    if not dirty and changes():
+        print(f"the lanes left the tree changed:\n{changes()}", file=sys.stderr)
+        return 1
+    return int(runner.stopping or any(outcome.state == "FAIL" for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

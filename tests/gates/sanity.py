@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs `ansible-test sanity` on a copy of the collection.
+
+ansible-test demands a path that ends in ansible_collections/ironbook/trading and resolves links, so the checkout is
+copied under .cache/, and made a git repository there: else ansible-test asks the repository above, which ignores it.
+It also strips the environment and downloads get-pip.py from a site of its own, which need not be
+reachable; so it gets a home directory under .cache/ with the pip settings of this user, and a get-pip of a few lines
+that runs pip's own wheel.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+COPY = CACHE / "ansible_collections" / "ironbook" / "trading"
+HOME = CACHE / "sanity-home"
+PIP_VERSION = "24.2"  # ansible-core 2.19: ansible_test/_internal/python_requirements.py
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+GET_PIP = """
+import os, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "pip-{version}-py3-none-any.whl"))
+from pip._internal.cli.main import main
+sys.exit(main(["install"] + [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]))
+"""
+
+
+def copy_collection() -> None:
+    """Copy every file that git would keep, whether committed or not yet."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    shutil.rmtree(COPY, ignore_errors=True)
+    for name in sorted(set(names) - {""}):
+        if (ROOT / name).exists():
+            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, COPY / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=COPY, check=True)
+
+
+def prepare_home() -> None:
+    """Give ansible-test a home with this user's pip settings and a get-pip that needs no download site."""
+    settings = subprocess.run([*PIP, "config", "list"], check=True, capture_output=True, text=True).stdout
+    lines = ["[global]"]
+    for line in settings.splitlines():
+        key, _, value = line.partition("=")
+        lines.append(f"{key.rpartition('.')[2]} = {ast.literal_eval(value)}")
+    pip_conf = HOME / ".config" / "pip" / "pip.conf"
+    pip_conf.parent.mkdir(parents=True, exist_ok=True)
+    pip_conf.write_text("\n".join(dict.fromkeys(lines)) + "\n")
+
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not list(cache.glob("pip-*.whl")):
+        command = [*PIP, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(cache)]
+        subprocess.run([*command, f"pip=={PIP_VERSION}"], check=True)
+    script = cache / f"get_pip_{PIP_VERSION.replace('.', '_')}.py"
+    script.write_text(GET_PIP.format(version=PIP_VERSION).lstrip())
+
+
+def main() -> int:
+    """Run the sanity tests, or those that are named on the command line."""
+    copy_collection()
+    prepare_home()
+    version = ".".join(map(str, sys.version_info[:2]))
+    command = ["ansible-test", "sanity", "--color=no", "--python", version, *sys.argv[1:]]
+    environment = os.environ | {"HOME": str(HOME), "ANSIBLE_HOME": str(HOME / ".ansible")}
+    return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
