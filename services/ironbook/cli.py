@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook`: the command line.
+
+Each subcommand lives in a module of its own, which has `add_parser(subparsers)` and sets `function`, a callable that
+takes the parsed arguments and returns the exit status.  Only the module of the subcommand that was asked for is
+imported, so that `ironbook engine run` does not load the emulator.  To add a subcommand, add a line to SUBCOMMANDS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from ironbook.errors import CommandError
+
+SUBCOMMANDS = {
+    "emulator": "ironbook.emulator.server",
+    "engine": "ironbook.engine",
+    "ledger": "ironbook.ledger",
+    "local": "ironbook.local_site",
+    "postgres": "ironbook.postgres",
+    "publisher": "ironbook.publisher",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; a `CommandError` becomes one line on standard error and exit status 1."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="ironbook", description="The matching core, its protocols and its services")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(SUBCOMMANDS) + "}")
+    if arguments and arguments[0] in SUBCOMMANDS:
+        importlib.import_module(SUBCOMMANDS[arguments[0]]).add_parser(subparsers)
+    parsed = parser.parse_args(arguments)
+    try:
+        status: int = parsed.function(parsed)
+    except CommandError as error:
+        print(f"ironbook: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

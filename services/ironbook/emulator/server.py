@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook emulator run`: one process that serves moto, repaired, on 127.0.0.1.
+
+The services of AWS are loaded when they are first asked for.  GET /ironbook/health answers at once, with the process id
+and the port of PostgreSQL, so that `ironbook local up` knows whose emulator answers.  Nothing is kept over a restart.
+It never listens anywhere but on the loopback: whoever reaches it is the administrator of the emulated account.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ironbook.emulator.repairs import REPAIRS, Settings, apply
+
+HOST = "127.0.0.1"
+HEALTH_PATH = "/ironbook/health"
+_SIGNED_FOR_EC2 = "AWS4-HMAC-SHA256 Credential=none/20260101/us-east-1/ec2/aws4_request, SignedHeaders=, Signature="
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook emulator` to the command line."""
+    parser = subparsers.add_parser("emulator", help="the embedded AWS of the local site")
+    actions = parser.add_subparsers(dest="action", required=True)
+    run_parser = actions.add_parser("run", help="serve it in the foreground on 127.0.0.1")
+    run_parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    run_parser.add_argument("--postgres-port", type=int, required=True, help="where the real PostgreSQL listens")
+    run_parser.add_argument("--postgres-user", default="rdsadmin", help="its superuser (default: %(default)s)")
+    run_parser.add_argument("--postgres-password-file", type=Path, required=True, help="file with its password")
+    run_parser.set_defaults(function=run)
+
+
+def application(settings: Settings) -> WsgiApplication:
+    """moto's WSGI application with our repairs and the health page.
+
+    EC2 takes over a second to load and is what every site asks for first, so it is loaded while Ansible still starts.
+    """
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+
+    def create_repaired_app(service: Any) -> Any:
+        app = create_backend_app(service)
+        apply(service, settings)
+        return app
+
+    moto = DomainDispatcherApplication(create_repaired_app)
+    health = json.dumps({"status": "serving", "pid": os.getpid(), "postgres_port": settings.postgres_port}).encode()
+
+    def load_ec2() -> None:
+        moto.get_application({"PATH_INFO": "/", "HTTP_AUTHORIZATION": _SIGNED_FOR_EC2})
+
+    threading.Thread(target=load_ec2, daemon=True).start()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == HEALTH_PATH:
+            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(health)))])
+            return [health]
+        served: Iterable[bytes] = moto(environ, start_response)
+        return served
+
+    return answer
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    os.environ.update(MOTO_PORT=str(arguments.port), AWS_EC2_METADATA_DISABLED="true")
+    from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    settings = Settings(arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user)
+    server = make_server(HOST, arguments.port, application(settings), threaded=True, request_handler=MotoRequestHandler)
+    repaired = ", ".join(sorted(name for names in REPAIRS.values() for name in names))
+    print(f"emulator: http://{HOST}:{arguments.port}, repaired: {repaired}", flush=True)
+    server.serve_forever()
+    return 0

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook local up|down|status|env`: what the local site stands on: supervisord, the emulated AWS, PostgreSQL.
+
+Two variables of the environment say which site: IRONBOOK_STATE, the directory that holds all of it, and
+IRONBOOK_PORT_BASE, the first of its ports.  Two sites with different values live side by side.  `up` may be called at
+any time: it repairs what is down, also after `kill -9` of everything, and changes nothing where all is well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ironbook import postgres
+from ironbook.errors import CommandError
+from ironbook.supervision import (
+    SOCKET_PATH_BYTES_MAX,
+    Program,
+    Supervisor,
+    children_of,
+    daemon_sections,
+    daemons_of,
+    end,
+    program_section,
+)
+
+HOST = "127.0.0.1"
+PORT_BASE_MIN, PORT_BASE_MAX = 1024, 32768 - 1000  # above are the ports that the kernel hands out
+UP_SECONDS = 60.0
+DOWN_SECONDS = 30.0
+EMULATOR_ACCOUNT = "123456789012"  # moto's default account
+_MARKER = ".ironbook-site"
+_MARKER_TEXT = "Made by 'ironbook local up'; 'ironbook local down --remove' removes this directory.\n"
+_FORBIDDEN = re.compile(r"[%;\"'\\\n]")
+_UNRELATED_TO_US = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One local site: its directory and its first port."""
+
+    state: Path
+    port_base: int
+
+    @property
+    def emulator_port(self) -> int:
+        """Where the emulated AWS listens."""
+        return self.port_base
+
+    @property
+    def postgres_port(self) -> int:
+        """Where PostgreSQL listens."""
+        return self.port_base + 1
+
+    @property
+    def configuration(self) -> Path:
+        """supervisord's configuration file."""
+        return self.state / "supervisord.conf"
+
+    @property
+    def postgres_password_file(self) -> Path:
+        """Password of PostgreSQL's superuser."""
+        return self.state / "secrets" / "postgres_superuser_password"
+
+    def programs(self) -> tuple[Program, ...]:
+        """What `up` starts; they stop last, after the engines and the services that lean on them."""
+        ironbook = (sys.executable, "-m", "ironbook.cli")
+        password_file = str(self.postgres_password_file)
+        return (
+            Program(
+                "postgres",
+                (
+                    *(*ironbook, "postgres", "run", "--data-directory", str(self.state / "postgres")),
+                    *("--port", str(self.postgres_port), "--password-file", password_file),
+                ),
+                stop_signal="INT",
+                priority=10,
+            ),
+            Program(
+                "emulator",
+                (
+                    *(*ironbook, "emulator", "run", "--port", str(self.emulator_port)),
+                    *("--postgres-port", str(self.postgres_port), "--postgres-password-file", password_file),
+                ),
+                priority=20,
+            ),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of the site, Ansible included: it can reach no real account."""
+        return {
+            "IRONBOOK_STATE": str(self.state),
+            "IRONBOOK_PORT_BASE": str(self.port_base),
+            "ANSIBLE_HOME": str(self.state / "ansible"),
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{self.emulator_port}",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        }
+
+
+def site_from_environment() -> Site:
+    """The site that IRONBOOK_STATE and IRONBOOK_PORT_BASE name; CommandError where they cannot work."""
+    state = Path(os.environ.get("IRONBOOK_STATE") or ".site").absolute()
+    state = state.parent.resolve() / state.name
+    port = os.environ.get("IRONBOOK_PORT_BASE") or "21000"
+    if not port.isdecimal() or not PORT_BASE_MIN <= int(port) <= PORT_BASE_MAX:
+        raise CommandError(f"IRONBOOK_PORT_BASE={port}: set a number between {PORT_BASE_MIN} and {PORT_BASE_MAX}")
+    if _FORBIDDEN.search(str(state)):
+        raise CommandError(f"IRONBOOK_STATE={state}: set a path without any of % ; \" ' \\ and line ends")
+    longest = max((state / "run" / name for name in ("supervisor.sock.4194304", "engine-99-9/events.sock")), key=_bytes)
+    if _bytes(longest) > SOCKET_PATH_BYTES_MAX:
+        raise CommandError(
+            f"{longest} has {_bytes(longest)} bytes and a Unix socket's path at most {SOCKET_PATH_BYTES_MAX}: "
+            "set IRONBOOK_STATE to a shorter path"
+        )
+    return Site(state, int(port))
+
+
+def _bytes(path: Path) -> int:
+    return len(os.fsencode(path))
+
+
+# ------------------------------------------------------------------------------------------------ up
+
+
+def up(_arguments: argparse.Namespace) -> int:
+    """Bring the site's ground up, or repair it, and wait until both servers answer."""
+    begin = time.monotonic()
+    site = site_from_environment()
+    prepare_directory(site)
+    with _lock(site):
+        supervisor = Supervisor(site.state, _secret(site, "supervisor_password"))
+        if supervisor.answers():
+            _write_programs(site)
+            supervisor.ensure(program.name for program in site.programs())
+        else:
+            _end_everything(site)
+            for port in (site.emulator_port, site.postgres_port):
+                require_free_port(port)
+            _write_programs(site)
+            _start_supervisord(site)
+        wait_until_serving(site, supervisor, UP_SECONDS)
+    print(
+        f"local site: emulated AWS http://{HOST}:{site.emulator_port}, PostgreSQL {HOST}:{site.postgres_port}, "
+        f"state {site.state}, up in {time.monotonic() - begin:.1f} s"
+    )
+    return 0
+
+
+def prepare_directory(site: Site) -> None:
+    """Make the state directory; refuse one that holds somebody else's files, since `down --remove` removes it."""
+    if site.state.is_symlink() or (site.state.exists() and not site.state.is_dir()):
+        raise CommandError(f"IRONBOOK_STATE={site.state} is not a directory: set another path")
+    if site.state.exists() and not (site.state / _MARKER).exists():
+        strange = sorted(entry.name for entry in site.state.iterdir() if entry.name != "ansible")
+        if strange:
+            raise CommandError(
+                f"IRONBOOK_STATE={site.state} holds '{strange[0]}', which is not of a local site: set another path"
+            )
+    for directory in ("", "run", "secrets", "log", "supervisor.d"):
+        (site.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(site.state / _MARKER, _MARKER_TEXT)
+
+
+def require_free_port(port: int) -> None:
+    """Refuse a port that another program has."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise CommandError(
+                f"port {port} on {HOST} cannot be used ({error.strerror}): "
+                "end the program that has it, or set IRONBOOK_PORT_BASE to another number"
+            ) from error
+
+
+def _write_programs(site: Site) -> None:
+    _write(site.configuration, daemon_sections(site.state, _secret(site, "supervisor_password")))
+    for program in site.programs():
+        _write(site.state / "supervisor.d" / f"{program.name}.conf", program_section(program, site.state / "log"))
+
+
+def _start_supervisord(site: Site) -> None:
+    """Start supervisord; it returns once its socket listens and it runs in the background."""
+    kept = {name: value for name, value in os.environ.items() if name not in _UNRELATED_TO_US}
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(site.configuration)]
+    done = subprocess.run(
+        command, env=kept | site.environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode != 0:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise CommandError(f"supervisord does not start: {lines[-1] if lines else 'see ' + _log(site, 'supervisord')}")
+
+
+def wait_until_serving(site: Site, supervisor: Supervisor, seconds: float) -> None:
+    """Wait until emulator and PostgreSQL answer as ours; one line that names the log where one does not."""
+    checks: dict[str, Callable[[], bool]] = {
+        "postgres": lambda: postgres_answers(site),
+        "emulator": lambda: emulator_answers(site, supervisor.process("emulator")["pid"]),
+    }
+    deadline = time.monotonic() + seconds
+    for name, answers in checks.items():
+        while not answers():
+            process = supervisor.process(name) if supervisor.answers() else {"statename": "not supervised"}
+            if process["statename"] == "FATAL" or time.monotonic() > deadline:
+                raise CommandError(
+                    f"{name} does not answer ({process['statename']}): {_last_line(site, name)} "
+                    f"(log: {_log(site, name)})"
+                )
+            time.sleep(0.05)
+
+
+def emulator_answers(site: Site, pid: int) -> bool:
+    """Whether the emulator that runs as process `pid` answers on the site's port."""
+    url = f"http://{HOST}:{site.emulator_port}/ironbook/health"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return bool(json.load(answer)["pid"] == pid)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def postgres_answers(site: Site) -> bool:
+    """Whether the PostgreSQL of this site, which alone knows its password, answers a query."""
+    import psycopg  # noqa: PLC0415
+
+    try:
+        password = site.postgres_password_file.read_text(encoding="utf-8").strip()
+        with psycopg.connect(
+            host=HOST,
+            port=site.postgres_port,
+            user=postgres.SUPERUSER,
+            password=password,
+            dbname="postgres",
+            connect_timeout=5,
+        ) as connection:
+            return connection.execute("select 1").fetchone() == (1,)
+    except (OSError, psycopg.Error):
+        return False
+
+
+# ---------------------------------------------------------------------------------------------- down
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Stop every process of the site, also those that a killed supervisord left, and check that none is left."""
+    site = site_from_environment()
+    if not (site.state / _MARKER).exists():
+        if arguments.remove and site.state.exists():
+            raise CommandError(f"{site.state} was not made by 'ironbook local up': remove it yourself")
+        print(f"local site: nothing at {site.state}")
+        return 0
+    with _lock(site):
+        _end_everything(site)
+        for port in (site.emulator_port, site.postgres_port):
+            require_free_port(port)
+    if arguments.remove:
+        shutil.rmtree(site.state)
+    print(f"local site: down{', ' + str(site.state) + ' removed' if arguments.remove else ''}")
+    return 0
+
+
+def _end_everything(site: Site) -> None:
+    """End supervisord, which ends its children in order, and then whatever it left."""
+    left = end(lambda: daemons_of(site.configuration), signal.SIGTERM, DOWN_SECONDS)
+    left += end(lambda: children_of(site.state), signal.SIGTERM, 5.0)
+    left += end(lambda: postgres.processes_in(site.state / "postgres"), signal.SIGINT, 10.0)
+    if left:
+        raise CommandError(f"processes {left} of {site.state} do not end: kill them, then call this again")
+
+
+# ------------------------------------------------------------------------------------ status and env
+
+
+def status(_arguments: argparse.Namespace) -> int:
+    """Print one line a program; exit status 0 where emulator and PostgreSQL answer."""
+    site = site_from_environment()
+    supervisor = Supervisor(site.state, _read_secret(site, "supervisor_password"))
+    if not supervisor.answers():
+        print(f"local site: down ({site.state})")
+        return 1
+    for process in supervisor.processes():
+        print(f"{process['name']:<24} {process['statename']:<10} {process['description']}")
+    answers = postgres_answers(site) and emulator_answers(site, supervisor.process("emulator")["pid"])
+    print(f"local site: {'up' if answers else 'not answering'} ({site.state}, port base {site.port_base})")
+    return 0 if answers else 1
+
+
+def print_environment(_arguments: argparse.Namespace) -> int:
+    """Print the environment of the site's processes, one KEY=VALUE a line."""
+    for name, value in site_from_environment().environment().items():
+        print(f"{name}={value}")
+    return 0
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook local` to the command line."""
+    parser = subparsers.add_parser("local", help="supervisord, the emulated AWS and PostgreSQL of the local site")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("up", help="start or repair them, and wait until they answer").set_defaults(function=up)
+    down_parser = actions.add_parser("down", help="stop every process of the site")
+    down_parser.add_argument("--remove", action="store_true", help="remove the state directory too")
+    down_parser.set_defaults(function=down)
+    actions.add_parser("status", help="one line a process").set_defaults(function=status)
+    actions.add_parser("env", help="print the environment as KEY=VALUE").set_defaults(function=print_environment)
+
+
+# -------------------------------------------------------------------------------------------- helpers
+
+
+@contextlib.contextmanager
+def _lock(site: Site) -> Iterator[None]:
+    """One `up` or `down` at a time for each site."""
+    (site.state / "run").mkdir(mode=0o700, exist_ok=True)
+    with (site.state / "run" / "local.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole, mode 0600, and leave it alone where it says the same already."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.rename(path)
+
+
+def _secret(site: Site, name: str) -> str:
+    """A secret of the site, made when it is first asked for."""
+    if not _read_secret(site, name):
+        _write(site.state / "secrets" / name, secrets.token_hex(24) + "\n")
+    return _read_secret(site, name)
+
+
+def _read_secret(site: Site, name: str) -> str:
+    path = site.state / "secrets" / name
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def _log(site: Site, name: str) -> str:
+    return str(site.state / "log" / f"{name}.log")
+
+
+def _last_line(site: Site, name: str) -> str:
+    try:
+        lines = Path(_log(site, name)).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "it wrote no log"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisord of one local site: its configuration, its RPC socket, and the processes that it left behind.
+
+A supervisord gives each of its children SUPERVISOR_SERVER_URL, which names its socket and so its site.  That is how the
+orphans of a killed supervisord are told from every other process of the machine, without a single pid file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shlex
+import signal
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7) holds 108 bytes, the closing NUL included
+USER = "ironbook"
+_AT_REST = ("STOPPED", "EXITED", "FATAL")
+_LOG_BYTES_MAX = "10MB"
+_LOG_BACKUPS = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process.  `priority`: the lower, the earlier it starts and the later it stops."""
+
+    name: str
+    command: tuple[str, ...]
+    stop_signal: str = "TERM"
+    priority: int = 999
+    stop_seconds: int = 15
+
+
+def quote(word: str) -> str:
+    """A word for a `command=` line: supervisor expands %(x)s and then splits like a shell."""
+    return shlex.quote(word).replace("%", "%%")
+
+
+def program_section(program: Program, log_directory: Path) -> str:
+    """The file of one program in supervisor.d."""
+    lines = {
+        "command": " ".join(quote(word) for word in program.command),
+        "priority": program.priority,
+        "autorestart": "true",
+        "startsecs": 1,
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": program.stop_seconds,
+        "redirect_stderr": "true",
+        "stdout_logfile": log_directory / f"{program.name}.log",
+        "stdout_logfile_maxbytes": _LOG_BYTES_MAX,
+        "stdout_logfile_backups": _LOG_BACKUPS,
+    }
+    return _section(f"program:{program.name}", lines)
+
+
+def daemon_sections(state: Path, password: str) -> str:
+    """supervisord.conf.  Naming root as the user, and a password, keeps two warnings out of a quiet log."""
+    socket = state / "run" / "supervisor.sock"
+    login = {"username": USER, "password": password}
+    daemon: dict[str, object] = {
+        "logfile": state / "log" / "supervisord.log",
+        "logfile_maxbytes": _LOG_BYTES_MAX,
+        "logfile_backups": _LOG_BACKUPS,
+        "pidfile": state / "run" / "supervisord.pid",
+        "childlogdir": state / "log",
+        "directory": state,
+        "umask": "077",
+        "identifier": "ironbook",
+    }
+    if os.geteuid() == 0:
+        daemon["user"] = "root"
+    return "\n".join(
+        (
+            _section("supervisord", daemon),
+            _section("unix_http_server", {"file": socket, "chmod": "0600", **login}),
+            _section(
+                "rpcinterface:supervisor",
+                {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+            ),
+            _section("supervisorctl", {"serverurl": server_url(state), **login}),
+            _section("include", {"files": "supervisor.d/*.conf"}),
+        )
+    )
+
+
+def _section(name: str, lines: Mapping[str, object]) -> str:
+    return "".join([f"[{name}]\n", *(f"{key} = {value}\n" for key, value in lines.items())])
+
+
+def server_url(state: Path) -> str:
+    """The address of a site's supervisord, which each of its children carries in its environment."""
+    return f"unix://{state}/run/supervisor.sock"
+
+
+class Supervisor:
+    """The RPC interface of one supervisord, which need not run yet."""
+
+    def __init__(self, state: Path, password: str) -> None:
+        """Name the supervisord; nothing is asked of it yet."""
+        self._url = server_url(state)
+        self._password = password
+
+    @property
+    def _rpc(self) -> Any:
+        """A new connection for each call, since supervisor's transport does not survive a refused one."""
+        from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        transport = SupervisorTransport(USER, self._password, self._url)
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def answers(self) -> bool:
+        """Whether a supervisord listens on the socket and is not shutting down."""
+        try:
+            return bool(self._rpc.getState()["statename"] == "RUNNING")
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return False
+
+    def processes(self) -> list[dict[str, Any]]:
+        """One dictionary a program: name, statename, pid, start, now (unix s), description."""
+        every: list[dict[str, Any]] = self._rpc.getAllProcessInfo()
+        return every
+
+    def process(self, name: str) -> dict[str, Any]:
+        """The dictionary of one program."""
+        one: dict[str, Any] = self._rpc.getProcessInfo(name)
+        return one
+
+    def ensure(self, names: Iterable[str]) -> None:
+        """Take over the changed files of these programs, and start those that do not run."""
+        added, changed, _removed = self._rpc.reloadConfig()[0]
+        for name in names:
+            if name in changed:
+                self._rpc.stopProcessGroup(name)
+                self._rpc.removeProcessGroup(name)
+            if name in (*added, *changed):
+                self._rpc.addProcessGroup(name)
+            elif self.process(name)["statename"] in _AT_REST:
+                with contextlib.suppress(xmlrpc.client.Fault):  # started meanwhile
+                    self._rpc.startProcess(name, False)
+
+
+def daemons_of(configuration: Path) -> list[int]:
+    """Process ids of each supervisord that runs with this configuration file."""
+    wanted = os.fsencode(configuration)
+
+    def matches(process: Path) -> bool:
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        return wanted in words and any(word.endswith(b"supervisord") for word in words)
+
+    return _processes(matches)
+
+
+def children_of(state: Path) -> list[int]:
+    """Process ids of all that a supervisord of this site started, whether or not it still runs."""
+    wanted = b"SUPERVISOR_SERVER_URL=" + os.fsencode(server_url(state))
+    return _processes(lambda process: wanted in (process / "environ").read_bytes().split(b"\0"))
+
+
+def _processes(matches: Callable[[Path], bool]) -> list[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and int(process.name) != os.getpid() and matches(process):
+                found.append(int(process.name))
+        except OSError:
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+def end(find: Callable[[], list[int]], stop: signal.Signals, seconds: float) -> list[int]:
+    """Ask the processes that `find` finds to end, kill after `seconds` what stayed, and return what is left even so.
+
+    `find` is asked again after each process is held by a pidfd, so that an id that was given to another process in
+    between is never signalled.
+    """
+    for number, patience in ((stop, seconds), (signal.SIGKILL, 5.0)):
+        _signal(find, number)
+        deadline = time.monotonic() + patience
+        while find() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return find()
+
+
+def _signal(find: Callable[[], list[int]], number: signal.Signals) -> None:
+    for pid in find():
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if pid in find():
+                signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(descriptor)
