@@ -24,9 +24,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import debian  # found through the line above
+from gates import debian  # found through the line above
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -69,8 +69,10 @@ def pytest(paths: str, options: str = "") -> str:
 
 
 UNIT = "tests/unit tests/tidy"
-MYPY = "services engine_native/python plugins/module_utils tests/feature_rows.py tests/gates"
-LANES = [
+# Through the link in .venv, so that module_utils have the name under which they import each other.
+MODULE_UTILS = ".venv/collections/ansible_collections/ironbook/trading/plugins/module_utils"
+MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py tests/gates"
+LANES = (
     Lane("integration", pytest("tests/integration"), 150, ("tshark",)),
     Lane("molecule", "molecule test --scenario-name default", 120, ("ps", "ss")),
     Lane("sanity", "python tests/gates/sanity.py", 90, ("git",)),
@@ -89,12 +91,12 @@ LANES = [
         (LINT,),
     ),
     Lane("syntax", "python tests/gates/syntax.py", 15, (), (LINT,)),
-    Lane("mypy", f"mypy {MYPY}", 20, (), (FAST, LINT)),
+    Lane("mypy", f"MYPYPATH=tests:requirements:.venv/collections mypy {MYPY}", 20, (), (FAST, LINT)),
     Lane("docs", "antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .", 5, (), (LINT,)),
     Lane("yamllint", "yamllint --strict .", 4, (), (FAST, LINT)),
     Lane("changelog", "antsibull-changelog lint", 1, (), (LINT,)),
     Lane("ruff", "ruff check . && ruff format --check .", 1, (), (FAST, LINT)),
-]
+)
 
 
 def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
@@ -226,25 +228,26 @@ def changes() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
-def main(lanes: Sequence[Lane] = LANES, cache: Path = CACHE) -> int:
-    """Run the lanes of one run. Exits 1 if one failed."""
+def main(words: Sequence[str] | None = None, lanes: Sequence[Lane] = LANES, cache: Path = CACHE) -> int:
+    """Run the lanes that the command line names. Exits 1 if one failed."""
     names = sorted({"all", FAST, LINT, *(lane.name for lane in lanes)})
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("run", nargs="*", default=["all"], help=f"one or more of: {' '.join(names)}")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if unknown := set(arguments.run) - set(names):
         parser.error(f"no lane {' '.join(sorted(unknown))}; there are: {' '.join(names)}")
     mine = list(dict.fromkeys(lane for run in arguments.run for lane in chosen(lanes, run)))
     if "all" in arguments.run:
         shutil.rmtree(cache / "features", ignore_errors=True)
     runner = Runner(cache, strict=debian.may_install())
-    signal.signal(signal.SIGINT, runner.stop)
-    signal.signal(signal.SIGTERM, runner.stop)
+    handlers = {number: signal.signal(number, runner.stop) for number in (signal.SIGINT, signal.SIGTERM)}
     begin, dirty = time.monotonic(), changes()
     outcomes = runner.run(mine)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     print(summary(outcomes, time.monotonic() - begin))
-    if not dirty and changes():
-        print(f"the lanes left the tree changed:\n{changes()}", file=sys.stderr)
+    if not dirty and (left := changes()):
+        print(f"the lanes left the tree changed:\n{left}", file=sys.stderr)
         return 1
     return int(runner.stopping or any(outcome.state == "FAIL" for outcome in outcomes))
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The gates stop what they should: a failing lane, a missing tool as root, and a tree that is not clean."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from gates import debian, lanes
+from gates.lanes import LANES, Lane, chosen, environment, last_line
+
+ROOT = lanes.ROOT
+PLAYBOOK = "---\n- name: A play\n  hosts: localhost\n  gather_facts: false\n  roles: []\n"
+
+
+@pytest.fixture
+def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be someone who may not install packages."""
+    monkeypatch.setattr(debian, "may_install", lambda: False)
+
+
+@pytest.fixture
+def clean_tree(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Let git see what the test says: first what is changed before the lanes, then what is changed after them."""
+    seen = ["", ""]
+    answers = iter(seen)
+    monkeypatch.setattr(lanes, "changes", lambda: next(answers))
+    yield seen
+
+
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+def test_passing_lanes_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each lane has one line, which ends with what its command said last."""
+    mine = [Lane("one", "echo first; echo ==== 3 passed in 1 s ====")]
+    assert lanes.main([], mine, tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok      one") and lines[0].endswith("3 passed in 1 s")
+    assert lines[-1].startswith("1 lanes passed, 0 failed, 0 not run")
+
+
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+def test_failing_lane_fails_the_run_and_shows_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other lanes still run."""
+    mine = [Lane("bad", "seq 100; echo the reason; exit 3"), Lane("good", "true")]
+    assert lanes.main([], mine, tmp_path) == 1
+    output = capsys.readouterr().out
+    assert "FAIL    bad" in output and "ok      good" in output and "  the reason" in output
+    assert "the last 40 of 101 lines" in output and "\n  61\n" not in output
+    assert "FAIL: bad" in output
+
+
+@pytest.mark.usefixtures("clean_tree")
+@pytest.mark.parametrize("root", [False, True])
+def test_missing_tool_is_not_run_but_fails_as_root(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, root: bool
+) -> None:
+    """An ordinary user is told what to install; root on Debian may leave no lane out."""
+    monkeypatch.setattr(debian, "may_install", lambda: root)
+    monkeypatch.setattr(debian, "has", lambda tool: False)
+    assert lanes.main([], [Lane("capture", "true", needs=("tshark",))], tmp_path) == int(root)
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("FAIL    capture" if root else "not run capture")
+    assert line.endswith("missing: apt-get install tshark")
+
+
+@pytest.mark.usefixtures("ordinary_user")
+@pytest.mark.parametrize(("before", "after", "code"), [("", "?? litter\n", 1), ("?? mine\n", "?? mine\n?? more\n", 0)])
+def test_tree_that_was_clean_must_stay_so(
+    tmp_path: Path, clean_tree: list[str], before: str, after: str, code: int
+) -> None:
+    """Who edits while the tests run is not blamed; a clean checkout must stay clean."""
+    clean_tree[:] = [before, after]
+    assert lanes.main([], [Lane("one", "true")], tmp_path) == code
+
+
+def test_lane_sees_no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the caller has set, a lane starts with no credentials, and with state and ports of its own."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "real")
+    monkeypatch.setenv("IRONBOOK_STATE", "/somewhere/.site")
+    seen = environment(Lane("one", "true"))
+    assert {name: value for name, value in seen.items() if value == "real"} == {}
+    assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert seen["IRONBOOK_STATE"] == str(ROOT / ".test") and seen["IRONBOOK_PORT_BASE"] == "22000"
+
+
+def test_every_tool_that_a_lane_needs_has_a_package() -> None:
+    """Else the line that tells what to install could not be printed."""
+    assert {tool for lane in LANES for tool in lane.needs} <= debian.PACKAGES.keys()
+
+
+def test_runs_are_made_of_lanes() -> None:
+    """`all` leaves out only the lane that repeats another in part; the fast one keeps clear of servers."""
+    assert {lane.name for lane in LANES} - {lane.name for lane in chosen(LANES, "all")} == {"unit-fast"}
+    assert {"ruff", "mypy", "unit-fast", "c-test"} <= {lane.name for lane in chosen(LANES, "fast")}
+    assert not {"integration", "molecule", "unit"} & {lane.name for lane in chosen(LANES, "fast")}
+    assert [lane.name for lane in chosen(LANES, "ruff")] == ["ruff"]
+
+
+def test_unknown_lane_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt lane is an error, never an empty run that passes."""
+    with pytest.raises(SystemExit) as error:
+        lanes.main(["untit"])
+    assert error.value.code == 2 and "no lane untit" in capsys.readouterr().err
+
+
+def test_last_line_skips_bars(tmp_path: Path) -> None:
+    """The bars that pytest draws, and empty lines, say nothing."""
+    (tmp_path / "log").write_text("a\n===== 2 passed in 0.1s =====\n\n======\n")
+    assert last_line(tmp_path / "log") == "2 passed in 0.1s"
+
+
+def test_ci_calls_make_test_and_nothing_more() -> None:
+    """What is tested by hand is what is tested by the machine."""
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    code = [line for line in lines if line and not line.startswith("#")]
+    assert code == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "exec make test"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def run_syntax(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run the syntax lane's command on another tree."""
+    command = [sys.executable, str(ROOT / "tests" / "gates" / "syntax.py"), str(root)]
+    return subprocess.run(command, env=environment(Lane("x", "")), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.feature("ORC-17", by="U")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "---\n- name: A play\n  hosts: localhost\n  rolls: []\n",
+        "---\n- name: A play\n  hosts: [localhost\n",
+        "---\n- name: A play\n  hosts: localhost\n  tasks:\n    - ansible.builtin.no_such_thing:\n",
+    ],
+    ids=["unknown key", "no YAML", "unknown module"],
+)
+def test_ci_fails_on_a_syntax_error_in_a_playbook(tmp_path: Path, broken: str) -> None:
+    """The lane that `make test` runs passes a good tree, and fails once an error is injected into it."""
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "good.yml").write_text(PLAYBOOK)
+    good = run_syntax(tmp_path)
+    assert good.returncode == 0, good.stderr
+    (tmp_path / "playbooks" / "zz_bad.yml").write_text(broken)
+    bad = run_syntax(tmp_path)
+    assert bad.returncode != 0 and "zz_bad.yml" in bad.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.feature("ORC-17", by="U")
+@pytest.mark.parametrize(
+    ("lane", "name", "good", "bad"),
+    [
+        ("ruff", "it.py", '"""It."""\n', '"""It."""\nprint((\n'),
+        ("yamllint", "it.yml", "---\na: 1\n", "---\na: [1\n"),
+        ("ansible-lint", "playbooks/it.yml", PLAYBOOK, PLAYBOOK.replace("roles: []", "tasks:\n    - shell: ls")),
+    ],
+)
+def test_linters_fail_on_an_injected_error(tmp_path: Path, lane: str, name: str, good: str, bad: str) -> None:
+    """Each linter's own lane, in a copy with its configuration, before and after the injection."""
+    command = next(entry.command for entry in LANES if entry.name == lane)
+    for path in (".yamllint", "pyproject.toml", ".config/ansible-lint.yml", "tests/gates/inventory.yml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text((ROOT / path).read_text())
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    codes = []
+    for text in (good, bad):
+        (tmp_path / name).write_text(text)
+        process = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=environment(Lane("x", "")), capture_output=True, check=False
+        )
+        codes.append(process.returncode)
+    assert codes[0] == 0 and codes[1] != 0
+
+
+def test_lint_configurations_are_what_we_claim() -> None:
+    """The production profile is asked for, and nothing is skipped."""
+    configuration = yaml.safe_load((ROOT / ".config" / "ansible-lint.yml").read_text())
+    assert configuration["profile"] == "production"
+    assert not {"skip_list", "warn_list"} & configuration.keys()
