@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * gateway_internal.h: what gateway.c (connections, login, input) and gateway_stream.c (reports out) share.
+ */
+#ifndef IB_GATEWAY_INTERNAL_H
+#define IB_GATEWAY_INTERNAL_H
+
+#include "authenticator.h"
+#include "gateway.h"
+#include "ouch50.h"
+#include "soupbintcp.h"
+
+enum {
+    IB_INPUT_SIZE = 65536, /* of each connection: several thousand messages in one read */
+    IB_OUTPUT_SIZE = 262144,
+    IB_IDLE_HEARTBEATS = 15, /* SoupBinTCP 3.00, section 2.2.4: the usual timeout is 15 intervals */
+    IB_CLOSING_MS = 1000,    /* for the last packet to reach a client that is refused */
+    IB_SCAN_EVENTS = 65536,  /* events that one turn looks at for one client that catches up */
+};
+
+enum ib_connection_state {
+    IB_CONNECTION_FREE,
+    IB_CONNECTION_LOGIN,    /* waits for the Login Request */
+    IB_CONNECTION_CHECKING, /* its password is being checked; nothing is read meanwhile */
+    IB_CONNECTION_OPEN,
+    IB_CONNECTION_CLOSING, /* the last packet is on its way; input is thrown away */
+};
+
+struct ib_connection {
+    struct ib_io_handler handler;
+    struct ib_gateway *gateway;
+    enum ib_connection_state state;
+    uint32_t generation; /* tells answers for an earlier user of this place */
+    uint16_t session;    /* IB_SESSION_NONE until login */
+    bool live;           /* has every released report: new ones are appended as they come */
+    bool blocked;        /* input waits for room in the ring */
+    bool dirty;          /* output was added in this turn */
+    uint64_t cursor;     /* not live: position in the event log from which on reports are to be sent */
+    uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
+    uint64_t closing_ms;
+    uint64_t received_bytes;
+    uint32_t queries;    /* Account Queries to answer … */
+    uint64_t query_seq;  /* … once this command is released */
+    uint64_t login_sequence;
+    char login_session[IB_SOUP_SESSION_SIZE + 1];
+    char peer[64];
+    uint8_t *input, *output;
+    size_t input_size;
+    size_t output_begin, output_end;
+};
+
+struct ib_gateway_session_state {
+    char username[IB_USERNAME_SIZE + 1];
+    char firm[IB_FIRM_SIZE];
+    const char *secret; /* null: may not log in */
+    struct ib_connection *connection;
+    uint32_t last_user_ref; /* highest that was sequenced */
+    uint32_t session_seq;   /* of the last released report */
+    uint32_t failures;      /* wrong passwords since … */
+    uint64_t failures_ms;
+};
+
+struct ib_gateway {
+    struct ib_gateway_config config;
+    struct ib_io_loop *loop;
+    struct ib_sequencer *sequencer;
+    const struct ib_event_log *log;
+    const struct ib_matcher *matcher;
+    struct ib_authenticator *authenticator;
+    struct ib_io_handler listener;
+    struct ib_io_handler answers;
+    struct ib_connection *connections;
+    uint8_t *buffers;
+    struct ib_gateway_session_state *sessions;
+    size_t session_count;
+    uint64_t dispatched; /* events of the log that were handed to live connections */
+    bool ended;          /* End of Day is sequenced */
+    bool busy;
+    char session_name[IB_SOUP_SESSION_SIZE + 1];
+    uint64_t disconnects[IB_DISCONNECT_COUNT];
+    uint64_t repeats, not_carried;
+    uint64_t log_second, log_lines; /* of the connection log: see ib_connection_log */
+};
+
+/* gateway.c */
+void ib_connection_close(struct ib_connection *connection, enum ib_disconnect reason);
+/* Ends after what stands in the output buffer has left. */
+void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
+
+/* gateway_stream.c */
+/* Room for one more packet of `size` bytes, or null. */
+uint8_t *ib_output_reserve(struct ib_connection *connection, size_t size);
+void ib_output_commit(struct ib_connection *connection, size_t size);
+void ib_output_flush(struct ib_connection *connection);
+/* Begins to send reports from number `sequence` on. */
+void ib_stream_start(struct ib_connection *connection, uint32_t sequence);
+/* Sends what a connection that is not live can take. */
+void ib_stream_catch_up(struct ib_connection *connection);
+/* Hands newly released events to live connections. */
+void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released);
+void ib_stream_answer_queries(struct ib_connection *connection);
+
+#endif

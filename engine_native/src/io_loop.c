@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * io_loop.c: see io_loop.h.
+ */
+#include "io_loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ironbook.h"
+
+enum { EVENTS_A_TURN = 64 };
+
+int ib_io_loop_open(struct ib_io_loop *loop)
+{
+    assert(loop != NULL);
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->now_ms = ib_clock_monotonic_ms();
+    return loop->epoll_fd >= 0 ? IB_OK : IB_ERROR_IO;
+}
+
+void ib_io_loop_close(struct ib_io_loop *loop)
+{
+    assert(loop != NULL);
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
+        loop->epoll_fd = -1;
+    }
+}
+
+int ib_io_add(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t interest)
+{
+    struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
+    assert(handler->fd >= 0);
+    assert(handler->ready != NULL);
+    handler->interest = interest;
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, handler->fd, &event) == 0 ? IB_OK : IB_ERROR_IO;
+}
+
+void ib_io_change(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t interest)
+{
+    struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
+    assert(handler->fd >= 0);
+    if (handler->interest != interest) {
+        int result = epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, handler->fd, &event);
+        assert(result == 0);
+        (void)result;
+        handler->interest = interest;
+    }
+}
+
+void ib_io_drop(struct ib_io_handler *handler)
+{
+    assert(handler != NULL);
+    if (handler->fd >= 0) {
+        close(handler->fd);
+        handler->fd = -1;
+    }
+}
+
+int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
+{
+    struct epoll_event events[EVENTS_A_TURN];
+    assert(loop->epoll_fd >= 0);
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, timeout_ms);
+    if (count < 0) {
+        return errno == EINTR ? IB_OK : IB_ERROR_IO;
+    }
+    loop->now_ms = ib_clock_monotonic_ms();
+    for (int i = 0; i < count; i++) {
+        struct ib_io_handler *handler = events[i].data.ptr;
+        if (handler->fd >= 0) {
+            handler->ready(handler->owner, events[i].events);
+        }
+    }
+    return IB_OK;
+}
+
+uint64_t ib_clock_monotonic_ms(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000u + (uint64_t)time.tv_nsec / 1000000u;
+}
+
+uint64_t ib_clock_realtime_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}

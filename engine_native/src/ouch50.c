@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ouch50.c: see ouch50.h. Section numbers are those of the OUCH 5.0 specification.
+ */
+#include "ouch50.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "bytes.h"
+
+enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_CODE = 20 };
+enum { CL_ORD_ID_SIZE = 14 };
+
+/* Appendix D. */
+enum reject_code {
+    CODE_INVALID_DISPLAY = 0x0003,
+    CODE_INVALID_MAX_FLOOR = 0x0004,
+    CODE_INVALID_PEG_TYPE = 0x0005,
+    CODE_HALTED = 0x0007,
+    CODE_INVALID_SIDE = 0x0009,
+    CODE_PROCESSING_ERROR = 0x000A,
+    CODE_FIRM_NOT_AUTHORIZED = 0x000C,
+    CODE_INVALID_MIN_QUANTITY = 0x000D,
+    CODE_OTHER = 0x000F,
+    CODE_PEGGING_NOT_ALLOWED = 0x0011,
+    CODE_INVALID_QUANTITY = 0x0013,
+    CODE_INVALID_CROSS_ORDER = 0x0014,
+    CODE_REPLACE_NOT_ALLOWED = 0x0015,
+    CODE_ROUTING_NOT_ALLOWED = 0x0016,
+    CODE_INVALID_SYMBOL = 0x0017,
+    CODE_RETAIL_NOT_ALLOWED = 0x001A,
+    CODE_INVALID_PRICE = 0x001D,
+};
+
+/* Appendix B: an option is accepted only with the value that asks for nothing. */
+struct option_rule {
+    uint8_t tag;
+    uint8_t size;     /* of the value */
+    char harmless[3]; /* one-byte options: the values that ask for nothing; "" = all bytes zero */
+    uint16_t code;    /* otherwise the order is rejected with this */
+};
+
+enum { OPTION_FIRM = 2, OPTION_ROUTE = 14 };
+
+static const struct option_rule option_rules[] = {
+    {OPTION_FIRM, 4, "", CODE_FIRM_NOT_AUTHORIZED}, /* blank or the session's own: see option_is_harmless */
+    {3, 4, "", CODE_INVALID_MIN_QUANTITY},          /* MinQty */
+    {4, 1, " N", CODE_RETAIL_NOT_ALLOWED},          /* CustomerType */
+    {5, 4, "", CODE_INVALID_MAX_FLOOR},             /* MaxFloor */
+    {6, 1, "L", CODE_INVALID_PEG_TYPE},             /* PriceType */
+    {7, 4, "", CODE_PEGGING_NOT_ALLOWED},           /* PegOffset */
+    {9, 8, "", CODE_OTHER},                         /* DiscretionPrice */
+    {10, 1, "L", CODE_OTHER},                       /* DiscretionPriceType */
+    {11, 4, "", CODE_OTHER},                        /* DiscretionPegOffset */
+    {12, 1, "N", CODE_OTHER},                       /* PostOnly */
+    {13, 4, "", CODE_OTHER},                        /* RandomReserves */
+    {OPTION_ROUTE, 4, "", CODE_ROUTING_NOT_ALLOWED}, /* blank only */
+    {15, 4, "", CODE_OTHER},                        /* ExpireTime */
+    {16, 1, " N", CODE_OTHER},                      /* TradeNow */
+    {17, 1, " ", CODE_OTHER},                       /* HandleInst */
+    {24, 2, "", CODE_OTHER},                        /* GroupID */
+    {25, 1, "N", CODE_OTHER},                       /* SharesLocated */
+    {28, 1, "", CODE_OTHER},                        /* UserRefIdx of the later revision: one flow a session */
+};
+
+void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t code)
+{
+    assert(command != NULL);
+    assert(reason >= IB_REASON_HALTED);
+    if (command->reason == IB_REASON_NONE) { /* the first reason found is the one that is told */
+        command->reason = (uint8_t)reason;
+        ib_store_u16(command->client_data + CLIENT_CODE, code);
+    }
+}
+
+static bool all_bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool option_is_harmless(const struct option_rule *rule, const uint8_t *value, const char firm[IB_FIRM_SIZE])
+{
+    assert(rule != NULL && value != NULL);
+    if (rule->tag == OPTION_FIRM) {
+        return all_bytes_are(value, rule->size, ' ') || memcmp(value, firm, IB_FIRM_SIZE) == 0;
+    }
+    if (rule->tag == OPTION_ROUTE) {
+        return all_bytes_are(value, rule->size, ' ');
+    }
+    if (rule->harmless[0] != '\0') {
+        return memchr(rule->harmless, value[0], strlen(rule->harmless)) != NULL;
+    }
+    return all_bytes_are(value, rule->size, 0);
+}
+
+/* Section 1.2: TagValue elements {length of what follows, tag, value}. False when they do not add up. */
+static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                             struct ib_command *command)
+{
+    assert(bytes != NULL && command != NULL);
+    while (size > 0) {
+        size_t length = bytes[0];
+        if (length < 1 || length + 1 > size) {
+            return false;
+        }
+        const struct option_rule *rule = NULL;
+        for (size_t i = 0; i < sizeof option_rules / sizeof option_rules[0]; i++) {
+            if (option_rules[i].tag == bytes[1]) {
+                rule = &option_rules[i];
+            }
+        }
+        if (rule == NULL) {
+            ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_OTHER);
+        } else if (rule->size + 1u != length) {
+            return false;
+        } else if (!option_is_harmless(rule, bytes + 2, firm)) {
+            ib_ouch_reject(command, IB_REASON_UNSUPPORTED, rule->code);
+        }
+        bytes += length + 1;
+        size -= length + 1;
+    }
+    return true;
+}
+
+/* Finds the appendage behind `fixed` bytes that end in its length. */
+static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const char firm[IB_FIRM_SIZE],
+                        struct ib_command *command)
+{
+    assert(fixed >= 2);
+    if (size < fixed || size - fixed != ib_load_u16(bytes + fixed - 2)) {
+        return false;
+    }
+    return decode_appendage(bytes + fixed, size - fixed, firm, command);
+}
+
+static void decode_quantity(const uint8_t *bytes, struct ib_command *command)
+{
+    command->quantity = ib_load_u32(bytes);
+    if (command->quantity == 0 || command->quantity > IB_OUCH_QUANTITY_MAX) {
+        ib_ouch_reject(command, IB_REASON_QUANTITY_INVALID, CODE_INVALID_QUANTITY);
+    }
+}
+
+static void decode_price(const uint8_t *bytes, struct ib_command *command)
+{
+    uint64_t price = ib_load_u64(bytes);
+    command->order_type = IB_ORDER_LIMIT;
+    if (price == IB_OUCH_PRICE_MARKET || price == IB_OUCH_PRICE_MARKET_OLD) {
+        command->order_type = IB_ORDER_MARKET;
+        return;
+    }
+    if (price == 0 || price > IB_OUCH_PRICE_MAX) {
+        ib_ouch_reject(command, IB_REASON_PRICE_INVALID, CODE_INVALID_PRICE);
+        return;
+    }
+    command->price = (int64_t)price;
+}
+
+static void decode_time_in_force(uint8_t letter, struct ib_command *command)
+{
+    if (letter == '3') {
+        command->time_in_force = IB_TIME_IN_FORCE_IOC;
+    } else if (letter != '0') { /* extended hours, a time to live, after hours: this venue has one session */
+        ib_ouch_reject(command, IB_REASON_TIME_IN_FORCE_INVALID, CODE_OTHER);
+    }
+}
+
+static void decode_display_and_sweep(const uint8_t *display, const uint8_t *sweep, struct ib_command *command)
+{
+    command->client_data[CLIENT_DISPLAY] = *display;
+    command->client_data[CLIENT_SWEEP] = *sweep;
+    if (*display != 'Y') { /* hidden and attributable orders are not carried */
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_INVALID_DISPLAY);
+    }
+    if (*sweep != 'Y' && *sweep != 'N') {
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_OTHER);
+    }
+}
+
+/* Section 2.1. */
+static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                      struct ib_ouch_message *message)
+{
+    struct ib_command *command = &message->command;
+    assert(command->type == 0 && command->reason == IB_REASON_NONE);
+    if (size < IB_OUCH_ENTER_SIZE) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_ENTER;
+    command->user_ref = ib_load_u32(bytes + 1);
+    uint8_t side = bytes[5];
+    command->side = side == 'B' ? IB_SIDE_BUY : IB_SIDE_SELL; /* short sales are sales, echoed as entered */
+    if (side != 'B' && side != 'S' && side != 'T' && side != 'E') {
+        ib_ouch_reject(command, IB_REASON_SIDE_INVALID, CODE_INVALID_SIDE);
+    }
+    decode_quantity(bytes + 6, command);
+    memcpy(message->symbol, bytes + 10, IB_SYMBOL_SIZE);
+    decode_price(bytes + 18, command);
+    decode_time_in_force(bytes[26], command);
+    decode_display_and_sweep(bytes + 27, bytes + 29, command);
+    if (memchr("APRO", bytes[28], 4) == NULL) {
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_OTHER);
+    }
+    if (bytes[30] != 'N') { /* no crosses: continuous matching only */
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_INVALID_CROSS_ORDER);
+    }
+    command->client_data[CLIENT_SIDE] = side;
+    command->client_data[CLIENT_CAPACITY] = bytes[28];
+    command->client_data[CLIENT_CROSS] = bytes[30];
+    memcpy(command->client_data, bytes + 31, CL_ORD_ID_SIZE);
+    return decode_tail(bytes, size, IB_OUCH_ENTER_SIZE, firm, command) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
+}
+
+/* Section 2.2. Side, capacity and cross type are the replaced order's: their zero bytes say "inherit". */
+static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                        struct ib_command *command)
+{
+    assert(command->type == 0 && command->reason == IB_REASON_NONE);
+    if (size < IB_OUCH_REPLACE_SIZE) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_REPLACE;
+    command->user_ref_original = ib_load_u32(bytes + 1);
+    command->user_ref = ib_load_u32(bytes + 5);
+    decode_quantity(bytes + 9, command);
+    decode_price(bytes + 13, command);
+    decode_time_in_force(bytes[21], command);
+    decode_display_and_sweep(bytes + 22, bytes + 23, command);
+    memcpy(command->client_data, bytes + 24, CL_ORD_ID_SIZE);
+    return decode_tail(bytes, size, IB_OUCH_REPLACE_SIZE, firm, command) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
+}
+
+/* The later revision lets an appendage follow Cancel, Modify and Account Query; its one option that could matter
+ * here, UserRefIdx, is not carried, and these messages have no reject: a non-empty one is malformed. */
+static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
+{
+    return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
+}
+
+/* Section 2.3. */
+static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct ib_command *command)
+{
+    assert(command->type == 0);
+    if (size < IB_OUCH_CANCEL_SIZE || !tail_is_empty(bytes, size, IB_OUCH_CANCEL_SIZE)) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_CANCEL;
+    command->user_ref = ib_load_u32(bytes + 1);
+    command->quantity = ib_load_u32(bytes + 5);
+    return IB_OUCH_COMMAND;
+}
+
+enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                 struct ib_ouch_message *message)
+{
+    assert(bytes != NULL || size == 0);
+    assert(firm != NULL && message != NULL);
+    memset(message, 0, sizeof *message);
+    if (size == 0) {
+        return IB_OUCH_MALFORMED;
+    }
+    switch (bytes[0]) {
+    case 'O':
+        return decode_enter(bytes, size, firm, message);
+    case 'U':
+        return decode_replace(bytes, size, firm, &message->command);
+    case 'X':
+        return decode_cancel(bytes, size, &message->command);
+    case 'M':
+        return size >= IB_OUCH_MODIFY_SIZE ? IB_OUCH_NOT_CARRIED : IB_OUCH_MALFORMED;
+    case 'Q':
+        return tail_is_empty(bytes, size, IB_OUCH_ACCOUNT_QUERY_SIZE) ? IB_OUCH_ACCOUNT_QUERY : IB_OUCH_MALFORMED;
+    default:
+        return IB_OUCH_UNKNOWN;
+    }
+}
+
+/* Nanoseconds since midnight, UTC. */
+static uint64_t timestamp(uint64_t time_ns)
+{
+    return time_ns % 86400000000000u;
+}
+
+static uint8_t time_in_force_letter(const struct ib_event *event)
+{
+    return event->time_in_force == IB_TIME_IN_FORCE_IOC ? '3' : '0';
+}
+
+static uint64_t price_field(const struct ib_event *event)
+{
+    assert(event->price >= 0);
+    return event->order_type == IB_ORDER_MARKET ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price;
+}
+
+/* Section 3.2. */
+static size_t encode_accepted(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
+{
+    assert(event->quantity <= UINT32_MAX);
+    out[0] = 'A';
+    ib_store_u32(out + 9, event->user_ref);
+    out[13] = event->client_data[CLIENT_SIDE];
+    ib_store_u32(out + 14, (uint32_t)event->quantity);
+    memcpy(out + 18, symbol, IB_SYMBOL_SIZE);
+    ib_store_u64(out + 26, price_field(event));
+    out[34] = time_in_force_letter(event);
+    out[35] = event->client_data[CLIENT_DISPLAY];
+    ib_store_u64(out + 36, event->order_ref);
+    out[44] = event->client_data[CLIENT_CAPACITY];
+    out[45] = event->client_data[CLIENT_SWEEP];
+    out[46] = event->client_data[CLIENT_CROSS];
+    out[47] = 'L'; /* live: what an IOC order does not trade is told by a Canceled message of its own */
+    memcpy(out + 48, event->client_data, CL_ORD_ID_SIZE);
+    ib_store_u16(out + 62, 0);
+    return IB_OUCH_ACCEPTED_SIZE;
+}
+
+/* Section 3.3. */
+static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
+{
+    assert(event->remaining <= UINT32_MAX);
+    out[0] = 'U';
+    ib_store_u32(out + 9, event->user_ref_original);
+    ib_store_u32(out + 13, event->user_ref);
+    out[17] = event->client_data[CLIENT_SIDE];
+    ib_store_u32(out + 18, (uint32_t)event->remaining);
+    memcpy(out + 22, symbol, IB_SYMBOL_SIZE);
+    ib_store_u64(out + 30, price_field(event));
+    out[38] = time_in_force_letter(event);
+    out[39] = event->client_data[CLIENT_DISPLAY];
+    ib_store_u64(out + 40, event->order_ref);
+    out[48] = event->client_data[CLIENT_CAPACITY];
+    out[49] = event->client_data[CLIENT_SWEEP];
+    out[50] = event->client_data[CLIENT_CROSS];
+    out[51] = 'L';
+    memcpy(out + 52, event->client_data, CL_ORD_ID_SIZE);
+    ib_store_u16(out + 66, 0);
+    return IB_OUCH_REPLACED_SIZE;
+}
+
+/* Section 3.4 and appendix C. */
+static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
+{
+    assert(event->quantity <= UINT32_MAX);
+    out[0] = 'C';
+    ib_store_u32(out + 9, event->user_ref);
+    ib_store_u32(out + 13, (uint32_t)event->quantity);
+    out[17] = event->reason == IB_REASON_IMMEDIATE_OR_CANCEL ? 'I' : 'U';
+    return IB_OUCH_CANCELED_SIZE;
+}
+
+/* Section 3.6 and appendix E. */
+static size_t encode_executed(uint8_t *out, const struct ib_event *event)
+{
+    assert(event->quantity <= UINT32_MAX && event->price >= 0);
+    out[0] = 'E';
+    ib_store_u32(out + 9, event->user_ref);
+    ib_store_u32(out + 13, (uint32_t)event->quantity);
+    ib_store_u64(out + 17, (uint64_t)event->price);
+    out[25] = (event->flags & IB_FLAG_RESTING) != 0 ? 'A' : 'R';
+    ib_store_u64(out + 26, event->match_ref);
+    ib_store_u16(out + 34, 0);
+    return IB_OUCH_EXECUTED_SIZE;
+}
+
+static uint16_t reject_code(const struct ib_event *event)
+{
+    uint16_t code = ib_load_u16(event->client_data + CLIENT_CODE);
+    if (code != 0) {
+        return code;
+    }
+    switch (event->reason) {
+    case IB_REASON_HALTED:
+        return CODE_HALTED;
+    case IB_REASON_INSTRUMENT_UNKNOWN:
+        return CODE_INVALID_SYMBOL;
+    case IB_REASON_PRICE_INVALID:
+        return CODE_INVALID_PRICE;
+    case IB_REASON_QUANTITY_INVALID:
+        return CODE_INVALID_QUANTITY;
+    case IB_REASON_SIDE_INVALID:
+        return CODE_INVALID_SIDE;
+    case IB_REASON_ORDER_UNKNOWN:
+        return CODE_REPLACE_NOT_ALLOWED;
+    case IB_REASON_BOOK_FULL:
+    case IB_REASON_EVENT_LOG_FULL:
+        return CODE_PROCESSING_ERROR;
+    default:
+        return CODE_OTHER;
+    }
+}
+
+/* Section 3.8 and appendix D. */
+static size_t encode_rejected(uint8_t *out, const struct ib_event *event)
+{
+    assert(event->reason >= IB_REASON_HALTED);
+    out[0] = 'J';
+    ib_store_u32(out + 9, event->user_ref);
+    ib_store_u16(out + 13, reject_code(event));
+    memcpy(out + 15, event->client_data, CL_ORD_ID_SIZE);
+    return IB_OUCH_REJECTED_SIZE;
+}
+
+size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
+{
+    assert(out != NULL && event != NULL && symbol != NULL);
+    assert(event->session_seq != 0);
+    ib_store_u64(out + 1, timestamp(event->time_ns)); /* the same place in every outbound message */
+    switch (event->type) {
+    case IB_EVENT_ACCEPTED:
+        return encode_accepted(out, event, symbol);
+    case IB_EVENT_EXECUTED:
+        return encode_executed(out, event);
+    case IB_EVENT_CANCELED:
+        return encode_canceled(out, event);
+    case IB_EVENT_REPLACED:
+        return encode_replaced(out, event, symbol);
+    case IB_EVENT_REJECTED:
+        return encode_rejected(out, event);
+    default:
+        assert(event->type == IB_EVENT_END_OF_DAY);
+        out[0] = 'S';
+        out[9] = 'E';
+        return IB_OUCH_SYSTEM_EVENT_SIZE;
+    }
+}
+
+size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)
+{
+    assert(out != NULL);
+    assert(next_user_ref > 0);
+    out[0] = 'Q';
+    ib_store_u64(out + 1, timestamp(time_ns));
+    ib_store_u32(out + 9, next_user_ref);
+    return IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ouch50.h: the messages of OUCH 5.0 (Nasdaq, "Order Entry Specification", April 2023): inbound messages
+ * become commands of the core, events of the core become outbound messages.
+ *
+ * Bytes only: no socket, no session, no clock, no state. What a message asks for and this venue does not
+ * carry becomes a command with a reason, so that the reject is sequenced, journaled and resumable like any
+ * other report. docs/protocols/ouch50.md has the tables.
+ *
+ * What the reports must echo and the core does not interpret travels in `client_data` (24 bytes):
+ *   0-13 ClOrdID   14 side   15 display   16 capacity   17 intermarket sweep   18 cross type   19 zero
+ *   20-21 reject code of OUCH when the gateway rejects, otherwise zero   22-23 zero
+ */
+#ifndef IB_OUCH50_H
+#define IB_OUCH50_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ironbook.h"
+
+enum ib_ouch_size {
+    IB_OUCH_ENTER_SIZE = 47, /* inbound sizes are without appendage */
+    IB_OUCH_REPLACE_SIZE = 40,
+    IB_OUCH_CANCEL_SIZE = 9,
+    IB_OUCH_MODIFY_SIZE = 10,
+    IB_OUCH_ACCOUNT_QUERY_SIZE = 1,
+    IB_OUCH_INBOUND_SIZE_MAX = 512, /* all options at once take 110 bytes; above this a message is refused */
+    IB_OUCH_SYSTEM_EVENT_SIZE = 10,
+    IB_OUCH_ACCEPTED_SIZE = 64,
+    IB_OUCH_REPLACED_SIZE = 68,
+    IB_OUCH_CANCELED_SIZE = 18,
+    IB_OUCH_EXECUTED_SIZE = 36,
+    IB_OUCH_REJECTED_SIZE = 29,
+    IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE = 13,
+    IB_OUCH_OUTBOUND_SIZE_MAX = 68,
+};
+
+/* Section 1.2. Prices have four decimals, as the core's. */
+#define IB_OUCH_PRICE_MAX 1999999900     /* $199,999.99: the highest limit */
+#define IB_OUCH_PRICE_MARKET 2147483647  /* 7FFFFFFF: a market order */
+#define IB_OUCH_PRICE_MARKET_OLD 2000000000 /* $200,000.00: treated as a market order too */
+#define IB_OUCH_QUANTITY_MAX 999999      /* sections 2.1 and 2.2: less than 1,000,000 */
+
+enum ib_ouch_kind {
+    IB_OUCH_COMMAND,       /* `command` is filled but for session, instrument, seq and time */
+    IB_OUCH_ACCOUNT_QUERY, /* wants the next UserRefNum */
+    IB_OUCH_NOT_CARRIED,   /* a message of OUCH 5.0 that may be ignored, and is: Modify Order */
+    IB_OUCH_UNKNOWN,       /* no message that this venue serves: the connection ends */
+    IB_OUCH_MALFORMED,     /* size or appendage do not add up: the connection ends */
+};
+
+struct ib_ouch_message {
+    struct ib_command command;
+    char symbol[IB_SYMBOL_SIZE]; /* of Enter Order, padded with spaces */
+};
+
+/* Reads one message. `firm` is the session's own: the only one that it may name. */
+enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                 struct ib_ouch_message *message);
+
+/* Marks a command as rejected by the gateway, with the code that the Rejected message will carry. */
+void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t code);
+
+/* Writes the message of a report (an event with a session_seq): its size, at most IB_OUCH_OUTBOUND_SIZE_MAX. */
+size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE]);
+
+size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref);
+
+#endif

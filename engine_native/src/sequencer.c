@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * sequencer.c: see sequencer.h.
+ */
+#include "sequencer.h"
+
+#include <assert.h>
+
+#include "io_loop.h"
+
+enum {
+    /* Bound on the events of n commands in flight, over what the live orders allow: each can add one order that
+     * is filled later (2), be accepted or replaced (1), rest or be cancelled (1), and leave two partial fills (4). */
+    EVENTS_A_COMMAND = 8,
+    ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels once Enter is refused */
+};
+
+enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
+{
+    assert(sequencer != NULL);
+    /* In this order: the matcher may go on meanwhile, which counts its commands twice and never not at all. */
+    uint64_t matched = sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER);
+    uint64_t largest = atomic_load_explicit(&sequencer->events_max, memory_order_acquire);
+    uint64_t room = ib_event_log_room(sequencer->log);
+    assert(matched <= sequencer->seq);
+    uint64_t in_flight = EVENTS_A_COMMAND * (sequencer->seq - matched + 1) + sequencer->sessions;
+    if (room < largest + in_flight) {
+        return room < in_flight ? IB_SEQUENCER_FULL : IB_SEQUENCER_REJECT;
+    }
+    return room < largest + in_flight + ROOM_FOR_REJECTS ? IB_SEQUENCER_REJECT : IB_SEQUENCER_OPEN;
+}
+
+bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command)
+{
+    assert(sequencer != NULL && command != NULL);
+    struct ib_command *slot = ib_ring_claim(&sequencer->ring);
+    if (slot == NULL) {
+        return false;
+    }
+    uint64_t now_ns = ib_clock_realtime_ns();
+    if (now_ns > sequencer->time_ns) { /* the wall clock may be set back; the journal's time never goes back */
+        sequencer->time_ns = now_ns;
+    }
+    *slot = *command;
+    slot->seq = ++sequencer->seq;
+    slot->time_ns = sequencer->time_ns;
+    assert(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
+    return true;
+}
+
+void ib_sequencer_publish(struct ib_sequencer *sequencer)
+{
+    assert(sequencer != NULL);
+    ib_ring_publish(&sequencer->ring);
+}
+
+uint64_t ib_sequencer_release(struct ib_sequencer *sequencer)
+{
+    assert(sequencer != NULL);
+    uint64_t seq = sequencer->base_seq + ib_ring_done_by_all(&sequencer->ring);
+    assert(seq >= sequencer->released_seq && seq <= sequencer->seq);
+    sequencer->released_seq = seq;
+    return ib_event_log_release(sequencer->log, seq);
+}
