@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ironbook.errors import CommandError
+
 NEW, PARTIAL_CANCEL, DELETE, EXECUTION, HIDDEN_EXECUTION, CROSS_TRADE, HALT = range(1, 8)
 
 _COLUMNS = ("time", "type", "order_id", "size", "price", "direction")
@@ -28,7 +30,7 @@ _INTEGER = re.compile(r"^-?\d{1,18}$")
 _DAY_NS = 86_400 * 10**9
 
 
-class MarketDataError(Exception):
+class MarketDataError(CommandError):
     """One line that names the file, the line, the field and what is wrong with it."""
 
 

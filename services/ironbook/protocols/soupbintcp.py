@@ -5,8 +5,8 @@ Source: Nasdaq, "SoupBinTCP Version 3.00" and "4.00". A packet is a two-byte big
 one byte of type, and a payload. Sequenced packets carry no number: the login answer names the next one, and each
 counts on from there, so a client that asks for the number after its last one loses nothing and sees nothing twice.
 
-The socket is non-blocking inside. `send` reads while it waits for room, so that two sides that both write much never wait
-for each other; `receive` waits at most as long as it is told. Nothing here knows what a payload means.
+The socket is non-blocking inside. `send` reads while it waits for room, so that two sides that both write much never
+wait for each other; `receive` waits at most as long as it is told. Nothing here knows what a payload means.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import struct
 import time
 from collections.abc import Iterable
 from typing import Self
+
+from ironbook.errors import CommandError
 
 HEADER = struct.Struct(">HB")
 LOGIN_REQUEST = struct.Struct(">HB6s10s10s20s")
@@ -43,7 +45,7 @@ LOGIN_REASONS = {
 _RECEIVE_BYTES = 1 << 18
 
 
-class SoupError(Exception):
+class SoupError(CommandError):
     """The session cannot go on; the text says why, in one line."""
 
 
