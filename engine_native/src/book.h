@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * book.h: the resting orders of one shard: for each instrument two sides of price levels, for all of them one pool
+ * of orders and one index from (session, user_ref) to the order.
+ *
+ *   (session, user_ref) ─► bucket ─► order ◄─► order …      one chain through the orders of a bucket
+ *                                      │ level
+ *   instrument ─► side ─► price index ─► level ─► head … tail
+ *                   └ best ───────────────┘
+ *
+ * The book stores and finds; it decides nothing, emits nothing and knows no clock. All memory is taken at open.
+ */
+#ifndef IB_BOOK_H
+#define IB_BOOK_H
+
+#include "level.h"
+#include "price_index.h"
+
+struct ib_book_instrument {
+    struct ib_price_index sides[2]; /* 0 buy, 1 sell */
+    uint64_t tick;
+    uint64_t tick_inverse; /* inverse of the tick's odd part modulo 2^64 */
+    uint64_t ticks_max;    /* UINT64_MAX / tick */
+    uint32_t tick_shift;   /* trailing zero bits of the tick */
+};
+
+_Static_assert(sizeof(struct ib_book_instrument) == 64, "one cache line");
+
+struct ib_book {
+    struct ib_pool orders;
+    struct ib_pool levels;
+    struct ib_pool nodes; /* of all price indexes */
+    uint32_t *buckets;    /* (session, user_ref) -> first order of the chain */
+    uint32_t bucket_mask;
+    uint32_t instrument_count;
+    struct ib_book_instrument *instruments;
+    uint64_t hash; /* sum over the resting orders of what each one contributes: equal books, equal sums */
+};
+
+/* What makes a new resting order. */
+struct ib_book_entry {
+    uint32_t instrument;
+    uint8_t side;
+    uint8_t time_in_force;
+    uint8_t order_type;
+    uint16_t session;
+    uint32_t user_ref;
+    uint64_t ticks;
+    uint64_t order_ref;
+    uint64_t remaining;
+    uint64_t executed;
+    const uint8_t *client_data;
+};
+
+int ib_book_open(struct ib_book *book, uint32_t orders); /* enum ib_status */
+void ib_book_close(struct ib_book *book);
+
+/* The next index gets `tick` (at least 1). The caller has seen that instrument_count < IB_INSTRUMENTS_MAX. */
+void ib_book_add_instrument(struct ib_book *book, uint64_t tick);
+
+/* Order of (session, user_ref), or IB_NONE. */
+uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref);
+/* Behind all orders at its price. The caller has asked ib_book_is_full. */
+uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry);
+void ib_book_remove(struct ib_book *book, uint32_t order);
+/* Trades `quantity` of an order; it leaves the book when nothing remains. */
+void ib_book_fill(struct ib_book *book, uint32_t order, uint64_t quantity);
+/* Shrinks an order where it stands; 0 < remaining <= what remains now. */
+void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
+/* The order lives on, where it stands, under its owner's new number and data. */
+void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uint8_t time_in_force,
+                    const uint8_t *client_data);
+
+/* Every invariant, in O(book). IB_OK, or IB_ERROR_ARGUMENT and the broken one in `text`. */
+int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
+
+/* What one order contributes to the hash of the book. */
+uint64_t ib_book_order_hash(const struct ib_order *order, const struct ib_level *level);
+uint32_t ib_book_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref);
+
+static inline struct ib_order *ib_book_order(const struct ib_book *book, uint32_t index)
+{
+    return (struct ib_order *)(void *)book->orders.slots + index;
+}
+
+static inline struct ib_level *ib_book_level(const struct ib_book *book, uint32_t index)
+{
+    return (struct ib_level *)(void *)book->levels.slots + index;
+}
+
+static inline int ib_book_is_full(const struct ib_book *book)
+{
+    return ib_pool_is_full(&book->orders);
+}
+
+static inline unsigned ib_side_number(uint8_t side)
+{
+    return side == IB_SIDE_SELL;
+}
+
+/* Key of a price on a side; the complement of a key is the same price on the other side. */
+static inline uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
+{
+    return side_number ? ticks : ~ticks;
+}
+
+static inline uint32_t ib_level_instrument(const struct ib_level *level)
+{
+    return level->side_index >> 1;
+}
+
+static inline uint8_t ib_level_side(const struct ib_level *level)
+{
+    return (level->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
+}
+
+/* Price of a level in units of 10^-4. */
+static inline int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
+{
+    uint64_t ticks = (level->side_index & 1) ? level->key : ~level->key;
+    return (int64_t)(ticks * book->instruments[level->side_index >> 1].tick);
+}
+
+/* Best level of a side, or IB_NONE. */
+static inline uint32_t ib_book_best(const struct ib_book *book, uint32_t instrument, unsigned side_number)
+{
+    return book->instruments[instrument].sides[side_number].best;
+}
+
+/* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the
+ * tick divides the price, and lands above ticks_max when it does not. False = off the tick, or below 1. */
+static inline int ib_book_ticks(const struct ib_book_instrument *instrument, int64_t price, uint64_t *ticks)
+{
+    uint64_t product = (uint64_t)price * instrument->tick_inverse;
+    uint32_t shift = instrument->tick_shift;
+    *ticks = product >> shift | product << (-shift & 63u);
+    return price > 0 && *ticks <= instrument->ticks_max;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * book_check.c: every invariant of the book, one REQUIRE a line. It walks everything and changes nothing. Builds with
+ * IB_CHECK run it after each command; recovery runs it once.
+ */
+#include <stdio.h>
+
+#include "book.h"
+
+/* What the walk has seen so far. */
+struct walk {
+    const struct ib_book *book;
+    uint32_t side_index;
+    uint64_t lowest_key; /* no key may come below: keys ascend along a side */
+    uint32_t side_levels;
+    uint32_t nodes;
+    uint32_t levels;
+    uint32_t orders;
+    uint64_t hash;
+    const char *broken; /* the first broken invariant, in words */
+};
+
+#define REQUIRE(walk, condition, words)  \
+    do {                                 \
+        if (!(condition)) {              \
+            (walk)->broken = (words);    \
+            return 0;                    \
+        }                                \
+    } while (0)
+
+static int is_live_index(const struct ib_pool *pool, uint32_t index)
+{
+    return index != IB_NONE && index < pool->fresh;
+}
+
+static int check_order(struct walk *walk, uint32_t index, const struct ib_level *level)
+{
+    const struct ib_book *book = walk->book;
+    const struct ib_order *order = ib_book_order(book, index);
+    REQUIRE(walk, ib_order_remaining(order) > 0, "an order in the book has something left");
+    REQUIRE(walk, ib_book_find(book, order->session, order->user_ref) == index, "the id index finds each order");
+    walk->hash += ib_book_order_hash(order, level);
+    walk->orders++;
+    REQUIRE(walk, walk->orders <= book->orders.in_use, "no more orders in levels than in use");
+    return 1;
+}
+
+static int check_level(struct walk *walk, uint32_t level_index, uint64_t key)
+{
+    const struct ib_book *book = walk->book;
+    REQUIRE(walk, is_live_index(&book->levels, level_index), "a leaf names a level");
+    const struct ib_level *level = ib_book_level(book, level_index);
+    REQUIRE(walk, level->key == key, "a level stands at its key");
+    REQUIRE(walk, level->side_index == walk->side_index, "a level knows its side");
+    REQUIRE(walk, level->count > 0, "a level holds an order");
+    uint32_t count = 0;
+    uint32_t prev = IB_NONE;
+    uint64_t quantity = 0;
+    uint64_t ref = 0;
+    for (uint32_t index = level->head; index != IB_NONE; index = ib_book_order(book, index)->next) {
+        REQUIRE(walk, is_live_index(&book->orders, index), "a level's link names an order");
+        const struct ib_order *order = ib_book_order(book, index);
+        REQUIRE(walk, order->prev == prev, "links agree both ways");
+        REQUIRE(walk, order->level == level_index, "an order knows its level");
+        REQUIRE(walk, ib_order_ref(order) > ref, "older orders come first");
+        if (!check_order(walk, index, level)) {
+            return 0;
+        }
+        ref = ib_order_ref(order);
+        prev = index;
+        quantity += ib_order_remaining(order);
+        count++;
+    }
+    REQUIRE(walk, level->tail == prev, "the tail is the last order");
+    REQUIRE(walk, level->count == count, "a level counts its orders");
+    REQUIRE(walk, level->quantity == quantity, "a level sums its quantity");
+    walk->levels++;
+    walk->side_levels++;
+    return 1;
+}
+
+/* Recursion is bounded: shift falls by at least six from node to node. */
+static int check_node(struct walk *walk, uint32_t index, uint32_t shift_limit)
+{
+    const struct ib_book *book = walk->book;
+    REQUIRE(walk, is_live_index(&book->nodes, index), "the price index links to nodes");
+    const struct ib_price_node *node = ib_price_node_at(&book->nodes, index);
+    REQUIRE(walk, node->shift < shift_limit && node->shift % 6 == 0, "shifts fall along the price index");
+    REQUIRE(walk, node->bitmap != 0, "no node is empty");
+    REQUIRE(walk, node->shift == 0 || (node->bitmap & (node->bitmap - 1)) != 0, "an inner node is a fork");
+    walk->nodes++;
+    REQUIRE(walk, walk->nodes <= book->nodes.in_use, "no more nodes in trees than in use");
+    for (uint64_t left = node->bitmap; left != 0; left &= left - 1) {
+        unsigned digit = (unsigned)__builtin_ctzll(left);
+        uint64_t key = (node->prefix << 6 | digit) << node->shift;
+        REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
+        walk->lowest_key = key;
+        int sound = node->shift == 0 ? check_level(walk, node->child[digit], key)
+                                     : check_node(walk, node->child[digit], node->shift);
+        if (!sound) {
+            return 0;
+        }
+        if (node->shift != 0) {
+            const struct ib_price_node *child = ib_price_node_at(&book->nodes, node->child[digit]);
+            uint64_t child_key = child->prefix << 6 << child->shift;
+            REQUIRE(walk, child_key >> node->shift == key >> node->shift, "a child lies below its digit");
+        }
+    }
+    return 1;
+}
+
+static int check_side(struct walk *walk, const struct ib_price_index *side)
+{
+    const struct ib_book *book = walk->book;
+    walk->side_levels = 0;
+    walk->lowest_key = 0;
+    if (side->root != IB_NONE && !check_node(walk, side->root, 64)) {
+        return 0;
+    }
+    REQUIRE(walk, side->count == walk->side_levels, "a side counts its levels");
+    REQUIRE(walk, side->best == ib_price_index_lowest(side, &book->nodes), "the best level is the lowest key");
+    if (side->leaf != IB_NONE) {
+        REQUIRE(walk, is_live_index(&book->nodes, side->leaf), "the last leaf is a node");
+        const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, side->leaf);
+        REQUIRE(walk, leaf->shift == 0 && leaf->bitmap != 0, "the last leaf is a leaf in use");
+        uint64_t key = leaf->prefix << 6 | (unsigned)__builtin_ctzll(leaf->bitmap);
+        REQUIRE(walk, ib_price_index_find(side, &book->nodes, key) == leaf->child[key & 63],
+                "the last leaf belongs to its side");
+    }
+    return 1;
+}
+
+static int check_instruments(struct walk *walk)
+{
+    const struct ib_book *book = walk->book;
+    for (uint32_t i = 0; i < book->instrument_count; i++) {
+        const struct ib_book_instrument *instrument = &book->instruments[i];
+        for (unsigned side = 0; side < 2; side++) {
+            walk->side_index = 2 * i + side;
+            if (!check_side(walk, &instrument->sides[side])) {
+                return 0;
+            }
+        }
+        if (instrument->sides[0].best != IB_NONE && instrument->sides[1].best != IB_NONE) {
+            uint64_t bid = ~ib_book_level(book, instrument->sides[0].best)->key;
+            uint64_t ask = ib_book_level(book, instrument->sides[1].best)->key;
+            REQUIRE(walk, bid < ask, "the book is not crossed");
+        }
+    }
+    return 1;
+}
+
+static int check_buckets(struct walk *walk)
+{
+    const struct ib_book *book = walk->book;
+    uint32_t chained = 0;
+    for (uint64_t b = 0; b <= book->bucket_mask; b++) {
+        for (uint32_t index = book->buckets[b]; index != IB_NONE; index = ib_book_order(book, index)->chain) {
+            REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
+            const struct ib_order *order = ib_book_order(book, index);
+            REQUIRE(walk, ib_book_bucket(book, order->session, order->user_ref) == b, "an order is in its bucket");
+            chained++;
+            REQUIRE(walk, chained <= book->orders.in_use, "no chain is a ring");
+        }
+    }
+    REQUIRE(walk, chained == walk->orders, "the id index holds the book's orders and no others");
+    return 1;
+}
+
+static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t seen)
+{
+    REQUIRE(walk, pool->in_use == seen, "what is in use is reachable: nothing leaks");
+    REQUIRE(walk, pool->in_use <= pool->capacity, "no pool holds more than its capacity");
+    REQUIRE(walk, (uint64_t)ib_pool_count_free(pool) + pool->in_use + 1 == pool->fresh,
+            "each slot handed out is in use or free");
+    return 1;
+}
+
+int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
+{
+    IB_ASSERT(book != NULL && text != NULL);
+    struct walk walk = {.book = book};
+    int sound = check_instruments(&walk) && check_buckets(&walk) && check_pool(&walk, &book->orders, walk.orders) &&
+                check_pool(&walk, &book->levels, walk.levels) && check_pool(&walk, &book->nodes, walk.nodes);
+    if (sound && walk.hash != book->hash) {
+        walk.broken = "the hash is the sum over all orders";
+        sound = 0;
+    }
+    if (!sound) {
+        (void)snprintf(text, text_size, "book: broken invariant: %s", walk.broken);
+        return IB_ERROR_ARGUMENT;
+    }
+    return IB_OK;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * matcher_order.c: what becomes of an order: entered, matched, rested, replaced, cancelled, rejected.
+ *
+ * Price-time priority: the best price trades first, at one price the oldest order; the price of a trade is that of
+ * the order that stood in the book. A command is either rejected as a whole, before anything is touched, or done.
+ */
+#include "matcher_state.h"
+
+/* The order that is being matched. Its numbers are those of its report events. */
+struct incoming {
+    uint32_t instrument;
+    uint32_t user_ref;
+    uint16_t session;
+    uint8_t side;
+    uint8_t time_in_force;
+    uint8_t order_type;
+    int64_t price;
+    uint64_t ticks; /* limit orders only */
+    uint64_t order_ref;
+    uint64_t remaining;
+    uint64_t executed;
+    const uint8_t *client_data;
+};
+
+static struct ib_event event_of_incoming(const struct incoming *incoming, uint16_t type)
+{
+    struct ib_event event = {
+        .type = type,
+        .instrument = incoming->instrument,
+        .user_ref = incoming->user_ref,
+        .side = incoming->side,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .order_ref = incoming->order_ref,
+        .price = incoming->price,
+        .remaining = incoming->remaining,
+    };
+    memcpy(event.client_data, incoming->client_data, sizeof event.client_data);
+    return event;
+}
+
+static struct ib_event event_of_resting(const struct ib_book *book, const struct ib_order *order, uint16_t type)
+{
+    const struct ib_level *level = ib_book_level(book, order->level);
+    struct ib_event event = {
+        .type = type,
+        .instrument = ib_level_instrument(level),
+        .user_ref = order->user_ref,
+        .side = ib_level_side(level),
+        .time_in_force = order->time_in_force,
+        .order_type = order->order_type,
+        .order_ref = ib_order_ref(order),
+        .price = ib_book_price(book, level),
+        .remaining = ib_order_remaining(order),
+        .flags = IB_FLAG_RESTING,
+    };
+    memcpy(event.client_data, order->client_data, sizeof event.client_data);
+    return event;
+}
+
+static void reject(struct ib_turn *turn, uint8_t reason)
+{
+    const struct ib_command *command = turn->command;
+    IB_ASSERT(reason != IB_REASON_NONE);
+    struct ib_event event = {
+        .type = IB_EVENT_REJECTED,
+        .instrument = command->instrument,
+        .user_ref = command->user_ref,
+        .user_ref_original = command->user_ref_original,
+        .side = command->side,
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .reason = reason,
+        .price = command->price,
+        .quantity = command->quantity,
+    };
+    memcpy(event.client_data, command->client_data, sizeof event.client_data);
+    turn->matcher->rejects++;
+    ib_turn_emit(turn, &event, command->session);
+}
+
+/* Why type, time in force, size or price of the command cannot be; IB_REASON_NONE when they can. `executed` is what
+ * the order has traded already: its total size must stay above it. */
+static uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
+                                uint64_t executed, uint64_t *ticks)
+{
+    if (command->order_type != IB_ORDER_LIMIT && command->order_type != IB_ORDER_MARKET) {
+        return IB_REASON_ORDER_TYPE_INVALID;
+    }
+    if (command->time_in_force != IB_TIME_IN_FORCE_DAY && command->time_in_force != IB_TIME_IN_FORCE_IOC) {
+        return IB_REASON_TIME_IN_FORCE_INVALID;
+    }
+    if (command->quantity <= executed || command->quantity > IB_QUANTITY_MAX) {
+        return IB_REASON_QUANTITY_INVALID;
+    }
+    *ticks = 0;
+    if (command->order_type == IB_ORDER_LIMIT && !ib_book_ticks(instrument, command->price, ticks)) {
+        return IB_REASON_PRICE_INVALID;
+    }
+    return IB_REASON_NONE;
+}
+
+/* What is left of it may stand in the book. */
+static int may_rest(uint8_t order_type, uint8_t time_in_force)
+{
+    return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
+}
+
+/* One match between the incoming order and the head of the best opposite level. */
+static void trade(struct ib_turn *turn, struct incoming *incoming, uint32_t resting_index, int64_t price)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    struct ib_order *resting = ib_book_order(&matcher->book, resting_index);
+    uint64_t open = ib_order_remaining(resting);
+    uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
+    incoming->remaining -= quantity;
+    incoming->executed += quantity;
+    matcher->match_ref++;
+    matcher->traded_quantity += quantity;
+    matcher->notional += (ib_uint128)(uint64_t)price * quantity;
+
+    struct ib_event event = event_of_resting(&matcher->book, resting, IB_EVENT_EXECUTED);
+    event.match_ref = matcher->match_ref;
+    event.quantity = quantity;
+    event.remaining = open - quantity;
+    ib_turn_emit(turn, &event, resting->session);
+
+    event = event_of_incoming(incoming, IB_EVENT_EXECUTED);
+    event.match_ref = matcher->match_ref;
+    event.quantity = quantity;
+    event.price = price;
+    event.flags = IB_FLAG_INCOMING;
+    ib_turn_emit(turn, &event, incoming->session);
+
+    ib_book_fill(&matcher->book, resting_index, quantity);
+}
+
+/* Trades while the best opposite price is good enough; then what is left rests or is cancelled. */
+static void match(struct ib_turn *turn, struct incoming *incoming)
+{
+    struct ib_book *book = &turn->matcher->book;
+    unsigned opposite = !ib_side_number(incoming->side);
+    /* A market order takes any price: the worst key there is. */
+    uint64_t limit = incoming->order_type == IB_ORDER_MARKET ? UINT64_MAX : ib_book_key(opposite, incoming->ticks);
+    uint32_t best;
+    while (incoming->remaining > 0 && (best = ib_book_best(book, incoming->instrument, opposite)) != IB_NONE) {
+        const struct ib_level *level = ib_book_level(book, best);
+        if (level->key > limit) {
+            break;
+        }
+        trade(turn, incoming, level->head, ib_book_price(book, level));
+    }
+    if (incoming->remaining == 0) {
+        return;
+    }
+    if (!may_rest(incoming->order_type, incoming->time_in_force)) {
+        struct ib_event event = event_of_incoming(incoming, IB_EVENT_CANCELED);
+        event.reason = IB_REASON_IMMEDIATE_OR_CANCEL;
+        event.quantity = incoming->remaining;
+        event.remaining = 0;
+        event.flags = IB_FLAG_INCOMING;
+        ib_turn_emit(turn, &event, incoming->session);
+        return;
+    }
+    struct ib_book_entry entry = {
+        .instrument = incoming->instrument,
+        .side = incoming->side,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .session = incoming->session,
+        .user_ref = incoming->user_ref,
+        .ticks = incoming->ticks,
+        .order_ref = incoming->order_ref,
+        .remaining = incoming->remaining,
+        .executed = incoming->executed,
+        .client_data = incoming->client_data,
+    };
+    ib_book_rest(book, &entry);
+    struct ib_event event = event_of_incoming(incoming, IB_EVENT_RESTED);
+    event.quantity = incoming->remaining;
+    event.flags = IB_FLAG_RESTING;
+    ib_turn_emit(turn, &event, IB_SESSION_NONE);
+}
+
+static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
+{
+    const struct ib_command *command = turn->command;
+    const struct ib_book *book = &turn->matcher->book;
+    if (command->reason != IB_REASON_NONE) {
+        return command->reason;
+    }
+    if (turn->matcher->trading_state != IB_TRADING_OPEN) {
+        return IB_REASON_HALTED;
+    }
+    if (command->instrument >= book->instrument_count) {
+        return IB_REASON_INSTRUMENT_UNKNOWN;
+    }
+    if (command->side != IB_SIDE_BUY && command->side != IB_SIDE_SELL) {
+        return IB_REASON_SIDE_INVALID;
+    }
+    uint8_t reason = refusal_of_terms(command, &book->instruments[command->instrument], 0, ticks);
+    if (reason == IB_REASON_NONE && may_rest(command->order_type, command->time_in_force) && ib_book_is_full(book)) {
+        reason = IB_REASON_BOOK_FULL; /* even if it would trade at once: whether it does is not known yet */
+    }
+    return reason;
+}
+
+void ib_turn_enter(struct ib_turn *turn)
+{
+    const struct ib_command *command = turn->command;
+    uint64_t ticks = 0;
+    uint8_t reason = refusal_of_enter(turn, &ticks);
+    if (reason != IB_REASON_NONE) {
+        reject(turn, reason);
+        return;
+    }
+    struct incoming incoming = {
+        .instrument = command->instrument,
+        .user_ref = command->user_ref,
+        .session = command->session,
+        .side = command->side,
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .price = command->price,
+        .ticks = ticks,
+        .order_ref = command->seq, /* unique, and in order of time */
+        .remaining = command->quantity,
+        .client_data = command->client_data,
+    };
+    struct ib_event event = event_of_incoming(&incoming, IB_EVENT_ACCEPTED);
+    event.quantity = incoming.remaining;
+    event.flags = IB_FLAG_INCOMING;
+    ib_turn_emit(turn, &event, incoming.session);
+    match(turn, &incoming);
+}
+
+/* The order that a command of its own session names, or IB_NONE. */
+static uint32_t find_own(const struct ib_turn *turn, uint32_t user_ref)
+{
+    return ib_book_find(&turn->matcher->book, turn->command->session, user_ref);
+}
+
+static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, uint64_t *ticks)
+{
+    const struct ib_command *command = turn->command;
+    const struct ib_book *book = &turn->matcher->book;
+    if (command->reason != IB_REASON_NONE) {
+        return command->reason;
+    }
+    if (turn->matcher->trading_state != IB_TRADING_OPEN) {
+        return IB_REASON_HALTED;
+    }
+    if (index == IB_NONE) {
+        return IB_REASON_ORDER_UNKNOWN;
+    }
+    const struct ib_order *order = ib_book_order(book, index);
+    uint32_t instrument = ib_level_instrument(ib_book_level(book, order->level));
+    return refusal_of_terms(command, &book->instruments[instrument], ib_order_executed(order), ticks);
+}
+
+void ib_turn_replace(struct ib_turn *turn)
+{
+    const struct ib_command *command = turn->command;
+    struct ib_book *book = &turn->matcher->book;
+    uint32_t index = find_own(turn, command->user_ref_original);
+    uint64_t ticks = 0;
+    uint8_t reason = refusal_of_replace(turn, index, &ticks);
+    if (reason != IB_REASON_NONE) {
+        reject(turn, reason);
+        return;
+    }
+    const struct ib_order *order = ib_book_order(book, index);
+    const struct ib_level *level = ib_book_level(book, order->level);
+    uint64_t before_ref = ib_order_ref(order);
+    struct incoming incoming = {
+        .instrument = ib_level_instrument(level),
+        .user_ref = command->user_ref,
+        .session = command->session,
+        .side = ib_level_side(level),
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .price = command->price,
+        .ticks = ticks,
+        .remaining = command->quantity - ib_order_executed(order),
+        .executed = ib_order_executed(order),
+        .client_data = command->client_data,
+    };
+    int keeps_priority = may_rest(command->order_type, command->time_in_force) &&
+                         ib_book_key(ib_side_number(incoming.side), ticks) == level->key &&
+                         incoming.remaining <= ib_order_remaining(order);
+    incoming.order_ref = keeps_priority ? before_ref : command->seq;
+    if (keeps_priority) {
+        ib_book_shrink(book, index, incoming.remaining);
+        ib_book_rename(book, index, incoming.user_ref, incoming.time_in_force, incoming.client_data);
+    } else {
+        ib_book_remove(book, index);
+    }
+    struct ib_event event = event_of_incoming(&incoming, IB_EVENT_REPLACED);
+    event.user_ref_original = command->user_ref_original;
+    event.match_ref = before_ref;
+    event.quantity = incoming.remaining;
+    event.flags = IB_FLAG_RESTING | (keeps_priority ? (uint32_t)IB_FLAG_PRIORITY_KEPT : 0);
+    ib_turn_emit(turn, &event, incoming.session);
+    if (!keeps_priority) {
+        match(turn, &incoming);
+    }
+}
+
+void ib_turn_cancel(struct ib_turn *turn)
+{
+    const struct ib_command *command = turn->command;
+    struct ib_book *book = &turn->matcher->book;
+    uint32_t index = find_own(turn, command->user_ref);
+    if (index == IB_NONE) {
+        return; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
+    }
+    const struct ib_order *order = ib_book_order(book, index);
+    uint64_t before = ib_order_remaining(order);
+    uint64_t executed = ib_order_executed(order);
+    uint64_t remaining = command->quantity > executed ? command->quantity - executed : 0;
+    if (remaining >= before) {
+        return; /* the new size is not smaller */
+    }
+    struct ib_event event = event_of_resting(book, order, IB_EVENT_CANCELED);
+    event.reason = IB_REASON_USER;
+    event.quantity = before - remaining;
+    event.remaining = remaining;
+    ib_turn_emit(turn, &event, command->session);
+    if (remaining == 0) {
+        ib_book_remove(book, index);
+    } else {
+        ib_book_shrink(book, index, remaining);
+    }
+}

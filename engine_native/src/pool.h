@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * pool.h: a fixed number of equal slots, named by a 4-byte index. A freed slot is the next one taken (last in, first
+ * out), so that a busy book lives in few, warm cache lines: the largest gain that was measured for matching.
+ *
+ *   slots:  | none | used | free ─┐ used | free | used | never touched ...
+ *             0      1      2     │ 3      4  ▲   5      6 = fresh
+ *                                 └───────────┘           free_head = 2
+ *
+ * Index 0 is never handed out and means "none". A free slot's first four bytes link to the next free one; slots from
+ * `fresh` on have never been touched and cost no memory.
+ */
+#ifndef IB_POOL_H
+#define IB_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "check.h"
+
+#define IB_NONE 0u
+
+struct ib_pool {
+    unsigned char *slots;
+    uint32_t slot_size; /* bytes */
+    uint32_t capacity;  /* slots that can be in use together */
+    uint32_t in_use;
+    uint32_t free_head; /* last slot freed, or IB_NONE */
+    uint32_t fresh;     /* first slot never handed out */
+};
+
+int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity); /* enum ib_status */
+void ib_pool_close(struct ib_pool *pool);
+/* Number of slots on the free list; UINT32_MAX when the list is broken. O(free). */
+uint32_t ib_pool_count_free(const struct ib_pool *pool);
+
+static inline int ib_pool_is_full(const struct ib_pool *pool)
+{
+    return pool->in_use == pool->capacity;
+}
+
+/* The caller has asked ib_pool_is_full before: exhaustion is decided where it can be rejected. */
+static inline uint32_t ib_pool_take(struct ib_pool *pool)
+{
+    IB_ASSERT(!ib_pool_is_full(pool));
+    pool->in_use++;
+    uint32_t index = pool->free_head;
+    if (index == IB_NONE) {
+        return pool->fresh++;
+    }
+    memcpy(&pool->free_head, pool->slots + (size_t)index * pool->slot_size, sizeof pool->free_head);
+    return index;
+}
+
+static inline void ib_pool_give(struct ib_pool *pool, uint32_t index)
+{
+    IB_ASSERT(index != IB_NONE && index < pool->fresh);
+    IB_ASSERT(pool->in_use > 0);
+    memcpy(pool->slots + (size_t)index * pool->slot_size, &pool->free_head, sizeof pool->free_head);
+    pool->free_head = index;
+    pool->in_use--;
+}
+
+#endif
