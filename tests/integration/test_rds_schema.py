@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rds_schema against a real PostgreSQL, started for this file, through Ansible wherever a person would go through
-Ansible."""
+"""rds_schema against a real PostgreSQL: through Ansible itself where a person would look at what Ansible shows."""
 
 from __future__ import annotations
 
@@ -66,7 +65,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port of this file's range: below the kernel's ephemeral ports, so that no client takes it meanwhile."""
+    """Find a port of this file's range: below the kernel's ephemeral ports, so that no client takes it meanwhile."""
     for port in PORTS:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
@@ -84,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def database(server: Server, request: pytest.FixtureRequest) -> str:
-    """A database of this test's own."""
+    """Make a database of this test's own."""
     name = f"db_{abs(hash(request.node.name))}"
     with server.connect("postgres") as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -93,7 +92,7 @@ def database(server: Server, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def migrations(tmp_path: Path) -> Path:
-    """A directory with the platform's own first migration in it."""
+    """Make a directory with the platform's own first migration in it."""
     directory = tmp_path / "migrations"
     directory.mkdir()
     (directory / SOURCE_MIGRATION.name).write_bytes(SOURCE_MIGRATION.read_bytes())
@@ -243,6 +242,14 @@ def test_portfolios_is_the_source_documents_table(server: Server, database: str,
             ("avg_cost", "numeric", None, 10, 2, None, "YES"),
         ]
         assert primary_key(connection, "portfolios") == ["id"]
+
+
+def test_every_migration_of_the_platform_applies_and_a_second_run_changes_nothing(module) -> None:
+    files = sorted(path.name for path in SOURCE_MIGRATION.parent.glob("*.sql"))
+    first = module(directory=str(SOURCE_MIGRATION.parent))
+    assert first["current_version"] == len(files)
+    assert [action.split()[1] for action in first["actions"]] == files
+    assert not module(directory=str(SOURCE_MIGRATION.parent))["changed"]
 
 
 def test_the_second_run_changes_nothing_and_info_agrees(ansible) -> None:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import SchemaError
@@ -88,7 +88,7 @@ class Address:
     host: str
     port: int
     user: str
-    password: str | None
+    password: str | None = field(repr=False)
     database: str
     sslmode: str
     ca_certificate: str | None = None
@@ -307,7 +307,8 @@ def connect(address: Address, history_schema: str, history_table: str, read_only
             prepare_threshold=None,
             application_name=f"ironbook rds_schema, pid {os.getpid()}",
             options=" ".join(f"-c {setting}" for setting in settings),
-            sslrootcert=address.ca_certificate,
+            # libpq refuses an authority for a connection that will not ask for a certificate.
+            sslrootcert=None if address.sslmode == "disable" else address.ca_certificate,
         )
     except psycopg.Error as exc:
         raise SchemaError(f"cannot open {address}: {reason(exc)}. {_remedy(str(exc))}") from exc
