@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook session replay`: two firms trade a LOBSTER file through the order-entry gateway, over TCP.
+
+Sent at most once. The UserRefNum of an order is a base plus the ordinal of its command over both firms, so what the
+venue has seen says how far a replay has come: a run that was cut off asks both sessions for their next UserRefNum
+(Account Query) and goes on after the higher one. That holds because nothing is sent on one session before all that
+was sent on the other has been answered for: whenever the sender changes, an Account Query follows what was sent, and
+the venue answers it only after the reports of everything before it. Cancels have no number; they name the order's
+new size in all, so those after the highest order are sent again without harm.
+
+A finished replay is known by the SHA-256 of its input, in a small file of the state directory. The base is in it
+before the first order is sent, and numbers are reserved by it: another input starts above them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ironbook.errors import CommandError
+from ironbook.market_data import generate, lobster, orders
+from ironbook.market_data.orders import MAKER, TAKER, Command
+from ironbook.protocols import ouch50, soupbintcp
+from ironbook.service import check_keys, read_json, read_secret, write_json
+
+FORMAT = 1
+ANSWER_SECONDS = 20.0
+PROGRESS_SECONDS = 2.0
+_BURST = 512  # commands in one write at most
+_NAMES = {MAKER: "maker", TAKER: "taker"}
+
+Progress = Callable[[int, int, "Reports"], None]
+
+
+@dataclass(frozen=True)
+class Login:
+    """How one firm logs in."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Venue:
+    """Where the gateway is and who logs in there. `logins` by MAKER and TAKER."""
+
+    host: str
+    port: int
+    logins: dict[int, Login]
+
+
+def read_venue(path: Path) -> Venue:
+    """Read the client's configuration: host, port, and of maker and taker the username and the password's file."""
+    value = check_keys(read_json(path), {"host": str, "port": int, "maker": dict, "taker": dict}, str(path))
+    logins = {}
+    for sender, name in _NAMES.items():
+        login = check_keys(value[name], {"username": str, "password_file": str}, f"{path}: {name}")
+        logins[sender] = Login(login["username"], read_secret(Path(login["password_file"])))
+    return Venue(value["host"], value["port"], logins)
+
+
+@dataclass
+class State:
+    """What is known of the replay of one input, as its file holds it. `first` is where each session's stream was."""
+
+    sha256: str
+    input: str
+    base: int
+    commands: int
+    first: dict[str, int]
+    result: dict[str, Any] | None = None
+
+    @property
+    def last_user_ref(self) -> int:
+        """The highest number that this replay may use."""
+        return self.base + self.commands
+
+
+class StateDirectory:
+    """The files of all replays of one state directory."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is made at the first writing."""
+        self.path = path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second replay away: two at once would log each other out."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(f"another replay is running (lock {self.path}/.lock)") from None
+            yield
+
+    def load(self, sha256: str) -> State | None:
+        """Return what is known of this input."""
+        path = self.path / f"{sha256}.json"
+        return self._read(path) if path.exists() else None
+
+    def highest_reserved(self) -> int:
+        """Return the highest UserRefNum that any replay may use."""
+        return max((self._read(path).last_user_ref for path in self.path.glob("*.json")), default=0)
+
+    def save(self, state: State) -> None:
+        """Write the file of one replay."""
+        write_json(self.path / f"{state.sha256}.json", {"format": FORMAT, **vars(state)})
+
+    @staticmethod
+    def _read(path: Path) -> State:
+        value = read_json(path)
+        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
+            raise CommandError(f"{path}: is not the state of a replay in format {FORMAT}")
+        return State(**value)
+
+
+@dataclass
+class Reports:
+    """What the venue has reported of one replay, both firms together. Quantities in units of 1, notional in 10^-4."""
+
+    base: int
+    last: int
+    reports: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    fills: int = 0
+    quantity: int = 0
+    notional: int = 0
+    first_reject: ouch50.Rejected | None = None
+    _half: set[int] = field(default_factory=set)
+
+    def add(self, message: bytes) -> None:
+        """Count one report, if it is about an order of this replay."""
+        report = ouch50.decode(message)
+        user_ref = getattr(report, "user_ref", 0)
+        if not self.base < user_ref <= self.last:
+            return
+        self.reports += 1
+        if isinstance(report, ouch50.Executed):
+            self._execution(report)
+        elif isinstance(report, ouch50.Accepted):
+            self.accepted += 1
+        elif isinstance(report, ouch50.Rejected):
+            self.rejected += 1
+            self.first_reject = self.first_reject or report
+
+    def _execution(self, report: ouch50.Executed) -> None:
+        """Count a match when the second of its two parties reports it."""
+        if report.match_ref not in self._half:
+            self._half.add(report.match_ref)
+            return
+        self._half.discard(report.match_ref)
+        self.fills += 1
+        self.quantity += report.quantity
+        self.notional += report.quantity * report.price
+
+    def unfinished(self, entered: int) -> str:
+        """Return what is wrong with the reports of `entered` orders, or nothing."""
+        answered = self.accepted + self.rejected
+        if answered != entered:
+            return f"{entered} orders were sent and {answered} were accepted or rejected"
+        if self._half:
+            return f"{len(self._half)} matches were reported to one party only, the first is {min(self._half)}"
+        return ""
+
+
+class Trader:
+    """One firm's session during a replay."""
+
+    def __init__(self, venue: Venue, sender: int, sequence: int) -> None:
+        """Log in; `sequence` as in SoupClient.connect."""
+        login = venue.logins[sender]
+        self.name = _NAMES[sender]
+        self.client = soupbintcp.SoupClient.connect(
+            venue.host, venue.port, login.username, login.password, sequence=sequence
+        )
+        self.queried = True  # nothing sent since the last answered query
+        self.highest_sent = 0
+
+    def send(self, messages: list[bytes], highest: int) -> None:
+        """Send requests; `highest` is the highest UserRefNum among them and those before."""
+        self.client.send(messages)
+        self.highest_sent = max(self.highest_sent, highest)
+        self.queried = False
+
+    def collect(self, reports: Reports | None, timeout: float = 0.0) -> None:
+        """Take in what reports have come."""
+        for message in self.client.receive(timeout):
+            if reports is not None:
+                reports.add(message)
+        if self.client.ended:
+            raise CommandError("the venue has ended the session: its day is over; nothing more can be sent")
+
+    def next_user_ref(self, reports: Reports | None) -> int:
+        """Ask for the next UserRefNum. When this returns, every report of what was sent before has been counted."""
+        self.client.send([ouch50.account_query()])
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < deadline:
+            self.collect(reports, 0.2)
+            for message in self.client.unsequenced:
+                answer = ouch50.decode(message)
+                if isinstance(answer, ouch50.AccountQueryResponse):
+                    self.client.unsequenced.clear()
+                    self.queried = True
+                    return answer.next_user_ref
+        raise CommandError(
+            f"{self.client.peer} has not answered the {self.name}'s Account Query for {ANSWER_SECONDS:.0f} s"
+        )
+
+    def settle(self, reports: Reports) -> None:
+        """Wait until all that was sent is sequenced and reported. Nothing to do if it already is."""
+        if not self.queried:
+            answer = self.next_user_ref(reports)
+            if answer <= self.highest_sent:
+                raise CommandError(
+                    f"{self.client.peer} did not take the {self.name}'s order {self.highest_sent}: "
+                    f"it names {answer} as the next UserRefNum"
+                )
+
+
+class Replay:
+    """One run: from where the venue is to the end of the plan."""
+
+    def __init__(self, venue: Venue, session: lobster.Session, plan: orders.Plan, directory: StateDirectory) -> None:
+        """Nothing is connected or sent yet."""
+        self.venue = venue
+        self.session = session
+        self.plan = plan
+        self.directory = directory
+        self.sent = 0
+        self.traders: dict[int, Trader] = {}
+
+    def run(self, speed: float | None, progress: Progress) -> dict[str, Any]:
+        """Send what has not been sent; return the result. `speed`: 1 is real time, None as fast as it goes."""
+        begin = time.monotonic()
+        with self.directory.lock():
+            state = self.directory.load(self.session.sha256)
+            if state is not None and state.result is not None:
+                return {**state.result, "sent": 0, "seconds": 0.0, "changed": False}
+            try:
+                return self._run(state, speed, progress, begin)
+            except (soupbintcp.ConnectionLostError, KeyboardInterrupt) as error:
+                what = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+                total = len(self.plan.commands)
+                raise CommandError(
+                    f"{what}, after {self.sent} of {total} messages were sent; run again to go on from there"
+                ) from error
+            finally:
+                for trader in self.traders.values():
+                    trader.client.close()
+
+    def _run(self, state: State | None, speed: float | None, progress: Progress, begin: float) -> dict[str, Any]:
+        first = state.first if state else {"maker": 0, "taker": 0}
+        for sender, name in _NAMES.items():
+            self.traders[sender] = Trader(self.venue, sender, first[name])
+        if state is None:
+            state = self._begin()
+        reports = Reports(state.base, state.last_user_ref)
+        done = self._done(state, reports)
+        self._send(state, done, reports, speed, progress)
+        for trader in self.traders.values():
+            trader.next_user_ref(reports)
+        return self._finish(state, reports, time.monotonic() - begin)
+
+    def _begin(self) -> State:
+        """Reserve the numbers of a new replay, before its first order."""
+        commands = len(self.plan.commands)
+        first = {_NAMES[sender]: trader.client.next_sequence for sender, trader in self.traders.items()}
+        following = max(trader.next_user_ref(None) for trader in self.traders.values())
+        base = max(following - 1, self.directory.highest_reserved())
+        if base + commands > ouch50.USER_REF_MAX:
+            raise CommandError(f"UserRefNum would pass {ouch50.USER_REF_MAX}: start the venue's next day first")
+        state = State(self.session.sha256, self.session.path.name, base, commands, first)
+        self.directory.save(state)
+        return state
+
+    def _done(self, state: State, reports: Reports) -> int:
+        """Return the ordinal up to which everything was sequenced before this run."""
+        if state.commands != len(self.plan.commands):
+            raise CommandError(f"{self.session.path}: was begun as {state.commands} messages by another version")
+        highest = max(trader.next_user_ref(reports) for trader in self.traders.values()) - 1
+        if highest > state.last_user_ref:
+            raise CommandError(
+                f"{self.session.path}: cannot be resumed: it may use numbers up to {state.last_user_ref}, "
+                f"and the venue has seen {highest} from somebody else"
+            )
+        return max(highest - state.base, 0)
+
+    def _send(self, state: State, done: int, reports: Reports, speed: float | None, progress: Progress) -> None:
+        total = len(self.plan.commands)
+        pending = self.plan.commands[done:]
+        sender = MAKER
+        start, told = time.monotonic(), 0.0
+        origin = pending[0].time_ns if pending else 0
+        for burst in _bursts(pending, speed is not None):
+            if burst[0].sender != sender:
+                self.traders[sender].settle(reports)
+                sender = burst[0].sender
+            if speed is not None:
+                self._wait_until(start + (burst[0].time_ns - origin) / 1e9 / speed, reports)
+            self.traders[sender].send([self._encode(c, state.base) for c in burst], _last_order(burst, state.base))
+            self.sent += len(burst)
+            for trader in self.traders.values():
+                trader.collect(reports)
+            now = time.monotonic()
+            if now - told >= PROGRESS_SECONDS / 10:
+                told = now
+                progress(done + self.sent, total, reports)
+        self.traders[sender].settle(reports)
+        progress(total, total, reports)
+
+    def _wait_until(self, due: float, reports: Reports) -> None:
+        """Wait for the market's time, while reports are taken in and heartbeats are sent."""
+        while (left := due - time.monotonic()) > 0:
+            for trader in self.traders.values():
+                trader.collect(reports, min(left, 0.2) / 2)
+
+    def _encode(self, command: Command, base: int) -> bytes:
+        if not command.side:
+            return ouch50.cancel_order(base + command.order, command.quantity)
+        return ouch50.enter_order(
+            base + command.order,
+            command.side,
+            command.quantity,
+            self.session.symbol.encode("ascii"),
+            command.price,
+            ouch50.IMMEDIATE_OR_CANCEL if command.immediate else ouch50.DAY,
+            client_order_id=b"%d" % command.order_id,
+        )
+
+    def _finish(self, state: State, reports: Reports, seconds: float) -> dict[str, Any]:
+        entered = sum(1 for command in self.plan.commands if command.side)
+        wrong = reports.unfinished(entered)
+        if wrong:
+            raise CommandError(f"{self.session.path}: the reports do not add up: {wrong}")
+        if entered and reports.rejected == entered and reports.first_reject is not None:
+            raise CommandError(
+                f"{self.session.path}: the venue rejected each of {entered} orders in {self.session.symbol}, "
+                f"the first with reason {reports.first_reject.reason}; is the symbol traded there?"
+            )
+        state.result = {
+            "input": self.session.path.name,
+            "sha256": self.session.sha256,
+            "symbol": self.session.symbol,
+            "messages": len(self.session.messages),
+            "commands": len(self.plan.commands),
+            "orders": entered,
+            "skipped": dict(self.plan.skipped),
+            "resting_at_start": self.plan.resting_at_start,
+            "added_unseen": self.plan.added_unseen,
+            "reports": reports.reports,
+            "rejected": reports.rejected,
+            "fills": reports.fills,
+            "quantity": reports.quantity,
+            "notional": reports.notional,
+        }
+        self.directory.save(state)
+        return {**state.result, "sent": self.sent, "seconds": round(seconds, 3), "changed": True}
+
+
+def _last_order(burst: list[Command], base: int) -> int:
+    """Return the UserRefNum of the last order in a burst, 0 if it has only cancels."""
+    return max((base + command.ordinal for command in burst if command.side), default=0)
+
+
+def _bursts(commands: list[Command], by_time: bool) -> Iterator[list[Command]]:
+    """Yield runs of commands of one sender, of one moment too where `by_time`, none longer than _BURST."""
+    burst: list[Command] = []
+    for command in commands:
+        if burst:
+            last = burst[-1]
+            other_time = by_time and command.time_ns - burst[0].time_ns > 10**6
+            if command.sender != last.sender or other_time or len(burst) == _BURST:
+                yield burst
+                burst = []
+        burst.append(command)
+    if burst:
+        yield burst
+
+
+class Display:
+    """Progress: a bar on a terminal, otherwise a line of JSON every few seconds."""
+
+    def __init__(self) -> None:
+        """Look at once whether there is a terminal."""
+        self._terminal = sys.stderr.isatty()
+        self._begin = time.monotonic()
+        self._told = 0.0
+
+    def __call__(self, done: int, total: int, reports: Reports) -> None:
+        """Show how far the replay has come."""
+        now = time.monotonic()
+        if self._terminal:
+            width = 40 * done // max(total, 1)
+            rate = done / max(now - self._begin, 1e-9)
+            bar = "#" * width + "." * (40 - width)
+            end = "\n" if done == total else ""
+            text = f"\r[{bar}] {done:,} of {total:,} messages, {reports.fills:,} fills, {rate:,.0f}/s "
+            print(text, end=end, file=sys.stderr, flush=True)
+        elif now - self._told >= PROGRESS_SECONDS or done == total:
+            self._told = now
+            line = {"messages": done, "of": total, "fills": reports.fills, "seconds": round(now - self._begin, 1)}
+            print(json.dumps({"progress": line}), flush=True)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook session` to the command line."""
+    parser = subparsers.add_parser("session", help="replay a trading session through the gateway, or generate one")
+    actions = parser.add_subparsers(dest="action", required=True)
+    state = Path(os.environ.get("IRONBOOK_STATE", ".site"))
+    replay = actions.add_parser("replay", help="send a LOBSTER message file as two firms' orders")
+    replay.add_argument("market_data", type=Path, help="message file, or the directory that holds one")
+    config = state / "trade" / "client.json"
+    replay.add_argument("--config", type=Path, default=config, help="where and as whom to log in")
+    replay.add_argument("--state-directory", type=Path, default=state / "trade", help="what is known of each replay")
+    replay.add_argument("--speed", type=float, help="1 for real time, 10 for ten times that; default: flat out")
+    replay.add_argument("--plan", action="store_true", help="read the file, say what would be sent, and send nothing")
+    replay.set_defaults(function=run_replay)
+    make = actions.add_parser("generate", help="write a session of our own: same arguments, same bytes")
+    make.add_argument("output", type=Path, help="file (.csv, .csv.gz), or a directory")
+    make.add_argument("--messages", type=int, default=20_000, help="lines of the file")
+    make.add_argument("--seed", type=int, default=1, help="any number; another one gives another session")
+    make.add_argument("--symbol", default="AAPL", help="the instrument, for the file's name in a directory")
+    make.set_defaults(function=run_generate)
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """Replay, and print the result as the last line."""
+    if arguments.speed is not None and not 0 < arguments.speed <= 1e6:
+        raise CommandError(f"--speed {arguments.speed}: must be above 0")
+    session = lobster.read_session(lobster.find_message_file(arguments.market_data))
+    plan = orders.plan_session(session.messages)
+    directory = StateDirectory(arguments.state_directory)
+    if arguments.plan:
+        state = directory.load(session.sha256)
+        changed = state is None or state.result is None
+        result: dict[str, Any] = {
+            "input": session.path.name,
+            "commands": len(plan.commands),
+            "skipped": dict(plan.skipped),
+            "changed": changed,
+        }
+    else:
+        result = Replay(read_venue(arguments.config), session, plan, directory).run(arguments.speed, Display())
+    print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def run_generate(arguments: argparse.Namespace) -> int:
+    """Write a generated session."""
+    if arguments.messages < 1:
+        raise CommandError(f"--messages {arguments.messages}: must be at least 1")
+    path = arguments.output
+    if not path.name.endswith((".csv", ".csv.gz")):
+        path = path / generate.file_name(arguments.symbol, arguments.seed)
+    generate.write_session(path, arguments.messages, arguments.seed)
+    print(json.dumps({"result": {"path": str(path), "messages": arguments.messages, "seed": arguments.seed}}))
+    return 0
