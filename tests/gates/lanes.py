@@ -71,7 +71,7 @@ def pytest(paths: str, options: str = "") -> str:
 UNIT = "tests/unit tests/tidy"
 # Through the link in .venv, so that module_utils have the name under which they import each other.
 MODULE_UTILS = ".venv/collections/ansible_collections/ironbook/trading/plugins/module_utils"
-MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py tests/gates"
+MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py tests/gates tests/tidy"
 LANES = (
     Lane("integration", pytest("tests/integration"), 150, ("tshark",)),
     Lane("molecule", "molecule test --scenario-name default", 120, ("ps", "ss")),
