@@ -17,6 +17,7 @@ from ironbook.errors import CommandError
 SUBCOMMANDS = {
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
+    "engine-ready": "ironbook.engine_ready",
     "ledger": "ironbook.ledger",
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook engine-ready`: wait until an engine says at its admin socket that it serves."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from ironbook.admin import AdminError, request
+from ironbook.errors import CommandError
+
+_STEP_SECONDS = 0.1
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook engine-ready` to the command line."""
+    parser = subparsers.add_parser("engine-ready", help="wait until an engine serves")
+    parser.add_argument("--socket", type=Path, required=True, help="the engine's admin socket")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long (default: %(default)s)")
+    parser.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line as soon as the engine serves; CommandError where it does not in time."""
+    status = wait(arguments.socket, arguments.seconds)
+    print(f"shard {status['shard']} replica {status['replica']} serves at sequence {status['seq']}")
+    return 0
+
+
+def wait(socket: Path, seconds: float) -> dict[str, Any]:
+    """The engine's status, as soon as its state is `serving`.
+
+    Any other state that the engine reports is an answer, not a reason to wait: a halted engine stays halted until
+    somebody resumes it.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            status = request(socket, "status", timeout=max(1.0, deadline - time.monotonic()))
+        except AdminError as error:
+            if time.monotonic() > deadline:
+                raise CommandError(f"no engine serves after {seconds:g} s: {error}") from error
+            time.sleep(_STEP_SECONDS)
+            continue
+        if status["state"] != "serving":
+            raise CommandError(f"{socket}: the engine is {status['state']}, not serving: 'resume' it, or see its log")
+        return status
