@@ -84,7 +84,8 @@ struct ib_journal_report {
 
 struct ib_journal_reader;
 
-/* Opens for reading only: no lock, nothing is changed, a live journal may be read. `shard` or IB_JOURNAL_SHARD_ANY. */
+/* Opens for reading only: no lock, nothing is changed, a live journal may be read. `shard` or IB_JOURNAL_SHARD_ANY.
+ * After a failure `*reader` still holds the report, and must be closed; it is null only without memory. */
 int ib_journal_reader_open(struct ib_journal_reader **reader, const char *directory, int64_t shard);
 /* Fills `commands` with the next ones in sequence; `*count` 0 = the end. After an error the reader stays at it. */
 int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *commands, size_t capacity,
@@ -113,7 +114,7 @@ void ib_journal_close(struct ib_journal *journal);
 
 struct ib_replay;
 
-/* until_seq = 0: to the end. */
+/* until_seq = 0: to the end. After a failure `*replay` still holds the report, as a reader does. */
 int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq);
 /* The next batch of events, at most `capacity`; `*count` 0 = the end. */
 int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count);

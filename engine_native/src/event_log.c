@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * event_log.c: see event_log.h.
+ *
+ *   file:         | event 0 | event 1 | …            | released … written | count … | reserved blocks | sparse → capacity
+ *   checkpoints:  for each 4,096 events, how many reports each session had before them
+ */
+#define _GNU_SOURCE
+#include "event_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "memory.h"
+
+enum {
+    BLOCK_EVENTS = 4096,   /* between two checkpoints; what a seek scans at most */
+    RESERVE_EVENTS = 32768, /* 4 MiB of the file reserved at a time */
+    CACHE_LINE = 64,
+};
+
+struct ib_event_log {
+    struct ib_event *events;
+    uint32_t *checkpoints; /* [block][session] */
+    char *path;
+    uint64_t capacity;
+    uint64_t reserved; /* events that have blocks of the file behind them; writer only */
+    int fd;
+    _Atomic int status; /* first failure of emit */
+    uint32_t session_seqs[IB_SESSIONS_MAX]; /* reports of each session so far; writer only */
+    /* Each on a line of its own: three threads write them. */
+    _Alignas(CACHE_LINE) _Atomic uint64_t count;
+    _Alignas(CACHE_LINE) _Atomic uint64_t written;
+    _Alignas(CACHE_LINE) _Atomic uint64_t released;
+};
+
+static size_t checkpoint_bytes(uint64_t capacity)
+{
+    return (capacity / BLOCK_EVENTS + 1) * IB_SESSIONS_MAX * sizeof(uint32_t);
+}
+
+static int refuse(char *error, const char *path, const char *what)
+{
+    (void)snprintf(error, IB_ERROR_TEXT_SIZE, "%.200s: cannot %s the event log: %s", path, what, strerror(errno));
+    return IB_ERROR_IO;
+}
+
+static int map_file(struct ib_event_log *log, char *error)
+{
+    log->fd = open(log->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (log->fd < 0) {
+        return refuse(error, log->path, "make");
+    }
+    size_t bytes = log->capacity * sizeof *log->events;
+    if (ftruncate(log->fd, (off_t)bytes) != 0) {
+        return refuse(error, log->path, "size");
+    }
+    void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, log->fd, 0);
+    if (mapped == MAP_FAILED) {
+        return refuse(error, log->path, "map");
+    }
+    log->events = mapped;
+    log->checkpoints = ib_memory_reserve(checkpoint_bytes(log->capacity));
+    return log->checkpoints == NULL ? IB_ERROR_MEMORY : IB_OK;
+}
+
+int ib_event_log_open(struct ib_event_log **log, const char *path, uint64_t capacity, char *error)
+{
+    if (log == NULL || path == NULL || error == NULL || capacity == 0 || capacity > UINT32_MAX) {
+        return IB_ERROR_ARGUMENT;
+    }
+    error[0] = '\0';
+    *log = NULL;
+    struct ib_event_log *opened = aligned_alloc(CACHE_LINE, sizeof *opened);
+    if (opened == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    memset(opened, 0, sizeof *opened);
+    opened->fd = -1;
+    opened->capacity = capacity;
+    opened->path = strdup(path);
+    int status = opened->path == NULL ? IB_ERROR_MEMORY : map_file(opened, error);
+    if (status != IB_OK) {
+        ib_event_log_close(opened);
+        return status;
+    }
+    *log = opened;
+    return IB_OK;
+}
+
+void ib_event_log_close(struct ib_event_log *log)
+{
+    if (log == NULL) {
+        return;
+    }
+    if (log->events != NULL) {
+        (void)munmap(log->events, log->capacity * sizeof *log->events);
+    }
+    ib_memory_release(log->checkpoints, checkpoint_bytes(log->capacity));
+    if (log->fd >= 0) {
+        close(log->fd);
+        (void)unlink(log->path);
+    }
+    free(log->path);
+    free(log);
+}
+
+/* ---- writer ---- */
+
+/* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of a copy. */
+static int reserve(struct ib_event_log *log)
+{
+    uint64_t target = log->reserved + RESERVE_EVENTS < log->capacity ? log->reserved + RESERVE_EVENTS : log->capacity;
+    off_t from = (off_t)(log->reserved * sizeof *log->events);
+    off_t size = (off_t)((target - log->reserved) * sizeof *log->events);
+    int result = posix_fallocate(log->fd, from, size); /* the error itself, not -1 */
+    if (result != 0) {
+        errno = result;
+        return IB_ERROR_IO;
+    }
+    log->reserved = target;
+    return IB_OK;
+}
+
+int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event)
+{
+    IB_ASSERT(log != NULL && event != NULL);
+    uint64_t position = atomic_load_explicit(&log->count, memory_order_relaxed);
+    if (position == log->capacity) {
+        return IB_ERROR_CAPACITY;
+    }
+    if (position == log->reserved) {
+        int status = reserve(log);
+        if (status != IB_OK) {
+            return status;
+        }
+    }
+    if (position % BLOCK_EVENTS == 0) {
+        memcpy(log->checkpoints + position / BLOCK_EVENTS * IB_SESSIONS_MAX, log->session_seqs,
+               sizeof log->session_seqs);
+    }
+    if (event->session_seq != 0) {
+        IB_ASSERT(event->session < IB_SESSIONS_MAX);
+        IB_ASSERT(event->session_seq == log->session_seqs[event->session] + 1);
+        log->session_seqs[event->session] = event->session_seq;
+    }
+    log->events[position] = *event;
+    atomic_store_explicit(&log->count, position + 1, memory_order_relaxed);
+    return IB_OK;
+}
+
+void ib_event_log_emit(void *context, const struct ib_event *event)
+{
+    struct ib_event_log *log = context;
+    if (atomic_load_explicit(&log->status, memory_order_relaxed) != IB_OK) {
+        return;
+    }
+    int status = ib_event_log_append(log, event);
+    if (status != IB_OK) {
+        atomic_store_explicit(&log->status, status, memory_order_release);
+    }
+}
+
+int ib_event_log_status(const struct ib_event_log *log)
+{
+    return atomic_load_explicit(&log->status, memory_order_acquire);
+}
+
+void ib_event_log_publish(struct ib_event_log *log)
+{
+    uint64_t count = atomic_load_explicit(&log->count, memory_order_relaxed);
+    IB_ASSERT(count >= atomic_load_explicit(&log->written, memory_order_relaxed));
+    atomic_store_explicit(&log->written, count, memory_order_release);
+}
+
+uint64_t ib_event_log_room(const struct ib_event_log *log)
+{
+    return log->capacity - atomic_load_explicit(&log->count, memory_order_relaxed);
+}
+
+/* ---- releaser ---- */
+
+uint64_t ib_event_log_release(struct ib_event_log *log, uint64_t commit_seq)
+{
+    uint64_t released = atomic_load_explicit(&log->released, memory_order_relaxed);
+    uint64_t written = atomic_load_explicit(&log->written, memory_order_acquire);
+    IB_ASSERT(released <= written);
+    if (released < written && log->events[written - 1].seq <= commit_seq) {
+        released = written; /* the usual case: the journal is not behind the matcher */
+    }
+    while (released < written && log->events[released].seq <= commit_seq) {
+        released++;
+    }
+    atomic_store_explicit(&log->released, released, memory_order_release);
+    return released;
+}
+
+/* ---- readers ---- */
+
+uint64_t ib_event_log_released(const struct ib_event_log *log)
+{
+    return atomic_load_explicit(&log->released, memory_order_acquire);
+}
+
+const struct ib_event *ib_event_log_at(const struct ib_event_log *log, uint64_t position)
+{
+    IB_ASSERT(position < ib_event_log_released(log));
+    return &log->events[position];
+}
+
+uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, uint32_t index)
+{
+    uint64_t low = 0;
+    uint64_t high = ib_event_log_released(log);
+    if (seq == 0) {
+        return 0; /* no event has sequence 0: from the start */
+    }
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        const struct ib_event *event = &log->events[middle];
+        if (event->seq < seq || (event->seq == seq && event->index <= index)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t session, uint32_t session_seq)
+{
+    uint64_t released = ib_event_log_released(log);
+    if (session >= IB_SESSIONS_MAX || released == 0) {
+        return released;
+    }
+    uint64_t low = 0; /* the report is not before block `low`, whose checkpoint is below session_seq */
+    uint64_t high = (released + BLOCK_EVENTS - 1) / BLOCK_EVENTS;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (log->checkpoints[middle * IB_SESSIONS_MAX + session] < session_seq) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    uint64_t position = low * BLOCK_EVENTS;
+    while (position < released &&
+           (log->events[position].session != session || log->events[position].session_seq < session_seq)) {
+        position++;
+    }
+    return position;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * journal_reader.c: reads a journal from its first record and believes nothing: each record must have both checksums
+ * right, follow the one before in sequence, time, epoch and hash chain, and belong to the shard.
+ *
+ * What does not fit is one of three things:
+ *   torn     an unfinished record, or nothing but zeros, at the end of the last segment: what a killed process, or a
+ *            lost page, leaves behind. It was never acknowledged. The journal ends before it.
+ *   foreign  a sound record of another shard, or of a format or rules that this build does not know.
+ *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves
+ *            that. Refused with file, offset and the sequence number that was expected there.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "crc32c.h"
+#include "journal_record.h"
+
+enum { BUFFER_SIZE = 1 << 20 };
+
+struct ib_journal_reader {
+    struct ib_journal_report report;
+    char *directory;
+    int directory_fd;
+    int64_t shard; /* wanted, or IB_JOURNAL_SHARD_ANY */
+    uint64_t *first_seqs; /* of the segments, ascending */
+    size_t segment_count;
+    size_t segment; /* the next one to open */
+    int fd;         /* of the open segment, or -1 */
+    uint64_t offset; /* of the next record in the open segment */
+    size_t begin;    /* unread bytes of the buffer: [begin, end) */
+    size_t end;
+    int status;      /* the first failure is kept */
+    int finished;
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+/* ---- reading ---- */
+
+static int fail(struct ib_journal_reader *reader, int status, const char *what)
+{
+    struct ib_journal_report *report = &reader->report;
+    report->error_offset = reader->offset;
+    report->error_seq = report->seq + 1;
+    ib_journal_say(report->error, reader->directory, "%s at offset %" PRIu64 ", sequence %" PRIu64 ": %s",
+                   report->file, report->error_offset, report->error_seq, what);
+    reader->status = status;
+    return status;
+}
+
+/* Tries to have `size` unread bytes; fewer only at the end of the file. */
+static int fill(struct ib_journal_reader *reader, size_t size)
+{
+    IB_ASSERT(size <= BUFFER_SIZE);
+    if (reader->end - reader->begin >= size) {
+        return IB_OK;
+    }
+    memmove(reader->buffer, reader->buffer + reader->begin, reader->end - reader->begin);
+    reader->end -= reader->begin;
+    reader->begin = 0;
+    while (reader->end < size) {
+        ssize_t got = read(reader->fd, reader->buffer + reader->end, BUFFER_SIZE - reader->end);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return fail(reader, IB_ERROR_IO, strerror(errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        reader->end += (size_t)got;
+    }
+    return IB_OK;
+}
+
+/* ---- what a record that does not fit means ---- */
+
+static int is_zero(const unsigned char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Looks at the rest of the segment behind the record at `offset`: how long it is, whether it is all zeros, and
+ * whether a sound record stands in it. */
+struct rest {
+    uint64_t bytes;
+    int all_zero;
+    int sound_record;
+};
+
+static int look_behind(struct ib_journal_reader *reader, struct rest *rest)
+{
+    *rest = (struct rest){.all_zero = 1};
+    for (;;) {
+        int status = fill(reader, BUFFER_SIZE);
+        if (status != IB_OK) {
+            return status;
+        }
+        size_t size = reader->end - reader->begin;
+        const unsigned char *data = reader->buffer + reader->begin;
+        rest->all_zero = rest->all_zero && is_zero(data, size);
+        for (size_t i = rest->bytes == 0; i + sizeof(struct ib_record_header) <= size; i++) {
+            struct ib_record_header header;
+            memcpy(&header, data + i, sizeof header);
+            rest->sound_record = rest->sound_record || ib_record_header_is_sound(&header);
+        }
+        if (size < BUFFER_SIZE) {
+            rest->bytes += size;
+            return IB_OK;
+        }
+        /* A header may lie across the edge: its first 63 bytes are looked at again. */
+        size_t step = size - (sizeof(struct ib_record_header) - 1);
+        rest->bytes += step;
+        reader->begin += step;
+    }
+}
+
+/* The record at `offset` does not fit; `record_size` is what it should measure. Torn: the journal ends here. */
+static int judge(struct ib_journal_reader *reader, size_t record_size, const char *what)
+{
+    struct rest rest;
+    int status = look_behind(reader, &rest);
+    if (status != IB_OK) {
+        return status;
+    }
+    int is_last_segment = reader->segment == reader->segment_count;
+    int is_header = reader->offset == 0; /* a segment appears by rename(2), its header complete */
+    if (is_last_segment && !is_header && (rest.bytes < record_size || rest.all_zero)) {
+        reader->report.torn_bytes = rest.bytes;
+        reader->finished = 1;
+        return IB_OK;
+    }
+    char text[256];
+    const char *context = "nothing valid follows it, but it is complete, which no killed process leaves behind";
+    if (rest.sound_record || !is_last_segment) {
+        context = "valid records follow it";
+    } else if (rest.bytes < record_size) {
+        context = "the segment ends within it";
+    }
+    (void)snprintf(text, sizeof text, "%s; %s. Nothing was changed: restore this file from a standby or a copy", what,
+                   context);
+    return fail(reader, IB_ERROR_JOURNAL_DAMAGED, text);
+}
+
+/* ---- records ---- */
+
+static int check_origin(struct ib_journal_reader *reader, const struct ib_record_header *header)
+{
+    char text[160];
+    if (header->format != IB_JOURNAL_FORMAT) {
+        (void)snprintf(text, sizeof text, "format %u, but this build reads format %d", header->format,
+                       IB_JOURNAL_FORMAT);
+        return fail(reader, IB_ERROR_JOURNAL_FOREIGN, text);
+    }
+    if (reader->shard != IB_JOURNAL_SHARD_ANY && header->shard != reader->shard) {
+        (void)snprintf(text, sizeof text, "the journal of shard %u, but shard %" PRId64 " was asked for",
+                       header->shard, reader->shard);
+        return fail(reader, IB_ERROR_JOURNAL_FOREIGN, text);
+    }
+    return IB_OK;
+}
+
+/* Null, or in what the record does not follow the one before. */
+static const char *misfit(const struct ib_journal_reader *reader, const struct ib_record_header *header)
+{
+    const struct ib_journal_report *report = &reader->report;
+    int is_first = report->bytes == 0;
+    if (header->seq != report->seq + 1) {
+        return "the sequence number does not follow the record before";
+    }
+    if (header->chain != report->chain) {
+        return "the hash chain does not follow the record before";
+    }
+    if (!is_first && (header->epoch < report->epoch || header->shard != report->shard)) {
+        return "epoch or shard do not follow the record before";
+    }
+    if (header->time_ns < report->time_ns || header->group_seq > header->seq) {
+        return "the time goes back";
+    }
+    return NULL;
+}
+
+static void accept(struct ib_journal_reader *reader, const struct ib_record_header *header, const void *payload)
+{
+    struct ib_journal_report *report = &reader->report;
+    report->shard = header->shard;
+    report->epoch = header->epoch;
+    report->format = header->format;
+    report->time_ns = header->time_ns;
+    report->chain = ib_record_chain(header, payload);
+    report->bytes += sizeof *header + header->length;
+    reader->offset += sizeof *header + header->length;
+    reader->begin += sizeof *header + header->length;
+}
+
+/* Brings the next record into the buffer and checks it. `*payload` null: there is no whole one; see `finished`. */
+static int read_record(struct ib_journal_reader *reader, uint16_t type, uint32_t length,
+                       struct ib_record_header *header, const unsigned char **payload)
+{
+    size_t size = sizeof *header + length;
+    *payload = NULL;
+    int status = fill(reader, size);
+    if (status != IB_OK) {
+        return status;
+    }
+    size_t available = reader->end - reader->begin;
+    if (available < sizeof *header) {
+        return judge(reader, size, "an incomplete record");
+    }
+    memcpy(header, reader->buffer + reader->begin, sizeof *header);
+    if (!ib_record_header_is_sound(header)) {
+        return judge(reader, size, "a record's header is damaged");
+    }
+    status = check_origin(reader, header);
+    if (status != IB_OK) {
+        return status;
+    }
+    if (header->type != type || header->length != length) {
+        return judge(reader, 0, "a record of the wrong type or length");
+    }
+    if (available < size) {
+        return judge(reader, size, "an incomplete record");
+    }
+    const unsigned char *bytes = reader->buffer + reader->begin + sizeof *header;
+    if (header->payload_crc32c != ib_crc32c(0, bytes, length)) {
+        return judge(reader, size, "a record's content is damaged");
+    }
+    const char *what = misfit(reader, header);
+    if (what != NULL) {
+        return judge(reader, 0, what);
+    }
+    *payload = bytes;
+    return IB_OK;
+}
+
+static int read_segment_header(struct ib_journal_reader *reader)
+{
+    struct ib_record_header header;
+    const unsigned char *bytes;
+    int status = read_record(reader, IB_RECORD_SEGMENT, sizeof(struct ib_segment_payload), &header, &bytes);
+    if (status != IB_OK) {
+        return status;
+    }
+    IB_ASSERT(bytes != NULL); /* a bad first record is never torn */
+    struct ib_segment_payload payload;
+    memcpy(&payload, bytes, sizeof payload);
+    struct ib_journal_report *report = &reader->report;
+    if (payload.rules != IB_JOURNAL_RULES) {
+        return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "matching rules that this build does not know");
+    }
+    if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX || (report->orders != 0 && payload.orders != report->orders)) {
+        return fail(reader, IB_ERROR_JOURNAL_DAMAGED, "the capacity of the book changes from segment to segment");
+    }
+    report->rules = payload.rules;
+    report->orders = payload.orders;
+    accept(reader, &header, bytes);
+    return IB_OK;
+}
+
+static int open_next_segment(struct ib_journal_reader *reader)
+{
+    if (reader->fd >= 0) {
+        close(reader->fd);
+        reader->fd = -1;
+    }
+    if (reader->segment == reader->segment_count) {
+        reader->finished = 1;
+        return IB_OK;
+    }
+    uint64_t first_seq = reader->first_seqs[reader->segment++];
+    struct ib_journal_report *report = &reader->report;
+    char name[IB_SEGMENT_NAME_SIZE];
+    ib_segment_name(name, first_seq);
+    memcpy(report->file, name, sizeof name);
+    reader->offset = 0;
+    reader->begin = reader->end = 0;
+    if (first_seq != report->seq + 1) {
+        return fail(reader, IB_ERROR_JOURNAL_DAMAGED,
+                    "the records before this segment are missing. Restore them from a standby or a copy");
+    }
+    reader->fd = openat(reader->directory_fd, name, O_RDONLY | O_CLOEXEC);
+    if (reader->fd < 0) {
+        return fail(reader, IB_ERROR_IO, strerror(errno));
+    }
+    report->segments++;
+    return read_segment_header(reader);
+}
+
+static int read_command(struct ib_journal_reader *reader, struct ib_command *command, size_t *count)
+{
+    struct ib_record_header header;
+    const unsigned char *bytes;
+    int status = read_record(reader, IB_RECORD_COMMAND, sizeof *command, &header, &bytes);
+    if (status != IB_OK || bytes == NULL) {
+        return status;
+    }
+    memcpy(command, bytes, sizeof *command);
+    if (command->seq != header.seq || command->time_ns != header.time_ns) {
+        return judge(reader, 0, "header and content of a record disagree");
+    }
+    accept(reader, &header, bytes);
+    reader->report.seq = header.seq;
+    reader->report.records++;
+    (*count)++;
+    return IB_OK;
+}
+
+/* ---- the public calls ---- */
+
+int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *commands, size_t capacity,
+                           size_t *count)
+{
+    if (reader == NULL || count == NULL || (commands == NULL && capacity > 0)) {
+        return IB_ERROR_ARGUMENT;
+    }
+    *count = 0;
+    while (reader->status == IB_OK && !reader->finished && *count < capacity) {
+        if (reader->fd >= 0) {
+            int status = fill(reader, 1);
+            if (status == IB_OK && reader->begin < reader->end) {
+                (void)read_command(reader, &commands[*count], count);
+                continue;
+            }
+        }
+        if (reader->status == IB_OK) {
+            (void)open_next_segment(reader);
+        }
+    }
+    /* What came before a failure is handed out first; the next call repeats the failure. */
+    return *count > 0 ? IB_OK : reader->status;
+}
+
+static int open_directory(struct ib_journal_reader *reader, const char *directory)
+{
+    char *error = reader->report.error;
+    reader->directory = strdup(directory);
+    if (reader->directory == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    reader->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (reader->directory_fd < 0) {
+        ib_journal_say(error, directory, "cannot open the journal's directory: %s", strerror(errno));
+        return IB_ERROR_IO;
+    }
+    int status = ib_segment_list(reader->directory_fd, &reader->first_seqs, &reader->segment_count);
+    if (status != IB_OK) {
+        ib_journal_say(error, directory, "cannot list the journal's directory: %s", strerror(errno));
+        return status;
+    }
+    if (reader->segment_count == 0) {
+        ib_journal_say(error, directory, "no journal here: no file is called like 00000000000000000001.journal");
+        return IB_ERROR_IO;
+    }
+    return open_next_segment(reader);
+}
+
+int ib_journal_reader_open(struct ib_journal_reader **reader, const char *directory, int64_t shard)
+{
+    if (reader == NULL || directory == NULL) {
+        return IB_ERROR_ARGUMENT;
+    }
+    *reader = calloc(1, sizeof **reader);
+    if (*reader == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    (*reader)->directory_fd = (*reader)->fd = -1;
+    (*reader)->shard = shard;
+    (*reader)->status = open_directory(*reader, directory);
+    return (*reader)->status; /* the reader stays, for its report; it must be closed */
+}
+
+const struct ib_journal_report *ib_journal_reader_report(const struct ib_journal_reader *reader)
+{
+    IB_ASSERT(reader != NULL);
+    return &reader->report;
+}
+
+void ib_journal_reader_close(struct ib_journal_reader *reader)
+{
+    if (reader == NULL) {
+        return;
+    }
+    if (reader->fd >= 0) {
+        close(reader->fd);
+    }
+    if (reader->directory_fd >= 0) {
+        close(reader->directory_fd);
+    }
+    free(reader->first_seqs);
+    free(reader->directory);
+    free(reader);
+}

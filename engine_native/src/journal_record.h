@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * journal_record.h: sealing and opening one record, and the names of segments. For the journal's own files.
+ */
+#ifndef IB_JOURNAL_RECORD_H
+#define IB_JOURNAL_RECORD_H
+
+#include "journal.h"
+
+enum { IB_SEGMENT_NAME_SIZE = 32 }; /* 20 digits, ".journal", and room for ".new" with its closing zero */
+
+/* Hash of everything up to and with this record; the record after it carries it. */
+uint64_t ib_record_chain(const struct ib_record_header *header, const void *payload);
+/* Completes length and both checksums of a header whose other fields are set. */
+void ib_record_seal(struct ib_record_header *header, const void *payload, uint32_t length);
+/* Whether magic and header checksum are right: then every field of the header is what was written. */
+int ib_record_header_is_sound(const struct ib_record_header *header);
+
+void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq);
+/* First sequence numbers of all segments in a directory, ascending, in malloc'ed memory. enum ib_status. */
+int ib_segment_list(int directory_fd, uint64_t **first_seqs, size_t *count);
+
+/* Puts "DIRECTORY: what it is" into `error`, cut to IB_ERROR_TEXT_SIZE. */
+__attribute__((format(printf, 3, 4))) void ib_journal_say(char *error, const char *directory, const char *format, ...);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * replay.c: a journal through a fresh matcher, offline: the events, the totals and the state hash that the journal
+ * stands for. It runs beside a live engine, which it neither locks nor disturbs, and it may allocate.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "journal.h"
+#include "matcher.h"
+
+enum { BATCH = 1024 };
+
+struct ib_replay {
+    struct ib_journal_reader *reader;
+    struct ib_matcher *matcher;
+    uint64_t until_seq; /* 0 = to the end */
+    int status;         /* the first failure is kept */
+    int counting;       /* events are not handed out, only counted */
+    size_t command_next; /* commands read, not yet applied: [command_next, command_count) */
+    size_t command_count;
+    size_t event_next; /* events emitted, not yet handed out: [event_next, event_count) */
+    size_t event_count;
+    size_t event_capacity;
+    struct ib_event *events;
+    struct ib_command commands[BATCH];
+};
+
+static void keep_event(void *context, const struct ib_event *event)
+{
+    struct ib_replay *replay = context;
+    IB_ASSERT(replay->event_count < replay->event_capacity);
+    replay->events[replay->event_count++] = *event;
+}
+
+/* Room for all events of the next command. */
+static int make_room(struct ib_replay *replay)
+{
+    size_t needed = replay->event_count + (size_t)ib_matcher_events_max(replay->matcher);
+    if (needed <= replay->event_capacity) {
+        return IB_OK;
+    }
+    struct ib_event *larger = realloc(replay->events, 2 * needed * sizeof *larger);
+    if (larger == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    replay->events = larger;
+    replay->event_capacity = 2 * needed;
+    return IB_OK;
+}
+
+/* Applies the next command. `*more` 0: the end, of the journal or by until_seq. */
+static int step(struct ib_replay *replay, int *more)
+{
+    *more = 0;
+    if (replay->until_seq != 0 && ib_matcher_seq(replay->matcher) >= replay->until_seq) {
+        return IB_OK;
+    }
+    if (replay->command_next == replay->command_count) {
+        replay->command_next = 0;
+        int status = ib_journal_reader_next(replay->reader, replay->commands, BATCH, &replay->command_count);
+        if (status != IB_OK || replay->command_count == 0) {
+            return status;
+        }
+    }
+    struct ib_event_sink sink = {.context = replay, .emit = replay->counting ? NULL : keep_event};
+    int status = replay->counting ? IB_OK : make_room(replay);
+    if (status == IB_OK) {
+        status = ib_matcher_apply(replay->matcher, &replay->commands[replay->command_next++], sink);
+        *more = 1;
+    }
+    return status;
+}
+
+int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq)
+{
+    if (replay == NULL || directory == NULL) {
+        return IB_ERROR_ARGUMENT;
+    }
+    *replay = calloc(1, sizeof **replay);
+    if (*replay == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    struct ib_replay *opened = *replay;
+    opened->until_seq = until_seq;
+    opened->status = ib_journal_reader_open(&opened->reader, directory, IB_JOURNAL_SHARD_ANY);
+    if (opened->status == IB_OK) {
+        opened->status = ib_matcher_open(&opened->matcher, ib_journal_reader_report(opened->reader)->orders);
+    }
+    int status = opened->status;
+    if (opened->reader == NULL) {
+        free(opened);
+        *replay = NULL;
+    }
+    return status;
+}
+
+int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count)
+{
+    if (replay == NULL || count == NULL || (events == NULL && capacity > 0)) {
+        return IB_ERROR_ARGUMENT;
+    }
+    *count = 0;
+    int more = 1;
+    while (replay->status == IB_OK && more && *count < capacity) {
+        size_t waiting = replay->event_count - replay->event_next;
+        size_t taken = waiting < capacity - *count ? waiting : capacity - *count;
+        if (taken > 0) {
+            memcpy(events + *count, replay->events + replay->event_next, taken * sizeof *events);
+            replay->event_next += taken;
+            *count += taken;
+            continue;
+        }
+        replay->event_next = replay->event_count = 0;
+        replay->status = step(replay, &more);
+    }
+    /* What came before a failure is handed out first; the next call repeats the failure. */
+    return *count > 0 ? IB_OK : replay->status;
+}
+
+int ib_replay_run(struct ib_replay *replay)
+{
+    if (replay == NULL) {
+        return IB_ERROR_ARGUMENT;
+    }
+    int more = 1;
+    replay->counting = 1;
+    replay->event_next = replay->event_count = 0;
+    while (replay->status == IB_OK && more) {
+        replay->status = step(replay, &more);
+    }
+    replay->counting = 0;
+    return replay->status;
+}
+
+void ib_replay_totals(const struct ib_replay *replay, struct ib_totals *totals)
+{
+    IB_ASSERT(replay != NULL && totals != NULL);
+    *totals = (struct ib_totals){0};
+    if (replay->matcher != NULL) {
+        ib_matcher_totals(replay->matcher, totals);
+    }
+}
+
+int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size)
+{
+    IB_ASSERT(replay != NULL && text != NULL);
+    if (replay->matcher == NULL) {
+        (void)snprintf(text, text_size, "the replay never began");
+        return IB_ERROR_ARGUMENT;
+    }
+    return ib_matcher_check(replay->matcher, text, text_size);
+}
+
+const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay)
+{
+    IB_ASSERT(replay != NULL);
+    return ib_journal_reader_report(replay->reader);
+}
+
+void ib_replay_close(struct ib_replay *replay)
+{
+    if (replay == NULL) {
+        return;
+    }
+    ib_journal_reader_close(replay->reader);
+    ib_matcher_close(replay->matcher);
+    free(replay->events);
+    free(replay);
+}
