@@ -61,15 +61,16 @@ def read_json(path: Path) -> Any:
         raise CommandError(f"{path}: is not JSON: {error}") from error
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, whole or not at all, and on the disk when this returns."""
+def write_json(path: Path, value: object, *, durable: bool = True) -> None:
+    """Write a JSON file, whole or not at all; `durable`: and on the disk when this returns."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     with partial.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     partial.replace(path)
 
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Market data as it lies on the Kinesis stream: one JSON object for each change of the book and each trade.
+
+    {"shard":0,"sequence":7,"index":2,"time_ns":…,"type":"trade","symbol":"AAPL","side":"B","price":5853300,
+     "quantity":100,"remaining":0,"order":12,"match":3}
+
+Prices are in units of 10^-4. (shard, sequence, index) identifies a record: who reads one twice drops the second, and
+who wants the venue's order sorts by them. What would tell who traded (sessions, clients' numbers) is not in it.
+
+| type    | what it says |
+|---------|---|
+| add     | the order stands in the book with `remaining` |
+| execute | a resting order was executed: `quantity` leaves the book, `remaining` stays |
+| trade   | the match itself, once: `side` is the incoming order's |
+| cancel  | `quantity` of a resting order was taken off, `remaining` stays |
+| replace | a resting order was replaced; where it loses its place, an `add` follows |
+| state   | trading was halted or goes on: `reason` |
+
+Many are packed into one Kinesis record by the format of the Kinesis Producer Library (aws-kinesis-agg), since a
+shard takes 1,000 records and 1 MB each second. The partition key is the symbol.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ironbook.event_log import (
+    CANCELED,
+    EXECUTED,
+    FLAG_RESTING,
+    REPLACED,
+    RESTED,
+    SIDE_BUY,
+    TRADING_STATE,
+    Event,
+)
+
+# A shard takes 1 MB/s: four of these in a second. Smaller ones would pay for more requests, larger ones be throttled
+# more often. AWS allows 1 MiB unless the stream's MaxRecordSize is raised.
+AGGREGATED_BYTES = 256 * 1024
+_ALL = "ALL"  # partition key of what concerns every symbol
+
+
+class MarketDataRecord(NamedTuple):
+    """One JSON object and where it goes."""
+
+    partition_key: str
+    data: bytes
+
+
+class AggregatedRecord(NamedTuple):
+    """One Kinesis record: many market data records of one partition key."""
+
+    partition_key: str
+    data: bytes
+    explicit_hash_key: str | None = None
+
+
+class RecordError(Exception):
+    """What is on the stream is no market data of ours."""
+
+
+def _type_of(event: Event) -> str:
+    """Return the record's type, or nothing for an event that is no public market data."""
+    kind, resting = event.type, event.flags & FLAG_RESTING
+    if kind == RESTED:
+        return "add"
+    if kind == EXECUTED:
+        return "execute" if resting else "trade"
+    if kind == CANCELED and resting:
+        return "cancel"
+    if kind == REPLACED and resting:
+        return "replace"
+    if kind == TRADING_STATE:
+        return "state"
+    return ""
+
+
+def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord | None:
+    """Return the record of an event; None where it is nobody's but its owner's. The same event gives the same bytes."""
+    kind = _type_of(event)
+    if not kind:
+        return None
+    head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
+    if kind == "state":
+        return MarketDataRecord(_ALL, f'{head},"reason":{event.reason}}}'.encode("ascii"))
+    symbol = symbols[event.instrument]
+    match = f',"match":{event.match_ref}' if event.type == EXECUTED else ""
+    side = "B" if event.side == SIDE_BUY else "S"
+    text = (
+        f'{head},"symbol":"{symbol}","side":"{side}","price":{event.price},"quantity":{event.quantity},'
+        f'"remaining":{event.remaining},"order":{event.order_ref}{match}}}'
+    )
+    return MarketDataRecord(symbol, text.encode("ascii"))
+
+
+def encode_all(events: Iterable[Event], shard: int, symbols: Sequence[str]) -> Iterator[MarketDataRecord]:
+    """Yield the records of those events that have one."""
+    for event in events:
+        record = encode(event, shard, symbols)
+        if record is not None:
+            yield record
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """Return the object in a market data record; RecordError if it is none."""
+    try:
+        value = json.loads(data)
+        identity = (value["shard"], value["sequence"], value["index"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise RecordError(f"{data[:60]!r} is no market data record") from error
+    if not all(isinstance(number, int) for number in identity):
+        raise RecordError(f"{data[:60]!r} is no market data record")
+    return dict(value)
+
+
+def aggregate(records: Iterable[MarketDataRecord], size: int = AGGREGATED_BYTES) -> dict[str, list[AggregatedRecord]]:
+    """Pack records, by partition key and in their order, into Kinesis records of at most `size` bytes."""
+    from aws_kinesis_agg.aggregator import RecordAggregator  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    full: dict[str, list[AggregatedRecord]] = {}
+    add: dict[str, Callable[[str, bytes], Any]] = {}
+    aggregators: dict[str, Any] = {}
+    for key, data in records:
+        if key not in aggregators:
+            aggregators[key] = RecordAggregator(size)
+            add[key] = aggregators[key].add_user_record
+            full[key] = []
+        done = add[key](key, data)
+        if done:
+            full[key].append(_contents(done))
+    for key, aggregator in aggregators.items():
+        done = aggregator.clear_and_get()
+        if done and done.get_num_user_records():
+            full[key].append(_contents(done))
+    return full
+
+
+def _contents(record: Any) -> AggregatedRecord:
+    partition_key, explicit_hash_key, data = record.get_contents()
+    return AggregatedRecord(partition_key, bytes(data), explicit_hash_key)
+
+
+def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterator[bytes]:
+    """Yield the market data records of one Kinesis record, in order; itself, if it is not an aggregated one."""
+    from aws_kinesis_agg.deaggregator import iter_deaggregate_records  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    # The library reads what AWS Lambda hands over, so we dress the record as that.
+    record = {
+        "eventVersion": "1.0",
+        "eventID": sequence_number,
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": partition_key,
+            "sequenceNumber": sequence_number,
+            "approximateArrivalTimestamp": 0,
+            "data": base64.b64encode(data),
+        },
+    }
+    for item in iter_deaggregate_records([record]):
+        yield base64.b64decode(item["kinesis"]["data"])

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook settlement wait`: wait until the ledger and the publisher have dealt with all that an engine has released.
+
+One file configures all that follows a shard's event log: the ledger, the publisher, this, and the reconciliation:
+
+    {"shard": 0, "run_directory": …, "journal_directory": …, "order_entry": {"host": …, "port": …},
+     "instruments": ["AAPL"], "sessions": [{"username": …, "firm": …, "password_file": …}],
+     "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …},
+     "stream": …, "state_directory": …}
+
+Instruments and sessions stand in the order in which the engine knows them; each consumer compares the sessions with the
+engine's own list before it trusts a number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ironbook import admin
+from ironbook.errors import CommandError
+from ironbook.event_log import START, Position
+from ironbook.service import check_keys, deadline_ticks, read_json, read_secret, write_json
+from ironbook.trades import Names
+
+CONSUMER = "ledger"
+_LOG_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Database:
+    """How to reach PostgreSQL; the password stays in its file until a connection is made."""
+
+    host: str
+    port: int
+    user: str
+    dbname: str
+    password_file: Path
+    sslmode: str
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of psycopg.connect."""
+        return {
+            "host": self.host, "port": self.port, "user": self.user, "dbname": self.dbname, "sslmode": self.sslmode,
+            "password": read_secret(self.password_file), "connect_timeout": 5, "application_name": "ironbook",
+        }
+
+
+@dataclass(frozen=True)
+class SessionName:
+    """A session of the engine; `password_file` for those that the reconciliation may log in to."""
+
+    username: str
+    firm: str
+    password_file: Path | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file, checked."""
+
+    shard: int
+    run_directory: Path
+    journal_directory: Path
+    order_entry: tuple[str, int]
+    instruments: list[str]
+    sessions: list[SessionName]
+    database: Database
+    stream: str
+    state_directory: Path
+
+    @property
+    def names(self) -> Names:
+        """What the indexes in events stand for."""
+        return Names(self.instruments, [session.firm for session in self.sessions])
+
+    @property
+    def events_socket(self) -> Path:
+        """The engine's event log."""
+        return self.run_directory / "events.sock"
+
+    @property
+    def admin_socket(self) -> Path:
+        """The engine's admin socket."""
+        return self.run_directory / "admin.sock"
+
+    @property
+    def publisher_checkpoint(self) -> Path:
+        """How far the publisher has come."""
+        return self.state_directory / "publisher" / f"shard-{self.shard}.json"
+
+    @property
+    def report(self) -> Path:
+        """Where the reconciliation's report goes."""
+        return self.state_directory / "reports" / "reconciliation.json"
+
+    def status_file(self, service: str) -> Path:
+        """Return where a service of this shard says how it is."""
+        return self.state_directory / "run" / f"{service}-{self.shard}.status.json"
+
+
+_KEYS = {
+    "shard": int, "run_directory": str, "journal_directory": str, "order_entry": dict, "instruments": list,
+    "sessions": list, "database": dict, "stream": str, "state_directory": str,
+}
+_DATABASE_KEYS = {"host": str, "port": int, "user": str, "dbname": str, "password_file": str, "sslmode": str}
+
+
+def read_config(path: Path) -> Config:
+    """Read and check the file; raises CommandError that names the key."""
+    value = check_keys(read_json(path), _KEYS, str(path))
+    database = check_keys(value["database"], _DATABASE_KEYS, f"{path}: database")
+    entry = check_keys(value["order_entry"], {"host": str, "port": int}, f"{path}: order_entry")
+    sessions = []
+    for number, item in enumerate(value["sessions"]):
+        keys = {"username": str, "firm": str, "password_file": str}
+        session = check_keys(item, keys, f"{path}: sessions[{number}]", frozenset({"password_file"}))
+        file = session.get("password_file")
+        sessions.append(SessionName(session["username"], session["firm"], Path(file) if file else None))
+    return Config(
+        shard=value["shard"],
+        run_directory=Path(value["run_directory"]),
+        journal_directory=Path(value["journal_directory"]),
+        order_entry=(entry["host"], entry["port"]),
+        instruments=[str(symbol) for symbol in value["instruments"]],
+        sessions=sessions,
+        database=Database(**{**database, "password_file": Path(database["password_file"])}),
+        stream=value["stream"],
+        state_directory=Path(value["state_directory"]),
+    )
+
+
+def check_engine(config: Config) -> dict[str, Any]:
+    """Return the engine's status after comparing its sessions with the configuration's, on which every firm rests."""
+    status = admin.request(config.admin_socket, "status")
+    given = [session["username"].strip() for session in status["sessions"]]
+    wanted = [session.username for session in config.sessions]
+    if status["shard"] != config.shard:
+        raise CommandError(f"{config.admin_socket}: is the engine of shard {status['shard']}, not {config.shard}")
+    if given != wanted:
+        raise CommandError(f"{config.admin_socket}: the engine's sessions are {given}, the configuration says {wanted}")
+    return status
+
+
+def write_status(path: Path, service: str, state: str, reason: str = "", **figures: object) -> None:
+    """Say how a service is: running, waiting (and for what), or failed (and why)."""
+    value = {"service": service, "state": state, "reason": reason, "updated_at": time.time(), **figures}
+    write_json(path, value, durable=False)
+
+
+def connect(database: Database) -> Any:
+    """Connect to PostgreSQL. Raises CommandError where waiting does not help, psycopg.OperationalError otherwise."""
+    import psycopg  # noqa: PLC0415 - the publisher does without it
+
+    try:
+        return psycopg.connect(**database.parameters())
+    except psycopg.OperationalError as error:
+        text = " ".join(str(error).split())
+        refusals = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted to log in")
+        if any(refusal in text for refusal in refusals):
+            place = f"{database.user}@{database.host}:{database.port}/{database.dbname}"
+            reason = text.rsplit("FATAL:", maxsplit=1)[-1].strip()
+            raise CommandError(f"the database {place} refuses: {reason}") from error
+        raise
+
+
+def ledger_position(config: Config) -> Position:
+    """Return the last event whose effect is in PostgreSQL."""
+    with connect(config.database) as connection:
+        row = connection.execute(
+            "SELECT sequence, index FROM ledger_checkpoint WHERE consumer = %s AND shard = %s", (CONSUMER, config.shard)
+        ).fetchone()
+    return Position(*row) if row else START
+
+
+def stream_identity(client: Any, stream: str) -> dict[str, str]:
+    """Return what tells one stream from another of the same name: its ARN and when it was created."""
+    summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+    return {"stream_arn": summary["StreamARN"], "created": summary["StreamCreationTimestamp"].isoformat()}
+
+
+def publisher_position(config: Config, identity: dict[str, str]) -> Position:
+    """Return the last event that is in this very stream, by the publisher's checkpoint."""
+    if not config.publisher_checkpoint.exists():
+        return START
+    value = read_json(config.publisher_checkpoint)
+    if {key: value.get(key) for key in identity} != identity:
+        return START
+    return Position(value["sequence"], value["index"])
+
+
+def kinesis_client() -> Any:
+    """Return a Kinesis client; endpoint, region and credentials come from the environment."""
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415 - the ledger does without it
+    from botocore.config import Config as BotoConfig  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    # We retry ourselves, since only we know which record must not overtake which.
+    return boto3.client(
+        "kinesis", config=BotoConfig(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=30)
+    )
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook settlement` to the command line."""
+    parser = subparsers.add_parser("settlement", help="what is in the ledger and on the stream")
+    actions = parser.add_subparsers(dest="action", required=True)
+    wait = actions.add_parser("wait", help="wait until both have all that the engine has released")
+    wait.add_argument("--config", type=Path, required=True, help="the shard's settlement.json")
+    wait.add_argument("--seconds", type=float, default=60.0, help="how long to wait at most")
+    wait.set_defaults(function=run_wait)
+
+
+def _why(config: Config, service: str) -> str:
+    path = config.status_file(service)
+    if not path.exists():
+        return f"it has not started (no {path})"
+    status = read_json(path)
+    return f"it is {status['state']}" + (f": {status['reason']}" if status["reason"] else "")
+
+
+def run_wait(arguments: argparse.Namespace) -> int:
+    """Wait, and print where everything is; fails with what is behind and why."""
+    config = read_config(arguments.config)
+    status = check_engine(config)
+    target = Position(status["last_event"]["seq"], status["last_event"]["index"])
+    client = kinesis_client()
+    positions: dict[str, Position] = {}
+    begin = time.monotonic()
+    for _ in deadline_ticks(arguments.seconds, 0.1):
+        if positions.get("ledger", START) < target:
+            positions["ledger"] = ledger_position(config)
+        if positions.get("publisher", START) < target:
+            positions["publisher"] = publisher_position(config, stream_identity(client, config.stream))
+        if all(position >= target for position in positions.values()):
+            result = {name: list(position) for name, position in positions.items()}
+            seconds = round(time.monotonic() - begin, 3)
+            print(json.dumps({"result": {"engine": list(target), **result, "seconds": seconds}}))
+            return 0
+    behind = [
+        f"the {name} is at {tuple(position)}; {_why(config, name)}"
+        for name, position in positions.items()
+        if position < target
+    ]
+    raise CommandError(
+        f"shard {config.shard}: not settled after {arguments.seconds:.0f} s: the engine is at {tuple(target)}, "
+        + " and ".join(behind)
+    )
