@@ -132,15 +132,19 @@ class Supervisor:
         return one
 
     def ensure(self, names: Iterable[str]) -> None:
-        """Take over the changed files of these programs, and start those that do not run."""
+        """Take over the changed files of these programs and start those that do not run; take in every new program.
+
+        A new one is there when Ansible was broken off between writing its file and telling supervisord.
+        """
         added, changed, _removed = self._rpc.reloadConfig()[0]
+        for name in added:
+            self._rpc.addProcessGroup(name)
         for name in names:
             if name in changed:
                 self._rpc.stopProcessGroup(name)
                 self._rpc.removeProcessGroup(name)
-            if name in (*added, *changed):
                 self._rpc.addProcessGroup(name)
-            elif self.process(name)["statename"] in _AT_REST:
+            elif name not in added and self.process(name)["statename"] in _AT_REST:
                 with contextlib.suppress(xmlrpc.client.Fault):  # started meanwhile
                     self._rpc.startProcess(name, False)
 

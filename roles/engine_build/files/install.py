@@ -5,7 +5,7 @@
 
 Runs under the interpreter that will run the services, which has cffi and setuptools already, so that no network is
 needed. The installation is made beside DESTINATION, its core is loaded once to prove that it works, and only then is it
-renamed into place. One line says what went wrong; the compiler's whole output precedes it.
+renamed into place. One line says what went wrong; what pip and the compiler said is in DESTINATION.log.
 """
 
 import os
@@ -19,30 +19,27 @@ PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version
 CHECK = "import ironbook.core, ironbook.cli"
 
 
-def run(command: list[str], what: str, **environment: str) -> None:
-    """Run a command; end this program with its output and one line where it fails."""
-    done = subprocess.run(
-        command,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        sys.exit(f"{done.stdout}\n{what} (exit status {done.returncode}, {' '.join(command[:4])} ...)")
+def run(command: list[str], what: str, log: Path, **environment: str) -> None:
+    """Run a command, its output into `log`; end this program with one line where it fails."""
+    with log.open("a", encoding="utf-8") as output:
+        status = subprocess.call(
+            command, env=os.environ | environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        )
+    if status != 0:
+        sys.exit(f"{what} (exit status {status}): see {log}")
 
 
 def main(archive: Path, destination: Path) -> int:
     """Install `archive` at `destination`, which must not exist yet."""
     destination.parent.mkdir(parents=True, exist_ok=True)
+    log = destination.with_name(f"{destination.name}.log")
+    log.unlink(missing_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     try:
         # pip moves what it built from TMPDIR: on the same file system that is a rename.
         options = ["--no-deps", "--no-build-isolation", "--target", str(unfinished), str(archive)]
-        run([*PIP, *options], f"{archive} cannot be compiled and installed", TMPDIR=str(destination.parent))
-        run([sys.executable, "-c", CHECK], "the compiled core does not load", PYTHONPATH=str(unfinished))
+        run([*PIP, *options], f"{archive.name} cannot be compiled and installed", log, TMPDIR=str(destination.parent))
+        run([sys.executable, "-c", CHECK], "the compiled core does not load", log, PYTHONPATH=str(unfinished))
         unfinished.chmod(0o755)
         unfinished.rename(destination)
     finally:
