@@ -4,7 +4,6 @@
  */
 #include "authenticator.h"
 
-#include <assert.h>
 #include <crypt.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "ironbook.h"
+#include "check.h"
+#include "ironbook_engine.h"
 #include "soupbintcp.h"
 
 struct question {
@@ -39,7 +39,7 @@ bool ib_secret_fits(const char *password, const char *hash)
 {
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB: too much for a thread's stack */
     unsigned char difference = 1;
-    assert(password != NULL && hash != NULL);
+    IB_ASSERT(password != NULL && hash != NULL);
     if (data == NULL) {
         return false;
     }
@@ -58,7 +58,7 @@ bool ib_secret_fits(const char *password, const char *hash)
 int ib_secret_hash(const char *password, char *hash, uint64_t size)
 {
     char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-    assert(password != NULL && hash != NULL);
+    IB_ASSERT(password != NULL && hash != NULL);
     if (crypt_gensalt_rn("$6$", 0, NULL, 0, salt, sizeof salt) == NULL) {
         return IB_ERROR_IO;
     }
@@ -105,7 +105,7 @@ static void *check_questions(void *context)
 int ib_authenticator_open(struct ib_authenticator **authenticator, uint32_t capacity)
 {
     sigset_t all, before;
-    assert(authenticator != NULL && capacity > 0);
+    IB_ASSERT(authenticator != NULL && capacity > 0);
     *authenticator = NULL;
     struct ib_authenticator *self = calloc(1, sizeof *self);
     if (self == NULL) {
@@ -138,7 +138,7 @@ void ib_authenticator_close(struct ib_authenticator *self)
     if (self == NULL) {
         return;
     }
-    assert(self->capacity > 0);
+    IB_ASSERT(self->capacity > 0);
     pthread_mutex_lock(&self->mutex);
     self->closing = true;
     pthread_cond_signal(&self->asked_more);
@@ -154,14 +154,14 @@ void ib_authenticator_close(struct ib_authenticator *self)
 
 int ib_authenticator_event_fd(const struct ib_authenticator *self)
 {
-    assert(self != NULL);
+    IB_ASSERT(self != NULL);
     return self->event_fd;
 }
 
 bool ib_authenticator_ask(struct ib_authenticator *self, uint32_t ticket, const char *password, const char *hash)
 {
-    assert(self != NULL && password != NULL && hash != NULL);
-    assert(strlen(password) <= IB_SOUP_PASSWORD_SIZE);
+    IB_ASSERT(self != NULL && password != NULL && hash != NULL);
+    IB_ASSERT(strlen(password) <= IB_SOUP_PASSWORD_SIZE);
     pthread_mutex_lock(&self->mutex);
     bool room = self->asked - self->answered < self->capacity;
     if (room) {
@@ -179,7 +179,7 @@ bool ib_authenticator_ask(struct ib_authenticator *self, uint32_t ticket, const 
 
 bool ib_authenticator_next(struct ib_authenticator *self, struct ib_authentication *answer)
 {
-    assert(self != NULL && answer != NULL);
+    IB_ASSERT(self != NULL && answer != NULL);
     pthread_mutex_lock(&self->mutex);
     bool there = self->answered < self->checked;
     if (there) {

@@ -34,9 +34,7 @@ bool ib_authenticator_ask(struct ib_authenticator *authenticator, uint32_t ticke
 /* The next answer, in order of asking; false when there is none yet. */
 bool ib_authenticator_next(struct ib_authenticator *authenticator, struct ib_authentication *answer);
 
-/* A hash for configuration files: SHA-512, random salt. `hash` has room for `size` (128 is enough). */
-int ib_secret_hash(const char *password, char *hash, uint64_t size);
-/* As the thread does it. A hash of an unknown kind fits no password. */
+/* What the thread does for each question. A hash of an unknown kind fits no password. */
 bool ib_secret_fits(const char *password, const char *hash);
 
 #endif

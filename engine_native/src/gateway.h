@@ -56,7 +56,8 @@ struct ib_gateway_config {
     uint32_t login_attempts; /* wrong passwords of one user within login_ms before others are refused unchecked */
     uint32_t login_ms;
     uint32_t heartbeat_ms;
-    uint32_t shard;
+    uint32_t shard;           /* 0 … 99 */
+    uint64_t journal_time_ns; /* of the journal's first command: date of the SoupBinTCP session's name */
 };
 
 /* What the admin socket shows of a session. */

@@ -74,8 +74,10 @@ struct ib_gateway {
     struct ib_gateway_session_state *sessions;
     size_t session_count;
     uint64_t dispatched; /* events of the log that were handed to live connections */
+    uint32_t used;       /* places in `connections` from here on are free */
     bool ended;          /* End of Day is sequenced */
     bool busy;
+    bool full;           /* the event log is full, and this was said */
     char session_name[IB_SOUP_SESSION_SIZE + 1];
     uint64_t disconnects[IB_DISCONNECT_COUNT];
     uint64_t repeats, not_carried;
@@ -83,9 +85,19 @@ struct ib_gateway {
 };
 
 /* gateway.c */
+/* One line on stderr about a connection; at most 100 a second, the others are only counted. */
+void ib_connection_log(struct ib_connection *connection, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ib_connection_close(struct ib_connection *connection, enum ib_disconnect reason);
 /* Ends after what stands in the output buffer has left. */
 void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
+
+/* gateway_input.c */
+/* Reads what the socket has and serves it. */
+void ib_input_read(struct ib_connection *connection);
+/* Serves the packets that stand in the input buffer, as far as the ring has room. */
+void ib_input_process(struct ib_connection *connection);
+/* The answer to the login's password. */
+void ib_input_login_checked(struct ib_connection *connection, bool granted);
 
 /* gateway_stream.c */
 /* Room for one more packet of `size` bytes, or null. */

@@ -6,20 +6,20 @@
  * it once, as it is released. When its buffer is full it stops being live and keeps a position in the log
  * instead; when its socket takes data again it reads the log from there until it is live again.
  */
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "check.h"
 #include "gateway_internal.h"
 
 enum { PACKET_SIZE_MAX = IB_SOUP_HEADER_SIZE + IB_OUCH_OUTBOUND_SIZE_MAX };
 
 uint8_t *ib_output_reserve(struct ib_connection *connection, size_t size)
 {
-    assert(size <= IB_OUTPUT_SIZE);
-    assert(connection->output_begin <= connection->output_end);
+    IB_ASSERT(size <= IB_OUTPUT_SIZE);
+    IB_ASSERT(connection->output_begin <= connection->output_end);
     if (connection->output_end + size > IB_OUTPUT_SIZE) {
         if (connection->output_begin == 0) {
             return NULL;
@@ -37,13 +37,13 @@ uint8_t *ib_output_reserve(struct ib_connection *connection, size_t size)
 void ib_output_commit(struct ib_connection *connection, size_t size)
 {
     connection->output_end += size;
-    assert(connection->output_end <= IB_OUTPUT_SIZE);
+    IB_ASSERT(connection->output_end <= IB_OUTPUT_SIZE);
     connection->dirty = true;
 }
 
 void ib_output_flush(struct ib_connection *connection)
 {
-    assert(connection->handler.fd >= 0);
+    IB_ASSERT(connection->handler.fd >= 0);
     struct ib_io_loop *loop = connection->gateway->loop;
     connection->dirty = false;
     while (connection->output_begin < connection->output_end) {
@@ -78,7 +78,7 @@ void ib_output_flush(struct ib_connection *connection)
 static bool send_report(struct ib_connection *connection, const struct ib_event *event)
 {
     static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
-    assert(event->session == connection->session && event->session_seq != 0);
+    IB_ASSERT(event->session == connection->session && event->session_seq != 0);
     /* Room for the End of Session that may follow, too. */
     uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX + IB_SOUP_HEADER_SIZE);
     if (out == NULL) {
@@ -90,7 +90,7 @@ static bool send_report(struct ib_connection *connection, const struct ib_event 
     ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
     if (event->type == IB_EVENT_END_OF_DAY) {
         out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE);
-        assert(out != NULL);
+        IB_ASSERT(out != NULL);
         ib_output_commit(connection, ib_soup_encode(out, IB_SOUP_END_OF_SESSION, NULL, 0));
         ib_connection_finish(connection, IB_DISCONNECT_END_OF_SESSION);
     }
@@ -100,8 +100,8 @@ static bool send_report(struct ib_connection *connection, const struct ib_event 
 void ib_stream_start(struct ib_connection *connection, uint32_t sequence)
 {
     const struct ib_gateway *gateway = connection->gateway;
-    assert(sequence >= 1);
-    assert(sequence <= gateway->sessions[connection->session].session_seq + 1);
+    IB_ASSERT(sequence >= 1);
+    IB_ASSERT(sequence <= gateway->sessions[connection->session].session_seq + 1);
     connection->live = sequence == gateway->sessions[connection->session].session_seq + 1;
     connection->cursor =
         connection->live ? gateway->dispatched : ib_event_log_seek_session(gateway->log, connection->session, sequence);
@@ -110,8 +110,8 @@ void ib_stream_start(struct ib_connection *connection, uint32_t sequence)
 void ib_stream_catch_up(struct ib_connection *connection)
 {
     struct ib_gateway *gateway = connection->gateway;
-    assert(connection->state == IB_CONNECTION_OPEN && !connection->live);
-    assert(connection->cursor <= gateway->dispatched);
+    IB_ASSERT(connection->state == IB_CONNECTION_OPEN && !connection->live);
+    IB_ASSERT(connection->cursor <= gateway->dispatched);
     uint64_t end = gateway->dispatched;
     if (end - connection->cursor > IB_SCAN_EVENTS) {
         end = connection->cursor + IB_SCAN_EVENTS;
@@ -138,15 +138,15 @@ void ib_stream_catch_up(struct ib_connection *connection)
 
 void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released)
 {
-    assert(released >= gateway->dispatched);
+    IB_ASSERT(released >= gateway->dispatched);
     for (; gateway->dispatched < released; gateway->dispatched++) {
         const struct ib_event *event = ib_event_log_at(gateway->log, gateway->dispatched);
         if (event->session_seq == 0) {
             continue;
         }
-        assert(event->session < gateway->session_count);
+        IB_ASSERT(event->session < gateway->session_count);
         struct ib_gateway_session_state *session = &gateway->sessions[event->session];
-        assert(event->session_seq == session->session_seq + 1);
+        IB_ASSERT(event->session_seq == session->session_seq + 1);
         session->session_seq = event->session_seq;
         struct ib_connection *connection = session->connection;
         if (connection == NULL || !connection->live || connection->state != IB_CONNECTION_OPEN) {
@@ -167,7 +167,7 @@ void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released)
 void ib_stream_answer_queries(struct ib_connection *connection)
 {
     const struct ib_gateway *gateway = connection->gateway;
-    assert(connection->state == IB_CONNECTION_OPEN);
+    IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
     while (connection->queries > 0 && connection->live && gateway->sequencer->released_seq >= connection->query_seq) {
         uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
         if (out == NULL) {

@@ -4,20 +4,20 @@
  */
 #include "io_loop.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "ironbook.h"
 
 enum { EVENTS_A_TURN = 64 };
 
 int ib_io_loop_open(struct ib_io_loop *loop)
 {
-    assert(loop != NULL);
+    IB_ASSERT(loop != NULL);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->now_ms = ib_clock_monotonic_ms();
     return loop->epoll_fd >= 0 ? IB_OK : IB_ERROR_IO;
@@ -25,7 +25,7 @@ int ib_io_loop_open(struct ib_io_loop *loop)
 
 void ib_io_loop_close(struct ib_io_loop *loop)
 {
-    assert(loop != NULL);
+    IB_ASSERT(loop != NULL);
     if (loop->epoll_fd >= 0) {
         close(loop->epoll_fd);
         loop->epoll_fd = -1;
@@ -35,8 +35,8 @@ void ib_io_loop_close(struct ib_io_loop *loop)
 int ib_io_add(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t interest)
 {
     struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
-    assert(handler->fd >= 0);
-    assert(handler->ready != NULL);
+    IB_ASSERT(handler->fd >= 0);
+    IB_ASSERT(handler->ready != NULL);
     handler->interest = interest;
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, handler->fd, &event) == 0 ? IB_OK : IB_ERROR_IO;
 }
@@ -44,10 +44,10 @@ int ib_io_add(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t i
 void ib_io_change(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t interest)
 {
     struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
-    assert(handler->fd >= 0);
+    IB_ASSERT(handler->fd >= 0);
     if (handler->interest != interest) {
         int result = epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, handler->fd, &event);
-        assert(result == 0);
+        IB_ASSERT(result == 0);
         (void)result;
         handler->interest = interest;
     }
@@ -55,7 +55,7 @@ void ib_io_change(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32
 
 void ib_io_drop(struct ib_io_handler *handler)
 {
-    assert(handler != NULL);
+    IB_ASSERT(handler != NULL);
     if (handler->fd >= 0) {
         close(handler->fd);
         handler->fd = -1;
@@ -65,7 +65,7 @@ void ib_io_drop(struct ib_io_handler *handler)
 int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
-    assert(loop->epoll_fd >= 0);
+    IB_ASSERT(loop->epoll_fd >= 0);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, timeout_ms);
     if (count < 0) {
         return errno == EINTR ? IB_OK : IB_ERROR_IO;

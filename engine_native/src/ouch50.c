@@ -4,11 +4,11 @@
  */
 #include "ouch50.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "bytes.h"
+#include "check.h"
 
 enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_CODE = 20 };
 enum { CL_ORD_ID_SIZE = 14 };
@@ -67,8 +67,8 @@ static const struct option_rule option_rules[] = {
 
 void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t code)
 {
-    assert(command != NULL);
-    assert(reason >= IB_REASON_HALTED);
+    IB_ASSERT(command != NULL);
+    IB_ASSERT(reason >= IB_REASON_HALTED);
     if (command->reason == IB_REASON_NONE) { /* the first reason found is the one that is told */
         command->reason = (uint8_t)reason;
         ib_store_u16(command->client_data + CLIENT_CODE, code);
@@ -87,7 +87,7 @@ static bool all_bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
 
 static bool option_is_harmless(const struct option_rule *rule, const uint8_t *value, const char firm[IB_FIRM_SIZE])
 {
-    assert(rule != NULL && value != NULL);
+    IB_ASSERT(rule != NULL && value != NULL);
     if (rule->tag == OPTION_FIRM) {
         return all_bytes_are(value, rule->size, ' ') || memcmp(value, firm, IB_FIRM_SIZE) == 0;
     }
@@ -104,7 +104,7 @@ static bool option_is_harmless(const struct option_rule *rule, const uint8_t *va
 static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                              struct ib_command *command)
 {
-    assert(bytes != NULL && command != NULL);
+    IB_ASSERT(bytes != NULL && command != NULL);
     while (size > 0) {
         size_t length = bytes[0];
         if (length < 1 || length + 1 > size) {
@@ -133,7 +133,7 @@ static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[
 static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const char firm[IB_FIRM_SIZE],
                         struct ib_command *command)
 {
-    assert(fixed >= 2);
+    IB_ASSERT(fixed >= 2);
     if (size < fixed || size - fixed != ib_load_u16(bytes + fixed - 2)) {
         return false;
     }
@@ -189,7 +189,7 @@ static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const c
                                       struct ib_ouch_message *message)
 {
     struct ib_command *command = &message->command;
-    assert(command->type == 0 && command->reason == IB_REASON_NONE);
+    IB_ASSERT(command->type == 0 && command->reason == IB_REASON_NONE);
     if (size < IB_OUCH_ENTER_SIZE) {
         return IB_OUCH_MALFORMED;
     }
@@ -222,7 +222,7 @@ static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const c
 static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                         struct ib_command *command)
 {
-    assert(command->type == 0 && command->reason == IB_REASON_NONE);
+    IB_ASSERT(command->type == 0 && command->reason == IB_REASON_NONE);
     if (size < IB_OUCH_REPLACE_SIZE) {
         return IB_OUCH_MALFORMED;
     }
@@ -247,7 +247,7 @@ static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 /* Section 2.3. */
 static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct ib_command *command)
 {
-    assert(command->type == 0);
+    IB_ASSERT(command->type == 0);
     if (size < IB_OUCH_CANCEL_SIZE || !tail_is_empty(bytes, size, IB_OUCH_CANCEL_SIZE)) {
         return IB_OUCH_MALFORMED;
     }
@@ -260,8 +260,8 @@ static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct
 enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                  struct ib_ouch_message *message)
 {
-    assert(bytes != NULL || size == 0);
-    assert(firm != NULL && message != NULL);
+    IB_ASSERT(bytes != NULL || size == 0);
+    IB_ASSERT(firm != NULL && message != NULL);
     memset(message, 0, sizeof *message);
     if (size == 0) {
         return IB_OUCH_MALFORMED;
@@ -295,14 +295,14 @@ static uint8_t time_in_force_letter(const struct ib_event *event)
 
 static uint64_t price_field(const struct ib_event *event)
 {
-    assert(event->price >= 0);
+    IB_ASSERT(event->price >= 0);
     return event->order_type == IB_ORDER_MARKET ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price;
 }
 
 /* Section 3.2. */
 static size_t encode_accepted(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
 {
-    assert(event->quantity <= UINT32_MAX);
+    IB_ASSERT(event->quantity <= UINT32_MAX);
     out[0] = 'A';
     ib_store_u32(out + 9, event->user_ref);
     out[13] = event->client_data[CLIENT_SIDE];
@@ -324,7 +324,7 @@ static size_t encode_accepted(uint8_t *out, const struct ib_event *event, const 
 /* Section 3.3. */
 static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
 {
-    assert(event->remaining <= UINT32_MAX);
+    IB_ASSERT(event->remaining <= UINT32_MAX);
     out[0] = 'U';
     ib_store_u32(out + 9, event->user_ref_original);
     ib_store_u32(out + 13, event->user_ref);
@@ -347,7 +347,7 @@ static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const 
 /* Section 3.4 and appendix C. */
 static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
 {
-    assert(event->quantity <= UINT32_MAX);
+    IB_ASSERT(event->quantity <= UINT32_MAX);
     out[0] = 'C';
     ib_store_u32(out + 9, event->user_ref);
     ib_store_u32(out + 13, (uint32_t)event->quantity);
@@ -358,7 +358,7 @@ static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
 /* Section 3.6 and appendix E. */
 static size_t encode_executed(uint8_t *out, const struct ib_event *event)
 {
-    assert(event->quantity <= UINT32_MAX && event->price >= 0);
+    IB_ASSERT(event->quantity <= UINT32_MAX && event->price >= 0);
     out[0] = 'E';
     ib_store_u32(out + 9, event->user_ref);
     ib_store_u32(out + 13, (uint32_t)event->quantity);
@@ -399,7 +399,7 @@ static uint16_t reject_code(const struct ib_event *event)
 /* Section 3.8 and appendix D. */
 static size_t encode_rejected(uint8_t *out, const struct ib_event *event)
 {
-    assert(event->reason >= IB_REASON_HALTED);
+    IB_ASSERT(event->reason >= IB_REASON_HALTED);
     out[0] = 'J';
     ib_store_u32(out + 9, event->user_ref);
     ib_store_u16(out + 13, reject_code(event));
@@ -409,8 +409,8 @@ static size_t encode_rejected(uint8_t *out, const struct ib_event *event)
 
 size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
 {
-    assert(out != NULL && event != NULL && symbol != NULL);
-    assert(event->session_seq != 0);
+    IB_ASSERT(out != NULL && event != NULL && symbol != NULL);
+    IB_ASSERT(event->session_seq != 0);
     ib_store_u64(out + 1, timestamp(event->time_ns)); /* the same place in every outbound message */
     switch (event->type) {
     case IB_EVENT_ACCEPTED:
@@ -424,7 +424,7 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
     case IB_EVENT_REJECTED:
         return encode_rejected(out, event);
     default:
-        assert(event->type == IB_EVENT_END_OF_DAY);
+        IB_ASSERT(event->type == IB_EVENT_END_OF_DAY);
         out[0] = 'S';
         out[9] = 'E';
         return IB_OUCH_SYSTEM_EVENT_SIZE;
@@ -433,8 +433,8 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
 
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)
 {
-    assert(out != NULL);
-    assert(next_user_ref > 0);
+    IB_ASSERT(out != NULL);
+    IB_ASSERT(next_user_ref > 0);
     out[0] = 'Q';
     ib_store_u64(out + 1, timestamp(time_ns));
     ib_store_u32(out + 9, next_user_ref);

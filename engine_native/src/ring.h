@@ -16,7 +16,6 @@
 #ifndef IB_RING_H
 #define IB_RING_H
 
-#include <assert.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdalign.h>
@@ -30,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "ironbook.h"
 
 enum ib_ring_consumer_id { IB_RING_MATCHER = 0, IB_RING_JOURNAL = 1, IB_RING_CONSUMERS = 2 };
@@ -55,8 +55,8 @@ struct ib_ring {
 
 static inline int ib_ring_open(struct ib_ring *ring, uint64_t capacity)
 {
-    assert(ring != NULL);
-    assert(capacity >= 2 && (capacity & (capacity - 1)) == 0);
+    IB_ASSERT(ring != NULL);
+    IB_ASSERT(capacity >= 2 && (capacity & (capacity - 1)) == 0);
     memset(ring, 0, sizeof *ring);
     ring->capacity = capacity;
     ring->commands = aligned_alloc(IB_RING_LINE, capacity * sizeof *ring->commands);
@@ -74,7 +74,7 @@ static inline int ib_ring_open(struct ib_ring *ring, uint64_t capacity)
 
 static inline void ib_ring_free(struct ib_ring *ring)
 {
-    assert(ring != NULL);
+    IB_ASSERT(ring != NULL);
     if (ring->commands != NULL) {
         close(ring->producer_event);
     }
@@ -104,7 +104,7 @@ static inline void ib_ring_futex_wake(_Atomic uint32_t *word)
 /* Producer: the next slot, or NULL when the ring is full. Invisible until published. */
 static inline struct ib_command *ib_ring_claim(struct ib_ring *ring)
 {
-    assert(ring->claimed >= atomic_load_explicit(&ring->published, memory_order_relaxed));
+    IB_ASSERT(ring->claimed >= atomic_load_explicit(&ring->published, memory_order_relaxed));
     if (ring->claimed - ib_ring_done_by_all(ring) == ring->capacity) {
         return NULL;
     }
@@ -162,7 +162,7 @@ static inline uint64_t ib_ring_peek(struct ib_ring *ring, enum ib_ring_consumer_
     uint64_t done = atomic_load_explicit(&ring->consumers[id].done, memory_order_relaxed);
     uint64_t count = atomic_load_explicit(&ring->published, memory_order_acquire) - done;
     uint64_t offset = done & (ring->capacity - 1);
-    assert(count <= ring->capacity);
+    IB_ASSERT(count <= ring->capacity);
     *first = &ring->commands[offset];
     return count < ring->capacity - offset ? count : ring->capacity - offset;
 }
@@ -188,7 +188,7 @@ static inline void ib_ring_advance(struct ib_ring *ring, enum ib_ring_consumer_i
 {
     struct ib_ring_consumer *consumer = &ring->consumers[id];
     uint64_t before = atomic_load_explicit(&consumer->done, memory_order_relaxed);
-    assert(before + count <= atomic_load_explicit(&ring->published, memory_order_relaxed));
+    IB_ASSERT(before + count <= atomic_load_explicit(&ring->published, memory_order_relaxed));
     atomic_store_explicit(&consumer->done, before + count, memory_order_seq_cst);
     uint64_t other = atomic_load_explicit(&ring->consumers[1 - id].done, memory_order_seq_cst);
     if (other > before && atomic_exchange_explicit(&ring->producer_asleep, 0, memory_order_seq_cst) != 0) {

@@ -4,8 +4,8 @@
  */
 #include "sequencer.h"
 
-#include <assert.h>
 
+#include "check.h"
 #include "io_loop.h"
 
 enum {
@@ -17,12 +17,12 @@ enum {
 
 enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
 {
-    assert(sequencer != NULL);
+    IB_ASSERT(sequencer != NULL);
     /* In this order: the matcher may go on meanwhile, which counts its commands twice and never not at all. */
     uint64_t matched = sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER);
     uint64_t largest = atomic_load_explicit(&sequencer->events_max, memory_order_acquire);
     uint64_t room = ib_event_log_room(sequencer->log);
-    assert(matched <= sequencer->seq);
+    IB_ASSERT(matched <= sequencer->seq);
     uint64_t in_flight = EVENTS_A_COMMAND * (sequencer->seq - matched + 1) + sequencer->sessions;
     if (room < largest + in_flight) {
         return room < in_flight ? IB_SEQUENCER_FULL : IB_SEQUENCER_REJECT;
@@ -32,7 +32,7 @@ enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
 
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command)
 {
-    assert(sequencer != NULL && command != NULL);
+    IB_ASSERT(sequencer != NULL && command != NULL);
     struct ib_command *slot = ib_ring_claim(&sequencer->ring);
     if (slot == NULL) {
         return false;
@@ -44,21 +44,21 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     *slot = *command;
     slot->seq = ++sequencer->seq;
     slot->time_ns = sequencer->time_ns;
-    assert(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
+    IB_ASSERT(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
     return true;
 }
 
 void ib_sequencer_publish(struct ib_sequencer *sequencer)
 {
-    assert(sequencer != NULL);
+    IB_ASSERT(sequencer != NULL);
     ib_ring_publish(&sequencer->ring);
 }
 
 uint64_t ib_sequencer_release(struct ib_sequencer *sequencer)
 {
-    assert(sequencer != NULL);
+    IB_ASSERT(sequencer != NULL);
     uint64_t seq = sequencer->base_seq + ib_ring_done_by_all(&sequencer->ring);
-    assert(seq >= sequencer->released_seq && seq <= sequencer->seq);
+    IB_ASSERT(seq >= sequencer->released_seq && seq <= sequencer->seq);
     sequencer->released_seq = seq;
     return ib_event_log_release(sequencer->log, seq);
 }

@@ -4,17 +4,17 @@
  */
 #include "soupbintcp.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bytes.h"
+#include "check.h"
 
 int ib_soup_decode(const uint8_t *bytes, size_t size, size_t payload_size_max, struct ib_soup_packet *packet)
 {
-    assert(bytes != NULL || size == 0);
-    assert(payload_size_max < UINT16_MAX);
+    IB_ASSERT(bytes != NULL || size == 0);
+    IB_ASSERT(payload_size_max < UINT16_MAX);
     if (size < 2) {
         return 0;
     }
@@ -37,8 +37,8 @@ static void trim(char *out, const uint8_t *field, size_t size)
 {
     size_t begin = 0;
     size_t end = size;
-    assert(out != NULL);
-    assert(field != NULL);
+    IB_ASSERT(out != NULL);
+    IB_ASSERT(field != NULL);
     while (begin < end && field[begin] == ' ') {
         begin++;
     }
@@ -52,7 +52,7 @@ static void trim(char *out, const uint8_t *field, size_t size)
 static bool parse_sequence(const char *digits, uint64_t *value)
 {
     uint64_t sum = 0;
-    assert(digits != NULL && value != NULL);
+    IB_ASSERT(digits != NULL && value != NULL);
     if (*digits == '\0') {
         return false;
     }
@@ -72,11 +72,11 @@ static bool parse_sequence(const char *digits, uint64_t *value)
 
 bool ib_soup_decode_login(const uint8_t *payload, size_t size, struct ib_soup_login *login)
 {
-    assert(login != NULL);
+    IB_ASSERT(login != NULL);
     if (size != IB_SOUP_LOGIN_REQUEST_SIZE) {
         return false;
     }
-    assert(payload != NULL);
+    IB_ASSERT(payload != NULL);
     char digits[IB_SOUP_SEQUENCE_SIZE + 1];
     trim(login->username, payload, IB_SOUP_USERNAME_SIZE);
     for (char *letter = login->username; *letter != '\0'; letter++) {
@@ -92,15 +92,15 @@ bool ib_soup_decode_login(const uint8_t *payload, size_t size, struct ib_soup_lo
 
 void ib_soup_encode_header(uint8_t *out, enum ib_soup_type type, size_t payload_size)
 {
-    assert(out != NULL);
-    assert(payload_size < UINT16_MAX);
+    IB_ASSERT(out != NULL);
+    IB_ASSERT(payload_size < UINT16_MAX);
     ib_store_u16(out, (uint16_t)(payload_size + 1));
     out[2] = (uint8_t)type;
 }
 
 size_t ib_soup_encode(uint8_t *out, enum ib_soup_type type, const void *payload, size_t payload_size)
 {
-    assert(payload != NULL || payload_size == 0);
+    IB_ASSERT(payload != NULL || payload_size == 0);
     ib_soup_encode_header(out, type, payload_size);
     if (payload_size > 0) {
         memcpy(out + IB_SOUP_HEADER_SIZE, payload, payload_size);
@@ -112,9 +112,9 @@ size_t ib_soup_encode_login_accepted(uint8_t *out, const char *session, uint64_t
 {
     /* Both fields are padded on the left: session alphanumeric, sequence numeric. */
     char payload[IB_SOUP_LOGIN_ACCEPTED_SIZE + 1];
-    assert(strlen(session) <= IB_SOUP_SESSION_SIZE);
+    IB_ASSERT(strlen(session) <= IB_SOUP_SESSION_SIZE);
     int size = snprintf(payload, sizeof payload, "%10s%20" PRIu64, session, sequence);
-    assert(size == IB_SOUP_LOGIN_ACCEPTED_SIZE);
+    IB_ASSERT(size == IB_SOUP_LOGIN_ACCEPTED_SIZE);
     (void)size;
     return ib_soup_encode(out, IB_SOUP_LOGIN_ACCEPTED, payload, IB_SOUP_LOGIN_ACCEPTED_SIZE);
 }
@@ -122,6 +122,6 @@ size_t ib_soup_encode_login_accepted(uint8_t *out, const char *session, uint64_t
 size_t ib_soup_encode_login_rejected(uint8_t *out, enum ib_soup_reject reason)
 {
     uint8_t payload = (uint8_t)reason;
-    assert(reason == IB_SOUP_NOT_AUTHORIZED || reason == IB_SOUP_SESSION_NOT_AVAILABLE);
+    IB_ASSERT(reason == IB_SOUP_NOT_AUTHORIZED || reason == IB_SOUP_SESSION_NOT_AVAILABLE);
     return ib_soup_encode(out, IB_SOUP_LOGIN_REJECTED, &payload, 1);
 }

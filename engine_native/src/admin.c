@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * admin.c: see admin.h.
+ */
+#include "admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "ironbook.h"
+#include "unix_socket.h"
+
+enum { CLIENTS = 8, LINE_SIZE = 128 };
+
+static const char *const request_names[IB_ADMIN_REQUEST_COUNT] = {"status", "totals", "halt", "resume", "end_of_day"};
+
+struct client {
+    struct ib_io_handler handler;
+    struct ib_admin *admin;
+    char line[LINE_SIZE];
+    size_t line_size;
+    bool waiting; /* a request was begun and is not answered yet */
+    enum ib_admin_request request;
+    uint64_t ticket;
+    char *output;
+    size_t output_begin, output_end;
+};
+
+struct ib_admin {
+    struct ib_io_loop *loop;
+    struct ib_admin_hooks hooks;
+    struct ib_io_handler listener;
+    char *outputs;
+    struct client clients[CLIENTS];
+};
+
+static void flush(struct client *client)
+{
+    while (client->output_begin < client->output_end) {
+        ssize_t sent = send(client->handler.fd, client->output + client->output_begin,
+                            client->output_end - client->output_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0 && errno != EAGAIN) {
+            ib_io_drop(&client->handler);
+            return;
+        }
+        if (sent < 0) {
+            break;
+        }
+        client->output_begin += (size_t)sent;
+    }
+    bool more = client->output_begin < client->output_end;
+    /* The next request is read when this one is answered: one at a time, nothing piles up. */
+    ib_io_change(client->admin->loop, &client->handler, more ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN);
+}
+
+static void answer_error(struct client *client, const char *error)
+{
+    client->output_begin = 0;
+    client->output_end = (size_t)snprintf(client->output, IB_ADMIN_ANSWER_SIZE, "{\"error\": \"%s\"}\n", error);
+    flush(client);
+}
+
+static void begin(struct client *client, const char *line)
+{
+    const struct ib_admin_hooks *hooks = &client->admin->hooks;
+    const char *error = NULL;
+    IB_ASSERT(!client->waiting);
+    for (int i = 0; i < IB_ADMIN_REQUEST_COUNT; i++) {
+        if (strcmp(line, request_names[i]) == 0) {
+            client->request = (enum ib_admin_request)i;
+            if (!hooks->begin(hooks->context, client->request, &client->ticket, &error)) {
+                answer_error(client, error);
+                return;
+            }
+            client->waiting = true;
+            ib_io_change(client->admin->loop, &client->handler, 0);
+            return;
+        }
+    }
+    answer_error(client, "unknown request: ask status, totals, halt, resume or end_of_day");
+}
+
+/* Serves the first line of the buffer, if it is whole and no other is being served. */
+static void take_line(struct client *client)
+{
+    char *end = memchr(client->line, '\n', client->line_size);
+    if (client->waiting || client->output_begin < client->output_end) {
+        return;
+    }
+    if (end == NULL) {
+        if (client->line_size == LINE_SIZE) {
+            ib_io_drop(&client->handler); /* no request is that long */
+        }
+        return;
+    }
+    char line[LINE_SIZE];
+    size_t size = (size_t)(end - client->line);
+    memcpy(line, client->line, size);
+    line[size] = '\0';
+    client->line_size -= size + 1;
+    memmove(client->line, end + 1, client->line_size);
+    begin(client, line);
+}
+
+static void client_ready(void *owner, uint32_t events)
+{
+    struct client *client = owner;
+    if ((events & EPOLLOUT) != 0) {
+        flush(client);
+    }
+    if (client->handler.fd >= 0 && (events & EPOLLIN) != 0 && client->line_size < LINE_SIZE) {
+        ssize_t size = recv(client->handler.fd, client->line + client->line_size, LINE_SIZE - client->line_size,
+                            MSG_DONTWAIT);
+        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
+            ib_io_drop(&client->handler);
+        } else if (size > 0) {
+            client->line_size += (size_t)size;
+        }
+    } else if (client->handler.fd >= 0 && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        ib_io_drop(&client->handler);
+    }
+    if (client->handler.fd >= 0) {
+        take_line(client);
+    }
+}
+
+static void listener_ready(void *owner, uint32_t events)
+{
+    struct ib_admin *admin = owner;
+    (void)events;
+    int fd = ib_unix_accept(admin->listener.fd, "admin.sock");
+    if (fd < 0) {
+        return;
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *client = &admin->clients[i];
+        if (client->handler.fd < 0) {
+            client->handler.fd = fd;
+            client->waiting = false;
+            client->line_size = client->output_begin = client->output_end = 0;
+            if (ib_io_add(admin->loop, &client->handler, EPOLLIN) != IB_OK) {
+                ib_io_drop(&client->handler);
+            }
+            return;
+        }
+    }
+    struct ib_io_handler refused = {.fd = fd};
+    ib_io_drop(&refused);
+}
+
+int ib_admin_open(struct ib_admin **admin, const char *run_directory, struct ib_io_loop *loop,
+                  struct ib_admin_hooks hooks, char *error)
+{
+    IB_ASSERT(admin != NULL && loop != NULL);
+    IB_ASSERT(hooks.begin != NULL && hooks.ready != NULL && hooks.answer != NULL);
+    *admin = NULL;
+    struct ib_admin *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    self->loop = loop;
+    self->hooks = hooks;
+    self->outputs = malloc((size_t)CLIENTS * IB_ADMIN_ANSWER_SIZE);
+    self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
+    for (int i = 0; i < CLIENTS; i++) {
+        self->clients[i].admin = self;
+        self->clients[i].output = self->outputs + (size_t)i * IB_ADMIN_ANSWER_SIZE;
+        self->clients[i].handler = (struct ib_io_handler){.fd = -1, .owner = &self->clients[i], .ready = client_ready};
+    }
+    if (self->outputs == NULL) {
+        ib_admin_close(self);
+        return IB_ERROR_MEMORY;
+    }
+    self->listener.fd = ib_unix_listen(run_directory, "admin.sock", error);
+    if (self->listener.fd < 0 || ib_io_add(loop, &self->listener, EPOLLIN) != IB_OK) {
+        ib_admin_close(self);
+        return IB_ERROR_ADDRESS;
+    }
+    *admin = self;
+    return IB_OK;
+}
+
+void ib_admin_close(struct ib_admin *admin)
+{
+    if (admin == NULL) {
+        return;
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        ib_io_drop(&admin->clients[i].handler);
+    }
+    ib_io_drop(&admin->listener);
+    free(admin->outputs);
+    free(admin);
+}
+
+void ib_admin_progress(struct ib_admin *admin)
+{
+    const struct ib_admin_hooks *hooks = &admin->hooks;
+    IB_ASSERT(admin != NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *client = &admin->clients[i];
+        if (client->handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->ticket)) {
+            continue;
+        }
+        size_t size = hooks->answer(hooks->context, client->request, client->output);
+        IB_ASSERT(size < IB_ADMIN_ANSWER_SIZE);
+        client->output[size] = '\n';
+        client->output_begin = 0;
+        client->output_end = size + 1;
+        client->waiting = false;
+        flush(client);
+        if (client->handler.fd >= 0) {
+            take_line(client); /* the next one may be here already */
+        }
+    }
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * engine.c: one shard as a running process. Three threads and what joins them:
+ *
+ *   I/O (the caller's)   sockets in → decode → sequencer ─┬─► matcher thread ─► event log
+ *                                                         └─► journal thread ─► write(2)
+ *   I/O                  released = what both have passed ─► reports, event feed
+ *
+ * Nothing leaves that is not in the journal: the I/O thread shows events only up to the slower of the two. Each
+ * thread sleeps when it has nothing to do. Any fatal error (disk, lost invariant) ends the whole engine at once,
+ * with one line that says why; what was acknowledged is in the journal, and the next start goes on from there.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "engine_internal.h"
+
+enum {
+    RING_COMMANDS = 32768,     /* 3 MiB: some milliseconds of a flood; a full ring stops reading from sockets */
+    MATCH_BATCH = 64,          /* commands between two looks at the outside world */
+    TICK_MS_MIN = 10, TICK_MS_MAX = 100,
+};
+
+void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
+{
+    IB_ASSERT(status != IB_OK && text != NULL);
+    pthread_mutex_lock(&engine->fatal_mutex);
+    if (atomic_load(&engine->fatal) == IB_OK) { /* the first error is the cause; later ones are its echo */
+        snprintf(engine->error, sizeof engine->error, "%s", text);
+        atomic_store(&engine->fatal, status);
+    }
+    pthread_mutex_unlock(&engine->fatal_mutex);
+    ib_ring_wake_producer(&engine->sequencer.ring);
+}
+
+static void take_snapshot(struct ib_engine *engine)
+{
+    if (atomic_load_explicit(&engine->snapshot_state, memory_order_seq_cst) == IB_SNAPSHOT_WANTED) {
+        ib_matcher_totals(engine->matcher, &engine->snapshot_taken);
+        engine->snapshot_taken_state = ib_matcher_trading_state(engine->matcher);
+        atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_TAKEN, memory_order_release);
+        ib_ring_wake_producer(&engine->sequencer.ring);
+    }
+}
+
+static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
+{
+    const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    IB_ASSERT(count <= MATCH_BATCH);
+    for (uint64_t i = 0; i < count; i++) {
+        int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
+        if (status == IB_OK) {
+            status = ib_event_log_status(engine->log);
+        }
+        if (status != IB_OK) {
+            return status;
+        }
+        ib_event_log_publish(engine->log);
+    }
+    atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
+    return IB_OK;
+}
+
+static void *run_matcher(void *context)
+{
+    struct ib_engine *engine = context;
+    struct ib_ring *ring = &engine->sequencer.ring;
+    for (;;) {
+        bool closed = ib_ring_is_closed(ring); /* before the look: what was published before the close is matched */
+        struct ib_command *commands;
+        uint64_t count = ib_ring_peek(ring, IB_RING_MATCHER, &commands);
+        if (count > 0) {
+            count = count < MATCH_BATCH ? count : MATCH_BATCH;
+            int status = match_batch(engine, commands, count);
+            if (status != IB_OK) {
+                ib_engine_fail(engine, status,
+                               status == IB_ERROR_IO ? "the event log in run_directory cannot grow: is its disk full?"
+                                                     : "the matcher refused a sequenced command: this is a defect");
+                return NULL;
+            }
+            ib_ring_advance(ring, IB_RING_MATCHER, count);
+        }
+        take_snapshot(engine);
+        if (count == 0) {
+            if (closed) {
+                return NULL;
+            }
+            ib_ring_wait(ring, IB_RING_MATCHER);
+        }
+    }
+}
+
+static void *run_journal(void *context)
+{
+    struct ib_engine *engine = context;
+    struct ib_ring *ring = &engine->sequencer.ring;
+    for (;;) {
+        bool closed = ib_ring_is_closed(ring);
+        struct ib_command *commands;
+        uint64_t count = ib_ring_peek(ring, IB_RING_JOURNAL, &commands);
+        if (count > 0) { /* all that waits is one group: the busier the shard, the fewer writes a command */
+            count = count < IB_JOURNAL_GROUP_MAX ? count : IB_JOURNAL_GROUP_MAX;
+            int status = ib_journal_append(engine->journal, commands, count);
+            if (status != IB_OK) {
+                ib_engine_fail(engine, status, ib_journal_error(engine->journal));
+                return NULL;
+            }
+            ib_ring_advance(ring, IB_RING_JOURNAL, count);
+        } else if (closed) {
+            return NULL;
+        } else {
+            ib_ring_wait(ring, IB_RING_JOURNAL);
+        }
+    }
+}
+
+static void wake_ready(void *owner, uint32_t events)
+{
+    struct ib_engine *engine = owner;
+    uint64_t count;
+    (void)events;
+    ssize_t size = read(engine->wake.fd, &count, sizeof count);
+    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
+}
+
+static void ticks_ready(void *owner, uint32_t events)
+{
+    struct ib_engine *engine = owner;
+    uint64_t count;
+    (void)events;
+    ssize_t size = read(engine->ticks.fd, &count, sizeof count);
+    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
+    ib_gateway_tick(engine->gateway);
+}
+
+static void signals_ready(void *owner, uint32_t events)
+{
+    struct ib_engine *engine = owner;
+    struct signalfd_siginfo information;
+    (void)events;
+    ssize_t size = read(engine->signals.fd, &information, sizeof information);
+    IB_ASSERT(size == (ssize_t)sizeof information || errno == EAGAIN);
+    if (size == (ssize_t)sizeof information) {
+        atomic_store(&engine->stopping, true);
+    }
+}
+
+static int open_timer(struct ib_engine *engine)
+{
+    uint32_t tick_ms = engine->config.heartbeat_ms / 10;
+    tick_ms = tick_ms < TICK_MS_MIN ? TICK_MS_MIN : tick_ms > TICK_MS_MAX ? TICK_MS_MAX : tick_ms;
+    const struct itimerspec tick = {.it_interval = {.tv_nsec = (long)tick_ms * 1000000},
+                                    .it_value = {.tv_nsec = (long)tick_ms * 1000000}};
+    engine->ticks.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (engine->ticks.fd < 0 || timerfd_settime(engine->ticks.fd, 0, &tick, NULL) != 0) {
+        return IB_ERROR_IO;
+    }
+    return ib_io_add(&engine->loop, &engine->ticks, EPOLLIN);
+}
+
+/* The sockets, once the state is there. */
+static int open_shell(struct ib_engine *engine, char *error)
+{
+    const struct ib_engine_config *config = &engine->config;
+    const struct ib_gateway_config gateway = {.host = config->host,
+                                              .port = config->port,
+                                              .connections = config->connections,
+                                              .bytes_before_login = config->bytes_before_login,
+                                              .login_attempts = config->login_attempts,
+                                              .login_ms = config->login_ms,
+                                              .heartbeat_ms = config->heartbeat_ms,
+                                              .shard = config->shard,
+                                              .journal_time_ns = engine->first_time_ns};
+    engine->wake = (struct ib_io_handler){
+        .fd = engine->sequencer.ring.producer_event, .owner = engine, .ready = wake_ready};
+    int status = ib_io_add(&engine->loop, &engine->wake, EPOLLIN);
+    if (status == IB_OK) {
+        status = open_timer(engine);
+    }
+    if (status == IB_OK) {
+        status = ib_gateway_open(&engine->gateway, &gateway, &engine->loop, &engine->sequencer, engine->log,
+                                 engine->matcher, error);
+    }
+    for (size_t i = 0; status == IB_OK && i < config->session_count; i++) {
+        char username[IB_USERNAME_SIZE + 1];
+        snprintf(username, sizeof username, "%-6s", config->sessions[i].username);
+        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret);
+    }
+    if (status == IB_OK) {
+        status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, config->epoch, &engine->loop,
+                                    &engine->sequencer, engine->log, error);
+    }
+    if (status == IB_OK) {
+        status = ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
+    }
+    if (status == IB_OK) { /* last: who can connect is served */
+        status = ib_gateway_listen(engine->gateway, error);
+    }
+    return status;
+}
+
+static int open_sequencer(struct ib_engine *engine)
+{
+    struct ib_sequencer *sequencer = &engine->sequencer;
+    int status = ib_ring_open(&sequencer->ring, RING_COMMANDS);
+    if (status != IB_OK) {
+        return status;
+    }
+    sequencer->log = engine->log;
+    sequencer->base_seq = sequencer->seq = sequencer->released_seq = ib_journal_seq(engine->journal);
+    sequencer->time_ns = ib_journal_time_ns(engine->journal);
+    sequencer->sessions = ib_matcher_session_count(engine->matcher);
+    atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
+    ib_matcher_totals(engine->matcher, &engine->snapshot);
+    engine->trading_state = ib_matcher_trading_state(engine->matcher);
+    return IB_OK;
+}
+
+int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error)
+{
+    if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0) {
+        return IB_ERROR_ARGUMENT;
+    }
+    *engine = NULL;
+    error[0] = '\0';
+    struct ib_engine *self = aligned_alloc(IB_RING_LINE, sizeof *self);
+    if (self == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    memset(self, 0, sizeof *self);
+    self->config = *config;
+    self->run_lock = self->loop.epoll_fd = -1;
+    self->signals = (struct ib_io_handler){.fd = -1, .owner = self, .ready = signals_ready};
+    self->ticks = (struct ib_io_handler){.fd = -1, .owner = self, .ready = ticks_ready};
+    self->started_at_s = ib_clock_realtime_ns() / 1000000000u;
+    pthread_mutex_init(&self->fatal_mutex, NULL);
+    int status = ib_engine_recover(self, error);
+    if (status == IB_OK) {
+        status = open_sequencer(self);
+    }
+    if (status == IB_OK) {
+        status = ib_io_loop_open(&self->loop);
+    }
+    if (status == IB_OK) {
+        status = open_shell(self, error);
+    }
+    if (status != IB_OK) {
+        if (error[0] == '\0') {
+            snprintf(error, IB_ERROR_TEXT_SIZE, "the engine cannot start: %s (%s)", ib_status_text(status),
+                     strerror(errno));
+        }
+        ib_engine_close(self);
+        return status;
+    }
+    if (self->ended) {
+        ib_gateway_end_of_day(self->gateway);
+    }
+    *engine = self;
+    return IB_OK;
+}
+
+/* One turn: show what may be shown, take what has come. */
+static void turn(struct ib_engine *engine)
+{
+    struct ib_sequencer *sequencer = &engine->sequencer;
+    ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
+    ib_event_feed_progress(engine->feed);
+    ib_admin_progress(engine->admin);
+    uint64_t seen = sequencer->released_seq - sequencer->base_seq;
+    bool sleep = !ib_gateway_is_busy(engine->gateway) && ib_ring_producer_may_sleep(&sequencer->ring, seen);
+    if (ib_io_turn(&engine->loop, sleep ? -1 : 0) != IB_OK) {
+        ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
+    }
+    ib_ring_producer_awake(&sequencer->ring);
+}
+
+static bool start_threads(struct ib_engine *engine)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* signals belong to the I/O thread */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&engine->matcher_thread, NULL, run_matcher, engine) == 0;
+    if (started && pthread_create(&engine->journal_thread, NULL, run_journal, engine) != 0) {
+        ib_ring_close(&engine->sequencer.ring);
+        pthread_join(engine->matcher_thread, NULL);
+        started = false;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+int ib_engine_run(struct ib_engine *engine)
+{
+    sigset_t ends, before;
+    IB_ASSERT(engine != NULL && engine->signals.fd < 0);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, &before);
+    engine->signals.fd = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (engine->signals.fd < 0 || ib_io_add(&engine->loop, &engine->signals, EPOLLIN) != IB_OK ||
+        !start_threads(engine)) {
+        ib_engine_fail(engine, IB_ERROR_IO, "the threads of the engine cannot be started");
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return IB_ERROR_IO;
+    }
+    while (!atomic_load(&engine->stopping) && atomic_load(&engine->fatal) == IB_OK) {
+        turn(engine);
+    }
+    ib_ring_close(&engine->sequencer.ring);
+    pthread_join(engine->matcher_thread, NULL);
+    pthread_join(engine->journal_thread, NULL);
+    int status = atomic_load(&engine->fatal);
+    if (status == IB_OK) { /* what was in flight is in the journal now: its reports leave, as far as sockets take them */
+        ib_gateway_progress(engine->gateway, ib_sequencer_release(&engine->sequencer));
+        ib_event_feed_progress(engine->feed);
+    }
+    ib_io_drop(&engine->signals);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+void ib_engine_stop(struct ib_engine *engine)
+{
+    IB_ASSERT(engine != NULL);
+    atomic_store(&engine->stopping, true);
+    ib_ring_wake_producer(&engine->sequencer.ring);
+}
+
+const char *ib_engine_error(const struct ib_engine *engine)
+{
+    IB_ASSERT(engine != NULL);
+    return engine->error;
+}
+
+uint64_t ib_engine_recovered_seq(const struct ib_engine *engine)
+{
+    IB_ASSERT(engine != NULL);
+    return engine->recovered_seq;
+}
+
+void ib_engine_close(struct ib_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    ib_admin_close(engine->admin);
+    ib_event_feed_close(engine->feed);
+    ib_gateway_close(engine->gateway);
+    ib_io_drop(&engine->ticks);
+    ib_io_loop_close(&engine->loop);
+    ib_ring_free(&engine->sequencer.ring);
+    if (engine->journal != NULL) {
+        ib_journal_close(engine->journal);
+    }
+    ib_matcher_close(engine->matcher);
+    if (engine->log != NULL) {
+        ib_event_log_close(engine->log);
+    }
+    if (engine->run_lock >= 0) {
+        close(engine->run_lock);
+    }
+    pthread_mutex_destroy(&engine->fatal_mutex);
+    free(engine);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * engine_admin.c: what the requests of the admin socket do, and their answers as JSON.
+ *
+ * The state belongs to the matcher thread. When its totals are wanted the I/O thread raises a flag, the matcher
+ * copies them between two commands, and the answer waits for that: nobody reads a state while it moves.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "engine_internal.h"
+
+/* Text that grows in a buffer of IB_ADMIN_ANSWER_SIZE. Its size was chosen for the largest answer. */
+struct text {
+    char *out;
+    size_t size;
+};
+
+static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(text->out + text->size, IB_ADMIN_ANSWER_SIZE - text->size, format, arguments);
+    va_end(arguments);
+    IB_ASSERT(size >= 0 && text->size + (size_t)size < IB_ADMIN_ANSWER_SIZE);
+    text->size += (size_t)size;
+}
+
+/* A 128-bit sum in decimal. */
+static void add_decimal(struct text *text, uint64_t high, uint64_t low)
+{
+    unsigned __int128 value = ((unsigned __int128)high << 64) | low;
+    char digits[40];
+    size_t begin = sizeof digits;
+    digits[--begin] = '\0';
+    do {
+        digits[--begin] = (char)('0' + (int)(value % 10));
+        value /= 10;
+    } while (value != 0);
+    add(text, "%s", digits + begin);
+}
+
+static void add_totals(struct text *text, const struct ib_engine *engine)
+{
+    static const char *const states[] = {
+        [IB_TRADING_OPEN] = "serving", [IB_TRADING_HALTED] = "halted", [IB_TRADING_ENDED] = "ended"};
+    const struct ib_totals *totals = &engine->snapshot;
+    IB_ASSERT(engine->trading_state >= IB_TRADING_OPEN && engine->trading_state <= IB_TRADING_ENDED);
+    add(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
+        engine->config.shard, engine->config.replica, engine->config.epoch, states[engine->trading_state], totals->seq);
+    add(text, ", \"event_count\": %" PRIu64 ", \"trades\": %" PRIu64 ", \"quantity\": %" PRIu64 ", \"notional\": \"",
+        totals->event_count, totals->trades, totals->quantity);
+    add_decimal(text, totals->notional_high, totals->notional_low);
+    add(text, "\", \"orders_open\": %" PRIu64 ", \"rejects\": %" PRIu64 ", \"state_hash\": \"%016" PRIx64 "\"",
+        totals->orders_open, totals->rejects, totals->state_hash);
+}
+
+static void add_sessions(struct text *text, const struct ib_gateway *gateway)
+{
+    add(text, ", \"sessions\": [");
+    for (size_t i = 0; i < ib_gateway_session_count(gateway); i++) {
+        struct ib_gateway_session_view view = ib_gateway_session(gateway, i);
+        add(text, "%s{\"username\": \"%s\", \"connected\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
+            i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.next_user_ref, view.session_seq);
+    }
+    add(text, "]");
+}
+
+static void add_gateway(struct text *text, const struct ib_engine *engine)
+{
+    const struct ib_gateway *gateway = engine->gateway;
+    add(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64,
+        ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway));
+    add(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
+    for (int i = 0; i < IB_DISCONNECT_COUNT; i++) {
+        add(text, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", ib_disconnect_text((enum ib_disconnect)i),
+            ib_gateway_disconnects(gateway, (enum ib_disconnect)i));
+    }
+    add(text, "}");
+}
+
+static void add_status(struct text *text, const struct ib_engine *engine)
+{
+    uint64_t released = ib_event_log_released(engine->log);
+    const struct ib_event *last = released > 0 ? ib_event_log_at(engine->log, released - 1) : NULL;
+    add(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq, released);
+    add(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
+        last != NULL ? last->index : 0);
+    add(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
+    add_sessions(text, engine->gateway);
+    add_gateway(text, engine);
+    add(text, ", \"recovered_seq\": %" PRIu64 ", \"started_at\": %" PRIu64 ", \"pid\": %d", engine->recovered_seq,
+        engine->started_at_s, (int)getpid());
+}
+
+static size_t answer(void *context, enum ib_admin_request request, char *out)
+{
+    const struct ib_engine *engine = context;
+    struct text text = {.out = out};
+    add(&text, "{");
+    add_totals(&text, engine);
+    if (request != IB_ADMIN_TOTALS) {
+        add_status(&text, engine);
+    }
+    add(&text, "}");
+    return text.size;
+}
+
+static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket, const char **error)
+{
+    struct ib_engine *engine = context;
+    struct ib_command command = {.session = IB_SESSION_NONE};
+    switch (request) {
+    case IB_ADMIN_HALT:
+        command.type = IB_COMMAND_HALT;
+        break;
+    case IB_ADMIN_RESUME:
+        command.type = IB_COMMAND_RESUME;
+        break;
+    case IB_ADMIN_END_OF_DAY:
+        command.type = IB_COMMAND_END_OF_DAY;
+        break;
+    default:
+        break;
+    }
+    if (command.type != 0 && !engine->ended) {
+        if (!ib_sequencer_submit(&engine->sequencer, &command)) {
+            *error = "the ring is full: ask again in a moment";
+            return false;
+        }
+        ib_sequencer_publish(&engine->sequencer);
+        if (request == IB_ADMIN_END_OF_DAY) {
+            engine->ended = true;
+            ib_gateway_end_of_day(engine->gateway);
+        }
+    }
+    *ticket = engine->sequencer.seq;
+    return true;
+}
+
+static bool ready(void *context, uint64_t ticket)
+{
+    struct ib_engine *engine = context;
+    if (atomic_load_explicit(&engine->snapshot_state, memory_order_acquire) == IB_SNAPSHOT_TAKEN) {
+        engine->snapshot = engine->snapshot_taken;
+        engine->trading_state = engine->snapshot_taken_state;
+        atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_NONE, memory_order_relaxed);
+    }
+    if (engine->snapshot.seq >= ticket) {
+        return engine->sequencer.released_seq >= engine->snapshot.seq;
+    }
+    if (atomic_load_explicit(&engine->snapshot_state, memory_order_relaxed) == IB_SNAPSHOT_NONE) {
+        atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_WANTED, memory_order_seq_cst);
+        ib_ring_nudge(&engine->sequencer.ring, IB_RING_MATCHER);
+    }
+    return false;
+}
+
+struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine)
+{
+    IB_ASSERT(engine != NULL);
+    return (struct ib_admin_hooks){.context = engine, .begin = begin, .ready = ready, .answer = answer};
+}

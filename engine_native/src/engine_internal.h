@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * engine_internal.h: what engine.c (lifecycle and threads), engine_open.c (recovery) and engine_admin.c (the
+ * admin socket's answers) share.
+ */
+#ifndef IB_ENGINE_INTERNAL_H
+#define IB_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "admin.h"
+#include "event_feed.h"
+#include "event_log.h"
+#include "gateway.h"
+#include "ironbook_core.h"
+#include "ironbook_engine.h"
+#include "matcher.h"
+#include "sequencer.h"
+
+enum ib_snapshot_state { IB_SNAPSHOT_NONE, IB_SNAPSHOT_WANTED, IB_SNAPSHOT_TAKEN };
+
+struct ib_engine {
+    struct ib_engine_config config;
+    struct ib_io_loop loop;
+    struct ib_sequencer sequencer;
+    struct ib_matcher *matcher; /* of the matcher thread while the engine runs */
+    struct ib_journal *journal; /* of the journal thread while the engine runs */
+    struct ib_event_log *log;
+    struct ib_gateway *gateway;
+    struct ib_event_feed *feed;
+    struct ib_admin *admin;
+    int run_lock; /* descriptor that holds the lock on run_directory */
+    uint64_t first_time_ns;
+    uint64_t recovered_seq;
+    uint64_t started_at_s;
+    bool ended;
+    struct ib_io_handler wake, ticks, signals;
+    pthread_t matcher_thread, journal_thread;
+
+    /* Totals, taken by the matcher thread between two commands when the I/O thread wants them. */
+    _Atomic int snapshot_state;
+    struct ib_totals snapshot_taken;
+    int snapshot_taken_state;
+    struct ib_totals snapshot; /* the I/O thread's own */
+    int trading_state;
+
+    _Atomic bool stopping;
+    _Atomic int fatal; /* the first status that stopped it; its text is below */
+    pthread_mutex_t fatal_mutex;
+    char error[IB_ERROR_TEXT_SIZE];
+};
+
+/* Notes the first fatal error and wakes the I/O thread, which ends the engine. Any thread. */
+void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
+
+/* engine_open.c: the journal into the matcher and the event log, then what the configuration adds. */
+int ib_engine_recover(struct ib_engine *engine, char *error);
+
+/* engine_admin.c */
+struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
+
+#endif

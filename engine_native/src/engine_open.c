@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal; the
+ * configuration can only add instruments and sessions, and each addition is itself a sequenced command.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "engine_internal.h"
+
+/* One engine to a run directory: a second one would empty the first one's event log under its feet. */
+static int lock_run_directory(struct ib_engine *engine, char *error)
+{
+    char path[512];
+    const char *directory = engine->config.run_directory;
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "run_directory %.200s cannot be made: %s", directory, strerror(errno));
+        return IB_ERROR_IO;
+    }
+    int length = snprintf(path, sizeof path, "%s/engine.lock", directory);
+    engine->run_lock =
+        length > 0 && (size_t)length < sizeof path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (engine->run_lock < 0) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "run_directory %.200s cannot be used: %s", directory, strerror(errno));
+        return IB_ERROR_IO;
+    }
+    if (flock(engine->run_lock, LOCK_EX | LOCK_NB) != 0) {
+        snprintf(error, IB_ERROR_TEXT_SIZE,
+                 "another engine runs in run_directory %.200s: stop it, or give this one another run_directory",
+                 directory);
+        return IB_ERROR_ADDRESS;
+    }
+    return IB_OK;
+}
+
+static int apply(struct ib_engine *engine, const struct ib_command *command)
+{
+    struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    int status = ib_matcher_apply(engine->matcher, command, sink);
+    if (status == IB_OK) {
+        status = ib_event_log_status(engine->log);
+    }
+    ib_event_log_publish(engine->log);
+    if (engine->first_time_ns == 0) {
+        engine->first_time_ns = command->time_ns;
+    }
+    return status;
+}
+
+static int visit(void *context, const struct ib_command *command)
+{
+    return apply(context, command);
+}
+
+static int recover_journal(struct ib_engine *engine, char *error)
+{
+    struct ib_journal_report report = {0};
+    const struct ib_journal_config config = {.directory = engine->config.journal_directory,
+                                             .shard = engine->config.shard,
+                                             .orders = engine->config.orders,
+                                             .epoch = engine->config.epoch,
+                                             .segment_bytes = engine->config.segment_bytes,
+                                             .fsync_policy = engine->config.fsync_policy};
+    int status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
+    if (status == IB_OK) {
+        return IB_OK;
+    }
+    int log_status = ib_event_log_status(engine->log);
+    if (log_status == IB_ERROR_CAPACITY) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "the journal has more than limits.events = %llu events: raise limits.events",
+                 (unsigned long long)engine->config.events);
+    } else if (log_status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "the event log in run_directory cannot be written: is its disk full?");
+    } else if (report.error[0] != '\0') {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "%s", report.error);
+    } else {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "the journal in %.300s cannot be opened: %s", config.directory,
+                 ib_status_text(status));
+    }
+    return status;
+}
+
+/* Journals one command and applies it, before any thread runs. */
+static int sequence(struct ib_engine *engine, struct ib_command *command, char *error)
+{
+    uint64_t now_ns = ib_clock_realtime_ns();
+    uint64_t last_ns = ib_journal_time_ns(engine->journal);
+    command->seq = ib_journal_seq(engine->journal) + 1;
+    command->time_ns = now_ns > last_ns ? now_ns : last_ns;
+    int status = ib_journal_append(engine->journal, command, 1);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "%s", ib_journal_error(engine->journal));
+        return status;
+    }
+    status = apply(engine, command);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "limits.events = %llu is too low for the journal: raise it",
+                 (unsigned long long)engine->config.events);
+    }
+    return status;
+}
+
+static void pad(uint8_t *field, const char *text, size_t size)
+{
+    IB_ASSERT(strlen(text) >= 1 && strlen(text) <= size);
+    memset(field, ' ', size);
+    memcpy(field, text, strlen(text));
+}
+
+static int add_instrument(struct ib_engine *engine, const struct ib_engine_instrument *wanted, char *error)
+{
+    struct ib_command command = {.type = IB_COMMAND_INSTRUMENT_ADD, .price = wanted->tick};
+    pad(command.client_data, wanted->symbol, IB_SYMBOL_SIZE);
+    uint32_t index = ib_matcher_find_instrument(engine->matcher, (const char *)command.client_data);
+    if (index != UINT32_MAX) {
+        int64_t tick = ib_matcher_instrument(engine->matcher, index)->tick;
+        if (tick != wanted->tick) {
+            snprintf(error, IB_ERROR_TEXT_SIZE,
+                     "instruments: %s has tick %lld in the journal and %lld in the configuration: a tick cannot change "
+                     "within a journal",
+                     wanted->symbol, (long long)tick, (long long)wanted->tick);
+            return IB_ERROR_CONFIGURATION;
+        }
+        return IB_OK;
+    }
+    command.instrument = ib_matcher_instrument_count(engine->matcher);
+    return sequence(engine, &command, error);
+}
+
+static int add_session(struct ib_engine *engine, const struct ib_engine_session *wanted, char *error)
+{
+    struct ib_command command = {.type = IB_COMMAND_SESSION_ADD};
+    pad(command.client_data, wanted->username, IB_USERNAME_SIZE);
+    pad(command.client_data + IB_USERNAME_SIZE, wanted->firm, IB_FIRM_SIZE);
+    uint16_t index = ib_matcher_find_session(engine->matcher, (const char *)command.client_data);
+    if (index != IB_SESSION_NONE) {
+        const struct ib_session *session = ib_matcher_session(engine->matcher, index);
+        if (memcmp(session->firm, command.client_data + IB_USERNAME_SIZE, IB_FIRM_SIZE) != 0) {
+            snprintf(error, IB_ERROR_TEXT_SIZE,
+                     "sessions: %s belongs to firm %.4s in the journal and to %s in the configuration: a session cannot "
+                     "change its firm",
+                     wanted->username, session->firm, wanted->firm);
+            return IB_ERROR_CONFIGURATION;
+        }
+        return IB_OK;
+    }
+    command.session = ib_matcher_session_count(engine->matcher);
+    return sequence(engine, &command, error);
+}
+
+/* Each instrument of the journal must be configured: its open orders would otherwise stand in a book that nobody
+ * meant to run. A session of the journal that is not configured just cannot log in. */
+static int check_instruments(const struct ib_engine *engine, char *error)
+{
+    for (uint32_t i = 0; i < ib_matcher_instrument_count(engine->matcher); i++) {
+        const struct ib_instrument *instrument = ib_matcher_instrument(engine->matcher, i);
+        bool found = false;
+        for (size_t j = 0; j < engine->config.instrument_count && !found; j++) {
+            uint8_t symbol[IB_SYMBOL_SIZE];
+            pad(symbol, engine->config.instruments[j].symbol, IB_SYMBOL_SIZE);
+            found = memcmp(symbol, instrument->symbol, IB_SYMBOL_SIZE) == 0;
+        }
+        if (!found) {
+            snprintf(error, IB_ERROR_TEXT_SIZE,
+                     "instruments: the journal trades %.8s, which the configuration lacks: add it, or begin a new "
+                     "journal_directory",
+                     instrument->symbol);
+            return IB_ERROR_CONFIGURATION;
+        }
+    }
+    return IB_OK;
+}
+
+static int add_configured(struct ib_engine *engine, char *error)
+{
+    const struct ib_engine_config *config = &engine->config;
+    uint64_t before = ib_journal_seq(engine->journal);
+    int status = IB_OK;
+    for (size_t i = 0; i < config->instrument_count && status == IB_OK; i++) {
+        status = add_instrument(engine, &config->instruments[i], error);
+    }
+    for (size_t i = 0; i < config->session_count && status == IB_OK; i++) {
+        status = add_session(engine, &config->sessions[i], error);
+    }
+    if (status == IB_OK && engine->ended && ib_journal_seq(engine->journal) > before) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "the journal's day has ended and the configuration adds to it: begin a new "
+                                            "journal_directory");
+        status = IB_ERROR_CONFIGURATION;
+    }
+    return status == IB_OK ? check_instruments(engine, error) : status;
+}
+
+int ib_engine_recover(struct ib_engine *engine, char *error)
+{
+    char path[512];
+    IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
+    int status = lock_run_directory(engine, error);
+    if (status != IB_OK) {
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/events.log", engine->config.run_directory);
+    status = ib_event_log_open(&engine->log, path, engine->config.events, error);
+    if (status != IB_OK) {
+        return status;
+    }
+    status = ib_matcher_open(&engine->matcher, engine->config.orders);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
+        return status;
+    }
+    status = recover_journal(engine, error);
+    if (status != IB_OK) {
+        return status;
+    }
+    engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
+    engine->recovered_seq = ib_journal_seq(engine->journal);
+    return add_configured(engine, error);
+}

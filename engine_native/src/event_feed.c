@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * event_feed.c: see event_feed.h.
+ */
+#include "event_feed.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "unix_socket.h"
+
+enum {
+    CONSUMERS = 32,
+    HELLO_SIZE = 32,
+    FEED_VERSION = 1,
+    BYTES_A_TURN = 1 << 18, /* for one consumer, before the others and the orders have their turn */
+};
+
+/* Both little-endian, as they lie in memory. */
+struct hello {
+    char magic[8];
+    uint32_t version, shard;
+    uint64_t after_seq;
+    uint32_t after_index, flags;
+};
+
+struct answer {
+    char magic[8];
+    uint32_t version, status, shard, epoch, event_size, reserved;
+};
+
+_Static_assert(sizeof(struct hello) == HELLO_SIZE, "feed layout");
+_Static_assert(sizeof(struct answer) == HELLO_SIZE, "feed layout");
+
+struct consumer {
+    struct ib_io_handler handler;
+    struct ib_event_feed *feed;
+    uint8_t hello[HELLO_SIZE];
+    uint32_t hello_size;
+    bool streaming;
+    uint64_t sent; /* bytes of the whole log, as this consumer has them */
+};
+
+struct ib_event_feed {
+    struct ib_io_loop *loop;
+    const struct ib_sequencer *sequencer;
+    const struct ib_event_log *log;
+    uint32_t shard, epoch;
+    struct ib_io_handler listener;
+    struct consumer consumers[CONSUMERS];
+};
+
+static const char magic[8] = {'I', 'B', 'E', 'V', 'L', 'O', 'G', '1'};
+
+/* Sends as much as the socket takes; leaves EPOLLOUT set while there is more than that. */
+static void send_events(struct consumer *consumer)
+{
+    const struct ib_event_feed *feed = consumer->feed;
+    uint64_t end = ib_event_log_released(feed->log) * sizeof(struct ib_event);
+    uint64_t turn_end = consumer->sent + BYTES_A_TURN < end ? consumer->sent + BYTES_A_TURN : end;
+    IB_ASSERT(consumer->streaming && consumer->sent <= end);
+    while (consumer->sent < turn_end) {
+        const struct ib_event *event = ib_event_log_at(feed->log, consumer->sent / sizeof(struct ib_event));
+        const uint8_t *bytes = (const uint8_t *)event + consumer->sent % sizeof(struct ib_event);
+        ssize_t sent = send(consumer->handler.fd, bytes, turn_end - consumer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN) {
+                ib_io_drop(&consumer->handler);
+                return;
+            }
+            break;
+        }
+        consumer->sent += (uint64_t)sent;
+    }
+    ib_io_change(feed->loop, &consumer->handler, EPOLLIN | (consumer->sent < end ? (uint32_t)EPOLLOUT : 0));
+}
+
+/* What a consumer asked for, judged. */
+static enum ib_status judge(const struct ib_event_feed *feed, const struct hello *hello)
+{
+    if (memcmp(hello->magic, magic, sizeof magic) != 0 || hello->version != FEED_VERSION || hello->flags != 0) {
+        return IB_ERROR_ARGUMENT;
+    }
+    if (hello->shard != feed->shard) {
+        return IB_ERROR_JOURNAL_FOREIGN;
+    }
+    /* It has seen more than this journal holds: another journal's consumer. Sending on would skip events. */
+    return hello->after_seq > feed->sequencer->released_seq ? IB_ERROR_ARGUMENT : IB_OK;
+}
+
+static void greet(struct consumer *consumer)
+{
+    const struct ib_event_feed *feed = consumer->feed;
+    struct hello hello;
+    memcpy(&hello, consumer->hello, sizeof hello);
+    enum ib_status status = judge(feed, &hello);
+    struct answer answer = {.version = FEED_VERSION,
+                            .status = (uint32_t)status,
+                            .shard = feed->shard,
+                            .epoch = feed->epoch,
+                            .event_size = sizeof(struct ib_event)};
+    memcpy(answer.magic, magic, sizeof magic);
+    /* The first bytes into an empty socket buffer: they fit, or the consumer is gone. */
+    ssize_t sent = send(consumer->handler.fd, &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent != (ssize_t)sizeof answer || status != IB_OK) {
+        ib_io_drop(&consumer->handler);
+        return;
+    }
+    consumer->streaming = true;
+    uint64_t position =
+        hello.after_seq == 0 ? 0 : ib_event_log_find_after(feed->log, hello.after_seq, hello.after_index);
+    consumer->sent = position * sizeof(struct ib_event);
+    send_events(consumer);
+}
+
+static void consumer_ready(void *owner, uint32_t events)
+{
+    struct consumer *consumer = owner;
+    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
+        uint8_t more[HELLO_SIZE];
+        size_t want = consumer->streaming ? 1 : HELLO_SIZE - consumer->hello_size;
+        ssize_t size = recv(consumer->handler.fd, more, want, MSG_DONTWAIT);
+        if (size <= 0 ? !(size < 0 && (errno == EAGAIN || errno == EINTR)) : consumer->streaming) {
+            ib_io_drop(&consumer->handler); /* it left, or it talks where it has only to listen */
+            return;
+        }
+        if (size > 0) {
+            memcpy(consumer->hello + consumer->hello_size, more, (size_t)size);
+            consumer->hello_size += (uint32_t)size;
+            if (consumer->hello_size == HELLO_SIZE) {
+                greet(consumer);
+                return;
+            }
+        }
+    }
+    if (consumer->streaming) {
+        send_events(consumer);
+    }
+}
+
+static void listener_ready(void *owner, uint32_t events)
+{
+    struct ib_event_feed *feed = owner;
+    (void)events;
+    int fd = ib_unix_accept(feed->listener.fd, "events.sock");
+    if (fd < 0) {
+        return;
+    }
+    for (int i = 0; i < CONSUMERS; i++) {
+        struct consumer *consumer = &feed->consumers[i];
+        if (consumer->handler.fd < 0) {
+            consumer->handler.fd = fd;
+            consumer->streaming = false;
+            consumer->hello_size = 0;
+            if (ib_io_add(feed->loop, &consumer->handler, EPOLLIN) != IB_OK) {
+                ib_io_drop(&consumer->handler);
+            }
+            return;
+        }
+    }
+    fprintf(stderr, "ironbook: events.sock: refused a consumer: %d are connected\n", CONSUMERS);
+    struct ib_io_handler refused = {.fd = fd};
+    ib_io_drop(&refused);
+}
+
+int ib_event_feed_open(struct ib_event_feed **feed, const char *run_directory, uint32_t shard, uint64_t epoch,
+                       struct ib_io_loop *loop, const struct ib_sequencer *sequencer, const struct ib_event_log *log,
+                       char *error)
+{
+    IB_ASSERT(feed != NULL && loop != NULL && sequencer != NULL && log != NULL);
+    *feed = NULL;
+    struct ib_event_feed *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    self->loop = loop;
+    self->sequencer = sequencer;
+    self->log = log;
+    self->shard = shard;
+    self->epoch = (uint32_t)epoch;
+    for (int i = 0; i < CONSUMERS; i++) {
+        self->consumers[i].feed = self;
+        self->consumers[i].handler =
+            (struct ib_io_handler){.fd = -1, .owner = &self->consumers[i], .ready = consumer_ready};
+    }
+    self->listener = (struct ib_io_handler){.owner = self, .ready = listener_ready};
+    self->listener.fd = ib_unix_listen(run_directory, "events.sock", error);
+    if (self->listener.fd < 0 || ib_io_add(loop, &self->listener, EPOLLIN) != IB_OK) {
+        ib_event_feed_close(self);
+        return IB_ERROR_ADDRESS;
+    }
+    *feed = self;
+    return IB_OK;
+}
+
+void ib_event_feed_close(struct ib_event_feed *feed)
+{
+    if (feed == NULL) {
+        return;
+    }
+    for (int i = 0; i < CONSUMERS; i++) {
+        ib_io_drop(&feed->consumers[i].handler);
+    }
+    ib_io_drop(&feed->listener);
+    free(feed);
+}
+
+void ib_event_feed_progress(struct ib_event_feed *feed)
+{
+    IB_ASSERT(feed != NULL);
+    for (int i = 0; i < CONSUMERS; i++) {
+        struct consumer *consumer = &feed->consumers[i];
+        /* One whose socket is full is served when it takes data again. */
+        if (consumer->handler.fd >= 0 && consumer->streaming && (consumer->handler.interest & EPOLLOUT) == 0) {
+            send_events(consumer);
+        }
+    }
+}
+
+uint32_t ib_event_feed_consumer_count(const struct ib_event_feed *feed)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < CONSUMERS; i++) {
+        count += feed->consumers[i].handler.fd >= 0 ? 1 : 0;
+    }
+    return count;
+}

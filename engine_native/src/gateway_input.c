@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * gateway_input.c: the way in. Bytes of a connection become packets, packets a login or messages, messages
+ * sequenced commands.
+ *
+ * Nothing that a client sends is trusted: each length is checked before it is used, whatever does not fit ends this
+ * connection with a counted reason, and no other connection notices.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "gateway_internal.h"
+
+/* Fits no password, and takes as long to find out as one that might: unknown users must not be told by the clock. */
+static const char hash_of_nobody[] = "$6$ironbook$0000000000000000000000000000000000000000000000000000000000000000000000"
+                                     "0000000000000000";
+
+static void refuse_login(struct ib_connection *connection, enum ib_soup_reject code, enum ib_disconnect reason)
+{
+    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + 1);
+    IB_ASSERT(out != NULL);
+    ib_output_commit(connection, ib_soup_encode_login_rejected(out, code));
+    ib_connection_finish(connection, reason);
+    ib_output_flush(connection);
+}
+
+static bool is_throttled(const struct ib_gateway *gateway, const struct ib_gateway_session_state *session)
+{
+    return session->failures >= gateway->config.login_attempts &&
+           gateway->loop->now_ms - session->failures_ms < gateway->config.login_ms;
+}
+
+static void handle_login(struct ib_connection *connection, const struct ib_soup_packet *packet)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    struct ib_soup_login login;
+    if (packet->type != IB_SOUP_LOGIN_REQUEST) {
+        ib_connection_close(connection, IB_DISCONNECT_LOGIN_EXPECTED);
+        return;
+    }
+    if (!ib_soup_decode_login(packet->payload, packet->payload_size, &login)) {
+        ib_connection_close(connection, IB_DISCONNECT_LOGIN_MALFORMED);
+        return;
+    }
+    connection->session = IB_SESSION_NONE;
+    for (size_t i = 0; i < gateway->session_count; i++) {
+        if (strcmp(gateway->sessions[i].username, login.username) == 0 && gateway->sessions[i].secret != NULL) {
+            connection->session = (uint16_t)i;
+        }
+    }
+    const struct ib_gateway_session_state *session =
+        connection->session != IB_SESSION_NONE ? &gateway->sessions[connection->session] : NULL;
+    if (session != NULL && is_throttled(gateway, session)) {
+        explicit_bzero(&login, sizeof login);
+        refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_THROTTLED);
+        return;
+    }
+    connection->login_sequence = login.sequence;
+    memcpy(connection->login_session, login.session, sizeof login.session);
+    uint32_t ticket = (connection->generation << 12) | (uint32_t)(connection - gateway->connections);
+    connection->state = IB_CONNECTION_CHECKING;
+    bool asked = ib_authenticator_ask(gateway->authenticator, ticket, login.password,
+                                      session != NULL ? session->secret : hash_of_nobody);
+    IB_ASSERT(asked); /* it has a place for each connection, and one that waits is not closed (gateway.c) */
+    explicit_bzero(&login, sizeof login);
+}
+
+void ib_input_login_checked(struct ib_connection *connection, bool granted)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    IB_ASSERT(connection->state == IB_CONNECTION_CHECKING);
+    /* The login packet is still at the start of the buffer, password and all: wipe it. */
+    explicit_bzero(connection->input + IB_SOUP_HEADER_SIZE, IB_SOUP_LOGIN_REQUEST_SIZE);
+    connection->input_size -= IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_REQUEST_SIZE;
+    memmove(connection->input, connection->input + IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_REQUEST_SIZE,
+            connection->input_size);
+    struct ib_gateway_session_state *session =
+        connection->session != IB_SESSION_NONE ? &gateway->sessions[connection->session] : NULL;
+    if (session == NULL || !granted) {
+        if (session != NULL) {
+            if (gateway->loop->now_ms - session->failures_ms >= gateway->config.login_ms) {
+                session->failures = 0;
+                session->failures_ms = gateway->loop->now_ms;
+            }
+            session->failures++;
+        }
+        refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_REJECTED);
+        return;
+    }
+    session->failures = 0;
+    if (session->connection != NULL) {
+        refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_IN_USE);
+        return;
+    }
+    uint64_t next = session->session_seq + 1u;
+    uint64_t sequence = connection->login_sequence == 0 ? next : connection->login_sequence;
+    bool same = connection->login_session[0] == '\0' || strcmp(connection->login_session, gateway->session_name) == 0;
+    if (!same || sequence > next) {
+        refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_UNKNOWN);
+        return;
+    }
+    session->connection = connection;
+    connection->state = IB_CONNECTION_OPEN;
+    connection->received_ms = gateway->loop->now_ms;
+    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_ACCEPTED_SIZE);
+    IB_ASSERT(out != NULL);
+    ib_output_commit(connection, ib_soup_encode_login_accepted(out, gateway->session_name, sequence));
+    ib_connection_log(connection, "logged in, reports from %llu", (unsigned long long)sequence);
+    ib_stream_start(connection, (uint32_t)sequence);
+    if (connection->live) {
+        ib_output_flush(connection);
+    } else {
+        ib_stream_catch_up(connection);
+    }
+    if (connection->state == IB_CONNECTION_OPEN) {
+        ib_input_process(connection);
+    }
+}
+
+/* Tells the client's log, in words, what was not served; Debug packets carry no meaning (SoupBinTCP 3.00, 2.1). */
+static void send_debug(struct ib_connection *connection, const char *text)
+{
+    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + strlen(text));
+    if (out != NULL) {
+        ib_output_commit(connection, ib_soup_encode(out, IB_SOUP_DEBUG, text, strlen(text)));
+    }
+}
+
+/* False when the ring has no room: the message stays in the input buffer. */
+static bool sequence_command(struct ib_connection *connection, struct ib_ouch_message *message)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
+    struct ib_command *command = &message->command;
+    bool is_order = command->type != IB_COMMAND_CANCEL;
+    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE || !is_order);
+    if (gateway->ended) {
+        return true; /* after End of Day the stream has ended: there is no number for an answer */
+    }
+    if (is_order && command->user_ref <= session->last_user_ref) {
+        gateway->repeats++; /* OUCH 5.0, 1.2: a retransmission, ignored */
+        return true;
+    }
+    enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
+    if (room == IB_SEQUENCER_FULL) {
+        if (!gateway->full) {
+            gateway->full = true;
+            ib_connection_log(connection, "the event log is full, no message is taken any more: raise limits.events "
+                                          "and restart");
+        }
+        return false;
+    }
+    if (command->type == IB_COMMAND_ENTER) {
+        command->instrument = ib_matcher_find_instrument(gateway->matcher, message->symbol);
+        if (command->instrument == UINT32_MAX) {
+            ib_ouch_reject(command, IB_REASON_INSTRUMENT_UNKNOWN, 0);
+        }
+    }
+    if (is_order && room == IB_SEQUENCER_REJECT) {
+        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
+    }
+    command->session = connection->session;
+    if (!ib_sequencer_submit(gateway->sequencer, command)) {
+        return false;
+    }
+    if (is_order) {
+        session->last_user_ref = command->user_ref;
+    }
+    return true;
+}
+
+/* One message of OUCH. False when it must wait for room in the ring. */
+static bool handle_message(struct ib_connection *connection, const struct ib_soup_packet *packet)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    struct ib_ouch_message message;
+    IB_ASSERT(connection->session < gateway->session_count);
+    const char *firm = gateway->sessions[connection->session].firm;
+    switch (ib_ouch_decode(packet->payload, packet->payload_size, firm, &message)) {
+    case IB_OUCH_COMMAND:
+        return sequence_command(connection, &message);
+    case IB_OUCH_ACCOUNT_QUERY:
+        connection->queries++;
+        connection->query_seq = gateway->sequencer->seq;
+        ib_stream_answer_queries(connection);
+        return true;
+    case IB_OUCH_NOT_CARRIED:
+        gateway->not_carried++;
+        send_debug(connection, "Modify Order is not carried here and was ignored: use Cancel Order or Replace Order");
+        return true;
+    case IB_OUCH_UNKNOWN:
+        ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE);
+        return true;
+    case IB_OUCH_MALFORMED:
+        break;
+    }
+    ib_connection_close(connection, IB_DISCONNECT_MESSAGE_MALFORMED);
+    return true;
+}
+
+/* False when the packet must wait for room in the ring. */
+static bool handle_packet(struct ib_connection *connection, const struct ib_soup_packet *packet)
+{
+    IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
+    switch (packet->type) {
+    case IB_SOUP_UNSEQUENCED_DATA:
+        return handle_message(connection, packet);
+    case IB_SOUP_CLIENT_HEARTBEAT:
+    case IB_SOUP_DEBUG:
+        return true;
+    case IB_SOUP_LOGOUT_REQUEST:
+        ib_connection_finish(connection, IB_DISCONNECT_LOGOUT);
+        return true;
+    default:
+        ib_connection_close(connection, IB_DISCONNECT_PACKET_TYPE);
+        return true;
+    }
+}
+
+void ib_input_process(struct ib_connection *connection)
+{
+    size_t used = 0;
+    IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN);
+    connection->blocked = false;
+    while (connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN) {
+        struct ib_soup_packet packet;
+        int size = ib_soup_decode(connection->input + used, connection->input_size - used, IB_OUCH_INBOUND_SIZE_MAX,
+                                  &packet);
+        if (size == 0) {
+            break;
+        }
+        if (size < 0) {
+            ib_connection_close(connection, IB_DISCONNECT_PACKET_SIZE);
+        } else if (connection->state == IB_CONNECTION_LOGIN) {
+            handle_login(connection, &packet); /* the packet stays until its password is checked */
+        } else if (handle_packet(connection, &packet)) {
+            used += (size_t)size;
+        } else {
+            connection->blocked = true;
+            break;
+        }
+    }
+    ib_sequencer_publish(connection->gateway->sequencer);
+    if (connection->state == IB_CONNECTION_CLOSING && connection->dirty) {
+        ib_output_flush(connection);
+    }
+    if (connection->state == IB_CONNECTION_FREE || connection->state == IB_CONNECTION_CLOSING) {
+        return;
+    }
+    if (used > 0) {
+        connection->input_size -= used;
+        memmove(connection->input, connection->input + used, connection->input_size);
+    }
+    bool reads = connection->state != IB_CONNECTION_CHECKING && !connection->blocked;
+    uint32_t writes = connection->handler.interest & (uint32_t)EPOLLOUT;
+    ib_io_change(connection->gateway->loop, &connection->handler, writes | (reads ? (uint32_t)EPOLLIN : 0));
+    if (connection->dirty) {
+        ib_output_flush(connection);
+    }
+}
+
+void ib_input_read(struct ib_connection *connection)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    bool login = connection->state == IB_CONNECTION_LOGIN;
+    size_t limit = login ? gateway->config.bytes_before_login + 1u : IB_INPUT_SIZE;
+    IB_ASSERT(connection->input_size < limit); /* a packet is at most 515 bytes: room is left after processing */
+    ssize_t size = recv(connection->handler.fd, connection->input + connection->input_size,
+                        limit - connection->input_size, MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (size <= 0) {
+        ib_connection_close(connection, IB_DISCONNECT_PEER);
+        return;
+    }
+    connection->received_ms = gateway->loop->now_ms;
+    connection->input_size += (size_t)size;
+    if (login && connection->input_size > gateway->config.bytes_before_login) {
+        ib_connection_close(connection, IB_DISCONNECT_LOGIN_TOO_LONG);
+        return;
+    }
+    ib_input_process(connection);
+}
