@@ -41,8 +41,8 @@ PLAY_KEYS = {"name", "hosts", "roles", "tags", "gather_facts", "strategy", "seri
 TASK_KEYS = {"name", "when", "tags", "loop", "loop_control", "register", "changed_when", "failed_when", "notify",
              "become", "become_user", "delegate_to", "delegate_facts", "run_once", "no_log", "check_mode", "diff",
              "vars", "until", "retries", "delay", "environment", "block", "rescue", "always", "listen", "args",
-             "async", "poll", "throttle", "timeout", "module_defaults", "any_errors_fatal", "become_method", "connection",
-             "ignore_unreachable"}  # fmt: skip
+             "async", "poll", "throttle", "timeout", "module_defaults", "any_errors_fatal", "become_method",
+             "connection", "ignore_unreachable"}  # fmt: skip
 MODULE_DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 OWN_ROLE = {"ansible.builtin.import_role", "ansible.builtin.include_role"}
 
@@ -163,13 +163,16 @@ def roles_are_complete(tree: Tree) -> Iterator[str]:
 
 @rule
 def defaults_are_explained(tree: Tree) -> Iterator[str]:
-    """Each variable of a role's defaults has a comment above it: the file is the role's interface."""
+    """Each variable of a role's defaults, or each group of them, has a comment above: the file is the interface."""
     for name in tree.match("roles/*/defaults/main.yml"):
-        before = ""
+        explained = False
         for line in tree.lines(name):
-            if re.match(r"[a-z_]\w*:", line) and not (before.startswith("#") or "  #" in line) and "SPDX" not in before:
+            if line.startswith("#"):
+                explained = "SPDX" not in line
+            elif not line.strip():
+                explained = False
+            elif re.match(r"[a-z_]\w*:", line) and not explained and "  #" not in line:
                 yield f"{name}: {line.split(':')[0]} has no comment"
-            before = "" if "SPDX" in line else line
 
 
 @rule

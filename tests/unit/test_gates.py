@@ -86,7 +86,7 @@ def test_lane_sees_no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = environment(Lane("one", "true"))
     assert {name: value for name, value in seen.items() if value == "real"} == {}
     assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
-    assert seen["IRONBOOK_STATE"] == str(ROOT / ".test") and seen["IRONBOOK_PORT_BASE"] == "22000"
+    assert seen["IRONBOOK_STATE"] == str(ROOT / ".test" / "site") and seen["IRONBOOK_PORT_BASE"] == "22000"
 
 
 def test_every_tool_that_a_lane_needs_has_a_package() -> None:
