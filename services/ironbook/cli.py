@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
+    "journal": "ironbook.journal",
     "ledger": "ironbook.ledger",
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The matching core in Python: typed, in batches, never on the path of an order.
+
+`replay` and `events` say what a journal stands for; `Matcher` runs commands in this process; every failure of the core
+is one exception of `ironbook.core.errors`.
+"""
+
+from ironbook.core.errors import CoreError
+from ironbook.core.journal import (
+    Journal,
+    JournalReport,
+    event_batches,
+    events,
+    journal_dump,
+    journal_verify,
+    replay,
+)
+from ironbook.core.matcher import Matcher, Totals
+from ironbook.core.records import Command, Event
+
+__all__ = [
+    "Command",
+    "CoreError",
+    "Event",
+    "Journal",
+    "JournalReport",
+    "Matcher",
+    "Totals",
+    "event_batches",
+    "events",
+    "journal_dump",
+    "journal_verify",
+    "replay",
+]
