@@ -2,8 +2,7 @@
 """Client of an engine's event log: every event of a shard, in order, from any point on, over `events.sock`.
 
 A consumer names the last event that it has dealt with, by (sequence, index), and gets all after it, for ever. What it
-does not read, waits: a slow consumer lags and never holds up the engine. The event's layout is
-`struct ib_event` of ironbook.h, whose names are kept here.
+does not read, waits: a slow consumer lags and never holds up the engine.
 """
 
 from __future__ import annotations
@@ -14,49 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from ironbook.core.records import EVENT, Event, unpack_events
 from ironbook.errors import CommandError
 
 MAGIC = b"IBEVLOG1"
 VERSION = 1
 REQUEST = struct.Struct("<8sIIQII")
 ANSWER = struct.Struct("<8sIIIIII")
-EVENT = struct.Struct("<QQIHHIIIBBBBQQqQQII16x24s")
-
-ACCEPTED, RESTED, EXECUTED, CANCELED, REPLACED, REJECTED, TRADING_STATE, END_OF_DAY = range(1, 9)
-SESSION_NONE = 0xFFFF
-SIDE_BUY, SIDE_SELL = 1, 2
-FLAG_RESTING, FLAG_INCOMING = 1, 2
 
 _STATUS = {
     1: "the request makes no sense to it: the last event that was seen is not in its log",
     6: "it serves another shard",
 }
 _RECEIVE_BYTES = 1 << 20
-
-
-class Event(NamedTuple):
-    """`struct ib_event` without its reserved part. Price in units of 10^-4, time in ns since the Unix epoch."""
-
-    seq: int
-    time_ns: int
-    index: int  # type: ignore[assignment]  # the contract's word, though tuples have a method of that name
-    type: int
-    session: int
-    instrument: int
-    user_ref: int
-    user_ref_original: int
-    side: int
-    time_in_force: int
-    order_type: int
-    reason: int
-    order_ref: int
-    match_ref: int
-    price: int
-    quantity: int
-    remaining: int
-    flags: int
-    session_seq: int
-    client_data: bytes
 
 
 class Position(NamedTuple):
@@ -75,11 +44,6 @@ class EventLogError(CommandError):
 
 class EventLogLostError(Exception):
     """No engine answers, or it ended: connect again later, from the last event that was dealt with."""
-
-
-def decode(data: bytes | bytearray | memoryview) -> list[Event]:
-    """Return the events in `data`, whose length is a multiple of 128."""
-    return list(map(Event._make, EVENT.iter_unpack(data)))
 
 
 class EventLog:
@@ -139,7 +103,7 @@ class EventLog:
             self._rest += data
             whole = len(self._rest) - len(self._rest) % EVENT.size
             if whole:
-                events = decode(memoryview(self._rest)[:whole])
+                events = list(unpack_events(bytes(self._rest[:whole])))
                 self._rest = self._rest[whole:]
                 return events
 

@@ -27,16 +27,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ironbook.event_log import (
-    CANCELED,
-    EXECUTED,
-    FLAG_RESTING,
-    REPLACED,
-    RESTED,
-    SIDE_BUY,
-    TRADING_STATE,
-    Event,
-)
+from ironbook.core.records import Event, EventFlag, EventType, Side
 
 # A shard takes 1 MB/s: four of these in a second. Smaller ones would pay for more requests, larger ones be throttled
 # more often. AWS allows 1 MiB unless the stream's MaxRecordSize is raised.
@@ -63,33 +54,30 @@ class RecordError(Exception):
     """What is on the stream is no market data of ours."""
 
 
-def _type_of(event: Event) -> str:
-    """Return the record's type, or nothing for an event that is no public market data."""
-    kind, resting = event.type, event.flags & FLAG_RESTING
-    if kind == RESTED:
-        return "add"
-    if kind == EXECUTED:
-        return "execute" if resting else "trade"
-    if kind == CANCELED and resting:
-        return "cancel"
-    if kind == REPLACED and resting:
-        return "replace"
-    if kind == TRADING_STATE:
-        return "state"
-    return ""
+# By (type of event, whether the order rested); events that are not here concern their owner only.
+_TYPES = {
+    (int(EventType.RESTED), 0): "add",
+    (int(EventType.RESTED), 1): "add",
+    (int(EventType.EXECUTED), 1): "execute",
+    (int(EventType.EXECUTED), 0): "trade",
+    (int(EventType.CANCELED), 1): "cancel",
+    (int(EventType.REPLACED), 1): "replace",
+    (int(EventType.TRADING_STATE), 0): "state",
+}
+_EXECUTED, _RESTING, _BUY = int(EventType.EXECUTED), int(EventFlag.RESTING), int(Side.BUY)
 
 
 def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord | None:
     """Return the record of an event; None where it is nobody's but its owner's. The same event gives the same bytes."""
-    kind = _type_of(event)
-    if not kind:
+    kind = _TYPES.get((event.type, event.flags & _RESTING))
+    if kind is None:
         return None
     head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
     if kind == "state":
         return MarketDataRecord(_ALL, f'{head},"reason":{event.reason}}}'.encode("ascii"))
     symbol = symbols[event.instrument]
-    match = f',"match":{event.match_ref}' if event.type == EXECUTED else ""
-    side = "B" if event.side == SIDE_BUY else "S"
+    match = f',"match":{event.match_ref}' if event.type == _EXECUTED else ""
+    side = "B" if event.side == _BUY else "S"
     text = (
         f'{head},"symbol":"{symbol}","side":"{side}","price":{event.price},"quantity":{event.quantity},'
         f'"remaining":{event.remaining},"order":{event.order_ref}{match}}}'

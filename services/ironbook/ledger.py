@@ -20,8 +20,9 @@ from typing import Any
 import psycopg
 from ironbook import settlement
 from ironbook.admin import AdminError
+from ironbook.core.records import Event
 from ironbook.errors import CommandError
-from ironbook.event_log import START, Event, EventLog, EventLogLostError, Position
+from ironbook.event_log import START, EventLog, EventLogLostError, Position
 from ironbook.service import Backoff, Stop, log_to_stderr
 from ironbook.settlement import CONSUMER, Config
 from ironbook.trades import (

@@ -21,8 +21,9 @@ from typing import Any
 
 from ironbook import settlement
 from ironbook.admin import AdminError
+from ironbook.core.records import Event
 from ironbook.errors import CommandError
-from ironbook.event_log import START, Event, EventLog, EventLogLostError, Position
+from ironbook.event_log import START, EventLog, EventLogLostError, Position
 from ironbook.kinesis_codec import AggregatedRecord, aggregate, encode_all
 from ironbook.service import Backoff, Stop, log_to_stderr, write_json
 from ironbook.settlement import Config

@@ -15,9 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ironbook.core.records import Event, EventFlag, EventType, Side
 from ironbook.errors import CommandError
-from ironbook.event_log import EXECUTED, FLAG_RESTING, SIDE_BUY, Event
 
+# Plain integers: comparing with an enumeration costs more than all else here.
+_EXECUTED, _RESTING, _BUY = int(EventType.EXECUTED), int(EventFlag.RESTING), int(Side.BUY)
 PRICE_UNIT = 10_000  # a price of 1 in the currency
 AVERAGE_UNIT = 100_000_000  # an average cost of 1 in the currency
 
@@ -77,10 +79,10 @@ class TradeBuilder:
         """Yield the trades that the events complete."""
         for event in events:
             maker = self._maker
-            if event.type != EXECUTED:
+            if event.type != _EXECUTED:
                 if maker is not None:
                     raise EventOrderError(f"match {maker.match_ref} at sequence {maker.seq} has no taker")
-            elif event.flags & FLAG_RESTING:
+            elif event.flags & _RESTING:
                 self._maker = event
             else:
                 if maker is None or (maker.match_ref, maker.quantity, maker.price) != (
@@ -100,7 +102,7 @@ class TradeBuilder:
         return Trade(
             self._shard, taker.seq, taker.index, taker.match_ref, names.symbols[taker.instrument], taker.quantity,
             taker.price, taker.time_ns, names.firms[maker.session], names.firms[taker.session], maker.user_ref,
-            taker.user_ref, "B" if taker.side == SIDE_BUY else "S",
+            taker.user_ref, "B" if taker.side == _BUY else "S",
         )
 
 
