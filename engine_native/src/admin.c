@@ -2,6 +2,7 @@
  *
  * admin.c: see admin.h.
  */
+#define _GNU_SOURCE
 #include "admin.h"
 
 #include <errno.h>

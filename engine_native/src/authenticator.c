@@ -2,6 +2,7 @@
  *
  * authenticator.c: see authenticator.h.
  */
+#define _GNU_SOURCE
 #include "authenticator.h"
 
 #include <crypt.h>

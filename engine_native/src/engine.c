@@ -10,6 +10,7 @@
  * thread sleeps when it has nothing to do. Any fatal error (disk, lost invariant) ends the whole engine at once,
  * with one line that says why; what was acknowledged is in the journal, and the next start goes on from there.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
  * The state belongs to the matcher thread. When its totals are wanted the I/O thread raises a flag, the matcher
  * copies them between two commands, and the answer waits for that: nobody reads a state while it moves.
  */
+#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

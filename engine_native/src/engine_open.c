@@ -3,6 +3,7 @@
  * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal; the
  * configuration can only add instruments and sessions, and each addition is itself a sequenced command.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

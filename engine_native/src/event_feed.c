@@ -2,6 +2,7 @@
  *
  * event_feed.c: see event_feed.h.
  */
+#define _GNU_SOURCE
 #include "event_feed.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
  *
  * gateway.c: see gateway.h. The life of connections: listen, accept, time out, end.
  */
+#define _GNU_SOURCE
 #include "gateway.h"
 
 #include <arpa/inet.h>

@@ -6,6 +6,7 @@
  * Nothing that a client sends is trusted: each length is checked before it is used, whatever does not fit ends this
  * connection with a counted reason, and no other connection notices.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>

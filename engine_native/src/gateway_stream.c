@@ -6,6 +6,7 @@
  * it once, as it is released. When its buffer is full it stops being live and keeps a position in the log
  * instead; when its socket takes data again it reads the log from there until it is live again.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>

@@ -2,6 +2,7 @@
  *
  * io_loop.c: see io_loop.h.
  */
+#define _GNU_SOURCE
 #include "io_loop.h"
 
 #include <errno.h>

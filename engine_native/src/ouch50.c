@@ -2,6 +2,7 @@
  *
  * ouch50.c: see ouch50.h. Section numbers are those of the OUCH 5.0 specification.
  */
+#define _GNU_SOURCE
 #include "ouch50.h"
 
 #include <stdbool.h>

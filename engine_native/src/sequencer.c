@@ -2,6 +2,7 @@
  *
  * sequencer.c: see sequencer.h.
  */
+#define _GNU_SOURCE
 #include "sequencer.h"
 
 

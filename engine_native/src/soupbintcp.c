@@ -2,6 +2,7 @@
  *
  * soupbintcp.c: see soupbintcp.h.
  */
+#define _GNU_SOURCE
 #include "soupbintcp.h"
 
 #include <inttypes.h>

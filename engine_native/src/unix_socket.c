@@ -2,6 +2,7 @@
  *
  * unix_socket.c: see unix_socket.h.
  */
+#define _GNU_SOURCE
 #include "unix_socket.h"
 
 #include <errno.h>

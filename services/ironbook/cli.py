@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",
     "publisher": "ironbook.publisher",
+    "secret": "ironbook.secret",
 }
 
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook engine run`: one shard's engine in the foreground.
+
+Python reads the configuration, hands it to the core and waits; it never sees an order.  SIGTERM and SIGINT end the
+engine in order: what was sequenced is in the journal, and its reports have left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ironbook.engine_config import EngineConfig, load
+from ironbook.errors import CommandError
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook engine` to the command line."""
+    parser = subparsers.add_parser("engine", help="run a matching engine")
+    actions = parser.add_subparsers(dest="action", required=True)
+    run_parser = actions.add_parser("run", help="run one shard in the foreground until SIGTERM")
+    run_parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the engine's JSON file")
+    run_parser.set_defaults(function=run)
+    check_parser = actions.add_parser("check", help="check a configuration file and start nothing")
+    check_parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the engine's JSON file")
+    check_parser.set_defaults(function=check)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Say that a configuration is right; CommandError where it is not."""
+    config = load(arguments.config)
+    print(f"{arguments.config}: shard {config.shard} replica {config.replica} at {config.host}:{config.port}")
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the engine of a configuration file until it is told to end; CommandError where it cannot start or go on."""
+    serve(load(arguments.config))
+    return 0
+
+
+def serve(config: EngineConfig) -> None:
+    """Run an engine in this thread, which must be the main one, until a signal ends it."""
+    from ironbook.core._core import ffi, lib  # noqa: PLC0415  (the command line must work before the core is built)
+
+    keep: list[Any] = []  # what the core borrows, for as long as the engine lives
+    engine = ffi.new("struct ib_engine **")
+    error = ffi.new("char[]", int(lib.IB_ERROR_TEXT_SIZE))
+    os.umask(0o077)
+    if lib.ib_engine_open(engine, _to_core(ffi, lib, config, keep), error) != lib.IB_OK:
+        raise CommandError(f"engine: {_text(ffi.string(error))}")
+    try:
+        print(
+            f"ironbook: engine: shard {config.shard} replica {config.replica} serves {config.host}:{config.port}, "
+            f"recovered to sequence {lib.ib_engine_recovered_seq(engine[0])}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if lib.ib_engine_run(engine[0]) != lib.IB_OK:
+            raise CommandError(f"engine: stopped: {_text(ffi.string(lib.ib_engine_error(engine[0])))}")
+    finally:
+        lib.ib_engine_close(engine[0])
+    print("ironbook: engine: ended", file=sys.stderr, flush=True)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
+    """The configuration as the core's struct; all its memory is put into `keep`."""
+
+    def string(text: str) -> Any:
+        keep.append(ffi.new("char[]", os.fsencode(text)))
+        return keep[-1]
+
+    instruments = ffi.new("struct ib_engine_instrument[]", len(config.instruments))
+    for instrument, (symbol, tick) in zip(instruments, config.instruments, strict=True):
+        instrument.symbol, instrument.tick = string(symbol), tick
+    sessions = ffi.new("struct ib_engine_session[]", len(config.sessions))
+    for session, (username, firm, secret) in zip(sessions, config.sessions, strict=True):
+        session.username, session.firm, session.secret = string(username), string(firm), string(secret)
+    struct = ffi.new(
+        "struct ib_engine_config *",
+        {
+            "shard": config.shard,
+            "replica": config.replica,
+            "epoch": config.epoch,
+            "journal_directory": string(config.journal_directory),
+            "run_directory": string(config.run_directory),
+            "host": string(config.host),
+            "port": config.port,
+            "instruments": instruments,
+            "instrument_count": len(config.instruments),
+            "sessions": sessions,
+            "session_count": len(config.sessions),
+            "fsync_policy": lib.IB_FSYNC_GROUP if config.fsync_group else lib.IB_FSYNC_NONE,
+            "segment_bytes": config.segment_bytes,
+            "orders": config.orders,
+            "events": config.events,
+            "connections": config.connections,
+            "bytes_before_login": config.bytes_before_login,
+            "login_attempts": config.login_attempts,
+            "login_ms": config.login_ms,
+            "heartbeat_ms": config.heartbeat_ms,
+        },
+    )
+    keep.extend((instruments, sessions, struct))
+    return struct
