@@ -23,7 +23,10 @@ SUBCOMMANDS = {
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",
     "publisher": "ironbook.publisher",
+    "reconcile": "ironbook.reconcile",
     "secret": "ironbook.secret",
+    "session": "ironbook.session_replay",
+    "settlement": "ironbook.settlement",
 }
 
 
