@@ -18,6 +18,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ FORMAT = 1
 ANSWER_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 _BURST = 512  # commands in one write at most
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAMES = {MAKER: "maker", TAKER: "taker"}
 
 Progress = Callable[[int, int, "Reports"], None]
@@ -110,7 +112,8 @@ class StateDirectory:
 
     def highest_reserved(self) -> int:
         """Return the highest UserRefNum that any replay may use."""
-        return max((self._read(path).last_user_ref for path in self.path.glob("*.json")), default=0)
+        files = [path for path in self.path.glob("*.json") if _SHA256.match(path.stem)]
+        return max((self._read(path).last_user_ref for path in files), default=0)
 
     def save(self, state: State) -> None:
         """Write the file of one replay."""
