@@ -97,9 +97,10 @@ def test_tarball_carries_sources_and_nothing_built(tarball: Path) -> None:
     )
     assert set(wanted) <= set(names)
     endings = {".so", ".o", ".pyc", ".journal", ".egg-info"}
-    directories = {"__pycache__", "build", ".git", ".venv", ".site", ".test", ".cache"}
+    kept = {".ci", ".config", ".gitignore", ".yamllint"}
     paths = [PurePosixPath(name) for name in names]
-    assert not [path for path in paths if path.suffix in endings or directories & set(path.parts)]
+    assert not [path for path in paths if path.suffix in endings or {"__pycache__", "build"} & set(path.parts)]
+    assert {path.parts[0] for path in paths if path.parts[0].startswith(".")} <= kept
 
 
 @pytest.mark.feature("USR-01", by="U")

@@ -125,6 +125,8 @@ def environment(lane: Lane) -> dict[str, str]:
         "IRONBOOK_PORT_BASE": str(PORT_BASE),
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
+        "RUFF_CACHE_DIR": str(CACHE / "ruff"),
+        "MYPY_CACHE_DIR": str(CACHE / "mypy"),
         "PY_COLORS": "0",
         "NO_COLOR": "1",
         "ANSIBLE_NOCOLOR": "1",
