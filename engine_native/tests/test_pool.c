@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * test_pool.c: slots are recycled last in, first out, and counted.
+ */
+#include "ironbook.h"
+#include "pool.h"
+#include "test.h"
+
+static void recycles_the_last_slot(void)
+{
+    struct ib_pool pool;
+    EXPECT_EQUAL(ib_pool_open(&pool, 64, 3), IB_OK);
+    uint32_t first = ib_pool_take(&pool);
+    uint32_t second = ib_pool_take(&pool);
+    uint32_t third = ib_pool_take(&pool);
+    EXPECT(first != IB_NONE && second != first && third != second);
+    EXPECT(ib_pool_is_full(&pool));
+    ib_pool_give(&pool, first);
+    ib_pool_give(&pool, third);
+    EXPECT_EQUAL(ib_pool_count_free(&pool), 2);
+    EXPECT_EQUAL(ib_pool_take(&pool), third);
+    EXPECT_EQUAL(ib_pool_take(&pool), first);
+    EXPECT(ib_pool_is_full(&pool));
+    EXPECT_EQUAL(pool.fresh, 4);
+    ib_pool_close(&pool);
+}
+
+static void a_broken_free_list_is_noticed(void)
+{
+    struct ib_pool pool;
+    EXPECT_EQUAL(ib_pool_open(&pool, 64, 4), IB_OK);
+    uint32_t slot = ib_pool_take(&pool);
+    (void)ib_pool_take(&pool);
+    ib_pool_give(&pool, slot);
+    memcpy(pool.slots + (size_t)slot * 64, &slot, sizeof slot); /* a ring */
+    EXPECT_EQUAL(ib_pool_count_free(&pool), UINT32_MAX);
+    ib_pool_close(&pool);
+}
+
+static const struct test_case cases[] = {
+    CASE(recycles_the_last_slot),
+    CASE(a_broken_free_list_is_noticed),
+};
+
+TEST_MAIN("test_pool", cases)
