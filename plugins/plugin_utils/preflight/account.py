@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which account would be written to, and whether it is the one that the inventory names.
+
+This is the one place that asks where it is talking to.  Everything after it is the same on AWS and on the emulator.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    HAS_BOTO3 = True
+except ImportError:
+    HAS_BOTO3 = False
+
+# One attempt and short waits (seconds): who is refused wants to know it now.
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 10
+
+
+def endpoint_problems(environment: str, variables: Mapping[str, str]) -> list[str]:
+    """Why an inventory of `environment` must not use the endpoints that `variables` (the process's) name.
+
+    Only `local` is judged: everything that it reaches has to be on this machine.  botocore reads AWS_ENDPOINT_URL, lets
+    AWS_ENDPOINT_URL_<SERVICE> override it, and ignores both under AWS_IGNORE_CONFIGURED_ENDPOINT_URLS; AWS_URL is read
+    by amazon.aws alone and overrides them all.
+    """
+    if environment != "local":
+        return []
+    remedy = "a local inventory talks to the emulator only: start it with `ironbook local up`"
+    if not variables.get("AWS_ENDPOINT_URL"):
+        return [f"AWS_ENDPOINT_URL is not set, so this would reach AWS itself; {remedy}"]
+    if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return [f"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set, so this would reach AWS itself; {remedy}"]
+    return [
+        f"{name} is {url}, which is not on this machine; {remedy}"
+        for name, url in sorted(variables.items())
+        if (name == "AWS_URL" or name.startswith("AWS_ENDPOINT_URL")) and url and not is_loopback(url)
+    ]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine, by its name or by its address."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def account_problems(wanted: str, endpoint: str | None) -> list[str]:
+    """Why the credentials of this process must not be used: no answer, no credentials, or another account than `wanted`.
+
+    `endpoint` is only named in the messages.
+    """
+    if not HAS_BOTO3:
+        return ["boto3 is not installed, so the account cannot be checked"]
+    where = endpoint or "AWS"
+    settings = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1})
+    try:
+        found = boto3.client("sts", config=settings).get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        remedy = "; start the emulator with `ironbook local up`" if endpoint and is_loopback(endpoint) else ""
+        return [f"{where} does not say whose account this is: {' '.join(str(error).split())}{remedy}"]
+    if found != wanted:
+        return [
+            f"the credentials are of account {found}, the inventory is for {wanted} (aws_account_id): "
+            "use that account's credentials, or the inventory of this account"
+        ]
+    return []

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an inventory sets, held against what the roles declare.
+
+Ansible takes a misspelt variable for a new one and goes on with the default.  In a venue that is a wrong figure in
+production, so each name that an inventory sets has to be a declared one, of the declared type and within its limits.
+Read are the YAML files of the inventory: group_vars, host_vars, and the `vars` and hosts of inventory files.  Files of
+inventory plugins (they have a key `plugin`) describe a query and are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declarations import (
+    Declarations,
+    beyond_limits,
+)
+
+# What Ansible itself understands.
+_OF_ANSIBLE = "ansible_"
+_SUFFIXES = {".yml", ".yaml", ".json", ""}
+
+
+class InventoryError(Exception):
+    """A file of the inventory cannot be read.  The text names the file, and the line where there is one."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable that an inventory sets, and where (`file:line`)."""
+
+    name: str
+    value: Any
+    where: str
+
+
+def read(sources: Iterable[str], read_text: Callable[[Path], str] | None = None) -> list[Setting]:
+    """Every setting of the inventories at `sources` (paths of directories or files; names of hosts are passed over).
+
+    `read_text` reads a file, decrypted where it needs to be.
+
+    Raises InventoryError for a file that is not valid YAML.
+    """
+    reader = read_text or (lambda path: path.read_text(encoding="utf-8"))
+    settings: list[Setting] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            continue
+        root = source if source.is_dir() else source.parent
+        for path in sorted(p for kind in ("group_vars", "host_vars") for p in (root / kind).rglob("*")):
+            if path.is_file() and path.suffix in _SUFFIXES:
+                settings += _settings(_load(path, reader(path)), path)
+        for path in sorted(root.iterdir()) if source.is_dir() else [source]:
+            if path.is_file() and path.suffix in {".yml", ".yaml"}:
+                settings += _of_groups(_load(path, reader(path)), path)
+    return settings
+
+
+def problems(settings: Iterable[Setting], declared: Declarations, template: Callable[[Any], Any]) -> list[str]:
+    """One line for each setting that is not declared, of the wrong type, or beyond its limits.
+
+    `template` fills in Jinja; it raises LookupError for a value that cannot be known yet, which is then not judged.
+    """
+    lines = []
+    for setting in settings:
+        if setting.name.startswith(_OF_ANSIBLE):
+            continue
+        lines += [f"{setting.where}: {setting.name} {line}" for line in _problems_of(setting, declared, template)]
+    return lines
+
+
+def missing(known: Mapping[str, Any], declared: Declarations) -> list[str]:
+    """One line for each required variable that `known`, the variables of localhost, does not have."""
+    return [
+        f"{name} is not set: {_first_line(spec.get('description', ''))}"
+        for name, spec in declared.specs.items()
+        if spec.get("required") and name not in known
+    ]
+
+
+def _problems_of(setting: Setting, declared: Declarations, template: Callable[[Any], Any]) -> list[str]:
+    spec = declared.specs.get(setting.name)
+    if spec is None:
+        near = get_close_matches(setting.name, declared.specs, n=1)
+        return ["is not a variable of any role" + (f"; did you mean {near[0]}?" if near else "")]
+    try:
+        value = template(setting.value)
+    except LookupError:
+        return []
+    wrong = _wrong_type(setting.name, value, spec)
+    return wrong or beyond_limits(value, declared.limits.get(setting.name, {}))
+
+
+def _wrong_type(name: str, value: Any, spec: Mapping[str, Any]) -> list[str]:
+    wanted = spec.get("type", "str")
+    shown = "is wrong" if spec.get("no_log") else f"is {value!r}"
+    if wanted in {"int", "float"} and isinstance(value, bool):  # which Python would count as 0 or 1
+        return [f"{shown}; type {wanted} is wanted"]
+    messages = ArgumentSpecValidator({name: _argument(spec)}).validate({name: value}).error_messages
+    if messages and wanted in {"bool", "float", "int"}:
+        return [f"{shown}; type {wanted} is wanted"]
+    return [f"is not as declared: {' '.join(message.split())}" for message in messages]
+
+
+def _argument(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """`spec` as AnsibleModule wants it: without prose, and without defaults, which are not what is checked."""
+    kept = {key: value for key, value in spec.items() if key in {"type", "elements", "choices", "required", "no_log"}}
+    if "options" in spec:
+        kept["options"] = {name: _argument(option) for name, option in spec["options"].items()}
+    return kept
+
+
+def _first_line(description: Any) -> str:
+    text = description[0] if isinstance(description, list) and description else description
+    return " ".join(str(text).split())
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that takes Ansible's tags (!vault, !unsafe) for text."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(node, "value", ""))  # type: ignore[no-untyped-call]
+
+
+def _load(path: Path, text: str) -> list[tuple[str, Any, int]]:
+    """The mapping in `text` as (key, value, line), so that a message can name the line."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            return []
+        return [
+            (str(key.value), loader.construct_object(value, deep=True), key.start_mark.line + 1)
+            for key, value in node.value
+        ]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise InventoryError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+def _settings(entries: Iterable[tuple[str, Any, int]], path: Path) -> Iterator[Setting]:
+    for name, value, line in entries:
+        yield Setting(name, value, f"{path}:{line}")
+
+
+def _of_groups(entries: list[tuple[str, Any, int]], path: Path) -> Iterator[Setting]:
+    """What an inventory file sets beside naming hosts and groups."""
+    if any(name == "plugin" for name, _value, _line in entries):
+        return
+    for _name, group, line in entries:
+        yield from _of_group(group, f"{path}:{line}")
+
+
+def _of_group(group: Any, where: str) -> Iterator[Setting]:
+    group = group if isinstance(group, dict) else {}
+    for variables in [group.get("vars"), *(group.get("hosts") or {}).values()]:
+        for name, value in (variables or {}).items():
+            yield Setting(name, value, where)
+    for child in (group.get("children") or {}).values():
+        yield from _of_group(child, where)
