@@ -164,7 +164,12 @@ class Venue:
         """Run `ironbook …` to its end."""
         return subprocess.run(
             [sys.executable, "-c", _CODE, *arguments],
-            input=stdin, capture_output=True, text=True, check=False, env=self.environment, timeout=seconds,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
+            timeout=seconds,
         )
 
     def start(self, name: str, command: list[str]) -> None:
@@ -235,7 +240,11 @@ class Venue:
     def connect(self, database: str = "trading_platform") -> psycopg.Connection[Any]:
         """Connect to PostgreSQL."""
         return psycopg.connect(
-            host="127.0.0.1", port=self.postgres_port, user=SUPERUSER, password=PASSWORD, dbname=database,
+            host="127.0.0.1",
+            port=self.postgres_port,
+            user=SUPERUSER,
+            password=PASSWORD,
+            dbname=database,
             autocommit=True,
         )
 
@@ -255,8 +264,11 @@ class Venue:
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
 
         return boto3.client(
-            "kinesis", endpoint_url=self.environment["AWS_ENDPOINT_URL"], region_name="us-east-1",
-            aws_access_key_id="testing", aws_secret_access_key="testing",
+            "kinesis",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
         )
 
     def make_stream(self) -> None:

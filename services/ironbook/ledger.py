@@ -155,8 +155,19 @@ def _row(trade: Trade) -> tuple[object, ...]:
     seconds, nanoseconds = divmod(trade.time_ns, 10**9)
     time_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06d}+00"
     return (
-        trade.symbol, trade.quantity, price_text(trade.price), time_text, trade.shard, trade.sequence, trade.index,
-        trade.match_ref, trade.maker, trade.taker, trade.maker_user_ref, trade.taker_user_ref, trade.taker_side,
+        trade.symbol,
+        trade.quantity,
+        price_text(trade.price),
+        time_text,
+        trade.shard,
+        trade.sequence,
+        trade.index,
+        trade.match_ref,
+        trade.maker,
+        trade.taker,
+        trade.maker_user_ref,
+        trade.taker_user_ref,
+        trade.taker_side,
     )
 
 

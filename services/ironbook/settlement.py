@@ -45,8 +45,14 @@ class Database:
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of psycopg.connect."""
         return {
-            "host": self.host, "port": self.port, "user": self.user, "dbname": self.dbname, "sslmode": self.sslmode,
-            "password": read_secret(self.password_file), "connect_timeout": 5, "application_name": "ironbook",
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "dbname": self.dbname,
+            "sslmode": self.sslmode,
+            "password": read_secret(self.password_file),
+            "connect_timeout": 5,
+            "application_name": "ironbook",
         }
 
 
@@ -104,8 +110,15 @@ class Config:
 
 
 _KEYS = {
-    "shard": int, "run_directory": str, "journal_directory": str, "order_entry": dict, "instruments": list,
-    "sessions": list, "database": dict, "stream": str, "state_directory": str,
+    "shard": int,
+    "run_directory": str,
+    "journal_directory": str,
+    "order_entry": dict,
+    "instruments": list,
+    "sessions": list,
+    "database": dict,
+    "stream": str,
+    "state_directory": str,
 }
 _DATABASE_KEYS = {"host": str, "port": int, "user": str, "dbname": str, "password_file": str, "sslmode": str}
 

@@ -86,7 +86,9 @@ class TradeBuilder:
                 self._maker = event
             else:
                 if maker is None or (maker.match_ref, maker.quantity, maker.price) != (
-                    event.match_ref, event.quantity, event.price,
+                    event.match_ref,
+                    event.quantity,
+                    event.price,
                 ):
                     raise EventOrderError(f"match {event.match_ref} at sequence {event.seq} has no fitting maker")
                 self._maker = None
@@ -100,9 +102,19 @@ class TradeBuilder:
                 "configuration does not have"
             )
         return Trade(
-            self._shard, taker.seq, taker.index, taker.match_ref, names.symbols[taker.instrument], taker.quantity,
-            taker.price, taker.time_ns, names.firms[maker.session], names.firms[taker.session], maker.user_ref,
-            taker.user_ref, "B" if taker.side == _BUY else "S",
+            self._shard,
+            taker.seq,
+            taker.index,
+            taker.match_ref,
+            names.symbols[taker.instrument],
+            taker.quantity,
+            taker.price,
+            taker.time_ns,
+            names.firms[maker.session],
+            names.firms[taker.session],
+            maker.user_ref,
+            taker.user_ref,
+            "B" if taker.side == _BUY else "S",
         )
 
 

@@ -118,8 +118,16 @@ class _Planner:
         """Add one command; `order` is the ordinal of the order that a cancel names. Returns its own ordinal."""
         ordinal = len(self.plan.commands) + 1
         command = Command(
-            ordinal, sender, order or ordinal, side, quantity, message.price, sender == TAKER, message.time_ns,
-            message.order_id, message.line,
+            ordinal,
+            sender,
+            order or ordinal,
+            side,
+            quantity,
+            message.price,
+            sender == TAKER,
+            message.time_ns,
+            message.order_id,
+            message.line,
         )
         self.plan.commands.append(command)
         return ordinal

@@ -24,18 +24,40 @@ _CANCEL = struct.Struct(">cII")
 
 
 def enter_order(  # noqa: PLR0913, PLR0917 - an order has this many fields
-    user_ref: int, side: bytes, quantity: int, symbol: bytes, price: int, time_in_force: bytes = DAY, *,
+    user_ref: int,
+    side: bytes,
+    quantity: int,
+    symbol: bytes,
+    price: int,
+    time_in_force: bytes = DAY,
+    *,
     client_order_id: bytes = b"",
 ) -> bytes:
     """Enter Order ('O'): a displayed limit order of an agency, in the continuous market."""
     return _ENTER.pack(
-        b"O", user_ref, side, quantity, symbol.ljust(8), price, time_in_force, b"Y", b"A", b"N", b"N",
-        client_order_id.ljust(14), 0,
+        b"O",
+        user_ref,
+        side,
+        quantity,
+        symbol.ljust(8),
+        price,
+        time_in_force,
+        b"Y",
+        b"A",
+        b"N",
+        b"N",
+        client_order_id.ljust(14),
+        0,
     )
 
 
 def replace_order(  # noqa: PLR0913
-    original_user_ref: int, user_ref: int, quantity: int, price: int, time_in_force: bytes = DAY, *,
+    original_user_ref: int,
+    user_ref: int,
+    quantity: int,
+    price: int,
+    time_in_force: bytes = DAY,
+    *,
     client_order_id: bytes = b"",
 ) -> bytes:
     """Replace Order ('U'): the order `original_user_ref` lives on as `user_ref`."""
@@ -207,8 +229,20 @@ class AccountQueryResponse(NamedTuple):
 
 
 Report = (
-    SystemEvent | Accepted | Replaced | Canceled | AiqCanceled | Executed | BrokenTrade | Rejected | CancelPending
-    | CancelReject | PriorityUpdate | Modified | Restated | AccountQueryResponse
+    SystemEvent
+    | Accepted
+    | Replaced
+    | Canceled
+    | AiqCanceled
+    | Executed
+    | BrokenTrade
+    | Rejected
+    | CancelPending
+    | CancelReject
+    | PriorityUpdate
+    | Modified
+    | Restated
+    | AccountQueryResponse
 )
 
 # After the type byte. Those of _WITH_APPENDAGE are followed by a two-byte length and the appendage itself.

@@ -127,7 +127,14 @@ class SoupClient:
 
     @classmethod
     def connect(  # noqa: PLR0913 - a login has this many fields
-        cls, host: str, port: int, username: str, password: str, *, sequence: int = 1, session: str = "",
+        cls,
+        host: str,
+        port: int,
+        username: str,
+        password: str,
+        *,
+        sequence: int = 1,
+        session: str = "",
         timeout: float = 10.0,
     ) -> Self:
         """Connect and log in. Raises LoginRejectedError, or SoupError where no server answers."""
