@@ -322,6 +322,14 @@ static size_t encode_accepted(uint8_t *out, const struct ib_event *event, const 
     return IB_OUCH_ACCEPTED_SIZE;
 }
 
+/* What the client said when it entered the order. A Replace does not repeat it, so its bytes are zero there unless the
+ * core has carried them over from the replaced order: then `otherwise` is told. */
+static uint8_t as_entered(const struct ib_event *event, int field, char otherwise)
+{
+    uint8_t letter = event->client_data[field];
+    return letter != 0 ? letter : (uint8_t)otherwise;
+}
+
 /* Section 3.3. */
 static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
 {
@@ -329,16 +337,16 @@ static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const 
     out[0] = 'U';
     ib_store_u32(out + 9, event->user_ref_original);
     ib_store_u32(out + 13, event->user_ref);
-    out[17] = event->client_data[CLIENT_SIDE];
+    out[17] = as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
     ib_store_u32(out + 18, (uint32_t)event->remaining);
     memcpy(out + 22, symbol, IB_SYMBOL_SIZE);
     ib_store_u64(out + 30, price_field(event));
     out[38] = time_in_force_letter(event);
     out[39] = event->client_data[CLIENT_DISPLAY];
     ib_store_u64(out + 40, event->order_ref);
-    out[48] = event->client_data[CLIENT_CAPACITY];
+    out[48] = as_entered(event, CLIENT_CAPACITY, 'O');
     out[49] = event->client_data[CLIENT_SWEEP];
-    out[50] = event->client_data[CLIENT_CROSS];
+    out[50] = as_entered(event, CLIENT_CROSS, 'N');
     out[51] = 'L';
     memcpy(out + 52, event->client_data, CL_ORD_ID_SIZE);
     ib_store_u16(out + 66, 0);
