@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kind of host this is, so that a knob it cannot have is not called drift, and the plan of its CPUs."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+from . import values
+from .host import AbsentError, Host, UnreadableError
+
+AMAZON = "Amazon EC2"
+"""DMI system vendor of every Nitro instance; the product name beside it is the instance type."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One network interface that leads out of the machine."""
+
+    name: str
+    driver: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the audit needs to know of a host before it judges."""
+
+    name: str = "unknown"
+    kernel: str = "unknown"
+    architecture: str = "unknown"
+    cpu_model: str = "unknown"
+    cpu_flags: frozenset[str] = frozenset()
+    cpus: frozenset[int] = frozenset()
+    numa_nodes: int = 1
+    memory_kib: int = 0
+    virtual: bool | None = None
+    """None where neither the CPU nor DMI says."""
+    instance_type: str | None = None
+    boot_id: str = ""
+    """The same for every host that is emulated on one machine."""
+    command_line: dict[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    isolated: frozenset[int] = frozenset()
+    """The CPUs that the plan gives to the engine alone; empty when nothing is planned."""
+    huge_pages: int = 0
+    """How many 2 MiB pages the plan sets aside."""
+
+    @property
+    def housekeeping(self) -> frozenset[int]:
+        """The CPUs that everything but the engine runs on."""
+        return self.cpus - self.isolated
+
+    @property
+    def metal(self) -> bool:
+        """Tell whether this is known to be no virtual machine."""
+        return self.virtual is False
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what a report shows."""
+        return {
+            "name": self.name,
+            "kernel": self.kernel,
+            "architecture": self.architecture,
+            "cpu_model": self.cpu_model,
+            "cpus": values.as_cpu_list(self.cpus),
+            "numa_nodes": self.numa_nodes,
+            "memory_mib": self.memory_kib // 1024,
+            "virtual": self.virtual,
+            "instance_type": self.instance_type,
+            "boot_id": self.boot_id,
+            "interfaces": [{"name": interface.name, "driver": interface.driver} for interface in self.interfaces],
+            "isolated_cpus": values.as_cpu_list(self.isolated),
+            "housekeeping_cpus": values.as_cpu_list(self.housekeeping),
+            "huge_pages": self.huge_pages,
+        }
+
+
+def gather(
+    host: Host, isolated: frozenset[int] = frozenset(), huge_pages: int = 0, interfaces: list[str] | None = None
+) -> Facts:
+    """Read the facts of a host.
+
+    Args:
+        host: the host.
+        isolated: the plan's isolated CPUs.
+        huge_pages: the plan's 2 MiB pages.
+        interfaces: the interfaces to judge; None are those with a device behind them that are not down.
+
+    Raises:
+        ValueError: the plan does not fit the host; one line that names the CPU or the interface.
+
+    """
+    cpuinfo = _fields(_text(host, "/proc/cpuinfo"))
+    cpus = values.cpu_list(_text(host, "/sys/devices/system/cpu/online"))
+    vendor = _text(host, "/sys/class/dmi/id/sys_vendor").strip()
+    product = _text(host, "/sys/class/dmi/id/product_name").strip()
+    instance_type = product if vendor == AMAZON else None
+    flags = frozenset(cpuinfo.get("flags", cpuinfo.get("Features", "")).split())
+    nodes = values.cpu_list(_text(host, "/sys/devices/system/node/online"))
+    _check_plan(isolated, cpus)
+    return Facts(
+        name=_text(host, "/proc/sys/kernel/hostname").strip() or "unknown",
+        kernel=_text(host, "/proc/sys/kernel/osrelease").strip() or "unknown",
+        architecture="x86_64" if "flags" in cpuinfo else "aarch64" if "Features" in cpuinfo else "unknown",
+        cpu_model=cpuinfo.get("model name", "unknown"),
+        cpu_flags=flags,
+        cpus=cpus,
+        numa_nodes=max(1, len(nodes)),
+        memory_kib=int((_fields(_text(host, "/proc/meminfo")).get("MemTotal", "0").split() or ["0"])[0]),
+        virtual=_virtual(flags, "flags" in cpuinfo, instance_type),
+        instance_type=instance_type,
+        boot_id=_text(host, "/proc/sys/kernel/random/boot_id").strip(),
+        command_line=_command_line(_text(host, "/proc/cmdline")),
+        interfaces=_interfaces(host, interfaces),
+        isolated=isolated,
+        huge_pages=huge_pages,
+    )
+
+
+def _check_plan(isolated: frozenset[int], cpus: frozenset[int]) -> None:
+    if 0 in isolated:
+        raise ValueError(
+            "isolated CPUs: CPU 0 cannot be isolated, the kernel's own work needs it: start at a higher one"
+        )
+    missing = isolated - cpus
+    if missing:
+        raise ValueError(
+            f"isolated CPUs: this host has no CPU {values.as_cpu_list(missing)}, only {values.as_cpu_list(cpus)}"
+        )
+
+
+def _virtual(flags: frozenset[str], x86: bool, instance_type: str | None) -> bool | None:
+    """Tell by the CPU on x86; elsewhere only the name of the instance type does."""
+    if x86:
+        return "hypervisor" in flags
+    return None if instance_type is None else ".metal" not in instance_type
+
+
+def _interfaces(host: Host, wanted: list[str] | None) -> tuple[Interface, ...]:
+    physical = [name for name in host.names("/sys/class/net") if host.exists(f"/sys/class/net/{name}/device")]
+    for name in wanted or ():
+        if not host.exists(f"/sys/class/net/{name}"):
+            raise ValueError(
+                f"interfaces: this host has no interface {name}, only "
+                f"{', '.join(host.names('/sys/class/net')) or 'none'}"
+            )
+    chosen = wanted or [name for name in physical if _text(host, f"/sys/class/net/{name}/operstate").strip() != "down"]
+    return tuple(Interface(name, _driver(host, name)) for name in chosen)
+
+
+def _driver(host: Host, name: str) -> str:
+    try:
+        return host.link_name(f"/sys/class/net/{name}/device/driver")
+    except AbsentError:
+        return "none"
+
+
+def _command_line(text: str) -> dict[str, str]:
+    """Split the kernel's command line into names and values; what follows ``--`` is init's."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    if "--" in words:
+        words = words[: words.index("--")]
+    return {name: value for name, _equals, value in (word.partition("=") for word in words)}
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Read ``name : value`` lines; of a repeated one the first counts."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            found.setdefault(name.strip(), value.strip())
+    return found
+
+
+def _text(host: Host, path: str) -> str:
+    """Read a file that only describes the host; one that is missing leaves the fact unknown."""
+    try:
+        return host.read(path)
+    except (AbsentError, UnreadableError):
+        return ""

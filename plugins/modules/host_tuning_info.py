@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Audit how a host is tuned."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_tuning_info
+short_description: Audit how a host is tuned for low latency
+version_added: 0.1.0
+description:
+  - Reads every tunable of the catalogue back from C(/proc), C(/sys) and the adapters, and judges it.
+  - It writes nothing, starts no process and needs no root. What it may not read is V(unknown), never V(ok).
+  - A knob that a host cannot have, because it is a virtual machine or its kernel lacks it, is V(not_applicable).
+author:
+  - The Ironbook maintainers (@ironbook)
+attributes:
+  check_mode:
+    description: The module only reads.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+options:
+  root:
+    description: Where the host's files are. Anything but V(/) is the tree of a host that was captured earlier.
+    type: path
+    default: /
+  isolated_cpus:
+    description: The CPUs that the plan gives to the engine alone, as a CPU list such as V(2-7). Empty if none is
+      planned.
+    type: str
+    default: ""
+  huge_pages:
+    description: How many 2 MiB pages the plan sets aside.
+    type: int
+    default: 0
+  interfaces:
+    description: The network interfaces to judge. Those with a device behind them that are not down, if none is named.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Audit this host
+  ironbook.trading.host_tuning_info:
+    isolated_cpus: 2-7
+  register: audit
+
+- name: Audit a tree that was captured on another host
+  ironbook.trading.host_tuning_info:
+    root: /var/tmp/captured/engine-0-0
+"""
+
+RETURN = r"""
+audit:
+  description: The report, version 1 of its schema.
+  returned: success
+  type: dict
+  contains:
+    schema_version:
+      description: Version of this structure.
+      type: int
+      sample: 1
+    host:
+      description: What kind of host it is, and the plan that it was judged against.
+      type: dict
+    counts:
+      description: How many tunables have each verdict.
+      type: dict
+      sample: {"drift": 2, "not_applicable": 10, "ok": 57, "unknown": 0}
+    fingerprint:
+      description: Hash of all verdicts but those of counters. It changes when the audit says something else of the
+        host's tuning.
+      type: str
+    findings:
+      description: One entry for each tunable.
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: Name of the tunable, with its group before the dot.
+          type: str
+        verdict:
+          description: One of V(ok), V(drift), V(not_applicable) and V(unknown).
+          type: str
+        severity:
+          description: One of V(critical), V(high), V(medium) and V(low).
+          type: str
+        path:
+          description: Where the value is read.
+          type: str
+        wanted:
+          description: The value it should have.
+          type: str
+        tolerance:
+          description: How far from it is still right.
+          type: str
+        live:
+          description: The value it has.
+          type: str
+        because:
+          description: Why the verdict is what it is, where the values do not say it.
+          type: str
+        why:
+          description: Why the tunable matters.
+          type: str
+        source:
+          description: Who recommends it.
+          type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.service import AuditError, run
+
+ARGUMENTS = dict(
+    root={"type": "path", "default": "/"},
+    isolated_cpus={"type": "str", "default": ""},
+    huge_pages={"type": "int", "default": 0},
+    interfaces={"type": "list", "elements": "str"},
+)
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    if module.params["root"] != "/":
+        module.warn(f"this audits the captured tree {module.params['root']}, and not the host itself")
+    try:
+        module.exit_json(changed=False, audit=run(**module.params))
+    except AuditError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()
