@@ -23,7 +23,7 @@
 #include "crc32c.h"
 #include "journal_record.h"
 
-enum { BUFFER_SIZE = 1 << 20 };
+enum { BUFFER_SIZE = 1 << 18 };
 
 struct ib_journal_reader {
     struct ib_journal_report report;

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * test_book.c: the check of the invariants is itself checked: each kind of damage must be found, and found by name.
+ * And exact division by the tick.
+ */
+#include "book.h"
+#include "test.h"
+
+static struct ib_book book;
+static char text[IB_ERROR_TEXT_SIZE];
+
+static uint32_t rest(uint32_t user_ref, uint8_t side, uint64_t ticks)
+{
+    static uint64_t order_ref;
+    static const uint8_t client_data[IB_CLIENT_DATA_SIZE] = "data";
+    struct ib_book_entry entry = {
+        .side = side,
+        .session = 1,
+        .user_ref = user_ref,
+        .ticks = ticks,
+        .order_ref = ++order_ref,
+        .remaining = 10,
+        .order_type = IB_ORDER_LIMIT,
+        .client_data = client_data,
+    };
+    return ib_book_rest(&book, &entry);
+}
+
+static void open_book(void)
+{
+    (void)ib_book_open(&book, 16);
+    ib_book_add_instrument(&book, 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        (void)rest(1 + i, IB_SIDE_BUY, 100 - i / 2);
+        (void)rest(11 + i, IB_SIDE_SELL, 200 + 1000 * (i / 2));
+    }
+}
+
+static int is_found(const char *words)
+{
+    int found = ib_book_check(&book, text, sizeof text) != IB_OK && strstr(text, words) != NULL;
+    if (!found) {
+        fprintf(stderr, "wanted \"%s\", the check said \"%s\"\n", words, text);
+    }
+    return found;
+}
+
+static void a_sound_book_passes(void)
+{
+    open_book();
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    EXPECT_EQUAL(book.orders.in_use, 8);
+    EXPECT_EQUAL(book.levels.in_use, 4);
+    ib_book_close(&book);
+}
+
+static void damage_is_found(void)
+{
+    open_book();
+    uint32_t first = ib_book_find(&book, 1, 1);
+    uint32_t second = ib_book_find(&book, 1, 2);
+    struct ib_order *order = ib_book_order(&book, first);
+    struct ib_level *level = ib_book_level(&book, order->level);
+    struct ib_price_index *bids = &book.instruments[0].sides[0];
+    struct ib_price_index *asks = &book.instruments[0].sides[1];
+    struct ib_order saved_order = *order;
+    struct ib_level saved_level = *level;
+
+    order->prev = second;
+    EXPECT(is_found("links agree both ways"));
+    *order = saved_order;
+    ib_order_pack(order, 100, 10, 0); /* younger than the one behind it */
+    EXPECT(is_found("older orders come first"));
+    *order = saved_order;
+    ib_order_pack(order, ib_order_ref(order), 0, 0);
+    EXPECT(is_found("something left"));
+    *order = saved_order;
+    ib_order_pack(order, ib_order_ref(order), 11, 0);
+    EXPECT(is_found("sums its quantity"));
+    level->quantity++;
+    EXPECT(is_found("the hash is the sum"));
+    *order = saved_order;
+    *level = saved_level;
+    order->client_data[3] ^= 1;
+    EXPECT(is_found("the hash is the sum"));
+    *order = saved_order;
+    order->user_ref = 99;
+    EXPECT(is_found("the id index finds each order"));
+    *order = saved_order;
+    level->tail = first;
+    EXPECT(is_found("the tail is the last order"));
+    *level = saved_level;
+    level->count = 3;
+    EXPECT(is_found("counts its orders"));
+    *level = saved_level;
+    level->key--;
+    EXPECT(is_found("stands at its key"));
+    *level = saved_level;
+    bids->best = ib_book_order(&book, ib_book_find(&book, 1, 3))->level;
+    EXPECT(is_found("the best level is the lowest key"));
+    bids->best = saved_order.level;
+    asks->count++;
+    EXPECT(is_found("a side counts its levels"));
+    asks->count--;
+    asks->leaf = bids->leaf;
+    EXPECT(is_found("the last leaf belongs to its side"));
+    asks->leaf = IB_NONE;
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    book.levels.in_use++;
+    EXPECT(is_found("nothing leaks"));
+    book.levels.in_use--;
+    uint32_t bucket = 0;
+    while (book.buckets[bucket] != IB_NONE) {
+        bucket++;
+    }
+    book.buckets[bucket] = first;
+    EXPECT(is_found("an order is in its bucket"));
+    ib_book_close(&book);
+}
+
+static void a_crossed_book_is_found(void)
+{
+    open_book();
+    (void)rest(50, IB_SIDE_BUY, 200); /* a matcher would have traded it */
+    EXPECT(is_found("the book is not crossed"));
+    ib_book_close(&book);
+}
+
+static void ticks_divide_exactly(void)
+{
+    static const int64_t ticks[] = {1, 2, 3, 5, 7, 10, 25, 64, 100, 1000, 12345, 1 << 20, 999999937, INT64_MAX};
+    static const int64_t prices[] = {INT64_MIN, -100, -1, 0, 1, 99, 100, 12345, 999999937, INT64_MAX - 1, INT64_MAX};
+    for (size_t t = 0; t < sizeof ticks / sizeof ticks[0]; t++) {
+        (void)ib_book_open(&book, 4);
+        ib_book_add_instrument(&book, (uint64_t)ticks[t]);
+        for (int64_t i = 0; i < 3000; i++) {
+            int64_t price = i < 11 ? prices[i] : i * 37 - 200;
+            uint64_t result = 0;
+            int valid = ib_book_ticks(&book.instruments[0], price, &result);
+            EXPECT_EQUAL(valid, price > 0 && price % ticks[t] == 0);
+            if (valid) {
+                EXPECT_EQUAL(result, price / ticks[t]);
+            }
+        }
+        ib_book_close(&book);
+    }
+}
+
+static void replaced_and_shrunk_orders_keep_the_index(void)
+{
+    open_book();
+    uint32_t order = ib_book_find(&book, 1, 1);
+    static const uint8_t other[IB_CLIENT_DATA_SIZE] = "other";
+    ib_book_rename(&book, order, 90, IB_TIME_IN_FORCE_DAY, other);
+    ib_book_shrink(&book, order, 4);
+    EXPECT_EQUAL(ib_book_find(&book, 1, 1), IB_NONE);
+    EXPECT_EQUAL(ib_book_find(&book, 1, 90), order);
+    ib_book_fill(&book, order, 3);
+    EXPECT_EQUAL(ib_order_executed(ib_book_order(&book, order)), 3);
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    for (uint32_t user_ref = 0; user_ref < 100; user_ref++) {
+        if (ib_book_find(&book, 1, user_ref) != IB_NONE) {
+            ib_book_remove(&book, ib_book_find(&book, 1, user_ref));
+            EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+        }
+    }
+    EXPECT_EQUAL(book.hash, 0); /* an empty book, however it became empty */
+    EXPECT_EQUAL(book.nodes.in_use + book.levels.in_use + book.orders.in_use, 0);
+    ib_book_close(&book);
+}
+
+static const struct test_case cases[] = {
+    CASE(a_sound_book_passes),
+    CASE(damage_is_found),
+    CASE(a_crossed_book_is_found),
+    CASE(ticks_divide_exactly),
+    CASE(replaced_and_shrunk_orders_keep_the_index),
+};
+
+TEST_MAIN("test_book", cases)
