@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import (
     account,
     declarations,
@@ -56,7 +55,9 @@ class ActionModule(ActionBase):
         except inventory.InventoryError as error:
             return [str(error)]
         lines = inventory.problems(settings, declared, self._template)
-        return [_relative(line) for line in lines] + inventory.missing(variables, declarations.read(COLLECTION, "preflight"))
+        return [_relative(line) for line in lines] + inventory.missing(
+            variables, declarations.read(COLLECTION, "preflight")
+        )
 
     def _text(self, path: Path) -> str:
         """The file's text, decrypted where it is a vault."""

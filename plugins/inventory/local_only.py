@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.plugins.inventory import BaseInventoryPlugin
-
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
 
 DOCUMENTATION = r"""
@@ -19,7 +18,7 @@ version_added: 0.1.0
 description:
   - Adds no host. It has to come before the inventory files that ask AWS, and Ansible reads those of a directory in the
     order of their names.
-  - Stops Ansible with one line unless every AWS endpoint in the environment is on this machine and the emulator answers.
+  - Stops Ansible with one line unless every AWS endpoint in the environment is on this machine and answers.
   - Ansible takes an error of an inventory plugin for a file that another plugin may understand, and goes on to print
     one for each. A dead emulator would take a page to say. So this plugin ends the command itself.
 options:

@@ -57,7 +57,7 @@ def is_loopback(url: str) -> bool:
 
 
 def account_problems(wanted: str, endpoint: str | None) -> list[str]:
-    """Why the credentials of this process must not be used: no answer, no credentials, or another account than `wanted`.
+    """Why the credentials of this process must not be used: AWS refuses them, or they are not of account `wanted`.
 
     `endpoint` is only named in the messages.
     """

@@ -58,7 +58,9 @@ def beyond_limits(value: Any, limits: Mapping[str, Any]) -> list[str]:
     if limits.get("format") == "cidr" and not _is_cidr(str(value)):
         problems.append(f"is {str(value)!r}; a network such as 10.0.0.0/16 is wanted, without bits of a host")
     if "items" in limits:
-        problems += [f"has an item that {problem}" for item in value for problem in beyond_limits(item, limits["items"])]
+        problems += [
+            f"has an item that {problem}" for item in value for problem in beyond_limits(item, limits["items"])
+        ]
     return problems
 
 

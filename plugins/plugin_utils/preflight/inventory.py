@@ -17,7 +17,6 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declarations import (
     Declarations,
     beyond_limits,

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges what reader.py read: the network as a graph, the engine hosts, and the tags of everything.  Pure.
+
+Rules: each subnet has its address, zone and an explicit route table; public subnets go out through the internet
+gateway, private ones through the NAT gateway of their zone, database subnets not at all; each engine host stands in the
+private subnet and the placement group of its zone; every resource carries the tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EVERYWHERE = "0.0.0.0/0"
+
+Found = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What there should be.
+
+    `tiers`: addresses of the subnets of public, private and database, in the order of `zones`.  `hosts`: shard,
+    replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
+    """
+
+    prefix: str
+    cidr: str
+    zones: Sequence[str]
+    tiers: Mapping[str, Sequence[str]]
+    nat_gateway_count: int
+    hosts: Sequence[Mapping[str, Any]]
+    tags: Mapping[str, str]
+
+
+def problems(wanted: Wanted, found: Found) -> list[str]:
+    """One line for each thing that is not as it should be; none when all is well."""
+    if len(found["vpcs"]) != 1:
+        return [f"{len(found['vpcs'])} VPCs are named {wanted.prefix}; there should be one"]
+    return [
+        *_vpc(wanted, found["vpcs"][0]),
+        *_subnets(wanted, found),
+        *_routes(wanted, found),
+        *_hosts(wanted, found),
+        *_data(found),
+        *_tags(wanted, found),
+    ]
+
+
+def _vpc(wanted: Wanted, vpc: Mapping[str, Any]) -> Iterator[str]:
+    if vpc["cidr"] != wanted.cidr:
+        yield f"VPC {vpc['id']} is {vpc['cidr']}, not {wanted.cidr}"
+    if not vpc["dns"]:
+        yield f"VPC {vpc['id']} does not support DNS and DNS host names"
+
+
+def _places(wanted: Wanted) -> dict[str, tuple[str, int]]:
+    """Address of each wanted subnet -> its tier and the index of its zone."""
+    return {cidr: (tier, index) for tier, cidrs in wanted.tiers.items() for index, cidr in enumerate(cidrs)}
+
+
+def _subnets(wanted: Wanted, found: Found) -> Iterator[str]:
+    places = _places(wanted)
+    by_cidr = {subnet["cidr"]: subnet for subnet in found["subnets"]}
+    for cidr, (tier, index) in places.items():
+        if cidr not in by_cidr:
+            yield f"the {tier} subnet {cidr} is missing in {wanted.zones[index]}"
+        elif by_cidr[cidr]["zone"] != wanted.zones[index]:
+            yield f"the {tier} subnet {cidr} is in {by_cidr[cidr]['zone']}, not in {wanted.zones[index]}"
+    for cidr, subnet in by_cidr.items():
+        if cidr not in places:
+            yield f"subnet {subnet['id']} ({cidr}) is not described anywhere"
+
+
+def _routes(wanted: Wanted, found: Found) -> Iterator[str]:
+    places = _places(wanted)
+    tables = {subnet: table for table in found["route_tables"] for subnet in table["subnets"]}
+    used = [table["id"] for table in tables.values()]
+    for subnet in found["subnets"]:
+        tier, index = places.get(subnet["cidr"], ("", 0))
+        if subnet["id"] not in tables:
+            yield f"subnet {subnet['cidr']} has no route table of its own and follows the VPC's main one"
+        elif tier:
+            yield from _way_out(tables[subnet["id"]], subnet, _exits(wanted, found, tier, index))
+    for table in found["route_tables"]:
+        if not table["main"] and table["id"] not in used:
+            yield f"route table {table['id']} belongs to no subnet"
+
+
+def _exits(wanted: Wanted, found: Found, tier: str, index: int) -> set[str] | None:
+    """Where the default route of a subnet may lead: one of these gateways; None: there must be no such route."""
+    if tier == "database":
+        return None
+    if tier == "public":
+        return {gateway["id"] for gateway in found["internet_gateways"]}
+    public = wanted.tiers["public"][index % wanted.nat_gateway_count]
+    home = {subnet["id"] for subnet in found["subnets"] if subnet["cidr"] == public}
+    return {gateway["id"] for gateway in found["nat_gateways"] if gateway["subnet"] in home}
+
+
+def _way_out(table: Mapping[str, Any], subnet: Mapping[str, Any], exits: set[str] | None) -> Iterator[str]:
+    routes = dict(table["routes"])
+    way_out = routes.pop(EVERYWHERE, None)
+    for destination, target in routes.items():
+        yield f"{_named(subnet)} has a route to {destination} through {target}, not described anywhere"
+    if exits is None:
+        if way_out is not None:
+            yield f"the database subnet {subnet['cidr']} has a way out, through {way_out}"
+    elif way_out is None:
+        yield f"{_named(subnet)} has no default route; it should lead to {_either(exits)}"
+    elif way_out not in exits:
+        yield f"the default route of {_named(subnet)} leads to {way_out}, not to {_either(exits)}"
+
+
+def _named(subnet: Mapping[str, Any]) -> str:
+    return f"subnet {subnet['cidr']} ({subnet['zone']})"
+
+
+def _either(gateways: set[str]) -> str:
+    return " or ".join(sorted(gateways)) or "a gateway, and there is none"
+
+
+def _hosts(wanted: Wanted, found: Found) -> Iterator[str]:
+    by_name = {instance["tags"].get("Name"): instance for instance in found["instances"]}
+    groups = {group["id"]: group for group in found["placement_groups"]}
+    subnets = {subnet["id"]: subnet["cidr"] for subnet in found["subnets"]}
+    for host in wanted.hosts:
+        name = f"engine-{host['shard']}-{host['replica']}"
+        instance = by_name.get(name)
+        if instance is None:
+            yield f"{name} does not exist"
+            continue
+        private = wanted.tiers["private"][list(wanted.zones).index(host["zone"])]
+        group = f"{wanted.prefix}-{host['zone']}"
+        if subnets.get(instance["subnet"]) != private:
+            yield f"{name} is in subnet {subnets.get(instance['subnet'])}, not in {private} of {host['zone']}"
+        if instance["placement_group"] != group or groups.get(group, {}).get("strategy") != "cluster":
+            yield f"{name} is in placement group {instance['placement_group'] or 'none'}, not in cluster group {group}"
+        purpose = {
+            "Role": "engine",
+            "Shard": str(host["shard"]),
+            "Replica": str(host["replica"]),
+            "EngineRole": host["role"],
+        }
+        yield from _lacking(name, purpose, instance["tags"])
+
+
+def _data(found: Found) -> Iterator[str]:
+    for kind in ("keys", "buckets", "streams", "databases"):
+        if not found[kind]:
+            yield f"of {kind} there is none"
+    for key in found["keys"]:
+        if not key["rotation"]:
+            yield f"key {key['id']} is not rotated"
+    for bucket in found["buckets"]:
+        if not bucket["versioning"]:
+            yield f"bucket {bucket['id']} is not versioned"
+
+
+def _tags(wanted: Wanted, found: Found) -> Iterator[str]:
+    for kind, resources in found.items():
+        for resource in resources:
+            if kind == "route_tables" and resource["main"]:
+                continue  # AWS makes it with the VPC; nothing uses it
+            yield from _lacking(f"{resource['id']} of {kind}", wanted.tags, resource["tags"])
+
+
+def _lacking(what: str, wanted: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[str]:
+    for key, value in wanted.items():
+        if tags.get(key) != value:
+            has = f"is {tags[key]!r}" if key in tags else "is missing"
+            yield f"tag {key} of {what} {has}; it should be {value!r}"
