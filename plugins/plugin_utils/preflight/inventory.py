@@ -9,6 +9,7 @@ inventory plugins (they have a key `plugin`) describe a query and are left alone
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declarations import (
     Declarations,
@@ -24,6 +26,7 @@ from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declara
 
 # What Ansible itself understands.
 _OF_ANSIBLE = "ansible_"
+_IGNORED = "INVENTORY_IGNORE_PATTERNS"
 _SUFFIXES = {".yml", ".yaml", ".json", ""}
 
 
@@ -43,6 +46,8 @@ class Setting:
 def read(sources: Iterable[str], read_text: Callable[[Path], str] | None = None) -> list[Setting]:
     """Every setting of the inventories at `sources` (paths of directories or files; names of hosts are passed over).
 
+    A file that Ansible is told to ignore (INVENTORY_IGNORE_PATTERNS) is ignored here too.
+
     `read_text` reads a file, decrypted where it needs to be.
 
     Raises InventoryError for a file that is not valid YAML.
@@ -57,7 +62,8 @@ def read(sources: Iterable[str], read_text: Callable[[Path], str] | None = None)
             if path.is_file() and path.suffix in _SUFFIXES:
                 settings += _settings(_load(path, reader(path)), path)
         for path in sorted(root.iterdir()) if source.is_dir() else [source]:
-            if path.is_file() and path.suffix in {".yml", ".yaml"}:
+            ignored = any(re.search(pattern, path.name) for pattern in constants.config.get_config_value(_IGNORED))
+            if path.is_file() and path.suffix in {".yml", ".yaml"} and not ignored:
                 settings += _of_groups(_load(path, reader(path)), path)
     return settings
 
