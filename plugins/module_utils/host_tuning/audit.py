@@ -69,6 +69,8 @@ def _verdict(check: Check, machine: Machine) -> tuple[Verdict, str, str]:
         return check.absence.verdict(machine.facts), f"{missing}: {check.absence.because}", ""
     except UnreadableError as exc:
         return "unknown", str(exc), ""
+    if not found:  # nothing to judge is nothing proved
+        return "unknown", f"{check.reader.path}: nothing in it", ""
     live = summary(found) + (getattr(check.wanted, "unit", "") if len(set(found.values())) == 1 else "")
     wrong = {name: value for name, value in found.items() if not check.wanted.accepts(value, machine.facts)}
     return ("drift", _explain(wrong, found), live) if wrong else ("ok", "", live)
