@@ -23,7 +23,7 @@
 #include "gateway_internal.h"
 #include "memory.h"
 
-enum { LOG_LINES_A_SECOND = 100, BACKLOG = 128, CONNECTIONS_MAX = 4095 };
+enum { LOG_LINES_A_SECOND = 100, BACKLOG = 128, CONNECTIONS_MAX = 4095, SEND_BUFFER_SIZE = 262144 };
 
 static const char *const disconnect_texts[IB_DISCONNECT_COUNT] = {
     [IB_DISCONNECT_LOGOUT] = "logout",
@@ -169,8 +169,10 @@ static void begin(struct ib_connection *connection, int fd, const struct sockadd
 {
     struct ib_gateway *gateway = connection->gateway;
     char host[48] = "?", port[8] = "?";
-    int yes = 1;
+    int yes = 1, send_buffer = SEND_BUFFER_SIZE;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    /* Bounded, too: left alone, the kernel lets it grow to megabytes for a client that does not read. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(connection->peer, sizeof connection->peer, "%s:%s", host, port);
     connection->handler.fd = fd;

@@ -199,10 +199,8 @@ def test_tshark_finds_no_malformed_frame(engine: Engine, tmp_path: Path) -> None
     recorder.wait(20)
 
     decode = ["tshark", "-r", str(capture), "-d", f"tcp.port=={engine.port},soupbintcp"]
-    kinds = ["soupbintcp.packet_type", "soupbintcp.packet_length", "soupbintcp.next_seq_num", "soupbintcp.seq_num"]
-    fields = [argument for kind in kinds for argument in ("-e", kind)]
-    lines = subprocess.run([*decode, "-T", "fields", *fields], capture_output=True, text=True, check=True).stdout
-    types = "".join(re.findall(r"[A-Z+](?=[,\t])", lines.replace(" ", "")))
+    fields = ["-T", "fields", "-e", "soupbintcp.packet_type"]
+    types = re.findall(r"'(.)'", subprocess.run([*decode, *fields], capture_output=True, text=True, check=True).stdout)
     for kind in "LAJUSHZ":
         assert kind in types, f"tshark saw no packet of type {kind} in {types}"
     assert types.count("S") == len(maker.sequenced) + len(taker.sequenced)
