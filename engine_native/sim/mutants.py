@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulation's negative control: deliberate faults in the core, each of which the simulation must notice.
+
+    python3 sim/mutants.py BUILD_DIRECTORY
+
+Each mutant is one changed line of one source file.  It is compiled with the others, unchanged, and run; a mutant that
+runs through unnoticed ends this script with 1.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+HOME = Path(__file__).resolve().parent.parent
+CORE = (
+    "book book_check crc32c event_log journal journal_reader journal_record matcher matcher_order memory pool "
+    "price_index replay status"
+).split()
+FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
+
+
+class Mutant(NamedTuple):
+    """One deliberate fault: `old` becomes `new` in one file."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant("the newest order trades first", "matcher_order", "incoming, level->head,", "incoming, level->tail,"),
+    Mutant("no trade at the limit itself", "matcher_order", "level->key > limit", "level->key >= limit"),
+    Mutant("a trade at the incoming price", "matcher_order", "event.price = price;", ""),
+    Mutant("an IOC order rests", "matcher_order", "&& time_in_force == IB_TIME_IN_FORCE_DAY;", "|| time_in_force;"),
+    Mutant("a replacement never keeps its place", "matcher_order", "int keeps_priority =", "int keeps_priority = 0 &&"),
+    Mutant("a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"),
+    Mutant("a replacement forgets what is filled", "matcher_order", ".executed = ib_order_executed(order)", ".executed = 0"),
+    Mutant("orders of others can be cancelled", "book", " && order->session == session", ""),
+    Mutant("a resend is taken again", "matcher", "session->last_user_ref = command->user_ref;", ""),
+    Mutant("a halt does not halt", "matcher_order", "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
+           "OPEN && 0) {\n        return IB_REASON_HALTED;\n    }\n    if (index"),
+    Mutant("the state hash misses fills", "book", "remaining - quantity, ib_order_executed(order) + quantity);",
+           "remaining - quantity, ib_order_executed(order) + quantity); book->hash++;"),
+    Mutant("the last price level is leaked", "book", "ib_pool_give(&book->levels, index);", ""),
+    Mutant("the best price is not searched again", "book", "side->best = ib_price_index_lowest(side, &book->nodes);",
+           "side->best = IB_NONE;"),
+    Mutant("ticks are not checked", "book", "instrument->ticks_max = UINT64_MAX / tick;",
+           "instrument->ticks_max = UINT64_MAX;"),
+]  # fmt: skip
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it says."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def compile_object(source: Path, target: Path) -> None:
+    """Compile one file; a mutant that does not compile proves nothing."""
+    result = run(["gcc", *FLAGS, f"-I{HOME}/sim", "-c", str(source), "-o", str(target)])
+    if result.returncode != 0:
+        sys.exit(f"mutants: {source} does not compile:\n{result.stderr}")
+
+
+def catches(mutant: Mutant, build: Path, objects: dict[str, Path]) -> str | None:
+    """Return what the simulation says about a mutant, or None when it does not notice."""
+    text = (HOME / "src" / f"{mutant.file}.c").read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        sys.exit(f"mutants: {mutant.name}: {mutant.file}.c has its line {text.count(mutant.old)} times")
+    source = build / f"{mutant.file}.c"
+    source.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    compile_object(source, build / "mutant.o")
+    linked = [str(path) for name, path in objects.items() if name != mutant.file]
+    program = build / "mutant"
+    result = run(["gcc", *linked, str(build / "mutant.o"), "-o", str(program)])
+    if result.returncode != 0:
+        sys.exit(f"mutants: {mutant.name} does not link:\n{result.stderr}")
+    result = run([str(program), "--seeds", "8", "--steps", "2000"])
+    if result.returncode == 0:
+        return None
+    return (result.stdout + result.stderr).strip().splitlines()[-1]
+
+
+def main() -> int:
+    """Try every mutant; 1 when one is missed."""
+    build = Path(sys.argv[1]) / "mutants"
+    build.mkdir(parents=True, exist_ok=True)
+    objects = {name: build / f"{name}.o" for name in [*CORE, "sim", "reference"]}
+    for name, target in objects.items():
+        compile_object(HOME / ("src" if name in CORE else "sim") / f"{name}.c", target)
+    missed = 0
+    for mutant in MUTANTS:
+        said = catches(mutant, build, objects)
+        missed += said is None
+        print(f"  {'MISSED' if said is None else 'caught'}: {mutant.name}{'' if said is None else f' ({said})'}")
+    print(f"mutants: {len(MUTANTS) - missed} of {len(MUTANTS)} caught")
+    return missed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
