@@ -89,26 +89,25 @@ static void begin(struct client *client, const char *line)
     answer_error(client, "unknown request: ask status, totals, halt, resume or end_of_day");
 }
 
-/* Serves the first line of the buffer, if it is whole and no other is being served. */
-static void take_line(struct client *client)
+/* Serves the lines of the buffer, one after the other: the next one when the one before is answered. */
+static void take_lines(struct client *client)
 {
-    char *end = memchr(client->line, '\n', client->line_size);
-    if (client->waiting || client->output_begin < client->output_end) {
-        return;
-    }
-    if (end == NULL) {
-        if (client->line_size == LINE_SIZE) {
-            ib_io_drop(&client->handler); /* no request is that long */
+    while (client->handler.fd >= 0 && !client->waiting && client->output_begin == client->output_end) {
+        const char *end = memchr(client->line, '\n', client->line_size);
+        if (end == NULL) {
+            if (client->line_size == LINE_SIZE) {
+                ib_io_drop(&client->handler); /* no request is that long */
+            }
+            return;
         }
-        return;
+        char line[LINE_SIZE];
+        size_t size = (size_t)(end - client->line);
+        memcpy(line, client->line, size);
+        line[size] = '\0';
+        client->line_size -= size + 1;
+        memmove(client->line, end + 1, client->line_size);
+        begin(client, line);
     }
-    char line[LINE_SIZE];
-    size_t size = (size_t)(end - client->line);
-    memcpy(line, client->line, size);
-    line[size] = '\0';
-    client->line_size -= size + 1;
-    memmove(client->line, end + 1, client->line_size);
-    begin(client, line);
 }
 
 static void client_ready(void *owner, uint32_t events)
@@ -128,9 +127,7 @@ static void client_ready(void *owner, uint32_t events)
     } else if (client->handler.fd >= 0 && (events & (EPOLLERR | EPOLLHUP)) != 0) {
         ib_io_drop(&client->handler);
     }
-    if (client->handler.fd >= 0) {
-        take_line(client);
-    }
+    take_lines(client);
 }
 
 static void listener_ready(void *owner, uint32_t events)
@@ -218,8 +215,6 @@ void ib_admin_progress(struct ib_admin *admin)
         client->output_end = size + 1;
         client->waiting = false;
         flush(client);
-        if (client->handler.fd >= 0) {
-            take_line(client); /* the next one may be here already */
-        }
+        take_lines(client); /* the next one may be here already */
     }
 }
