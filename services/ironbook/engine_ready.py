@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def wait(socket: Path, seconds: float) -> dict[str, Any]:
-    """The engine's status, as soon as its state is `serving`.
+    """Return the engine's status, as soon as its state is `serving`.
 
     Any other state that the engine reports is an answer, not a reason to wait: a halted engine stays halted until
     somebody resumes it.

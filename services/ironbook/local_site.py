@@ -43,6 +43,7 @@ from ironbook.supervision import (
 HOST = "127.0.0.1"
 PORT_BASE_MIN, PORT_BASE_MAX = 1024, 32768 - 1000  # above are the ports that the kernel hands out
 UP_SECONDS = 60.0
+ATTEMPTS_MAX = 5  # processes of one program that ended before they answered
 DOWN_SECONDS = 30.0
 EMULATOR_ACCOUNT = "123456789012"  # moto's default account
 _MARKER = ".ironbook-site"
@@ -70,7 +71,7 @@ class Site:
 
     @property
     def configuration(self) -> Path:
-        """supervisord's configuration file."""
+        """The configuration file of supervisord."""
         return self.state / "supervisord.conf"
 
     @property
@@ -79,7 +80,7 @@ class Site:
         return self.state / "secrets" / "postgres_superuser_password"
 
     def programs(self) -> tuple[Program, ...]:
-        """What `up` starts; they stop last, after the engines and the services that lean on them."""
+        """Return what `up` starts; these programs stop last, after the engines and the services that lean on them."""
         ironbook = (sys.executable, "-m", "ironbook.cli")
         password_file = str(self.postgres_password_file)
         return (
@@ -103,7 +104,7 @@ class Site:
         )
 
     def environment(self) -> dict[str, str]:
-        """The environment of every process of the site, Ansible included: it can reach no real account."""
+        """Return the environment of every process of the site, Ansible included: it can reach no real account."""
         return {
             "IRONBOOK_STATE": str(self.state),
             "IRONBOOK_PORT_BASE": str(self.port_base),
@@ -120,7 +121,7 @@ class Site:
 
 
 def site_from_environment() -> Site:
-    """The site that IRONBOOK_STATE and IRONBOOK_PORT_BASE name; CommandError where they cannot work."""
+    """Return the site that IRONBOOK_STATE and IRONBOOK_PORT_BASE name; CommandError where they cannot work."""
     state = Path(os.environ.get("IRONBOOK_STATE") or ".site").absolute()
     state = state.parent.resolve() / state.name
     port = os.environ.get("IRONBOOK_PORT_BASE") or "21000"
@@ -152,6 +153,9 @@ def up(_arguments: argparse.Namespace) -> int:
     with _lock(site):
         supervisor = Supervisor(site.state, _secret(site, "supervisor_password"))
         if supervisor.answers():
+            for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
+                if not supervisor.is_alive(name):
+                    require_free_port(port)
             _write_programs(site)
             supervisor.ensure(program.name for program in site.programs())
         else:
@@ -222,9 +226,13 @@ def wait_until_serving(site: Site, supervisor: Supervisor, seconds: float) -> No
     }
     deadline = time.monotonic() + seconds
     for name, answers in checks.items():
+        attempts: set[int] = set()
         while not answers():
-            process = supervisor.process(name) if supervisor.answers() else {"statename": "not supervised"}
-            if process["statename"] == "FATAL" or time.monotonic() > deadline:
+            unsupervised: dict[str, Any] = {"statename": "not supervised", "pid": 0}
+            process = supervisor.process(name) if supervisor.answers() else unsupervised
+            attempts.add(process["pid"])
+            given_up = process["statename"] == "FATAL" or len(attempts) > ATTEMPTS_MAX
+            if given_up or time.monotonic() > deadline:
                 raise CommandError(
                     f"{name} does not answer ({process['statename']}): {_last_line(site, name)} "
                     f"(log: {_log(site, name)})"
@@ -351,7 +359,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _secret(site: Site, name: str) -> str:
-    """A secret of the site, made when it is first asked for."""
+    """Return a secret of the site, made when it is first asked for."""
     if not _read_secret(site, name):
         _write(site.state / "secrets" / name, secrets.token_hex(24) + "\n")
     return _read_secret(site, name)

@@ -63,7 +63,7 @@ def binary(name: str) -> Path:
 
 
 def as_ordinary_user(command: list[str]) -> list[str]:
-    """The command, in a user namespace of its own where root calls it."""
+    """Return the command, in a user namespace of its own where root calls it."""
     if os.geteuid() != 0:
         return command
     if shutil.which(_NAMESPACE[0]) is None:
@@ -108,7 +108,7 @@ def initialise(data_directory: Path, password_file: Path) -> None:
 
 
 def server_command(data_directory: Path, port: int) -> list[str]:
-    """The server's command line; what is set here overrides postgresql.conf, which stays as initdb wrote it."""
+    """Return the server's command line; what it sets overrides postgresql.conf, which stays as initdb wrote it."""
     settings = {
         "listen_addresses": HOST,
         "port": port,

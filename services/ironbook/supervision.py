@@ -38,12 +38,12 @@ class Program:
 
 
 def quote(word: str) -> str:
-    """A word for a `command=` line: supervisor expands %(x)s and then splits like a shell."""
+    """Quote a word for a `command=` line: supervisor expands %(x)s and then splits like a shell."""
     return shlex.quote(word).replace("%", "%%")
 
 
 def program_section(program: Program, log_directory: Path) -> str:
-    """The file of one program in supervisor.d."""
+    """Return the file of one program in supervisor.d."""
     lines = {
         "command": " ".join(quote(word) for word in program.command),
         "priority": program.priority,
@@ -94,7 +94,7 @@ def _section(name: str, lines: Mapping[str, object]) -> str:
 
 
 def server_url(state: Path) -> str:
-    """The address of a site's supervisord, which each of its children carries in its environment."""
+    """Return the address of a site's supervisord, which each of its children carries in its environment."""
     return f"unix://{state}/run/supervisor.sock"
 
 
@@ -127,9 +127,13 @@ class Supervisor:
         return every
 
     def process(self, name: str) -> dict[str, Any]:
-        """The dictionary of one program."""
+        """Return the dictionary of one program."""
         one: dict[str, Any] = self._rpc.getProcessInfo(name)
         return one
+
+    def is_alive(self, name: str) -> bool:
+        """Whether a process of this program runs, or is about to."""
+        return self.process(name)["statename"] in ("STARTING", "RUNNING", "STOPPING")
 
     def ensure(self, names: Iterable[str]) -> None:
         """Take over the changed files of these programs and start those that do not run; take in every new program.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compile the distribution `ironbook` from an archive of its sources and install it into a directory, whole or not at all.
+"""Compile the distribution `ironbook` from an archive of its sources and install it, whole or not at all.
 
     python install.py ARCHIVE DESTINATION
 

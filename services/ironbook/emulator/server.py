@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def application(settings: Settings) -> WsgiApplication:
-    """moto's WSGI application with our repairs and the health page.
+    """Return moto's WSGI application with our repairs and the health page.
 
     EC2 takes over a second to load and is what every site asks for first, so it is loaded while Ansible still starts.
     """

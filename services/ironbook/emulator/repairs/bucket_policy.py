@@ -91,13 +91,13 @@ def _key_met(operator: str, found: str | None, wanted: list[str]) -> bool:
 
 
 def _strings(values: Any) -> list[str]:
-    """A policy may give one value or a list, and booleans and numbers for strings."""
+    """Return a list of strings: a policy may give one value or a list, and booleans and numbers for strings."""
     every = values if isinstance(values, list) else [values]
     return [str(value).lower() if isinstance(value, bool) else str(value) for value in every]
 
 
 def request_context(http_request: Any, account_id: str) -> dict[str, str]:
-    """The condition keys of an HTTP request to S3, in lower case."""
+    """Return the condition keys of an HTTP request to S3, in lower case."""
     context = {
         "aws:securetransport": str(http_request.is_secure).lower(),
         "aws:sourceip": http_request.remote_addr or "",

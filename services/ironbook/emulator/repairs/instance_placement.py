@@ -44,7 +44,7 @@ def apply(settings: Settings) -> None:
 
 
 def _group_of(backend: Any, placement: dict[str, Any]) -> Any:
-    """The group that the request names, by name or by id, or None."""
+    """Return the group that the request names, by name or by id, or None."""
     if placement.get("GroupName"):
         return find_group(backend, placement["GroupName"])
     if group_id := placement.get("GroupId"):
@@ -54,7 +54,7 @@ def _group_of(backend: Any, placement: dict[str, Any]) -> Any:
 
 
 def _zone_of(response: Any, placement: dict[str, Any]) -> str | None:
-    """The Availability Zone that the request leads to, or None where moto chooses."""
+    """Return the Availability Zone that the request leads to, or None where moto chooses."""
     interfaces = response._get_param("NetworkInterfaces", []) or []
     subnets = [response._get_param("SubnetId"), *(interface.get("SubnetId") for interface in interfaces)]
     for subnet_id in filter(None, subnets):

@@ -106,13 +106,13 @@ def delete_placement_group(response: Any) -> EmptyResult:
 
 
 def groups_of(backend: Any) -> dict[str, Any]:
-    """The placement groups of one account and region, by name."""
+    """Return the placement groups of one account and region, by name."""
     groups: dict[str, Any] = backend.__dict__.setdefault("placement_groups", {})
     return groups
 
 
 def find_group(backend: Any, name: str) -> Any:
-    """The group called `name`; EC2's InvalidPlacementGroup.Unknown where there is none."""
+    """Return the group called `name`; raise EC2's InvalidPlacementGroup.Unknown where there is none."""
     try:
         return groups_of(backend)[name]
     except KeyError:
@@ -120,7 +120,7 @@ def find_group(backend: Any, name: str) -> Any:
 
 
 def instances_in(backend: Any, name: str) -> list[Any]:
-    """The instances of group `name` that are not terminated."""
+    """Return the instances of group `name` that are not terminated."""
     every = (instance for reservation in backend.reservations.values() for instance in reservation.instances)
     return [i for i in every if i.placement.group_name == name and i.state != "terminated"]
 

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ironbook local up|down|status|env` with real processes: whatever is killed, it comes back and goes away whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_processes import LocalSite, free_ports, is_free, local_site, wait_for
+
+pytestmark = pytest.mark.integration
+
+USERS = ["root", "ordinary user"] if os.geteuid() == 0 else ["ordinary user"]
+
+
+@pytest.fixture(scope="module")
+def ordinary_user() -> Iterator[tuple[str, ...]]:
+    """Words before a command that make an ordinary user of whoever runs the tests.
+
+    For root that is one user namespace, in which root's files belong to user 1000 and nobody is root.
+    """
+    if os.geteuid() != 0:
+        yield ()
+        return
+    holder = subprocess.Popen(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "sleep", "infinity"])
+    try:
+        wait_for(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "sleep\n", "a user namespace")
+        yield ("nsenter", "--target", str(holder.pid), "--user", "--preserve-credentials", "--")
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.fixture(params=USERS)
+def site(request, ordinary_user) -> Iterator[LocalSite]:
+    """A site of this test's own: as root, where root runs the tests, and as an ordinary user."""
+    with local_site(wrapper=ordinary_user if request.param == "ordinary user" else ()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LocalSite]:
+    """One site for the tests that leave it as they found it."""
+    with local_site() as running:
+        yield running
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_running, pids)), f"the end of {pids}")
+
+
+def test_up_again_changes_nothing_and_down_leaves_nothing(site) -> None:
+    before = {name: site.pid(name) for name in ("supervisord", "emulator", "postgres")}
+    files = {path: path.stat().st_mtime_ns for path in [*site.state.glob("*.conf"), *site.state.glob("*.d/*")]}
+
+    again = site.local("up")
+    assert again.returncode == 0
+    assert again.stdout.count("\n") == 1
+    assert {name: site.pid(name) for name in before} == before
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+    shown = site.local("status")
+    assert shown.returncode == 0
+    assert shown.stdout.splitlines()[-1].startswith("local site: up")
+
+    assert site.local("down", "--remove").returncode == 0
+    assert site.processes() == []
+    assert is_free(site.port) and is_free(site.port + 1)
+    assert not site.state.exists()
+    assert site.local("status").returncode == 1
+
+
+def test_secrets_are_the_owners_alone(shared) -> None:
+    site = shared
+    open_to_others = [
+        path
+        for path in (site.state, *site.state.glob("secrets/*"), *site.state.glob("run/*"), *site.state.glob("*.conf"))
+        if stat.S_IMODE(path.stat().st_mode) & 0o077 and path.name != "local.lock"
+    ]
+    assert open_to_others == []
+
+
+def test_nothing_listens_beyond_the_loopback(shared) -> None:
+    """Every listening socket of the machine on our ports is bound to 127.0.0.1 (0100007F), and none is IPv6."""
+    site = shared
+    addresses = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, port = local.split(":")
+            if state == "0A" and int(port, 16) in (site.port, site.port + 1):
+                addresses.setdefault(int(port, 16), []).append(address)
+    assert addresses == {site.port: ["0100007F"], site.port + 1: ["0100007F"]}
+
+
+def test_an_emulator_that_was_killed_comes_back(shared) -> None:
+    site = shared
+    old = site.pid("emulator")
+    kill(old)
+    site.up()
+    assert site.pid("emulator") != old
+
+
+def test_after_kill_9_of_supervisord_up_takes_the_orphans_place(site) -> None:
+    orphans = [site.pid("emulator"), site.pid("postgres")]
+    kill(site.pid("supervisord"))
+    assert all(map(is_running, orphans))
+    assert site.local("status").returncode == 1
+    site.up()
+    assert not any(map(is_running, orphans))
+
+
+def test_after_kill_9_of_supervisord_down_ends_the_orphans(site) -> None:
+    kill(site.pid("supervisord"))
+    assert site.local("down").returncode == 0
+    assert site.processes() == []
+    assert is_free(site.port) and is_free(site.port + 1)
+
+
+def test_after_kill_9_of_everything_up_recovers(site) -> None:
+    kill(*(site.pid(name) for name in ("supervisord", "postgres", "emulator")))
+    site.up()
+
+
+def test_two_sites_live_side_by_side() -> None:
+    with local_site() as first, local_site() as second:
+        assert first.port != second.port
+        second_pids = [second.pid(name) for name in ("supervisord", "emulator", "postgres")]
+        assert first.local("down", "--remove").returncode == 0
+        assert all(map(is_running, second_pids))
+        assert second.local("status").returncode == 0
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_port_in_use_is_refused_in_one_line(offset) -> None:
+    with local_site(up=False) as site, socket.socket() as foreign:
+        foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        foreign.bind(("127.0.0.1", site.port + offset))
+        foreign.listen()
+        done = site.local("up")
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert str(site.port + offset) in done.stderr
+        assert "IRONBOOK_PORT_BASE" in done.stderr
+        assert site.processes() == []
+
+
+def test_a_port_that_is_taken_while_the_site_runs_is_refused_too(shared) -> None:
+    shared.supervisorctl("stop", "emulator")
+    with socket.socket() as foreign:
+        foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        foreign.bind(("127.0.0.1", shared.port))
+        foreign.listen()
+        done = shared.local("up")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {shared.port}" in done.stderr
+    shared.up()
+
+
+def test_a_server_that_cannot_start_is_named_with_its_log(shared) -> None:
+    """Its data directory is not one: PostgreSQL gives up at once, and `up` says so long before its deadline."""
+    shared.supervisorctl("stop", "postgres")
+    version = shared.state / "postgres" / "PG_VERSION"
+    good = version.read_text()
+    version.write_text("9.3\n")
+    try:
+        begin = time.monotonic()
+        done = shared.local("up")
+        assert time.monotonic() - begin < 50
+    finally:
+        version.write_text(good)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert str(shared.state / "log" / "postgres.log") in done.stderr
+    shared.up()
+
+
+def test_somebody_elses_directory_is_refused_and_kept(tmp_path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    site = LocalSite(tmp_path, next(free_ports()))
+    for arguments in (["up"], ["down", "--remove"]):
+        done = site.local(*arguments)
+        assert done.returncode == 1, arguments
+        assert str(tmp_path) in done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_down_where_nothing_is_succeeds(tmp_path) -> None:
+    done = LocalSite(tmp_path / "none", next(free_ports())).local("down", "--remove")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_env_is_what_every_process_of_the_site_gets(shared) -> None:
+    site = shared
+    printed = dict(line.split("=", 1) for line in site.local("env").stdout.splitlines())
+    assert printed["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{site.port}"
+    assert printed["IRONBOOK_STATE"] == str(site.state)
+    running = (Path("/proc") / str(site.pid("emulator")) / "environ").read_bytes().split(b"\0")
+    for name, value in printed.items():
+        assert f"{name}={value}".encode() in running
+    with urllib.request.urlopen(f"{printed['AWS_ENDPOINT_URL']}/ironbook/health", timeout=5) as answer:
+        assert answer.status == 200
