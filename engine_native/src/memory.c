@@ -9,8 +9,8 @@
 
 #include "check.h"
 
-/* Below this, a huge page would waste more than it saves. */
-#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+/* Below this, clearing whole huge pages at the first touch costs more than they save. */
+#define HUGE_FROM_BYTES ((size_t)16 << 20)
 
 void *ib_memory_reserve(size_t bytes)
 {
@@ -19,7 +19,7 @@ void *ib_memory_reserve(size_t bytes)
     if (memory == MAP_FAILED) {
         return NULL;
     }
-    if (bytes >= HUGE_PAGE_BYTES) {
+    if (bytes >= HUGE_FROM_BYTES) {
         (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: a kernel without them changes nothing */
     }
     return memory;
