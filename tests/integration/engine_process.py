@@ -90,7 +90,9 @@ class Engine:
         self.config_file.write_text(json.dumps(self.config))
         command = [sys.executable, "-m", "ironbook.cli", "engine", "run", "--config", str(self.config_file)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment())
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+            )
         if wait:
             self._wait()
         return self

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -129,6 +130,87 @@ def test_a_report_never_comes_before_its_journal_record(engine: Engine) -> None:
         client.send(enter(ref, "B", 10, 1_000_000))
 
 
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* A journal record is 160 bytes and its groups are multiples of that; all other writes pass. */
+ssize_t write(int fd, const void *data, size_t size)
+{
+    ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+    const char *delay_us = getenv("SHIM_DELAY_US"), *full = getenv("SHIM_FULL_FILE");
+    if (size >= 160 && size % 160 == 0) {
+        if (full != NULL && access(full, F_OK) == 0) {
+            errno = ENOSPC;
+            return -1;
+        }
+        if (delay_us != NULL) {
+            usleep((useconds_t)atoi(delay_us));
+        }
+    }
+    return real(fd, data, size);
+}
+"""
+
+
+@pytest.fixture
+def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts SHIM in front of libc in every engine that the test starts."""
+    source, library = tmp_path / "shim.c", tmp_path / "shim.so"
+    source.write_text(SHIM)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+
+
+@pytest.mark.usefixtures("shim")
+def test_a_report_waits_for_the_journal(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a journal that takes 200 ms for each write(2), so does each report."""
+    monkeypatch.setenv("SHIM_DELAY_US", "200000")
+    engine.start()
+    client = engine.login()
+    for ref in (1, 2, 3):
+        started = time.monotonic()
+        client.send(enter(ref, "B", 10, 1_000_000))
+        time.sleep(0.1)
+        with pytest.raises(TimeoutError):
+            client.socket.settimeout(0.01)
+            client.packet()
+        client.socket.settimeout(10)
+        client.report("A")
+        assert 0.19 < time.monotonic() - started < 1.5
+
+
+@pytest.mark.usefixtures("shim")
+def test_a_full_disk_ends_the_engine_before_an_acknowledgement(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENOSPC from write(2): one line, non-zero exit, no report of what was not written; then it goes on from before."""
+    full = tmp_path / "disk_is_full"
+    monkeypatch.setenv("SHIM_FULL_FILE", str(full))
+    engine.start()
+    client = engine.login()
+    client.send(enter(1, "B", 10, 1_000_000))
+    client.report("A")
+    full.touch()
+    client.send(enter(2, "B", 10, 1_000_000))
+    assert list(client.packets()) == []
+    assert len(client.sequenced) == 1
+    assert engine.process is not None
+    assert engine.process.wait(20) != 0
+    assert "No space left on device" in engine.log.read_text().splitlines()[-1]
+    full.unlink()
+    engine.start()
+    client = engine.login(sequence=2)
+    assert client.next_user_ref() == 2
+    client.send(enter(2, "B", 10, 1_000_000))
+    client.report("A")
+    assert engine.admin("totals")["orders_open"] == 2
+
+
 def test_an_orderly_end(engine: Engine) -> None:
     """SIGTERM: exit status 0, nothing listens, the journal is whole, and the sequence goes on."""
     engine.start()
@@ -146,7 +228,7 @@ def test_an_orderly_end(engine: Engine) -> None:
 
 
 def test_a_second_engine_is_refused(engine: Engine, tmp_path: Path) -> None:
-    """By its port, its run directory, or its journal: one line that names the thing and the remedy; the first serves on."""
+    """By port, run directory or journal: one line that names the thing and the remedy; the first one serves on."""
     engine.start()
     for directory in ("port", "run", "journal"):
         (tmp_path / directory).mkdir(exist_ok=True)
