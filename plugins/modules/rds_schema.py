@@ -15,7 +15,8 @@ description:
   - A file is known by the SHA-256 of its content. A file that was edited after it was applied is refused.
   - One runner at a time, by a session advisory lock. Locks on tables are waited for briefly and asked for again,
     so that a migration behind a long reader does not make every other reader wait behind the migration.
-  - A file with the line C(-- ironbook: no-transaction) holds one CREATE, DROP or REINDEX INDEX CONCURRENTLY. It is
+  - >-
+    A file with the line C(-- ironbook: no-transaction) holds one CREATE, DROP or REINDEX INDEX CONCURRENTLY. It is
     recorded as dirty before it runs and as applied after, and a dirty one stops the next run.
   - The session must reach the server itself, or through a pooler in session mode. A pooler in transaction mode loses
     the advisory lock.

@@ -65,7 +65,7 @@ ORDINARY = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from {utils} import service
-if os.geteuid() == 0:  # the interpreter may lie where only root can start it, so the privilege is given up after the start
+if os.geteuid() == 0:  # after the start: the interpreter may lie where only root can start it
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)

@@ -326,6 +326,18 @@ def test_check_mode_holds_one_shared_lock_on_the_history_and_no_other(server: Se
     ]
 
 
+def test_a_reading_session_cannot_write_even_if_it_tries(server: Server, database: str) -> None:
+    from ansible_collections.ironbook.trading.plugins.module_utils.rds_schema import database as sessions  # noqa: PLC0415
+    from ansible_collections.ironbook.trading.plugins.module_utils.rds_schema.errors import SchemaError  # noqa: PLC0415
+
+    address = sessions.Address("127.0.0.1", server.port, SUPERUSER, PASSWORD, database, "disable")
+    with (
+        pytest.raises(SchemaError, match="25006"),
+        sessions.connect(address, "ironbook", "schema_history", read_only=True) as session,
+    ):
+        session.connection.execute("CREATE TABLE t (a int)")
+
+
 def test_check_mode_of_an_empty_database_creates_nothing(server: Server, database: str, ansible) -> None:
     result = ansible("rds_schema", "--check", "--diff")
     assert result["changed"] and result["current_version"] == 0 and result["applied"] == []

@@ -259,7 +259,7 @@ class FromFacts:
         return bool(0 < value <= wanted) if self.relation == "at_most" else bool(value == wanted)
 
 
-Condition = Callable[[Facts], str | None]
+Condition = Callable[[Facts], "str | None"]
 """Why a check makes no sense on a host; None where it does."""
 
 

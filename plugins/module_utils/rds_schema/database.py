@@ -111,10 +111,8 @@ class Database:
 
     def server(self) -> dict[str, Any]:
         """Version (as 160014), whether it is a standby, and whether this session is encrypted."""
-        row = self.connection.execute(
-            "SELECT current_setting('server_version_num')::int, pg_is_in_recovery()"
-        ).fetchone()
-        assert row is not None
+        query = "SELECT current_setting('server_version_num')::int, pg_is_in_recovery()"
+        (row,) = self.connection.execute(query).fetchall()
         return {"version": row[0], "in_recovery": row[1], "tls": bool(self.connection.pgconn.ssl_in_use)}
 
     def refuse_standby(self) -> None:
