@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Ironbook. `make site` brings a whole trading venue up on this machine and trades through it; `make test` proves it.
 # No cloud, no account, no root. All state lies under .site/ (make clean-site) and .venv/ (make distclean).
 
