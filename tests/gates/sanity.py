@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs `ansible-test sanity` on a copy of the collection.
 
-ansible-test demands a path that ends in ansible_collections/ironbook/trading and resolves links, so the checkout is
-copied under .cache/, and made a git repository there: else ansible-test asks the repository above, which ignores it.
-It also strips the environment and downloads get-pip.py from a site of its own, which need not be
-reachable; so it gets a home directory under .cache/ with the pip settings of this user, and a get-pip of a few lines
-that runs pip's own wheel.
+ansible-test strips the environment and downloads get-pip.py from a site of its own, which need not be reachable. So it
+gets a home directory under .cache/ with the pip settings of this user, and a get-pip of a few lines that runs pip's own
+wheel.
 """
 
 from __future__ import annotations
 
 import ast
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gates.collection_copy import copy_collection  # found through the line above
+
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
-COPY = CACHE / "ansible_collections" / "ironbook" / "trading"
 HOME = CACHE / "sanity-home"
 PIP_VERSION = "24.2"  # ansible-core 2.19: ansible_test/_internal/python_requirements.py
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -30,18 +30,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "pip
 from pip._internal.cli.main import main
 sys.exit(main(["install"] + [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]))
 """
-
-
-def copy_collection() -> None:
-    """Copy every file that git would keep, whether committed or not yet."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    shutil.rmtree(COPY, ignore_errors=True)
-    for name in sorted(set(names) - {""}):
-        if (ROOT / name).exists():
-            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, COPY / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=COPY, check=True)
 
 
 def prepare_home() -> None:
@@ -64,12 +52,12 @@ def prepare_home() -> None:
     script.write_text(GET_PIP.format(version=PIP_VERSION).lstrip())
 
 
-def run(*options: str) -> int:
-    """Run `ansible-test sanity` in the copy and return its exit code."""
+def run(copy: Path, *options: str) -> int:
+    """Run `ansible-test sanity` in the copy of the collection and return its exit code."""
     version = ".".join(map(str, sys.version_info[:2]))
     command = ["ansible-test", "sanity", "--color=no", "--python", version, *options]
     environment = os.environ | {"HOME": str(HOME), "ANSIBLE_HOME": str(HOME / ".ansible")}
-    return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=copy, env=environment, check=False).returncode
 
 
 def main() -> int:
@@ -78,11 +66,11 @@ def main() -> int:
     Its pylint looks at plugins only: it has rules for Ansible's own code (no name `_`, for one) that mean nothing for
     the services, which ruff and mypy check.
     """
-    copy_collection()
+    copy = copy_collection(CACHE / "sanity")
     prepare_home()
     if sys.argv[1:]:
-        return run(*sys.argv[1:])
-    return run("--skip-test", "pylint") or run("--test", "pylint", "plugins/")
+        return run(copy, *sys.argv[1:])
+    return run(copy, "--skip-test", "pylint") or run(copy, "--test", "pylint", "plugins/")
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def c_asserts_what_it_relies_on(tree: Tree) -> Iterator[str]:
     pattern = re.compile(r"\b(?:IB_ASSERT|REQUIRE|static_assert|_Static_assert)\(")
     assertions = sum(len(pattern.findall(tree.text(name))) for name in sources)
     if assertions < ASSERTIONS_PER_FUNCTION * functions:
-        yield f"engine_native/src: {assertions} assertions, {functions} functions, {ASSERTIONS_PER_FUNCTION} each wanted"
+        yield f"core: {assertions} assertions in {functions} functions (wanted: {ASSERTIONS_PER_FUNCTION} each)"
 
 
 @rule
