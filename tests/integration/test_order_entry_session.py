@@ -23,7 +23,8 @@ from integration.engine_process import (
 
 pytestmark = pytest.mark.integration
 
-HEARTBEAT_SECONDS = 0.1
+HEARTBEAT_SECONDS = 0.2
+LOGIN_SECONDS = 1.0
 PATIENCE_SECONDS = 15 * HEARTBEAT_SECONDS  # gateway_internal.h: IB_IDLE_HEARTBEATS
 
 
@@ -33,7 +34,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     process = Engine(
         tmp_path_factory.mktemp("engine"),
         heartbeat_seconds=HEARTBEAT_SECONDS,
-        limits={"connections": 8, "login_seconds": 0.5, "login_attempts": 3},
+        limits={"connections": 8, "login_seconds": LOGIN_SECONDS, "login_attempts": 3},
         sessions=[
             {**session, "username": name}
             for session in Engine(tmp_path_factory.mktemp("template")).config["sessions"][:1]
@@ -201,7 +202,7 @@ def test_heartbeats_and_a_session_without_orders(engine: Engine) -> None:
         assert client.packet() == b"H"
         heartbeats += 1
         client.send(packet(b"R"))
-    assert heartbeats == pytest.approx(2 * PATIENCE_SECONDS / HEARTBEAT_SECONDS, rel=0.3)
+    assert PATIENCE_SECONDS / HEARTBEAT_SECONDS < heartbeats < 2.2 * PATIENCE_SECONDS / HEARTBEAT_SECONDS
     client.close()
 
 
@@ -240,7 +241,7 @@ def test_wrong_passwords_are_refused_and_slowed_down(engine: Engine, watch: Watc
     assert Client(engine.port).login("THROT1") == b"JA"
     assert engine.disconnects("login_throttled") == 1
     watch.trades_on()
-    time.sleep(0.6)
+    time.sleep(LOGIN_SECONDS * 1.1)
     engine.login("THROT1").close()
     assert "wrong" not in engine.log.read_text()
 
@@ -315,7 +316,7 @@ def test_silence_before_and_after_login(engine: Engine, watch: Watch) -> None:
     silent, quiet = Client(engine.port), engine.login("OTHER1", sequence=0)
     started = time.monotonic()
     assert silent.packet() == b""
-    assert 0.4 < time.monotonic() - started < 1.5
+    assert LOGIN_SECONDS * 0.8 < time.monotonic() - started < LOGIN_SECONDS * 2.5
     assert engine.disconnects("login_timeout") == 1
     while quiet.packet():
         assert time.monotonic() - started < PATIENCE_SECONDS * 3, "a silent client is never disconnected"
