@@ -70,6 +70,7 @@ class Venue:
         self.state = Path(tempfile.mkdtemp(prefix="ib-", dir="/tmp"))
         self.symbol = symbol
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.traded: dict[str, Any] = {}
         self.engine_port, self.postgres_port, self.emulator_port = free_port(), free_port(), free_port()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},

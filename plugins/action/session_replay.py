@@ -80,21 +80,27 @@ def preview(arguments: dict[str, Any]) -> dict[str, Any]:
         what = f"would generate and replay {arguments['generate']['messages']:,} messages"
         return {"changed": True, "sent": 0, "actions": [what], "summary": what}
     [line] = run_command(["replay", market_data, "--state-directory", str(directory), "--plan"])
-    result = line["result"]
+    result = renamed(line["result"])
     what = f"would replay {result['commands']:,} messages of {result['input']}" if result["changed"] else _NEVER_SENT
     return {**result, "sent": 0, "actions": [what] if result["changed"] else [], "summary": what}
 
 
-def with_summary(result: dict[str, Any]) -> dict[str, Any]:
+def with_summary(raw: dict[str, Any]) -> dict[str, Any]:
     """Add what a person reads, and the actions that were done."""
+    result = renamed(raw)
     if not result["changed"]:
         return {**result, "actions": [], "summary": _NEVER_SENT}
     summary = (
         f"{result['input']}: {result['sent']:,} messages sent in {result['seconds']:.1f} s, {result['fills']:,} fills, "
         f"{result['quantity']:,} traded; skipped: "
-        + ("; ".join(f"{count:,} x {reason}" for reason, count in result["skipped"].items()) or "none")
+        + ("; ".join(f"{count:,} x {reason}" for reason, count in result["not_sent"].items()) or "none")
     )
     return {**result, "actions": [f"sent {result['sent']:,} messages of {result['input']}"], "summary": summary}
+
+
+def renamed(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result with another name for "skipped", by which Ansible means the task itself."""
+    return {"not_sent" if key == "skipped" else key: value for key, value in result.items()}
 
 
 def generated_path(arguments: dict[str, Any], directory: Path) -> Path:

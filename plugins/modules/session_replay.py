@@ -108,7 +108,7 @@ notional:
   description: Sum of price times quantity, in units of 1/10,000.
   returned: when the session was replayed
   type: int
-skipped:
+not_sent:
   description: How many messages of the file were not sent, by reason.
   returned: when the file was read
   type: dict
