@@ -44,8 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def serve(config: EngineConfig) -> None:
     """Run an engine in this thread, which must be the main one, until a signal ends it."""
-    from ironbook.core._core import ffi, lib  # noqa: PLC0415  (the command line must work before the core is built)
-
+    ffi, lib = load_core()
     keep: list[Any] = []  # what the core borrows, for as long as the engine lives
     engine = ffi.new("struct ib_engine **")
     error = ffi.new("char[]", int(lib.IB_ERROR_TEXT_SIZE))
@@ -64,6 +63,17 @@ def serve(config: EngineConfig) -> None:
     finally:
         lib.ib_engine_close(engine[0])
     print("ironbook: engine: ended", file=sys.stderr, flush=True)
+
+
+def load_core() -> tuple[Any, Any]:
+    """The binding of the C core, (ffi, lib); CommandError where it is not compiled."""
+    try:
+        from ironbook.core._core import ffi, lib  # noqa: PLC0415  (the command line must work before the core is built)
+    except ImportError as error:
+        raise CommandError(
+            f"the C core is not compiled ({error}): install the ironbook distribution where gcc and Python.h are"
+        ) from error
+    return ffi, lib
 
 
 def _text(data: bytes) -> str:

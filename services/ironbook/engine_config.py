@@ -27,6 +27,21 @@ INSTRUMENTS_MAX = 131_072
 # A SoupBinTCP Login Request: 3 bytes of header and 46 of payload.
 LOGIN_BYTES = 49
 
+# Loopback, RFC 1918, RFC 4193 and link-local; the core checks the same again (gateway_listen.c).
+_PRIVATE = [
+    ipaddress.ip_network(network)
+    for network in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+]
+
 _SYMBOL = re.compile(r"[A-Z0-9.+=*^#-]{1,8}\Z")
 _USERNAME = re.compile(r"[A-Z0-9]{1,6}\Z")
 _FIRM = re.compile(r"[A-Z0-9]{1,4}\Z")
@@ -189,11 +204,9 @@ def _is_absolute(path: str) -> bool:
 
 
 def _is_private(host: str) -> bool:
-    """Whether order entry may be bound there; the core checks the same again (gateway.c)."""
+    """Whether order entry may be bound there."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    networks = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
-    networks6 = ("::1/128", "fc00::/7", "fe80::/10")
-    return any(address in ipaddress.ip_network(network) for network in (networks if address.version == 4 else networks6))
+    return any(address in network for network in _PRIVATE if network.version == address.version)

@@ -10,6 +10,7 @@ import argparse
 import sys
 from typing import Any
 
+from ironbook.engine import load_core
 from ironbook.errors import CommandError
 
 # SoupBinTCP 3.00, section 2.3.1: the password field of a Login Request.
@@ -39,8 +40,7 @@ def hash_password(password: str) -> str:
         raise CommandError(f"secret: a password has 1 to {PASSWORD_SIZE} printable ASCII characters (SoupBinTCP)")
     if password != password.strip():
         raise CommandError("secret: a password cannot begin or end with a space: SoupBinTCP pads with spaces")
-    from ironbook.core._core import ffi, lib  # noqa: PLC0415  (the command line must work before the core is built)
-
+    ffi, lib = load_core()
     result = ffi.new("char[]", 128)
     if lib.ib_secret_hash(password.encode("ascii"), result, 128) != lib.IB_OK:
         raise CommandError("secret: this machine's crypt(3) makes no SHA-512 hashes: install libcrypt1")

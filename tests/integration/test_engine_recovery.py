@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.engine_process import Client, Engine, cancel, enter, packet, replace
+from integration.engine_process import ACCOUNT_QUERY, Client, Engine, cancel, enter, packet, replace
 
 core = pytest.importorskip("ironbook.core")
 
@@ -182,6 +182,9 @@ def test_a_report_waits_for_the_journal(engine: Engine, monkeypatch: pytest.Monk
         client.socket.settimeout(10)
         client.report("A")
         assert 0.19 < time.monotonic() - started < 1.5
+    # An Account Query behind an order is answered behind its report: the number it names cannot be lost any more.
+    client.send(enter(4, "B", 10, 1_000_000) + ACCOUNT_QUERY)
+    assert [found[:2] for found, _ in zip(client.packets(), range(2), strict=False)] == [b"SA", b"UQ"]
 
 
 @pytest.mark.usefixtures("shim")
