@@ -18,8 +18,8 @@ STYLE = """
 :root { color-scheme: light dark; --paper: #fbfbf9; --ink: #1d2126; --faint: #667079; --line: #dcdfe1; --card: #ffffff;
   --drift: #b3261e; --drift-paper: #fdecea; --unknown: #8a5a00; --unknown-paper: #fff3d9;
   --ok: #1b6b3a; --ok-paper: #e6f4ea; --not_applicable: #5d666e; --not_applicable-paper: #eef0f2; }
-@media screen and (prefers-color-scheme: dark) { :root { --paper: #15181b; --ink: #e4e7ea; --faint: #98a2ab; --line: #30363c;
---card: #1c2024;
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #15181b; --ink: #e4e7ea; --faint: #98a2ab;
+  --line: #30363c; --card: #1c2024;
   --drift: #ff9a90; --drift-paper: #4a1f1c; --unknown: #f5c566; --unknown-paper: #453410;
   --ok: #85d6a0; --ok-paper: #183d26; --not_applicable: #a9b3bb; --not_applicable-paper: #2b3136; } }
 * { box-sizing: border-box; }
@@ -53,7 +53,7 @@ background: var(--card);
 th { padding: 6px; } } @media print { :root { --paper: #fff; } body { max-width: none; padding: 0; font-size: 9.5px; }
   h1 { font-size: 16px; } h2 { font-size: 13px; margin-top: 16px; } h3 { font-size: 11px; margin-top: 12px; }
   td p, th, dt, code, .mark { font-size: 8.5px; } td, th { padding: 3px 6px; } .count b { font-size: 16px; }
-  col.verdict { width: 84px; } col.severity { width: 56px; } .count { padding: 4px 10px; min-width: 80px; }
+  col.verdict { width: 92px; } col.severity { width: 56px; } .count { padding: 4px 10px; min-width: 80px; }
   .filter { display: none; } tr { break-inside: avoid; } h3 { break-after: avoid; } }
 """
 
