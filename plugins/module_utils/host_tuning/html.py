@@ -25,36 +25,69 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1180px; padding: 28px 24px 60px; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 0 0 2px; } h2 { font-size: 19px; margin: 34px 0 6px; } h3 { font-size: 15px; margin: 24px
-0 6px; } .faint { color: var(--faint); } code { font: 12.5px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
-.counts { display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0 8px; }
-.count { border: 1px solid var(--line); border-radius: 8px; background: var(--card); padding: 8px 16px; min-width:
-118px; } .count b { display: block; font-size: 26px; line-height: 1.15; font-variant-numeric: tabular-nums; }
-.drift b { color: var(--drift); } .unknown b { color: var(--unknown); } .ok b { color: var(--ok); } .not_applicable b {
-color: var(--not_applicable); } dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap:
-8px 22px; margin: 12px 0 4px; } dt { color: var(--faint); font-size: 12.5px; } dd { margin: 0; overflow-wrap: anywhere;
-} table { border-collapse: collapse; width: 100%; background: var(--card); border: 1px solid var(--line); table-layout:
-fixed; } th, td { text-align: left; vertical-align: top; padding: 7px 10px; border-bottom: 1px solid var(--line);
-overflow-wrap: anywhere; } th { font-size: 12.5px; font-weight: 600; color: var(--faint); }
-col.verdict { width: 128px; } col.severity { width: 96px; } col.value { width: 17%; }
-tr:target td { background: var(--unknown-paper); }
-.first { margin: 14px 0 0; } .first a { color: var(--drift); }
-td p { margin: 2px 0 0; font-size: 13px; color: var(--faint); }
-.mark { display: inline-block; padding: 1px 9px; border-radius: 10px; font-size: 12.5px; font-weight: 600; white-space:
-nowrap; } .mark.drift { color: var(--drift); background: var(--drift-paper); } .mark.unknown { color: var(--unknown);
-background: var(--unknown-paper); } .mark.ok { color: var(--ok); background: var(--ok-paper); }
-.mark.not_applicable { color: var(--not_applicable); background: var(--not_applicable-paper); }
-.filter { margin: 18px 0 0; display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; }
-.filter input[type=search] { font: inherit; padding: 5px 10px; border: 1px solid var(--line); border-radius: 6px;
-background: var(--card);
-  color: inherit; width: 320px; }
+h1 { font-size: 24px; margin: 0 0 2px; }
+h2 { font-size: 19px; margin: 34px 0 6px; }
+h3 { font-size: 15px; margin: 24px 0 6px; }
+.faint { color: var(--faint); }
+code { font: 12.5px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 [hidden] { display: none !important; }
-@media (max-width: 720px) { col.severity, th.severity, td.severity { display: none; } col.verdict { width: 104px; } td,
-th { padding: 6px; } } @media print { :root { --paper: #fff; } body { max-width: none; padding: 0; font-size: 9.5px; }
-  h1 { font-size: 16px; } h2 { font-size: 13px; margin-top: 16px; } h3 { font-size: 11px; margin-top: 12px; }
-  td p, th, dt, code, .mark { font-size: 8.5px; } td, th { padding: 3px 6px; } .count b { font-size: 16px; }
-  col.verdict { width: 92px; } col.severity { width: 56px; } .count { padding: 4px 10px; min-width: 80px; }
-  .filter { display: none; } tr { break-inside: avoid; } h3 { break-after: avoid; } }
+
+.counts { display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0 8px; }
+.count { min-width: 118px; padding: 8px 16px; border: 1px solid var(--line); border-radius: 8px;
+  background: var(--card); }
+.count b { display: block; font-size: 26px; line-height: 1.15; font-variant-numeric: tabular-nums; }
+.drift b { color: var(--drift); }
+.unknown b { color: var(--unknown); }
+.ok b { color: var(--ok); }
+.not_applicable b { color: var(--not_applicable); }
+
+.filter { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; margin: 18px 0 0; }
+.filter input[type=search] { width: 320px; padding: 5px 10px; border: 1px solid var(--line); border-radius: 6px;
+  background: var(--card); color: inherit; font: inherit; }
+
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 8px 22px; margin: 12px 0 4px; }
+dt { color: var(--faint); font-size: 12.5px; }
+dd { margin: 0; overflow-wrap: anywhere; }
+.first { margin: 14px 0 0; }
+.first a { color: var(--drift); }
+
+table { width: 100%; border: 1px solid var(--line); border-collapse: collapse; table-layout: fixed;
+  background: var(--card); }
+th, td { padding: 7px 10px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
+  overflow-wrap: anywhere; }
+th { color: var(--faint); font-size: 12.5px; font-weight: 600; }
+td p { margin: 2px 0 0; color: var(--faint); font-size: 13px; }
+tr:target td { background: var(--unknown-paper); }
+col.verdict { width: 128px; }
+col.severity { width: 96px; }
+col.value { width: 17%; }
+.mark { display: inline-block; padding: 1px 9px; border-radius: 10px; font-size: 12.5px; font-weight: 600;
+  white-space: nowrap; }
+.mark.drift { color: var(--drift); background: var(--drift-paper); }
+.mark.unknown { color: var(--unknown); background: var(--unknown-paper); }
+.mark.ok { color: var(--ok); background: var(--ok-paper); }
+.mark.not_applicable { color: var(--not_applicable); background: var(--not_applicable-paper); }
+
+@media (max-width: 720px) {
+  col.severity, th.severity, td.severity { display: none; }
+  col.verdict { width: 104px; }
+  th, td { padding: 6px; }
+}
+@media print {
+  :root { --paper: #fff; }
+  body { max-width: none; padding: 0; font-size: 9.5px; }
+  h1 { font-size: 16px; }
+  h2 { font-size: 13px; margin-top: 16px; }
+  h3 { font-size: 11px; margin-top: 12px; break-after: avoid; }
+  td p, th, dt, code, .mark { font-size: 8.5px; }
+  th, td { padding: 3px 6px; }
+  tr { break-inside: avoid; }
+  .count { min-width: 80px; padding: 4px 10px; }
+  .count b { font-size: 16px; }
+  .filter { display: none; }
+  col.verdict { width: 92px; }
+  col.severity { width: 56px; }
+}
 """
 
 SCRIPT = """
