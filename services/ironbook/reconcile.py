@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from ironbook import admin, settlement
-from ironbook.core.records import Event, EventType
+from ironbook.core.records import Event, EventFlag, EventType
 from ironbook.errors import CommandError
 from ironbook.journal_view import JournalView, read_journal
-from ironbook.kinesis_codec import RecordError, deaggregate, encode_all
-from ironbook.kinesis_codec import decode as decode_record
+from ironbook.kinesis_codec import RecordError, deaggregate, decode, encode
 from ironbook.protocols import ouch50, soupbintcp
 from ironbook.service import read_secret, write_json
 from ironbook.settlement import Config
@@ -42,6 +41,8 @@ from ironbook.trades import (
     price_text,
 )
 
+# Plain integers: comparing with an enumeration costs more than all else here.
+_EXECUTED, _RESTING = int(EventType.EXECUTED), int(EventFlag.RESTING)
 _SHOWN = 100  # differences in the report; a broken source has thousands
 _ANSWER_SECONDS = 30.0
 _KINESIS_EMPTY_READS = 3
@@ -171,7 +172,7 @@ def client_figures(config: Config, truth: Truth, differences: Differences) -> Fi
         if session.password_file is None:
             figures.unread.append(session.username)
             continue
-        executions = [e for e in truth.view.events if e.type == EventType.EXECUTED and e.session == number]
+        executions = [e for e in truth.view.events if e.type == _EXECUTED and e.session == number]
         wanted = {(event.match_ref, event.user_ref): event for event in executions}
         orders: dict[int, tuple[bytes, str]] = {}
         for report in session_reports(config, number):
@@ -264,51 +265,74 @@ def stream_records(client: Any, stream: str) -> Iterator[tuple[str, dict[str, An
                 break
 
 
+class StreamCheck:
+    """Compares what is read from the stream with what the journal says should be there."""
+
+    def __init__(self, config: Config, truth: Truth, differences: Differences) -> None:
+        """Encode every record of the journal as the publisher would."""
+        self.figures = Figures("Kinesis")
+        self._config = config
+        self._differences = differences
+        self._events: dict[bytes, Event] = {}
+        for event in truth.view.events:
+            record = encode(event, config.shard, truth.view.names.symbols)
+            if record is not None:
+                self._events[record.data] = event
+        self._wanted = {(event.seq, event.index) for event in self._events.values()}
+        self._seen: dict[tuple[int, int, int], bytes] = {}
+
+    def add(self, where: str, data: bytes) -> None:
+        """Take one record in. Nearly all are the journal's, byte for byte, and need no parsing."""
+        event = self._events.get(data)
+        if event is None:
+            self._stranger(where, data)
+            return
+        key = self._config.shard, event.seq, event.index
+        if self._first(where, key, data) and event.type == _EXECUTED and not event.flags & _RESTING:
+            self.figures.add(event.quantity, event.price)
+
+    def _first(self, where: str, key: tuple[int, int, int], data: bytes) -> bool:
+        """Return whether no record of this identity came before; one that differs from it is a forgery."""
+        before = self._seen.setdefault(key, data)
+        if before is not data and before != data:
+            self._differences.add(f"Kinesis: {where}: record {key} is there twice, with different content: forged")
+        return before is data
+
+    def _stranger(self, where: str, data: bytes) -> None:
+        """Name what is not in the journal as it stands there."""
+        try:
+            value = decode(data)
+        except RecordError as error:
+            self._differences.add(f"Kinesis: {where}: {error}")
+            return
+        key = value["shard"], value["sequence"], value["index"]
+        if not self._first(where, key, data):
+            return
+        known = key[0] == self._config.shard and key[1:] in self._wanted
+        what = "differs from the journal's" if known else "is not in the journal"
+        self._differences.add(f"Kinesis: {where}: record {key} {what}: forged")
+        quantity, price = value.get("quantity"), value.get("price")
+        if value.get("type") == "trade" and isinstance(quantity, int) and isinstance(price, int):
+            self.figures.add(quantity, price)
+
+    def finish(self) -> Figures:
+        """Name what is missing; return the sums."""
+        for event in self._events.values():
+            key = self._config.shard, event.seq, event.index
+            if key not in self._seen:
+                self._differences.add(f"Kinesis: record {key} is missing from the stream {self._config.stream}")
+        return self.figures
+
+
 def kinesis_figures(
     config: Config, truth: Truth, differences: Differences, records: Iterable[tuple[str, dict[str, Any]]]
 ) -> Figures:
     """Return what the stream's records add up to, without repeats, each compared with the journal's."""
-    figures = Figures("Kinesis")
-    wanted: dict[tuple[int, int, int], bytes] = {}
-    for item in encode_all(truth.view.events, config.shard, truth.view.names.symbols):
-        value = decode_record(item.data)
-        wanted[value["shard"], value["sequence"], value["index"]] = item.data
-    seen: dict[tuple[int, int, int], bytes] = {}
+    check = StreamCheck(config, truth, differences)
     for where, record in records:
         for data in deaggregate(record["Data"], record["PartitionKey"], record["SequenceNumber"]):
-            _check_record(where, data, wanted, seen, differences, figures)
-    for key in wanted:
-        if key not in seen:
-            differences.add(f"Kinesis: record {key} is missing from the stream {config.stream}")
-    return figures
-
-
-def _check_record(  # noqa: PLR0913, PLR0917 - a step of the loop above, which owns all of these
-    where: str,
-    data: bytes,
-    wanted: dict[tuple[int, int, int], bytes],
-    seen: dict[tuple[int, int, int], bytes],
-    differences: Differences,
-    figures: Figures,
-) -> None:
-    try:
-        value = decode_record(data)
-    except RecordError as error:
-        differences.add(f"Kinesis: {where}: {error}")
-        return
-    key = value["shard"], value["sequence"], value["index"]
-    if key in seen:
-        if seen[key] != data:
-            differences.add(f"Kinesis: {where}: record {key} is there twice, with different content: forged")
-        return
-    seen[key] = data
-    if key not in wanted:
-        differences.add(f"Kinesis: {where}: record {key} is not in the journal: forged")
-    elif data != wanted[key]:
-        differences.add(f"Kinesis: {where}: record {key} differs from the journal's: forged")
-    quantity, price = value.get("quantity"), value.get("price")
-    if value.get("type") == "trade" and isinstance(quantity, int) and isinstance(price, int):
-        figures.add(quantity, price)
+            check.add(where, data)
+    return check.finish()
 
 
 # ---- all of it

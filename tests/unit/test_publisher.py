@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Market data on Kinesis: what is packed, what is sent again, and what a checkpoint belongs to."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ironbook import publisher, settlement
+from ironbook.core.records import Event, EventFlag, EventType, Side
+from ironbook.event_log import START, Position
+from ironbook.kinesis_codec import (
+    AggregatedRecord,
+    MarketDataRecord,
+    RecordError,
+    aggregate,
+    deaggregate,
+    decode,
+    encode,
+)
+from ironbook.publisher import next_request, put_all
+from ironbook.service import Backoff, Stop
+
+
+class NoWaiting(Backoff):
+    """Counts the pauses instead of making them."""
+
+    def __init__(self) -> None:
+        super().__init__(Stop())
+        self.waits = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+
+
+class FakeKinesis:
+    """Refuses what `refuse` says, by record, as PutRecords does, and keeps the rest in the order in which it came."""
+
+    def __init__(self, refuse: dict[bytes, int]) -> None:
+        self.refuse = dict(refuse)
+        self.requests: list[list[bytes]] = []
+        self.streams: dict[str, list[bytes]] = defaultdict(list)
+
+    def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+        assert StreamName == "s"
+        assert 0 < len(Records) <= 500
+        self.requests.append([record["Data"] for record in Records])
+        results = []
+        for record in Records:
+            if self.refuse.get(record["Data"], 0) > 0:
+                self.refuse[record["Data"]] -= 1
+                results.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"})
+            else:
+                self.streams[record["PartitionKey"]].append(record["Data"])
+                results.append({"SequenceNumber": "1", "ShardId": "shardId-000000000000"})
+        return {"FailedRecordCount": sum("ErrorCode" in result for result in results), "Records": results}
+
+
+def records(**queues: int) -> dict[str, list[AggregatedRecord]]:
+    """Return so many records of each key."""
+    return {
+        key: [AggregatedRecord(key, f"{key}{number}".encode()) for number in range(count)]
+        for key, count in queues.items()
+    }
+
+
+def test_only_what_failed_is_sent_again_and_the_order_of_each_key_stays() -> None:
+    client, backoff = FakeKinesis({b"A1": 2, b"B0": 1}), NoWaiting()
+    retried = put_all(client, "s", records(A=3, B=2, C=1), backoff, Stop())
+    assert client.requests == [
+        [b"A0", b"B0", b"C0"],  # B0 is refused
+        [b"A1", b"B0"],  # A1 is refused
+        [b"A1", b"B1"],  # A1 is refused
+        [b"A1"],
+        [b"A2"],
+    ]
+    assert client.streams == {"A": [b"A0", b"A1", b"A2"], "B": [b"B0", b"B1"], "C": [b"C0"]}
+    assert (retried, backoff.waits) == (3, 3)
+
+
+def test_nothing_is_sent_twice_when_nothing_fails() -> None:
+    client = FakeKinesis({})
+    assert put_all(client, "s", records(A=2, B=1), NoWaiting(), Stop()) == 0
+    assert client.requests == [[b"A0", b"B0"], [b"A1"]]
+
+
+def test_stopping_leaves_the_rest_for_the_next_start() -> None:
+    stop = Stop()
+    stop.set()
+    assert put_all(FakeKinesis({}), "s", records(A=1), NoWaiting(), stop) == -1
+
+
+def test_a_request_keeps_within_the_limits_of_putrecords() -> None:
+    many = records(**{f"K{number}": 1 for number in range(700)})
+    assert len(next_request({key: publisher.deque(queue) for key, queue in many.items()})) == 500
+    large = {f"K{number}": publisher.deque([AggregatedRecord(f"K{number}", b"x" * 1_000_000)]) for number in range(9)}
+    assert sum(len(record.data) for record in next_request(large)) <= 5 * 1024 * 1024
+
+
+def event(**what: int) -> Event:
+    return Event(*(0,) * 19, client_data=b"")._replace(**what)
+
+
+def test_each_public_event_has_a_record_and_others_have_none() -> None:
+    common = {"seq": 7, "index": 2, "side": Side.BUY, "price": 10, "quantity": 3, "order_ref": 5, "match_ref": 4}
+    kinds = {
+        "add": {"type": EventType.RESTED},
+        "execute": {"type": EventType.EXECUTED, "flags": EventFlag.RESTING},
+        "trade": {"type": EventType.EXECUTED, "flags": EventFlag.INCOMING},
+        "cancel": {"type": EventType.CANCELED, "flags": EventFlag.RESTING},
+        "replace": {"type": EventType.REPLACED, "flags": EventFlag.RESTING},
+    }
+    for kind, what in kinds.items():
+        record = encode(event(**common, **what), 0, ["AAPL"])
+        assert record is not None
+        value = decode(record.data)
+        assert (value["type"], value["shard"], value["sequence"], value["index"]) == (kind, 0, 7, 2)
+        assert (value["symbol"], value["side"], value["price"], value["quantity"]) == ("AAPL", "B", 10, 3)
+        assert ("match" in value) == (kind in ("execute", "trade"))
+        assert not {"session", "user_ref", "client_data"} & set(value), "who traded is nobody's business"
+    for what in (
+        {"type": EventType.ACCEPTED},
+        {"type": EventType.REJECTED},
+        {"type": EventType.CANCELED, "flags": EventFlag.INCOMING},
+        {"type": EventType.END_OF_DAY},
+    ):
+        assert encode(event(**common, **what), 0, ["AAPL"]) is None
+    state = encode(event(seq=8, type=EventType.TRADING_STATE, reason=16), 0, ["AAPL"])
+    assert state is not None
+    assert decode(state.data)["reason"] == 16
+
+
+def test_aggregation_keeps_every_record_in_its_order() -> None:
+    sent = [MarketDataRecord(key, b'{"n":%d}' % number) for number in range(3000) for key in ("AAPL", "MSFT")]
+    packed = aggregate(sent, size=10_000)
+    assert set(packed) == {"AAPL", "MSFT"}
+    for key, queue in packed.items():
+        assert len(queue) > 2
+        assert all(len(record.data) <= 10_000 and record.partition_key == key for record in queue)
+        unpacked = [data for record in queue for data in deaggregate(record.data, key, "1")]
+        assert unpacked == [data for sent_key, data in sent if sent_key == key]
+
+
+def test_a_record_that_is_not_aggregated_is_itself() -> None:
+    assert list(deaggregate(b"plain", "k", "1")) == [b"plain"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"shard":0,"sequence":"1","index":0}', b"\xff"])
+def test_what_is_no_record_of_ours_is_refused(data: bytes) -> None:
+    with pytest.raises(RecordError):
+        decode(data)
+
+
+IDENTITY = {"stream_arn": "arn:aws:kinesis:us-east-1:1:stream/s", "created": "2026-11-21T00:00:00+00:00"}
+
+
+def config(state: Path) -> settlement.Config:
+    database = settlement.Database("h", 1, "u", "d", Path("p"), "disable")
+    return settlement.Config(0, state, state, ("h", 1), ["AAPL"], [], database, "s", state)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, Position(7, 2)),
+        ({"created": "2026-11-21T00:00:01+00:00"}, START),
+        ({"stream_arn": "arn:aws:kinesis:us-east-1:1:stream/other"}, START),
+    ],
+)
+def test_a_checkpoint_belongs_to_one_stream(tmp_path: Path, change: dict[str, str], expected: Position) -> None:
+    made = config(tmp_path)
+    assert settlement.publisher_position(made, IDENTITY) == START
+    made.publisher_checkpoint.parent.mkdir()
+    made.publisher_checkpoint.write_text(json.dumps({**IDENTITY, "shard": 0, "sequence": 7, "index": 2}))
+    assert settlement.publisher_position(made, {**IDENTITY, **change}) == expected
