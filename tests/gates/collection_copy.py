@@ -2,7 +2,8 @@
 """Copies the collection to DIRECTORY/ansible_collections/ironbook/trading, for tools that cannot work in the checkout.
 
 ansible-test demands such a path and resolves links; antsibull-docs copies whatever it finds, and would trip over the
-sockets of a running site. The copy holds every file that git would keep, whether committed or not yet.
+sockets of a running site. The copy holds every file that git would keep, whether committed or not yet. Beside it lie
+links to the collections that it needs, as pip installed them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("amazon", "ansible", "community")
 
 
 def copy_collection(directory: Path) -> Path:
@@ -28,6 +31,10 @@ def copy_collection(directory: Path) -> Path:
         if (ROOT / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
+    for namespace in NEEDED:
+        link = copy.parents[1] / namespace
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(sysconfig.get_path("purelib")) / "ansible_collections" / namespace)
     subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
     return copy
 

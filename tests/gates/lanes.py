@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -196,9 +197,10 @@ class Runner:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line that says something, without the bars that pytest draws around it."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    return next((line.strip("= ") for line in reversed(lines) if line.strip("= ")), "")
+    """Return what pytest counted, or the last line that says something; without the bars that pytest draws."""
+    lines = [line.strip("= ") for line in log.read_text(errors="replace").splitlines()]
+    counts = [line for line in lines if re.fullmatch(r"\d+ (passed|failed|skipped|errors?)\b.* in [\d.]+s.*", line)]
+    return next((line for line in reversed(counts or lines) if line), "")
 
 
 def print_tail(log: Path) -> None:

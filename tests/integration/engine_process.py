@@ -22,9 +22,10 @@ from typing import Any, Self
 
 PASSWORD = "s3cret"
 PORTS = range(23500, 23900)
-PYTHON_PATH = os.pathsep.join(
-    str(Path(__file__).resolve().parents[2] / part) for part in ("engine_native/python", "services")
-)
+ROOT = Path(__file__).resolve().parents[2]
+# A core that was built in the checkout goes before the one that was installed; in a fresh clone there is none.
+BUILT_HERE = any(ROOT.glob("engine_native/python/ironbook/core/_core*.so"))
+PYTHON_PATH = os.pathsep.join(str(ROOT / part) for part in ("engine_native/python", "services") if BUILT_HERE)
 
 
 @cache

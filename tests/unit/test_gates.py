@@ -109,10 +109,19 @@ def test_unknown_lane_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert error.value.code == 2 and "no lane untit" in capsys.readouterr().err
 
 
-def test_last_line_skips_bars(tmp_path: Path) -> None:
-    """The bars that pytest draws, and empty lines, say nothing."""
-    (tmp_path / "log").write_text("a\n===== 2 passed in 0.1s =====\n\n======\n")
-    assert last_line(tmp_path / "log") == "2 passed in 0.1s"
+@pytest.mark.parametrize(
+    ("text", "closing"),
+    [
+        ("a\n===== 2 passed in 0.1s =====\n\n======\n", "2 passed in 0.1s"),
+        ("1 failed, 2 passed in 61.10s (0:01:01)\npanic at exit\n", "1 failed, 2 passed in 61.10s (0:01:01)"),
+        ("analyze: 28 files, no findings\n", "analyze: 28 files, no findings"),
+        ("", ""),
+    ],
+)
+def test_closing_line_is_what_was_counted(tmp_path: Path, text: str, closing: str) -> None:
+    """Neither bars, nor empty lines, nor what a library says as the process ends."""
+    (tmp_path / "log").write_text(text)
+    assert last_line(tmp_path / "log") == closing
 
 
 def test_ci_calls_make_test_and_nothing_more() -> None:
