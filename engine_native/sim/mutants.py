@@ -32,13 +32,13 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
-    Mutant("the newest order trades first", "matcher_order", "incoming, level->head,", "incoming, level->tail,"),
-    Mutant("no trade at the limit itself", "matcher_order", "level->key > limit", "level->key >= limit"),
-    Mutant("a trade at the incoming price", "matcher_order", "event.price = price;", ""),
+    Mutant("the newest order trades first", "matcher_order", "= level->head;", "= level->tail;"),
+    Mutant("no trade at the limit itself", "matcher_order", "best)->key > limit", "best)->key >= limit"),
+    Mutant("a trade at the incoming price", "matcher_order", "    event->price = price;\n    event->match_ref", "    event->match_ref"),
     Mutant("an IOC order rests", "matcher_order", "&& time_in_force == IB_TIME_IN_FORCE_DAY;", "|| time_in_force;"),
     Mutant("a replacement never keeps its place", "matcher_order", "int keeps_priority =", "int keeps_priority = 0 &&"),
     Mutant("a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"),
-    Mutant("a replacement forgets what is filled", "matcher_order", ".executed = ib_order_executed(order)", ".executed = 0"),
+    Mutant("a replacement forgets what is filled", "matcher_order", "incoming.executed = ib_order_executed(order)", "incoming.executed = 0"),
     Mutant("orders of others can be cancelled", "book", " && order->session == session", ""),
     Mutant("a resend is taken again", "matcher", "session->last_user_ref = command->user_ref;", ""),
     Mutant("a halt does not halt", "matcher_order", "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (index",

@@ -7,37 +7,28 @@
  */
 #include "matcher_state.h"
 
-/* The order that is being matched. Its numbers are those of its report events. */
+/* The order that is being matched. Its description is the event that reports it: all its reports are that one event
+ * with another type and other numbers, so it is built once. `event.remaining` is what is open of it. */
 struct incoming {
-    uint32_t instrument;
-    uint32_t user_ref;
-    uint16_t session;
-    uint8_t side;
-    uint8_t time_in_force;
-    uint8_t order_type;
-    int64_t price;
+    struct ib_event event;
     uint64_t ticks; /* limit orders only */
-    uint64_t order_ref;
-    uint64_t remaining;
     uint64_t executed;
-    const uint8_t *client_data;
 };
 
-static struct ib_event event_of_incoming(const struct incoming *incoming, uint16_t type)
+static void describe_incoming(struct incoming *incoming, const struct ib_command *command, uint32_t instrument,
+                              uint8_t side)
 {
-    struct ib_event event = {
-        .type = type,
-        .instrument = incoming->instrument,
-        .user_ref = incoming->user_ref,
-        .side = incoming->side,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .order_ref = incoming->order_ref,
-        .price = incoming->price,
-        .remaining = incoming->remaining,
+    incoming->event = (struct ib_event){
+        .instrument = instrument,
+        .user_ref = command->user_ref,
+        .side = side,
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .order_ref = command->seq, /* unique, and in order of time */
+        .price = command->price,
+        .remaining = command->quantity,
     };
-    memcpy(event.client_data, incoming->client_data, sizeof event.client_data);
-    return event;
+    memcpy(incoming->event.client_data, command->client_data, sizeof incoming->event.client_data);
 }
 
 static struct ib_event event_of_resting(const struct ib_book *book, const struct ib_order *order, uint16_t type)
@@ -107,80 +98,107 @@ static int may_rest(uint8_t order_type, uint8_t time_in_force)
     return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
 }
 
-/* One match between the incoming order and the head of the best opposite level. */
-static void trade(struct ib_turn *turn, struct incoming *incoming, uint32_t resting_index, int64_t price)
+/* One match between the incoming order and the oldest order of the best opposite level. `report` is the event of the
+ * resting side, complete but for what differs from fill to fill. */
+static void trade(struct ib_turn *turn, struct incoming *incoming, const struct ib_level *level, struct ib_event *report)
 {
     struct ib_matcher *matcher = turn->matcher;
-    struct ib_order *resting = ib_book_order(&matcher->book, resting_index);
+    struct ib_event *event = &incoming->event;
+    uint32_t resting_index = level->head;
+    const struct ib_order *resting = ib_book_order(&matcher->book, resting_index);
+    int64_t price = ib_book_price(&matcher->book, level);
     uint64_t open = ib_order_remaining(resting);
-    uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
-    incoming->remaining -= quantity;
-    incoming->executed += quantity;
+    uint64_t quantity = event->remaining < open ? event->remaining : open;
     matcher->match_ref++;
     matcher->traded_quantity += quantity;
     matcher->notional += (ib_uint128)(uint64_t)price * quantity;
 
-    struct ib_event event = event_of_resting(&matcher->book, resting, IB_EVENT_EXECUTED);
-    event.match_ref = matcher->match_ref;
-    event.quantity = quantity;
-    event.remaining = open - quantity;
-    ib_turn_emit(turn, &event, resting->session);
+    report->user_ref = resting->user_ref;
+    report->time_in_force = resting->time_in_force;
+    report->order_type = resting->order_type;
+    report->order_ref = ib_order_ref(resting);
+    report->price = price;
+    report->quantity = quantity;
+    report->remaining = open - quantity;
+    report->match_ref = matcher->match_ref;
+    memcpy(report->client_data, resting->client_data, sizeof report->client_data);
+    ib_turn_emit(turn, report, resting->session);
 
-    event = event_of_incoming(incoming, IB_EVENT_EXECUTED);
-    event.match_ref = matcher->match_ref;
-    event.quantity = quantity;
-    event.price = price;
-    event.flags = IB_FLAG_INCOMING;
-    ib_turn_emit(turn, &event, incoming->session);
+    incoming->executed += quantity;
+    event->remaining -= quantity;
+    event->quantity = quantity;
+    event->price = price;
+    event->match_ref = matcher->match_ref;
+    ib_turn_emit(turn, event, turn->command->session);
 
     ib_book_fill(&matcher->book, resting_index, quantity);
 }
 
-/* Trades while the best opposite price is good enough; then what is left rests or is cancelled. */
+/* Trades while the best opposite price is good enough. */
+static void trade_all(struct ib_turn *turn, struct incoming *incoming)
+{
+    const struct ib_book *book = &turn->matcher->book;
+    struct ib_event *event = &incoming->event;
+    unsigned opposite = !ib_side_number(event->side);
+    /* A market order takes any price: the worst key there is. */
+    uint64_t limit = event->order_type == IB_ORDER_MARKET ? UINT64_MAX : ib_book_key(opposite, incoming->ticks);
+    uint32_t best = ib_book_best(book, event->instrument, opposite);
+    if (best == IB_NONE || ib_book_level(book, best)->key > limit) {
+        return; /* the usual case: nothing to report */
+    }
+    int64_t price = event->price;
+    struct ib_event report = {
+        .type = IB_EVENT_EXECUTED,
+        .instrument = event->instrument,
+        .side = opposite ? IB_SIDE_SELL : IB_SIDE_BUY,
+        .flags = IB_FLAG_RESTING,
+    };
+    event->type = IB_EVENT_EXECUTED;
+    event->flags = IB_FLAG_INCOMING;
+    event->user_ref_original = 0;
+    while (best != IB_NONE && ib_book_level(book, best)->key <= limit && event->remaining > 0) {
+        trade(turn, incoming, ib_book_level(book, best), &report);
+        best = ib_book_best(book, event->instrument, opposite);
+    }
+    event->price = price;
+}
+
+/* Trades what can be traded; what is left rests or is cancelled. */
 static void match(struct ib_turn *turn, struct incoming *incoming)
 {
-    struct ib_book *book = &turn->matcher->book;
-    unsigned opposite = !ib_side_number(incoming->side);
-    /* A market order takes any price: the worst key there is. */
-    uint64_t limit = incoming->order_type == IB_ORDER_MARKET ? UINT64_MAX : ib_book_key(opposite, incoming->ticks);
-    uint32_t best;
-    while (incoming->remaining > 0 && (best = ib_book_best(book, incoming->instrument, opposite)) != IB_NONE) {
-        const struct ib_level *level = ib_book_level(book, best);
-        if (level->key > limit) {
-            break;
-        }
-        trade(turn, incoming, level->head, ib_book_price(book, level));
-    }
-    if (incoming->remaining == 0) {
+    struct ib_event *event = &incoming->event;
+    trade_all(turn, incoming);
+    if (event->remaining == 0) {
         return;
     }
-    if (!may_rest(incoming->order_type, incoming->time_in_force)) {
-        struct ib_event event = event_of_incoming(incoming, IB_EVENT_CANCELED);
-        event.reason = IB_REASON_IMMEDIATE_OR_CANCEL;
-        event.quantity = incoming->remaining;
-        event.remaining = 0;
-        event.flags = IB_FLAG_INCOMING;
-        ib_turn_emit(turn, &event, incoming->session);
+    event->match_ref = 0;
+    event->user_ref_original = 0;
+    event->quantity = event->remaining;
+    if (!may_rest(event->order_type, event->time_in_force)) {
+        event->type = IB_EVENT_CANCELED;
+        event->reason = IB_REASON_IMMEDIATE_OR_CANCEL;
+        event->remaining = 0;
+        event->flags = IB_FLAG_INCOMING;
+        ib_turn_emit(turn, event, turn->command->session);
         return;
     }
     struct ib_book_entry entry = {
-        .instrument = incoming->instrument,
-        .side = incoming->side,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .session = incoming->session,
-        .user_ref = incoming->user_ref,
+        .instrument = event->instrument,
+        .side = event->side,
+        .time_in_force = event->time_in_force,
+        .order_type = event->order_type,
+        .session = turn->command->session,
+        .user_ref = event->user_ref,
         .ticks = incoming->ticks,
-        .order_ref = incoming->order_ref,
-        .remaining = incoming->remaining,
+        .order_ref = event->order_ref,
+        .remaining = event->remaining,
         .executed = incoming->executed,
-        .client_data = incoming->client_data,
+        .client_data = event->client_data,
     };
-    ib_book_rest(book, &entry);
-    struct ib_event event = event_of_incoming(incoming, IB_EVENT_RESTED);
-    event.quantity = incoming->remaining;
-    event.flags = IB_FLAG_RESTING;
-    ib_turn_emit(turn, &event, IB_SESSION_NONE);
+    ib_book_rest(&turn->matcher->book, &entry);
+    event->type = IB_EVENT_RESTED;
+    event->flags = IB_FLAG_RESTING;
+    ib_turn_emit(turn, event, IB_SESSION_NONE);
 }
 
 static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
@@ -215,23 +233,14 @@ void ib_turn_enter(struct ib_turn *turn)
         reject(turn, reason);
         return;
     }
-    struct incoming incoming = {
-        .instrument = command->instrument,
-        .user_ref = command->user_ref,
-        .session = command->session,
-        .side = command->side,
-        .time_in_force = command->time_in_force,
-        .order_type = command->order_type,
-        .price = command->price,
-        .ticks = ticks,
-        .order_ref = command->seq, /* unique, and in order of time */
-        .remaining = command->quantity,
-        .client_data = command->client_data,
-    };
-    struct ib_event event = event_of_incoming(&incoming, IB_EVENT_ACCEPTED);
-    event.quantity = incoming.remaining;
-    event.flags = IB_FLAG_INCOMING;
-    ib_turn_emit(turn, &event, incoming.session);
+    struct incoming incoming;
+    describe_incoming(&incoming, command, command->instrument, command->side);
+    incoming.ticks = ticks;
+    incoming.executed = 0;
+    incoming.event.type = IB_EVENT_ACCEPTED;
+    incoming.event.quantity = command->quantity;
+    incoming.event.flags = IB_FLAG_INCOMING;
+    ib_turn_emit(turn, &incoming.event, command->session);
     match(turn, &incoming);
 }
 
@@ -273,38 +282,31 @@ void ib_turn_replace(struct ib_turn *turn)
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
     uint64_t before_ref = ib_order_ref(order);
-    struct incoming incoming = {
-        .instrument = ib_level_instrument(level),
-        .user_ref = command->user_ref,
-        .session = command->session,
-        .side = ib_level_side(level),
-        .time_in_force = command->time_in_force,
-        .order_type = command->order_type,
-        .price = command->price,
-        .ticks = ticks,
-        .remaining = command->quantity - ib_order_executed(order),
-        .executed = ib_order_executed(order),
-        .client_data = command->client_data,
-    };
+    struct incoming incoming;
+    struct ib_event *event = &incoming.event;
+    describe_incoming(&incoming, command, ib_level_instrument(level), ib_level_side(level));
+    incoming.ticks = ticks;
+    incoming.executed = ib_order_executed(order);
+    event->remaining = command->quantity - incoming.executed;
     int keeps_priority = may_rest(command->order_type, command->time_in_force) &&
-                         ib_book_key(ib_side_number(incoming.side), ticks) == level->key &&
-                         incoming.remaining <= ib_order_remaining(order);
-    incoming.order_ref = keeps_priority ? before_ref : command->seq;
+                         ib_book_key(ib_side_number(event->side), ticks) == level->key &&
+                         event->remaining <= ib_order_remaining(order);
+    event->type = IB_EVENT_REPLACED;
+    event->user_ref_original = command->user_ref_original;
+    event->match_ref = before_ref;
+    event->quantity = event->remaining;
+    event->flags = IB_FLAG_RESTING;
     if (keeps_priority) {
-        ib_book_shrink(book, index, incoming.remaining);
-        ib_book_rename(book, index, incoming.user_ref, incoming.time_in_force, incoming.client_data);
-    } else {
-        ib_book_remove(book, index);
+        event->order_ref = before_ref;
+        event->flags |= IB_FLAG_PRIORITY_KEPT;
+        ib_book_shrink(book, index, event->remaining);
+        ib_book_rename(book, index, command->user_ref, command->time_in_force, command->client_data);
+        ib_turn_emit(turn, event, command->session);
+        return;
     }
-    struct ib_event event = event_of_incoming(&incoming, IB_EVENT_REPLACED);
-    event.user_ref_original = command->user_ref_original;
-    event.match_ref = before_ref;
-    event.quantity = incoming.remaining;
-    event.flags = IB_FLAG_RESTING | (keeps_priority ? (uint32_t)IB_FLAG_PRIORITY_KEPT : 0);
-    ib_turn_emit(turn, &event, incoming.session);
-    if (!keeps_priority) {
-        match(turn, &incoming);
-    }
+    ib_book_remove(book, index);
+    ib_turn_emit(turn, event, command->session);
+    match(turn, &incoming);
 }
 
 void ib_turn_cancel(struct ib_turn *turn)
