@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
 -- The two tables of the platform's first design, type for type. They are kept as they were asked for; what the ledger needs
 -- beyond them (wider types, the unique key of an execution) is the next migration's, so that the history shows the change.
 
