@@ -100,13 +100,13 @@ def test_a_request_keeps_within_the_limits_of_putrecords() -> None:
     assert sum(len(record.data) for record in next_request(large)) <= 5 * 1024 * 1024
 
 
-def event(**what: int) -> Event:
+def event(**what: Any) -> Event:
     return Event(*(0,) * 19, client_data=b"")._replace(**what)
 
 
 def test_each_public_event_has_a_record_and_others_have_none() -> None:
     common = {"seq": 7, "index": 2, "side": Side.BUY, "price": 10, "quantity": 3, "order_ref": 5, "match_ref": 4}
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "add": {"type": EventType.RESTED},
         "execute": {"type": EventType.EXECUTED, "flags": EventFlag.RESTING},
         "trade": {"type": EventType.EXECUTED, "flags": EventFlag.INCOMING},

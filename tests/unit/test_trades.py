@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ from ironbook.trades import (
 NAMES = Names(["AAPL", "MSFT"], ["MAKR", "TAKR"])
 
 
-def event(**what: int) -> Event:
+def event(**what: Any) -> Event:
     """Return an event with these fields."""
     return Event(*(0,) * 19, client_data=b"")._replace(**what)
 

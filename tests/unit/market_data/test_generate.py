@@ -49,7 +49,9 @@ def test_the_book_that_it_describes_has_price_time_priority(seed: int) -> None:
     for message in lobster.parse(text(3000, seed), "f"):
         if message.type == lobster.NEW:
             other = [price for _, price, direction in book.values() if direction == -message.direction]
-            assert all((message.price < price) if message.direction == 1 else (message.price > price) for price in other)
+            assert all(
+                (message.price < price) if message.direction == 1 else (message.price > price) for price in other
+            )
             book[message.order_id] = [message.size, message.price, message.direction]
         elif message.type in (lobster.PARTIAL_CANCEL, lobster.DELETE, lobster.EXECUTION) and message.order_id in book:
             if message.type == lobster.EXECUTION:

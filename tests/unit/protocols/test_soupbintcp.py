@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SoupBinTCP from the client's side: bytes against a foreign implementation, and a session against a scripted server."""
+"""SoupBinTCP from the client's side: bytes against a foreign implementation, sessions against a scripted server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from ironbook.protocols import soupbintcp
-from nasdaq_protocols import soup
+from nasdaq_protocols import soup  # type: ignore[import-untyped]
 
 
 def test_login_request_is_what_nasdaq_protocols_reads() -> None:

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin session_replay, with a command in place of the real one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ironbook.trading.plugins.action import session_replay
+
+RESULT = {
+    "input": "file.csv", "commands": 10, "sent": 10, "seconds": 1.0, "fills": 2, "quantity": 3, "notional": 4,
+    "skipped": {"hidden": 5}, "changed": True,
+}  # fmt: skip
+
+
+@pytest.fixture(name="arguments")
+def made_arguments(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "market_data": str(tmp_path),
+        "generate": {"messages": 100, "seed": 1, "symbol": "AAPL"},
+        "host": "127.0.0.1",
+        "port": 1,
+        "maker": "MAKER1",
+        "taker": "TAKER1",
+        "secrets_directory": "/secrets",
+        "directory": str(tmp_path / "trade"),
+        "speed": 0.0,
+    }
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let the plugin run a script of ours instead of `ironbook session`."""
+    monkeypatch.setattr(session_replay, "_COMMAND", (sys.executable, "-c", f"import json, sys\n{script}"))
+
+
+def test_progress_is_shown_and_the_result_returned(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    line = {"progress": {"messages": 5, "of": 10, "fills": 1, "seconds": 2.4}}
+    stand_in(monkeypatch, f"print({json.dumps(line)!r})\nprint({json.dumps({'result': RESULT})!r})")
+    shown: list[str] = []
+    result = session_replay.replay(arguments, shown.append)
+    assert shown == ["5 of 10 messages, 1 fills, 2 s"]
+    assert result["changed"]
+    assert "skipped" not in result, "Ansible would show the task as skipped"
+    assert result["not_sent"] == {"hidden": 5}
+    assert result["actions"] == ["sent 10 messages of file.csv"]
+    assert "5 x hidden" in result["summary"]
+
+
+def test_configuration_holds_no_password(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    stand_in(monkeypatch, f"print({json.dumps({'result': RESULT})!r})")
+    session_replay.replay(arguments, lambda _line: None)
+    written = json.loads((Path(arguments["directory"]) / "client.json").read_text())
+    assert written["maker"] == {"username": "MAKER1", "password_file": "/secrets/session_MAKER1"}
+    assert set(written) == {"host", "port", "maker", "taker"}
+
+
+def test_a_failure_is_its_one_line(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    stand_in(monkeypatch, "sys.exit('ironbook: f.csv:7: field price: wrong')")
+    with pytest.raises(session_replay.ReplayError, match=r"^ironbook: f\.csv:7: field price: wrong$"):
+        session_replay.replay(arguments, lambda _line: None)
+
+
+def test_a_finished_session_is_no_change(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    stand_in(monkeypatch, f"print({json.dumps({'result': {**RESULT, 'sent': 0, 'changed': False}})!r})")
+    result = session_replay.replay(arguments, lambda _line: None)
+    assert (result["changed"], result["actions"]) == (False, [])
+    assert "nothing was sent" in result["summary"]
+
+
+def test_a_preview_only_plans(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    plan = {"result": {"input": "f", "commands": 7, "skipped": {}, "changed": True}}
+    stand_in(monkeypatch, f"assert '--plan' in sys.argv\nprint({json.dumps(plan)!r})")
+    result = session_replay.preview(arguments)
+    assert (result["changed"], result["sent"], result["actions"]) == (True, 0, ["would replay 7 messages of f"])
+    assert not Path(arguments["directory"]).exists()
+
+
+def test_a_preview_without_market_data_generates_nothing(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+) -> None:
+    stand_in(monkeypatch, "sys.exit('must not run')")
+    result = session_replay.preview({**arguments, "market_data": ""})
+    assert result["changed"]
+    assert "would generate and replay 100 messages" in result["summary"]
+    assert not Path(arguments["directory"]).exists()
