@@ -1,15 +1,8 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stops Ansible before it asks AWS anything, unless AWS is the emulator on this machine and answers."""
 
 from __future__ import annotations
-
-import os
-import socket
-from typing import Any
-from urllib.parse import urlsplit
-
-from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
 
 DOCUMENTATION = r"""
 name: local_only
@@ -35,6 +28,14 @@ EXAMPLES = r"""
 # inventories/local/a_local_only.yml
 plugin: ironbook.trading.local_only
 """
+
+import os
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
 
 _SECONDS = 3
 

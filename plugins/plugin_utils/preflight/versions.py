@@ -14,8 +14,8 @@ from pathlib import Path
 def below_minimum(installed: Mapping[str, str | None], minimum: Mapping[str, str]) -> list[str]:
     """One line for each entry of `minimum` that `installed` lacks (None or absent) or has in an older version."""
     problems = []
-    for name, wanted in minimum.items():
-        found = installed.get(name)
+    for name, least in minimum.items():
+        found, wanted = installed.get(name), str(least)  # YAML takes an unquoted 2.19 for a number
         if found is None:
             problems.append(f"{name} is not installed; at least {wanted} is needed")
         elif _numbers(found) < _numbers(wanted):

@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Provision and discover against the emulator, read back through boto3 and judged here, not by what we wrote.
+
+One site serves the whole file, in the order of a venue's life: previewed on an empty account, provisioned, provisioned
+again, broken by hand, mended by the next run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
+from local_processes import ROOT, LocalSite, local_site
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+PREFIX = "ironbook-local"
+ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
+TIERS = {
+    "public": ["10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24"],
+    "private": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
+    "database": ["10.0.11.0/24", "10.0.12.0/24", "10.0.13.0/24"],
+}
+TAGS = {
+    "Environment": "local",
+    "Project": "trading-engine",
+    "ManagedBy": "ansible",
+    "Team": "devops",
+    "CostCenter": "engineering",
+    "Compliance": "PCI-DSS",
+}
+ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
+RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+).*rescued=(\d+)", re.MULTILINE)
+
+
+@dataclass
+class Run:
+    """One run of ansible-playbook."""
+
+    returncode: int
+    output: str
+    changed: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read the recap: the hosts that changed something, and how much."""
+        self.changed = {host: int(count) for host, count, *_ in RECAP.findall(self.output) if int(count)}
+
+
+@dataclass
+class Platform:
+    """The site of this file and what was done with it."""
+
+    site: LocalSite
+    environment: dict[str, str]
+    directory: Path
+    preview: Run
+    after_preview: dict[str, int]
+    too_early: Run
+    first: Run
+    second: Run
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return client_of(self.environment, service)
+
+    def play(self, *playbooks: str, inventory: Path | None = None, **environment: str) -> Run:
+        """Run playbooks of the collection."""
+        return play(self.environment | environment, *playbooks, inventory=inventory)
+
+    def inventory(self, name: str, change: Callable[[Path], None]) -> Path:
+        """A copy of inventories/local that `change` was let loose on."""
+        copy = self.directory / name
+        shutil.copytree(ROOT / "inventories" / "local", copy)
+        change(copy)
+        return copy
+
+
+def play(environment: dict[str, str], *playbooks: str, inventory: Path | None = None, check: bool = False) -> Run:
+    names = [f"ironbook.trading.{name}" for name in playbooks]
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory or "inventories/local"), *names]
+    done = subprocess.run(
+        [*command, *(["--check", "--diff"] if check else [])],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Run(done.returncode, done.stdout + done.stderr)
+
+
+def client_of(environment: dict[str, str], service: str) -> Any:
+    return boto3.client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+def count_resources(environment: dict[str, str]) -> dict[str, int]:
+    """How many resources there are of each kind that provision makes, beside the VPC that every account has."""
+    ec2 = client_of(environment, "ec2")
+    return {
+        "vpcs": len([vpc for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]),
+        "nat": len(ec2.describe_nat_gateways()["NatGateways"]),
+        "groups": len(ec2.describe_placement_groups()["PlacementGroups"]),
+        "instances": len(ec2.describe_instances()["Reservations"]),
+        "buckets": len(client_of(environment, "s3").list_buckets()["Buckets"]),
+        "streams": len(client_of(environment, "kinesis").list_streams()["StreamNames"]),
+        "databases": len(client_of(environment, "rds").describe_db_instances()["DBInstances"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory) -> Iterator[Platform]:
+    with local_site() as site:
+        environment = site.environment() | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        environment |= dict(line.split("=", 1) for line in site.local("env").stdout.split())
+        preview = play(environment, "provision", "discover", check=True)
+        after_preview = count_resources(environment)
+        too_early = play(environment, "discover")
+        first = play(environment, "provision", "discover")
+        second = play(environment, "provision", "discover")
+        directory = tmp_path_factory.mktemp("provision")
+        yield Platform(site, environment, directory, preview, after_preview, too_early, first, second)
+
+
+@pytest.fixture
+def ec2(platform: Platform) -> Any:
+    return platform.client("ec2")
+
+
+@pytest.fixture
+def vpc(ec2) -> dict[str, Any]:
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [PREFIX]}])["Vpcs"]
+    return vpc
+
+
+@pytest.fixture
+def subnets(ec2, vpc) -> dict[str, dict[str, Any]]:
+    """The VPC's subnets by their addresses."""
+    found = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]
+    return {subnet["CidrBlock"]: subnet for subnet in found}
+
+
+@pytest.fixture
+def tables(ec2, vpc) -> list[dict[str, Any]]:
+    return ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["RouteTables"]
+
+
+def table_of(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> dict[str, Any]:
+    """The route table that the subnet is explicitly associated with."""
+    (table,) = [t for t in tables if subnet["SubnetId"] in [a.get("SubnetId") for a in t["Associations"]]]
+    return table
+
+
+def targets(table: dict[str, Any]) -> dict[str, str]:
+    """Destination -> gateway of each route but the VPC's own."""
+    return {
+        route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
+        for route in table["Routes"]
+        if route.get("GatewayId") != "local"
+    }
+
+
+# ------------------------------------------------------------------------------------------------ a venue's first days
+
+
+def test_preview_makes_nothing_and_predicts_everything(platform: Platform) -> None:
+    assert platform.preview.returncode == 0, platform.preview.output
+    assert set(platform.after_preview.values()) == {0}, platform.after_preview
+    assert sum(platform.preview.changed.values()) >= 25  # resources, and loops over them
+    assert set(platform.preview.changed) == set(platform.first.changed)  # what it said is what came
+
+
+def test_preview_says_for_each_later_play_that_there_is_no_host(platform: Platform) -> None:
+    for name in ("migrate", "tune", "deploy", "trade", "settle", "verify"):
+        assert platform.preview.output.count(f"{name}: no engine host exists yet") == 1
+
+
+def test_preview_draws_no_password(platform: Platform) -> None:
+    """The first run drew it; nothing before it may have."""
+    password = platform.site.state / "secrets" / "database_password"
+    assert password.stat().st_mode & 0o777 == 0o600
+    assert len(password.read_text().split()[0]) == 32
+    assert password.read_text().split()[0] not in platform.first.output
+
+
+def test_discover_refuses_an_empty_account(platform: Platform) -> None:
+    assert platform.too_early.returncode != 0
+    assert "engine_hosts has no host; wanted: engine-0-0, engine-0-1, engine-0-2" in platform.too_early.output
+
+
+@pytest.mark.feature("NET-09", by="M")
+def test_second_run_changes_nothing(platform: Platform, subnets) -> None:
+    assert platform.first.returncode == 0, platform.first.output
+    assert platform.second.returncode == 0, platform.second.output
+    assert platform.second.changed == {}
+    for tier in ("public", "private"):
+        assert [subnets[cidr]["AvailabilityZone"] for cidr in TIERS[tier]] == ZONES
+
+
+# ------------------------------------------------------------------------------------------------------- the network
+
+
+@pytest.mark.feature("NET-01", by="M")
+def test_vpc_has_its_65536_addresses(vpc) -> None:
+    assert vpc["CidrBlock"] == "10.0.0.0/16"
+    assert ip_network(vpc["CidrBlock"]).num_addresses == 65536
+
+
+@pytest.mark.feature("NET-02", by="M")
+@pytest.mark.parametrize("attribute", ["enableDnsSupport", "enableDnsHostnames"])
+def test_vpc_supports_dns(ec2, vpc, attribute: str) -> None:
+    answer = ec2.describe_vpc_attribute(VpcId=vpc["VpcId"], Attribute=attribute)
+    assert answer[attribute[0].upper() + attribute[1:]]["Value"] is True
+
+
+@pytest.mark.parametrize(
+    "tier",
+    [
+        pytest.param("public", marks=pytest.mark.feature("NET-03", by="M")),
+        pytest.param("private", marks=pytest.mark.feature("NET-04", by="M")),
+        pytest.param("database", marks=pytest.mark.feature("NET-05", by="M")),
+    ],
+)
+def test_each_tier_has_its_address_in_each_zone(subnets, tables, tier: str) -> None:
+    found = {cidr: subnets[cidr]["AvailabilityZone"] for cidr in subnets if cidr in TIERS[tier]}
+    assert found == dict(zip(TIERS[tier], ZONES, strict=True))
+    assert all(ip_network(cidr).num_addresses == 256 for cidr in found)
+    assert len(subnets) == 9
+    if tier == "database":
+        assert [targets(table_of(tables, subnets[cidr])) for cidr in found] == [{}, {}, {}]
+
+
+@pytest.mark.feature("NET-10", by="M")
+def test_only_public_subnets_route_to_the_internet_gateway(ec2, vpc, subnets, tables) -> None:
+    (gateway,) = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]
+    assert [(a["VpcId"], a["State"]) for a in gateway["Attachments"]] == [(vpc["VpcId"], "available")]
+    through = [table for table in tables if gateway["InternetGatewayId"] in targets(table).values()]
+    reached = {a["SubnetId"] for table in through for a in table["Associations"] if "SubnetId" in a}
+    assert reached == {subnets[cidr]["SubnetId"] for cidr in TIERS["public"]}
+    assert not any(a.get("Main") for table in through for a in table["Associations"])
+
+
+@pytest.mark.feature("NET-11", by="M", repaired="tags of NAT gateways and addresses")
+def test_each_private_subnet_goes_out_through_its_own_zone(ec2, vpc, subnets, tables) -> None:
+    gateways = ec2.describe_nat_gateways(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["NatGateways"]
+    zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in subnets.values()}
+    by_zone = {zone_of[gateway["SubnetId"]]: gateway["NatGatewayId"] for gateway in gateways}
+    assert len(gateways) == 3
+    assert sorted(by_zone) == ZONES
+    assert {g["SubnetId"] for g in gateways} == {subnets[cidr]["SubnetId"] for cidr in TIERS["public"]}
+    assert len({a["AllocationId"] for g in gateways for a in g["NatGatewayAddresses"]}) == 3
+    for cidr in TIERS["private"]:
+        wanted = {"0.0.0.0/0": by_zone[subnets[cidr]["AvailabilityZone"]]}
+        assert targets(table_of(tables, subnets[cidr])) == wanted
+
+
+def ways_out(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> set[str]:
+    """Kinds of gateway that traffic of a subnet can take: igw, nat. Fails unless its route table is its own."""
+    return {gateway.split("-")[0] for gateway in targets(table_of(tables, subnet)).values()}
+
+
+@pytest.mark.feature("NET-12", by="M")
+def test_walking_the_routes_leads_where_each_tier_may_go(subnets, tables) -> None:
+    reached = {tier: [ways_out(tables, subnets[cidr]) for cidr in cidrs] for tier, cidrs in TIERS.items()}
+    assert reached == {"public": [{"igw"}] * 3, "private": [{"nat"}] * 3, "database": [set()] * 3}
+
+
+# ---------------------------------------------------------------------------------------- what stands in the network
+
+
+def test_only_the_private_tier_sends_orders_and_only_engines_reach_the_database(ec2, vpc) -> None:
+    found = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["SecurityGroups"]
+    groups = {group["GroupName"].removeprefix(f"{PREFIX}-"): group for group in found}
+    (orders,) = groups["engine"]["IpPermissions"]
+    assert sorted(entry["CidrIp"] for entry in orders["IpRanges"]) == sorted(TIERS["private"])
+    (postgres,) = groups["database"]["IpPermissions"]
+    assert (postgres["FromPort"], postgres["ToPort"]) == (5432, 5432)
+    assert [pair["GroupId"] for pair in postgres["UserIdGroupPairs"]] == [groups["engine"]["GroupId"]]
+    assert postgres["IpRanges"] == []
+    assert groups["database"]["IpPermissionsEgress"] == []
+
+
+def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group(ec2, subnets) -> None:
+    instances = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+    found = {{t["Key"]: t["Value"] for t in i["Tags"]}["Name"]: i for i in instances}
+    assert sorted(found) == sorted(ENGINES)
+    groups = {g["GroupName"]: g["Strategy"] for g in ec2.describe_placement_groups()["PlacementGroups"]}
+    assert groups == {f"{PREFIX}-{zone}": "cluster" for zone in ZONES}
+    for (name, zone), cidr in zip(ENGINES.items(), TIERS["private"], strict=True):
+        instance = found[name]
+        assert instance["InstanceType"] == "c5n.metal"
+        assert instance["Placement"]["AvailabilityZone"] == zone
+        assert instance["Placement"]["GroupName"] == f"{PREFIX}-{zone}"
+        assert instance["SubnetId"] == subnets[cidr]["SubnetId"]
+
+
+def test_the_key_is_rotated(platform: Platform) -> None:
+    kms = platform.client("kms")
+    key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]
+    assert key["KeyManager"] == "CUSTOMER"
+    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+
+
+@pytest.mark.feature("STO-01", by="M")
+@pytest.mark.feature("STO-02", by="M")
+def test_the_audit_bucket_is_versioned_encrypted_closed_and_lockable(platform: Platform) -> None:
+    s3, bucket = platform.client("s3"), {"Bucket": f"{PREFIX}-audit-123456789012"}
+    assert s3.get_bucket_versioning(**bucket)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    key = platform.client("kms").describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["Arn"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    closed = s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"]
+    assert set(closed.values()) == {True}
+    (statement,) = json.loads(s3.get_bucket_policy(**bucket)["Policy"])["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    lock = s3.get_object_lock_configuration(**bucket)["ObjectLockConfiguration"]
+    assert lock["ObjectLockEnabled"] == "Enabled"
+    assert "Rule" not in lock  # no default retention
+    assert platform.second.changed == {}
+
+
+@pytest.mark.feature("STR-01", by="M")
+def test_the_stream_is_active_encrypted_and_kept_for_a_week(platform: Platform) -> None:
+    kinesis = platform.client("kinesis")
+    stream = kinesis.describe_stream_summary(StreamName=f"{PREFIX}-market-data")["StreamDescriptionSummary"]
+    key = platform.client("kms").describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["Arn"]
+    assert stream["StreamStatus"] == "ACTIVE"
+    assert (stream["EncryptionType"], stream["KeyId"]) == ("KMS", key)
+    assert stream["RetentionPeriodHours"] == 168
+    assert stream["OpenShardCount"] == 10
+
+
+@pytest.mark.feature("RDB-01", by="M", repaired="endpoint of RDS")
+@pytest.mark.feature("RDB-29", by="M")
+def test_the_database_is_postgresql_for_trading_admin(platform: Platform, subnets) -> None:
+    rds = platform.client("rds")
+    (instance,) = rds.describe_db_instances()["DBInstances"]
+    assert (instance["Engine"], instance["EngineVersion"]) == ("postgres", "16.1")
+    assert instance["MasterUsername"] == "trading_admin"
+    assert instance["DBName"] == "trading_platform"
+    assert instance["StorageEncrypted"] is True
+    assert instance["PubliclyAccessible"] is False
+    assert instance["MultiAZ"] is True
+    assert instance["Endpoint"]["Port"] == platform.site.port + 1  # the real PostgreSQL
+    (group,) = rds.describe_db_subnet_groups(DBSubnetGroupName=f"{PREFIX}-database")["DBSubnetGroups"]
+    wanted = {subnets[cidr]["SubnetId"] for cidr in TIERS["database"]}
+    assert {subnet["SubnetIdentifier"] for subnet in group["Subnets"]} == wanted
+    assert platform.second.changed == {}
+
+
+# --------------------------------------------------------------------------------------- verification and its controls
+
+
+def found_problems(platform: Platform) -> list[str]:
+    """What the module aws_platform_check says, without the start of an Ansible for each question."""
+    hosts = [
+        {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
+    ]
+    wanted = Wanted(PREFIX, "10.0.0.0/16", ZONES, TIERS, 3, hosts, TAGS)
+    return problems(wanted, read(platform.client, PREFIX))
+
+
+def test_verification_finds_nothing_to_complain_about(platform: Platform) -> None:
+    assert found_problems(platform) == []
+
+
+def break_subnet_tag(ec2, vpc, subnets, tables) -> None:
+    ec2.delete_tags(Resources=[subnets["10.0.2.0/24"]["SubnetId"]], Tags=[{"Key": "Compliance"}])
+
+
+def break_route_table_tag(ec2, vpc, subnets, tables) -> None:
+    ec2.delete_tags(Resources=[table_of(tables, subnets["10.0.3.0/24"])["RouteTableId"]], Tags=[{"Key": "Team"}])
+
+
+def break_private_route(ec2, vpc, subnets, tables) -> None:
+    """A private subnet that everybody on the internet could be let into."""
+    (gateway,) = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]
+    ec2.replace_route(
+        RouteTableId=table_of(tables, subnets["10.0.1.0/24"])["RouteTableId"],
+        DestinationCidrBlock="0.0.0.0/0",
+        GatewayId=gateway["InternetGatewayId"],
+    )
+
+
+def break_database_isolation(ec2, vpc, subnets, tables) -> None:
+    ec2.create_route(
+        RouteTableId=table_of(tables, subnets["10.0.11.0/24"])["RouteTableId"],
+        DestinationCidrBlock="0.0.0.0/0",
+        NatGatewayId=targets(table_of(tables, subnets["10.0.3.0/24"]))["0.0.0.0/0"],
+    )
+
+
+def break_association(ec2, vpc, subnets, tables) -> None:
+    subnet = subnets["10.0.103.0/24"]
+    (association,) = [a for a in table_of(tables, subnet)["Associations"] if a.get("SubnetId") == subnet["SubnetId"]]
+    ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+
+
+def break_placement_group_tag(ec2, vpc, subnets, tables) -> None:
+    (group,) = ec2.describe_placement_groups(GroupNames=[f"{PREFIX}-us-east-1b"])["PlacementGroups"]
+    ec2.delete_tags(Resources=[group["GroupId"]], Tags=[{"Key": "Project"}])
+
+
+def break_security_group(ec2, vpc, subnets, tables) -> None:
+    """Not a matter of verification yet (the row SGN-09 is); provision removes it."""
+    filters = [{"Name": "group-name", "Values": [f"{PREFIX}-engine"]}]
+    (group,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    ec2.authorize_security_group_ingress(
+        GroupId=group["GroupId"], IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
+    )
+
+
+BREAKAGES = {
+    break_subnet_tag: "tag Compliance of subnet-",
+    break_route_table_tag: "tag Team of rtb-",
+    break_private_route: "the default route of subnet 10.0.1.0/24 (us-east-1a) leads to igw-",
+    break_database_isolation: "the database subnet 10.0.11.0/24 has a way out, through nat-",
+    break_association: "subnet 10.0.103.0/24 has no route table of its own",
+    break_placement_group_tag: f"tag Project of {PREFIX}-us-east-1b of placement_groups",
+    break_security_group: "",
+}
+
+
+def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
+    platform: Platform, ec2, vpc, subnets, tables
+) -> None:
+    """Negative controls of the verification, all in one life, since a run takes its time."""
+    for breakage, complaint in BREAKAGES.items():
+        before = set(found_problems(platform))
+        breakage(ec2, vpc, subnets, tables)
+        new = set(found_problems(platform)) - before
+        assert any(line.startswith(complaint) for line in new) or not complaint, f"{breakage.__name__}: {new}"
+    mended = platform.play("provision")
+    assert mended.returncode == 0, mended.output
+    assert set(mended.changed) == {
+        "zone_us-east-1b",
+        "routes_us-east-1a",
+        "routes_us-east-1c",
+        "routes_database",
+        "routes_public",
+        "placement_us-east-1b",
+        "security_groups",
+    }
+    assert found_problems(platform) == []
+
+
+# ------------------------------------------------------------------------------------------------------------ refusals
+
+
+def set_variables(text: str) -> Callable[[Path], None]:
+    def change(inventory: Path) -> None:
+        (inventory / "group_vars" / "all" / "zz_test.yml").write_text(f"---\n{text}\n")
+
+    return change
+
+
+def test_wrong_variables_are_refused_together_with_their_file_and_line(platform: Platform) -> None:
+    wrong = "aws_streams_shard_cout: 10\naws_streams_retention_hours: soon\naws_database_backup_days: 99"
+    run = platform.play("provision", inventory=platform.inventory("wrong", set_variables(wrong)))
+    assert run.returncode != 0
+    assert re.search(
+        r"zz_test.yml:2: aws_streams_shard_cout is not a variable of any role; did you mean aws_streams_shard_count\?",
+        run.output,
+    )
+    assert re.search(r"zz_test.yml:3: aws_streams_retention_hours is 'soon'; type int is wanted", run.output)
+    assert re.search(r"zz_test.yml:4: aws_database_backup_days is 99; the most is 35", run.output)
+    assert "Call up the provisioners" not in run.output
+
+
+@pytest.mark.feature("ORC-03", by="U", part="the play stops")
+def test_a_version_below_the_minimum_is_refused(platform: Platform) -> None:
+    newer = "preflight_minimum_versions: {ansible-core: "99.1", boto3: 1.44.5, amazon.aws: 10.1.2}"
+    run = platform.play("provision", inventory=platform.inventory("newer", set_variables(newer)))
+    assert run.returncode != 0
+    assert re.search(r"ansible-core \S+ is too old; at least 99.1 is needed", run.output)
+
+
+def test_another_account_is_refused(platform: Platform) -> None:
+    foreign = platform.inventory("foreign", set_variables('aws_account_id: "999999999999"'))
+    run = platform.play("provision", inventory=foreign)
+    assert run.returncode != 0
+    assert "the credentials are of account 123456789012, the inventory is for 999999999999" in run.output
+    assert "Call up the provisioners" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "complaint"),
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
+        (
+            "https://ec2.us-east-1.amazonaws.com",
+            "AWS_ENDPOINT_URL is https://ec2.us-east-1.amazonaws.com, which is not",
+        ),
+        ("", "AWS_ENDPOINT_URL is not set, so this would reach AWS itself"),
+    ],
+)
+def test_a_local_inventory_reaches_nothing_but_a_live_emulator(
+    platform: Platform, endpoint: str, complaint: str
+) -> None:
+    run = platform.play("provision", AWS_ENDPOINT_URL=endpoint)
+    assert run.returncode != 0
+    lines = run.output.splitlines()
+    assert len(lines) == 1
+    assert complaint in lines[0]
+    assert "ironbook local up" in lines[0]
+
+
+def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None:
+    production = platform.inventory("production", set_variables("ironbook_environment: production"))
+    run = platform.play("provision", inventory=production)
+    assert run.returncode != 0
+    assert "session_replay is set, and ironbook_environment is production" in run.output
+
+
+@pytest.mark.parametrize(
+    ("hosts", "complaint"),
+    [
+        ([0], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
+        ([0, 1, 2, 3], "engine_hosts lacks engine-0-3"),
+    ],
+)
+def test_discover_refuses_other_hosts_than_those_asked_for(
+    platform: Platform, hosts: list[int], complaint: str
+) -> None:
+    asked = [{"shard": 0, "replica": n, "zone": ZONES[n % 3], "role": "standby" if n else "primary"} for n in hosts]
+    change = set_variables(f"ironbook_engine_hosts: {json.dumps(asked)}")
+    run = platform.play("discover", inventory=platform.inventory(f"hosts{len(hosts)}", change))
+    assert run.returncode != 0
+    assert complaint in run.output

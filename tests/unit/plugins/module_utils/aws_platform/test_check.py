@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network as a graph, the hosts and the tags: what is right passes, and each fault is named."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
+
+TAGS = {"Project": "p"}
+ZONES = ["z-a", "z-b"]
+WANTED = Wanted(
+    prefix="v",
+    cidr="10.0.0.0/16",
+    zones=ZONES,
+    tiers={"public": ["p0", "p1"], "private": ["a0", "a1"], "database": ["d0", "d1"]},
+    nat_gateway_count=2,
+    hosts=[{"shard": 0, "replica": 0, "zone": "z-a", "role": "primary"}],
+    tags=TAGS,
+)
+HOST_TAGS = TAGS | {"Name": "engine-0-0", "Role": "engine", "Shard": "0", "Replica": "0", "EngineRole": "primary"}
+
+
+def table(name: str, subnets: list[str], routes: dict[str, str], main: bool = False) -> dict[str, Any]:
+    return {"id": name, "main": main, "subnets": subnets, "routes": routes, "tags": {} if main else TAGS}
+
+
+def right() -> dict[str, list[dict[str, Any]]]:
+    """A platform of two zones as it should be; a subnet's id is its address with s in front."""
+    subnets = [
+        {"id": f"s{cidr}", "cidr": cidr, "zone": ZONES[int(cidr[1])], "tags": TAGS}
+        for cidr in ("p0", "p1", "a0", "a1", "d0", "d1")
+    ]
+    everywhere = "0.0.0.0/0"
+    return {
+        "vpcs": [{"id": "vpc", "cidr": "10.0.0.0/16", "dns": True, "tags": TAGS}],
+        "subnets": subnets,
+        "route_tables": [
+            table("main", [], {}, main=True),
+            table("public", ["sp0", "sp1"], {everywhere: "igw"}),
+            table("a0", ["sa0"], {everywhere: "nat0"}),
+            table("a1", ["sa1"], {everywhere: "nat1"}),
+            table("database", ["sd0", "sd1"], {}),
+        ],
+        "internet_gateways": [{"id": "igw", "tags": TAGS}],
+        "nat_gateways": [{"id": f"nat{n}", "subnet": f"sp{n}", "tags": TAGS} for n in (0, 1)],
+        "addresses": [{"id": "eip", "tags": TAGS}],
+        "security_groups": [{"id": "sg", "tags": TAGS}],
+        "instances": [{"id": "i", "zone": "z-a", "placement_group": "v-z-a", "subnet": "sa0", "tags": HOST_TAGS}],
+        "placement_groups": [{"id": "v-z-a", "strategy": "cluster", "tags": TAGS}],
+        "keys": [{"id": "alias/v", "rotation": True, "tags": TAGS}],
+        "buckets": [{"id": "v-audit", "versioning": True, "tags": TAGS}],
+        "streams": [{"id": "v-stream", "tags": TAGS}],
+        "databases": [{"id": "v-database", "tags": TAGS}],
+    }
+
+
+def test_what_is_right_passes() -> None:
+    assert problems(WANTED, right()) == []
+
+
+def change(kind: str, index: int, **values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda found: found[kind][index].update(values)
+
+
+EVERYWHERE = "0.0.0.0/0"
+FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda found: found["vpcs"].clear(), "0 VPCs are named v; there should be one"),
+    (change("vpcs", 0, cidr="10.1.0.0/16"), "VPC vpc is 10.1.0.0/16, not 10.0.0.0/16"),
+    (change("vpcs", 0, dns=False), "VPC vpc does not support DNS"),
+    (lambda found: found["subnets"].pop(0), "the public subnet p0 is missing in z-a"),
+    (change("subnets", 3, zone="z-a"), "the private subnet a1 is in z-a, not in z-b"),
+    (change("subnets", 5, cidr="x1"), "subnet sd1 (x1) is not described anywhere"),
+    (change("route_tables", 2, subnets=[]), "subnet a0 has no route table of its own"),
+    (change("route_tables", 2, subnets=[]), "route table a0 belongs to no subnet"),
+    (
+        change("route_tables", 2, routes={EVERYWHERE: "igw"}),
+        "the default route of subnet a0 (z-a) leads to igw, not to",
+    ),
+    (change("route_tables", 2, routes={EVERYWHERE: "nat1"}), "the default route of subnet a0 (z-a) leads to nat1"),
+    (change("route_tables", 2, routes={}), "subnet a0 (z-a) has no default route"),
+    (change("route_tables", 1, routes={EVERYWHERE: "nat0"}), "the default route of subnet p0 (z-a) leads to nat0"),
+    (change("route_tables", 4, routes={EVERYWHERE: "nat0"}), "the database subnet d0 has a way out, through nat0"),
+    (
+        change("route_tables", 4, routes={"10.9.0.0/16": "pcx"}),
+        "subnet d0 (z-a) has a route to 10.9.0.0/16 through pcx",
+    ),
+    (
+        lambda found: found["nat_gateways"].clear(),
+        "the default route of subnet a0 (z-a) leads to nat0, not to a gateway",
+    ),
+    (lambda found: found["instances"].clear(), "engine-0-0 does not exist"),
+    (change("instances", 0, subnet="sp0"), "engine-0-0 is in subnet p0, not in a0 of z-a"),
+    (change("instances", 0, placement_group=""), "engine-0-0 is in placement group none, not in cluster group v-z-a"),
+    (change("placement_groups", 0, strategy="spread"), "engine-0-0 is in placement group v-z-a, not in cluster group"),
+    (change("instances", 0, tags=HOST_TAGS | {"Shard": "1"}), "tag Shard of engine-0-0 is '1'; it should be '0'"),
+    (change("keys", 0, rotation=False), "key alias/v is not rotated"),
+    (change("buckets", 0, versioning=False), "bucket v-audit is not versioned"),
+    (lambda found: found["streams"].clear(), "of streams there is none"),
+    (change("addresses", 0, tags={}), "tag Project of eip of addresses is missing; it should be 'p'"),
+    (change("databases", 0, tags={"Project": "q"}), "tag Project of v-database of databases is 'q'; it should be 'p'"),
+]
+
+
+@pytest.mark.parametrize(("fault", "complaint"), FAULTS, ids=[complaint for _fault, complaint in FAULTS])
+def test_each_fault_is_named(fault: Callable[[dict[str, Any]], Any], complaint: str) -> None:
+    found = copy.deepcopy(right())
+    fault(found)
+    assert any(line.startswith(complaint) for line in problems(WANTED, found)), problems(WANTED, found)
+
+
+def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
+    found = right()
+    found["nat_gateways"].pop()
+    found["route_tables"][3]["routes"] = {EVERYWHERE: "nat0"}
+    one = Wanted(**(WANTED.__dict__ | {"nat_gateway_count": 1}))
+    assert problems(one, found) == []
+    assert problems(WANTED, found) != []

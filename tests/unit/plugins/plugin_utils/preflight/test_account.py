@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A local inventory reaches nothing but this machine, and no inventory another account than its own."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
+from botocore.exceptions import ClientError, NoCredentialsError
+
+LOOPBACK = {"AWS_ENDPOINT_URL": "http://127.0.0.1:21000"}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:21000", "http://localhost:1", "http://[::1]:1", "http://127.9.9.9"])
+def test_this_machine_is_loopback(url: str) -> None:
+    assert account.is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ec2.us-east-1.amazonaws.com",
+        "http://127.0.0.1@evil.example",  # a user name, not a host
+        "http://127.0.0.1.evil.example",
+        "http://10.0.0.1",
+        "http://localhost.evil.example",
+        "127.0.0.1:21000",  # without a scheme there is no host in it
+        "",
+    ],
+)
+def test_anything_else_is_not(url: str) -> None:
+    assert not account.is_loopback(url)
+
+
+def test_a_local_inventory_with_a_loopback_endpoint_passes() -> None:
+    assert account.endpoint_problems("local", LOOPBACK) == []
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AWS_ENDPOINT_URL": ""},
+        {"AWS_ENDPOINT_URL": "https://sts.amazonaws.com"},
+        LOOPBACK | {"AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com"},
+        LOOPBACK | {"AWS_URL": "https://ec2.amazonaws.com"},
+        LOOPBACK | {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"},
+    ],
+)
+def test_a_local_inventory_that_reaches_further_is_refused(variables: dict[str, str]) -> None:
+    (line,) = account.endpoint_problems("local", variables)
+    assert "ironbook local up" in line
+
+
+def test_production_may_reach_aws() -> None:
+    assert account.endpoint_problems("production", {}) == []
+
+
+class FakeSts:
+    """STS as boto3 shows it."""
+
+    def __init__(self, answer: dict[str, str] | Exception) -> None:
+        self.answer = answer
+
+    def get_caller_identity(self) -> dict[str, str]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, answer: dict[str, str] | Exception, endpoint: str | None) -> list[str]:
+    monkeypatch.setattr(account.boto3, "client", lambda *_args, **_more: FakeSts(answer))
+    return account.account_problems("111122223333", endpoint)
+
+
+def test_the_inventorys_account_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(monkeypatch, {"Account": "111122223333"}, None) == []
+
+
+def test_another_account_is_refused_by_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = ask(monkeypatch, {"Account": "999999999999"}, None)
+    assert "999999999999" in line
+    assert "111122223333" in line
+
+
+def test_no_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = ask(monkeypatch, NoCredentialsError(), None)
+    assert line == "AWS does not say whose account this is: Unable to locate credentials"
+    refused = ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "invalid\ntoken"}}, "GetCallerIdentity")
+    (line,) = ask(monkeypatch, refused, "http://127.0.0.1:1")
+    assert "\n" not in line
+    assert line.endswith("start the emulator with `ironbook local up`")
