@@ -15,7 +15,7 @@ enum {
     IB_OUTPUT_SIZE = 262144,
     IB_IDLE_HEARTBEATS = 15, /* SoupBinTCP 3.00, section 2.2.4: the usual timeout is 15 intervals */
     IB_CLOSING_MS = 1000,    /* for the last packet to reach a client that is refused */
-    IB_SCAN_EVENTS = 65536,  /* events that one turn looks at for one client that catches up */
+    IB_SCAN_EVENTS = 4096,   /* events that one turn looks at for one client that catches up: some 100 us */
 };
 
 enum ib_connection_state {
@@ -35,6 +35,7 @@ struct ib_connection {
     bool live;           /* has every released report: new ones are appended as they come */
     bool blocked;        /* input waits for room in the ring */
     bool dirty;          /* output was added in this turn */
+    uint32_t next_seq;   /* number of the next report that it is sent */
     uint64_t cursor;     /* not live: position in the event log from which on reports are to be sent */
     uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
     uint64_t closing_ms;

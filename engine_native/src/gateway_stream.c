@@ -89,6 +89,8 @@ static bool send_report(struct ib_connection *connection, const struct ib_event 
     size_t size = ib_ouch_encode(out + IB_SOUP_HEADER_SIZE, event, instrument != NULL ? instrument->symbol : blank);
     ib_soup_encode_header(out, IB_SOUP_SEQUENCED_DATA, size);
     ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
+    IB_ASSERT(event->session_seq == connection->next_seq); /* the client counts: none may be left out or come twice */
+    connection->next_seq++;
     if (event->type == IB_EVENT_END_OF_DAY) {
         out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE);
         IB_ASSERT(out != NULL);
@@ -103,6 +105,7 @@ void ib_stream_start(struct ib_connection *connection, uint32_t sequence)
     const struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(sequence >= 1);
     IB_ASSERT(sequence <= gateway->sessions[connection->session].session_seq + 1);
+    connection->next_seq = sequence;
     connection->live = sequence == gateway->sessions[connection->session].session_seq + 1;
     connection->cursor =
         connection->live ? gateway->dispatched : ib_event_log_seek_session(gateway->log, connection->session, sequence);
