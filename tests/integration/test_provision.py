@@ -498,7 +498,7 @@ def test_wrong_variables_are_refused_together_with_their_file_and_line(platform:
 
 @pytest.mark.feature("ORC-03", by="U", part="the play stops")
 def test_a_version_below_the_minimum_is_refused(platform: Platform) -> None:
-    newer = "preflight_minimum_versions: {ansible-core: "99.1", boto3: 1.44.5, amazon.aws: 10.1.2}"
+    newer = "preflight_minimum_versions: {ansible-core: 99.1, boto3: 1.44.5, amazon.aws: 10.1.2}"
     run = platform.play("provision", inventory=platform.inventory("newer", set_variables(newer)))
     assert run.returncode != 0
     assert re.search(r"ansible-core \S+ is too old; at least 99.1 is needed", run.output)
