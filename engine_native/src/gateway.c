@@ -164,6 +164,24 @@ static struct ib_connection *free_place(struct ib_gateway *gateway)
     return NULL;
 }
 
+/* All places taken: the one that has waited longest without logging in makes room, so that strangers, who need no
+ * password to connect, cannot keep members out. Null when everybody has logged in. */
+static struct ib_connection *evict_stranger(struct ib_gateway *gateway)
+{
+    struct ib_connection *oldest = NULL;
+    for (uint32_t i = 0; i < gateway->config.connections; i++) {
+        struct ib_connection *connection = &gateway->connections[i];
+        if (connection->state == IB_CONNECTION_LOGIN && (oldest == NULL || connection->opened_ms < oldest->opened_ms)) {
+            oldest = connection;
+        }
+    }
+    if (oldest == NULL) {
+        return NULL;
+    }
+    ib_connection_close(oldest, IB_DISCONNECT_CONNECTIONS_FULL);
+    return free_place(gateway);
+}
+
 static void begin(struct ib_connection *connection, int fd, const struct sockaddr *address, socklen_t size)
 {
     struct ib_gateway *gateway = connection->gateway;
@@ -201,6 +219,9 @@ static void listener_ready(void *owner, uint32_t events)
         return;
     }
     struct ib_connection *connection = free_place(gateway);
+    if (connection == NULL) {
+        connection = evict_stranger(gateway);
+    }
     if (connection == NULL) {
         gateway->disconnects[IB_DISCONNECT_CONNECTIONS_FULL]++;
         close(fd);

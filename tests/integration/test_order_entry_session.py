@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 
 HEARTBEAT_SECONDS = 0.2
 LOGIN_SECONDS = 1.0
+USERNAMES = ("MAKER1", "TAKER1", "WATCH1", "OTHER1", "SLOW1", "THROT1", "LATE1", "MORE1")
 PATIENCE_SECONDS = 15 * HEARTBEAT_SECONDS  # gateway_internal.h: IB_IDLE_HEARTBEATS
 
 
@@ -34,11 +35,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     process = Engine(
         tmp_path_factory.mktemp("engine"),
         heartbeat_seconds=HEARTBEAT_SECONDS,
-        limits={"connections": 8, "login_seconds": LOGIN_SECONDS, "login_attempts": 3},
+        limits={"connections": len(USERNAMES), "login_seconds": LOGIN_SECONDS, "login_attempts": 3},
         sessions=[
             {**session, "username": name}
             for session in Engine(tmp_path_factory.mktemp("template")).config["sessions"][:1]
-            for name in ("MAKER1", "TAKER1", "WATCH1", "OTHER1", "SLOW1", "THROT1", "LATE1")
+            for name in USERNAMES
         ],
     ).start()
     yield process
@@ -313,11 +314,12 @@ def test_half_a_message_and_one_byte_at_a_time(engine: Engine, watch: Watch) -> 
 
 def test_silence_before_and_after_login(engine: Engine, watch: Watch) -> None:
     """Who does not log in within the time, and who is silent for 15 heartbeats, is disconnected."""
+    before = engine.disconnects("login_timeout", 0)
     silent, quiet = Client(engine.port), engine.login("OTHER1", sequence=0)
     started = time.monotonic()
     assert silent.packet() == b""
     assert LOGIN_SECONDS * 0.8 < time.monotonic() - started < LOGIN_SECONDS * 2.5
-    assert engine.disconnects("login_timeout") == 1
+    assert engine.disconnects("login_timeout", before + 1) == before + 1
     while quiet.packet():
         assert time.monotonic() - started < PATIENCE_SECONDS * 3, "a silent client is never disconnected"
         watch.client.send(packet(b"R"))
@@ -325,18 +327,23 @@ def test_silence_before_and_after_login(engine: Engine, watch: Watch) -> None:
     assert engine.disconnects("idle") == 1
 
 
-def test_more_connections_than_places(engine: Engine, watch: Watch) -> None:
-    """The ninth connection is closed at once; places come back when their holders leave."""
-    holders = [socket.create_connection(("127.0.0.1", engine.port)) for _ in range(7)]
+def test_more_connections_than_places(engine: Engine) -> None:
+    """Strangers make room for each other and for members; where all have logged in, one more is closed at once."""
+    started = time.monotonic()
+    strangers = [Client(engine.port) for _ in range(8)]
+    members = [engine.login(name, sequence=0) for name in USERNAMES]
+    if time.monotonic() - started < LOGIN_SECONDS:
+        assert strangers[0].packet() == b""  # the one that had waited longest
+    assert engine.disconnects("connections_full", 1) + engine.disconnects("login_timeout", 0) >= 8
+    before = engine.disconnects("connections_full", 0)
     late = Client(engine.port)
     assert late.packet() == b""
-    assert engine.disconnects("connections_full") == 1
-    watch.trades_on()
-    for holder in holders:
-        holder.close()
-    time.sleep(0.1)
-    engine.login("OTHER1", sequence=0).close()
-    wait_until_disconnected(engine, "OTHER1")
+    assert engine.disconnects("connections_full", before + 1) == before + 1
+    for member in members:
+        assert member.next_user_ref() >= 1
+    for name, member in zip(USERNAMES, members, strict=True):
+        member.close()
+        wait_until_disconnected(engine, name)
 
 
 def test_a_client_that_does_not_read_is_disconnected(engine: Engine, watch: Watch) -> None:
