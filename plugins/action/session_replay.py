@@ -114,7 +114,7 @@ def generated(arguments: dict[str, Any], directory: Path) -> str:
     path, made = generated_path(arguments, directory), arguments["generate"]
     if not path.is_dir():
         options = ["--messages", str(made["messages"]), "--seed", str(made["seed"]), "--symbol", made["symbol"]]
-        for _ in run_command(["generate", str(path), *options]):
+        for _line in run_command(["generate", str(path), *options]):
             pass
     return str(path)
 
@@ -140,7 +140,8 @@ def run_command(arguments: list[str]) -> Iterator[dict[str, Any]]:
         [*_COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     )
     with process:
-        assert process.stdout is not None and process.stderr is not None, "both are pipes"
+        if process.stdout is None or process.stderr is None:
+            raise AssertionError("both are pipes")
         for line in process.stdout:
             yield json.loads(line)
         # It writes one line there, which waits in the pipe.

@@ -27,6 +27,7 @@ PACKAGES = {
     "clang": "clang",
     "fuzzer": "libclang-rt-dev",
     "tshark": "tshark",
+    "shellcheck": "shellcheck",
     "ps": "procps",
     "ss": "iproute2",
 }
