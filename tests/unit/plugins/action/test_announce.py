@@ -22,10 +22,12 @@ PLAY = [
 
 
 def test_lines_are_shown_where_unchanged_tasks_are_not(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text("localhost ansible_connection=local\n", encoding="utf-8")
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps(PLAY), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", str(playbook)],
+        [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(playbook)],
         env={**os.environ, "ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
