@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The deploy play against three hosts that are this machine: compiled once, configured, and only the primary runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ironbook.admin import request
+from local_processes import ROOT, LocalSite, environment, local_site
+
+pytestmark = pytest.mark.integration
+
+PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[LocalSite]:
+    """One site for the whole file: the tests build on one another, in their order."""
+    with local_site() as running:
+        write_inventory(running)
+        copy_sources(running.state.parent / "sources")
+        yield running
+
+
+def copy_sources(target: Path) -> None:
+    """Copy what the distribution is built from, so that nothing that is edited meanwhile comes between two runs."""
+    skip = shutil.ignore_patterns("__pycache__", "build", "tests", "fuzz", "sim", "*.so", "*.o", "*.egg-info")
+    for name in ("services", "engine_native", "requirements"):
+        shutil.copytree(ROOT / name, target / name, ignore=skip)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, target / name)
+
+
+def write_inventory(site: LocalSite) -> None:
+    """Write the local inventory's variables, and the hosts that `discover` would find."""
+    variables: dict[str, Any] = {}
+    for file in sorted((ROOT / "inventories" / "local" / "group_vars" / "all").glob("*.yml")):
+        variables |= yaml.safe_load(file.read_text()) or {}
+    roles = ["primary", "standby", "standby"]
+    hosts = {
+        f"engine-0-{replica}": {"engine_shard": 0, "engine_replica": replica, "engine_role": role}
+        for replica, role in enumerate(roles)
+    }
+    inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}}}}
+    (site.state.parent / "hosts.yml").write_text(yaml.safe_dump(inventory))
+
+
+def deploy(site: LocalSite, *options: str) -> subprocess.CompletedProcess[str]:
+    printed = dict(line.split("=", 1) for line in site.local("env").stdout.splitlines())
+    collections = str(ROOT / ".venv" / "collections")
+    variables = environment(**printed, ANSIBLE_COLLECTIONS_PATH=collections, ANSIBLE_NOCOLOR="1")
+    inventory = str(site.state.parent / "hosts.yml")
+    sources = ["-e", f"engine_build_source={site.state.parent / 'sources'}"]
+    command = [PLAYBOOK, "-i", inventory, "--diff", "ironbook.trading.deploy", *sources, *options]
+    return subprocess.run(
+        command, env=variables, capture_output=True, text=True, check=False, cwd=site.state.parent, timeout=280
+    )
+
+
+def changed(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    return {host: int(n) for host, n in re.findall(r"^(engine-\S+) .* changed=(\d+)", done.stdout, re.MULTILINE)}
+
+
+def test_a_preview_of_new_hosts_changes_nothing(site) -> None:
+    done = deploy(site, "--check")
+    assert done.returncode == 0, done.stdout
+    assert not (site.state / "hosts").exists()
+    assert not (site.state / "install").exists()
+    assert not list((site.state / "secrets").glob("session_*"))
+
+
+def test_the_primary_serves_and_the_standbys_are_ready(site) -> None:
+    done = deploy(site)
+    assert done.returncode == 0, done.stdout
+    status = request(site.state / "run" / "engine-0-0" / "admin.sock", "status")
+    assert (status["state"], status["shard"], status["replica"]) == ("serving", 0, 0)
+    states = [line.split()[:2] for line in site.supervisorctl("status").splitlines()]
+    assert ["engine-0-0", "RUNNING"] in states
+    assert ["engine-0-1", "STOPPED"] in states
+    assert ["engine-0-2", "STOPPED"] in states
+    for replica in range(3):
+        configuration = site.state / "hosts" / f"engine-0-{replica}" / "engine.json"
+        assert configuration.stat().st_mode & 0o777 == 0o600
+        assert json.loads(configuration.read_text())["replica"] == replica
+
+    installed = [path for path in (site.state / "install").iterdir() if path.is_dir()]
+    assert len(installed) == 1, "three hosts that are one machine share what the first one built"
+    running = (Path("/proc") / str(site.pid("engine-0-0")) / "maps").read_text()
+    assert str(installed[0]) in running, "the engine runs the core that was compiled for its host"
+
+
+def test_no_secret_is_shown(site) -> None:
+    done = deploy(site, "-e", "engine_service_heartbeat_seconds=2")
+    assert done.returncode == 0, done.stdout
+    assert changed(done)["engine-0-0"] == 2  # the file, and the restart
+    secrets = [path.read_text().strip() for path in (site.state / "secrets").glob("session_*")]
+    configuration = json.loads((site.state / "hosts" / "engine-0-0" / "engine.json").read_text())
+    secrets += [session["secret"] for session in configuration["sessions"]]
+    assert len(secrets) == 6
+    everything = done.stdout + done.stderr + "".join(path.read_text() for path in (site.state / "log").iterdir())
+    assert not [secret for secret in secrets if secret in everything]
+
+
+def test_a_configuration_that_the_engine_refuses_does_not_replace_the_good_one(site) -> None:
+    configuration = site.state / "hosts" / "engine-0-0" / "engine.json"
+    good, pid = configuration.read_text(), site.pid("engine-0-0")
+    done = deploy(site, "-e", '{"engine_service_limits": {"orders": 0, "events": 8388608, "connections": 64, '
+                  '"bytes_before_login": 64, "login_attempts": 3, "login_seconds": 5}}')  # fmt: skip
+    assert done.returncode != 0
+    assert "orders" in done.stdout
+    assert configuration.read_text() == good
+    assert site.pid("engine-0-0") == pid
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"engine_service_sessions": []}, "give at least one session"),
+        ({"engine_service_sessions": [{"username": "TOOLONGNAME", "firm": "A"}]}, "1 to 6 capital letters"),
+        ({"engine_service_symbols": []}, "no symbols"),
+        ({"engine_service_run_directory": "/tmp/" + "x" * 100}, "a Unix socket's path"),
+        ({"engine_service_role": "boss"}, "boss"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(site, variables, message) -> None:
+    before = (site.state / "hosts" / "engine-0-0" / "engine.json").read_text()
+    done = deploy(site, "-e", json.dumps(variables), "--limit", "engine-0-0")
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert (site.state / "hosts" / "engine-0-0" / "engine.json").read_text() == before
+
+
+def test_sources_that_do_not_compile_leave_the_running_version_alone(site, tmp_path) -> None:
+    copy_sources(tmp_path / "sources")
+    broken = tmp_path / "sources" / "engine_native" / "src" / "book.c"
+    broken.write_text(broken.read_text() + "\nthis is not C\n")
+    before = {path.name for path in (site.state / "install").iterdir() if path.is_dir()}
+    pid = site.pid("engine-0-0")
+
+    done = deploy(site, "-e", f"engine_build_source={tmp_path / 'sources'}")
+    assert done.returncode != 0
+    named = re.search(r"cannot be compiled and installed \(exit status 1\): see (\S+?)\"", done.stdout)
+    assert named, done.stdout
+    assert "this is not C" in Path(named.group(1)).read_text()
+    assert {path.name for path in (site.state / "install").iterdir() if path.is_dir()} == before
+    assert site.pid("engine-0-0") == pid
+
+
+def test_again_changes_nothing(site) -> None:
+    done = deploy(site, "-e", "engine_service_heartbeat_seconds=2")  # as the last one that succeeded
+    assert done.returncode == 0, done.stdout
+    assert changed(done) == {"engine-0-0": 0, "engine-0-1": 0, "engine-0-2": 0}
