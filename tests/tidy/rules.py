@@ -22,12 +22,13 @@ RULES: dict[str, Rule] = {}
 LINES = {
     "engine_native/include/*.h": 300,
     "engine_native/**.h": 250,
-    "engine_native/**.c": 450,
+    "engine_native/src/*.c": 450,
+    "engine_native/**.c": 600,
     "roles/*/tasks/**.yml": 60,
     "roles/*/handlers/**.yml": 60,
     "playbooks/**.yml": 60,
     "tests/**.py": 600,
-    "**.py": 450,
+    "**.py": 500,
 }
 CODE_LINES = {"plugins/modules/*.py": 150, "plugins/module_utils/**.py": 300, "plugins/action/*.py": 150}
 C_FUNCTION_LINES = 70
@@ -53,11 +54,9 @@ COLLECTION_WIDE = {"aws_account_id", "ironbook_environment", "ironbook_name_pref
 
 # The shell of the engine is tested as a process, from outside. What such a test covers is said here, file by file.
 PROCESS_TESTS = {
-    "tests/integration/test_engine_sockets.py": {"admin", "engine_admin", "event_feed", "unix_socket"},
-    "tests/integration/test_engine_recovery.py": {"engine", "engine_open"},
-    "tests/integration/test_order_entry_session.py": {
-        *("authenticator", "gateway", "gateway_input", "gateway_stream", "io_loop", "sequencer"),
-    },
+    "tests/integration/test_engine_sockets.py": {"admin", "event_feed", "unix_socket"},
+    "tests/integration/test_engine_recovery.py": {"engine"},
+    "tests/integration/test_order_entry_session.py": {"authenticator", "gateway", "io_loop", "sequencer"},
 }
 
 # The core's files that know no clock, file, socket or thread: their whole world is their arguments.
@@ -127,9 +126,10 @@ def c_files_are_tested(tree: Tree) -> Iterator[str]:
     for name in tree.match("engine_native/src/*.c"):
         stem = PurePosixPath(name).stem
         words = stem.split("_")
-        units = {"test_" + "_".join(words[: count + 1]) for count in range(len(words))}
+        units = {"_".join(words[: count + 1]) for count in range(len(words))}
         functions = {function for function, _ in c_functions(tree.lines(name))}
-        if not units & tests and not functions & called and stem not in by_process:
+        tested = units & by_process or {f"test_{unit}" for unit in units} & tests or functions & called
+        if not tested:
             yield f"{name}: no engine_native/tests/test_{stem}.c, and no test calls it"
 
 

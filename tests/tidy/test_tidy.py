@@ -50,7 +50,7 @@ UNTIDY: dict[str, list[tuple[str, str | None]]] = {
     "files_are_short": [
         ("roles/one/tasks/main.yml", TASK + "# more\n" * 60),
         ("engine_native/src/book.c", C_SPDX + "int a;\n" * 450),
-        ("services/ironbook/cli.py", SPDX + "a = 1\n" * 450),
+        ("services/ironbook/cli.py", SPDX + "a = 1\n" * 500),
     ],
     "plugins_hold_little_code": [("plugins/modules/thing.py", MODULE + "a = 1\n" * 151)],
     "c_functions_are_short": [
