@@ -86,10 +86,10 @@ problems:
   sample: ["the default route of subnet 10.0.1.0/24 (us-east-1a) leads to igw-1, not to nat-1"]
 """
 
-try:
+import contextlib
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule says what is missing
     from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    pass  # handled by AnsibleAWSModule
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems

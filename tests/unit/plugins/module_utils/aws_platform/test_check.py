@@ -78,7 +78,7 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (change("route_tables", 2, subnets=[]), "route table a0 belongs to no subnet"),
     (
         change("route_tables", 2, routes={EVERYWHERE: "igw"}),
-        "the default route of subnet a0 (z-a) leads to igw, not to",
+        "the default route of subnet a0 (z-a) leads to igw",
     ),
     (change("route_tables", 2, routes={EVERYWHERE: "nat1"}), "the default route of subnet a0 (z-a) leads to nat1"),
     (change("route_tables", 2, routes={}), "subnet a0 (z-a) has no default route"),
@@ -86,11 +86,11 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (change("route_tables", 4, routes={EVERYWHERE: "nat0"}), "the database subnet d0 has a way out, through nat0"),
     (
         change("route_tables", 4, routes={"10.9.0.0/16": "pcx"}),
-        "subnet d0 (z-a) has a route to 10.9.0.0/16 through pcx",
+        "subnet d0 (z-a) has a route to 10.9.0.0/16",
     ),
     (
         lambda found: found["nat_gateways"].clear(),
-        "the default route of subnet a0 (z-a) leads to nat0, not to a gateway",
+        "the default route of subnet a0 (z-a) leads to nat0, not to a",
     ),
     (lambda found: found["instances"].clear(), "engine-0-0 does not exist"),
     (change("instances", 0, subnet="sp0"), "engine-0-0 is in subnet p0, not in a0 of z-a"),
