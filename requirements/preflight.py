@@ -35,8 +35,11 @@ def main() -> int:
     """Print what is missing, as the command that installs it."""
     if sys.version_info[:2] < PYTHON_MINIMUM:
         wanted = ".".join(map(str, PYTHON_MINIMUM))
-        print(f"{sys.executable} is Python {sys.version.split()[0]}; Ironbook needs {wanted} or newer: "
-              "make PYTHON=/path/to/python3.11", file=sys.stderr)
+        print(
+            f"{sys.executable} is Python {sys.version.split()[0]}; Ironbook needs {wanted} or newer: "
+            "make PYTHON=/path/to/python3.11",
+            file=sys.stderr,
+        )
         return 1
     missing = missing_packages()
     if missing:
