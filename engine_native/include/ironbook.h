@@ -168,9 +168,46 @@ const char *ib_reason_text(int reason);
 
 /* CFFI-END */
 
-_Static_assert(sizeof(struct ib_command) == 96, "journal payload layout");
-_Static_assert(sizeof(struct ib_event) == 128, "event layout");
-_Static_assert(offsetof(struct ib_command, client_data) == 72, "journal payload layout");
-_Static_assert(offsetof(struct ib_event, client_data) == 104, "event layout");
+/* The layout of both structs, field by field: it is what lies on disk and on sockets. */
+_Static_assert(sizeof(struct ib_command) == 96, "layout");
+_Static_assert(offsetof(struct ib_command, seq) == 0, "layout");
+_Static_assert(offsetof(struct ib_command, time_ns) == 8, "layout");
+_Static_assert(offsetof(struct ib_command, type) == 16, "layout");
+_Static_assert(offsetof(struct ib_command, session) == 18, "layout");
+_Static_assert(offsetof(struct ib_command, instrument) == 20, "layout");
+_Static_assert(offsetof(struct ib_command, user_ref) == 24, "layout");
+_Static_assert(offsetof(struct ib_command, user_ref_original) == 28, "layout");
+_Static_assert(offsetof(struct ib_command, price) == 32, "layout");
+_Static_assert(offsetof(struct ib_command, quantity) == 40, "layout");
+_Static_assert(offsetof(struct ib_command, side) == 48, "layout");
+_Static_assert(offsetof(struct ib_command, time_in_force) == 49, "layout");
+_Static_assert(offsetof(struct ib_command, order_type) == 50, "layout");
+_Static_assert(offsetof(struct ib_command, reason) == 51, "layout");
+_Static_assert(offsetof(struct ib_command, reserved) == 52, "layout");
+_Static_assert(offsetof(struct ib_command, reserved_quantity) == 56, "layout");
+_Static_assert(offsetof(struct ib_command, client_data) == 72, "layout");
+
+_Static_assert(sizeof(struct ib_event) == 128, "layout");
+_Static_assert(offsetof(struct ib_event, seq) == 0, "layout");
+_Static_assert(offsetof(struct ib_event, time_ns) == 8, "layout");
+_Static_assert(offsetof(struct ib_event, index) == 16, "layout");
+_Static_assert(offsetof(struct ib_event, type) == 20, "layout");
+_Static_assert(offsetof(struct ib_event, session) == 22, "layout");
+_Static_assert(offsetof(struct ib_event, instrument) == 24, "layout");
+_Static_assert(offsetof(struct ib_event, user_ref) == 28, "layout");
+_Static_assert(offsetof(struct ib_event, user_ref_original) == 32, "layout");
+_Static_assert(offsetof(struct ib_event, side) == 36, "layout");
+_Static_assert(offsetof(struct ib_event, time_in_force) == 37, "layout");
+_Static_assert(offsetof(struct ib_event, order_type) == 38, "layout");
+_Static_assert(offsetof(struct ib_event, reason) == 39, "layout");
+_Static_assert(offsetof(struct ib_event, order_ref) == 40, "layout");
+_Static_assert(offsetof(struct ib_event, match_ref) == 48, "layout");
+_Static_assert(offsetof(struct ib_event, price) == 56, "layout");
+_Static_assert(offsetof(struct ib_event, quantity) == 64, "layout");
+_Static_assert(offsetof(struct ib_event, remaining) == 72, "layout");
+_Static_assert(offsetof(struct ib_event, flags) == 80, "layout");
+_Static_assert(offsetof(struct ib_event, session_seq) == 84, "layout");
+_Static_assert(offsetof(struct ib_event, reserved) == 88, "layout");
+_Static_assert(offsetof(struct ib_event, client_data) == 104, "layout");
 
 #endif

@@ -9,6 +9,7 @@
 
 static size_t bucket_bytes(const struct ib_book *book)
 {
+    IB_ASSERT((book->bucket_mask & (book->bucket_mask + 1)) == 0);
     return ((size_t)book->bucket_mask + 1) * sizeof *book->buckets;
 }
 
@@ -58,6 +59,8 @@ void ib_book_close(struct ib_book *book)
 
 void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
 {
+    IB_ASSERT(book->instruments != NULL);
+    IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
     IB_ASSERT(tick >= 1 && tick <= INT64_MAX);
     struct ib_book_instrument *instrument = &book->instruments[book->instrument_count++];
@@ -75,6 +78,8 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
 
 uint64_t ib_book_order_hash(const struct ib_order *order, const struct ib_level *level)
 {
+    IB_ASSERT(order != NULL);
+    IB_ASSERT(ib_order_remaining(order) > 0);
     uint64_t data[3];
     memcpy(data, order->client_data, sizeof data);
     uint64_t owner = (uint64_t)order->user_ref << 32 | (uint64_t)order->session << 16 |
@@ -93,6 +98,7 @@ uint32_t ib_book_bucket(const struct ib_book *book, uint16_t session, uint32_t u
 
 uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
 {
+    IB_ASSERT(book->buckets != NULL);
     uint32_t index = book->buckets[ib_book_bucket(book, session, user_ref)];
     while (index != IB_NONE) {
         const struct ib_order *order = ib_book_order(book, index);
@@ -106,6 +112,8 @@ uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t use
 
 static void index_order(struct ib_book *book, uint32_t index)
 {
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(index < book->orders.fresh);
     struct ib_order *order = ib_book_order(book, index);
     uint32_t *bucket = &book->buckets[ib_book_bucket(book, order->session, order->user_ref)];
     order->chain = *bucket;
@@ -114,6 +122,8 @@ static void index_order(struct ib_book *book, uint32_t index)
 
 static void unindex_order(struct ib_book *book, uint32_t index)
 {
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(index < book->orders.fresh);
     const struct ib_order *order = ib_book_order(book, index);
     uint32_t *link = &book->buckets[ib_book_bucket(book, order->session, order->user_ref)];
     while (*link != index) {
@@ -126,6 +136,8 @@ static void unindex_order(struct ib_book *book, uint32_t index)
 /* The level at a key of a side, made when it does not exist. */
 static uint32_t level_for(struct ib_book *book, uint32_t side_index, uint64_t key)
 {
+    IB_ASSERT(side_index >> 1 < book->instrument_count);
+    IB_ASSERT(!ib_pool_is_full(&book->levels));
     struct ib_price_index *side = &book->instruments[side_index >> 1].sides[side_index & 1];
     if (side->best != IB_NONE && ib_book_level(book, side->best)->key == key) {
         return side->best;
@@ -143,6 +155,7 @@ static uint32_t level_for(struct ib_book *book, uint32_t side_index, uint64_t ke
 
 static void drop_level(struct ib_book *book, uint32_t index)
 {
+    IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
     IB_ASSERT(level->count == 0 && level->quantity == 0);
     struct ib_price_index *side = &book->instruments[level->side_index >> 1].sides[level->side_index & 1];
@@ -155,6 +168,9 @@ static void drop_level(struct ib_book *book, uint32_t index)
 
 uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
 {
+    IB_ASSERT(!ib_book_is_full(book));
+    IB_ASSERT(entry->session < IB_SESSIONS_MAX);
+    IB_ASSERT(entry->client_data != NULL);
     IB_ASSERT(entry->instrument < book->instrument_count);
     IB_ASSERT(entry->remaining > 0);
     unsigned side_number = ib_side_number(entry->side);
@@ -176,6 +192,7 @@ uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
 
 void ib_book_remove(struct ib_book *book, uint32_t index)
 {
+    IB_ASSERT(index < book->orders.fresh);
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
     uint32_t level_index = order->level;
@@ -191,6 +208,7 @@ void ib_book_remove(struct ib_book *book, uint32_t index)
 
 void ib_book_fill(struct ib_book *book, uint32_t index, uint64_t quantity)
 {
+    IB_ASSERT(index != IB_NONE);
     struct ib_order *order = ib_book_order(book, index);
     uint64_t remaining = ib_order_remaining(order);
     IB_ASSERT(quantity > 0 && quantity <= remaining);
@@ -207,6 +225,7 @@ void ib_book_fill(struct ib_book *book, uint32_t index, uint64_t quantity)
 
 void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
 {
+    IB_ASSERT(index != IB_NONE);
     struct ib_order *order = ib_book_order(book, index);
     uint64_t before = ib_order_remaining(order);
     IB_ASSERT(remaining > 0 && remaining <= before);
@@ -220,6 +239,7 @@ void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
 void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uint8_t time_in_force,
                     const uint8_t *client_data)
 {
+    IB_ASSERT(client_data != NULL);
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, order->level);

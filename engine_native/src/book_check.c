@@ -30,11 +30,14 @@ struct walk {
 
 static int is_live_index(const struct ib_pool *pool, uint32_t index)
 {
+    IB_ASSERT(pool->slots != NULL);
+    IB_ASSERT(pool->fresh >= 1);
     return index != IB_NONE && index < pool->fresh;
 }
 
 static int check_order(struct walk *walk, uint32_t index, const struct ib_level *level)
 {
+    IB_ASSERT(level != NULL);
     const struct ib_book *book = walk->book;
     const struct ib_order *order = ib_book_order(book, index);
     REQUIRE(walk, ib_order_remaining(order) > 0, "an order in the book has something left");
@@ -169,6 +172,7 @@ static int check_buckets(struct walk *walk)
 
 static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t seen)
 {
+    IB_ASSERT(pool->capacity > 0);
     REQUIRE(walk, pool->in_use == seen, "what is in use is reachable: nothing leaks");
     REQUIRE(walk, pool->in_use <= pool->capacity, "no pool holds more than its capacity");
     REQUIRE(walk, (uint64_t)ib_pool_count_free(pool) + pool->in_use + 1 == pool->fresh,

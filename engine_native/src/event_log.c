@@ -43,17 +43,23 @@ struct ib_event_log {
 
 static size_t checkpoint_bytes(uint64_t capacity)
 {
+    IB_ASSERT(capacity > 0);
+    IB_ASSERT(capacity <= UINT32_MAX);
     return (capacity / BLOCK_EVENTS + 1) * IB_SESSIONS_MAX * sizeof(uint32_t);
 }
 
 static int refuse(char *error, const char *path, const char *what)
 {
+    IB_ASSERT(error != NULL);
+    IB_ASSERT(errno != 0);
     (void)snprintf(error, IB_ERROR_TEXT_SIZE, "%.200s: cannot %s the event log: %s", path, what, strerror(errno));
     return IB_ERROR_IO;
 }
 
 static int map_file(struct ib_event_log *log, char *error)
 {
+    IB_ASSERT(log->path != NULL);
+    IB_ASSERT(log->events == NULL);
     log->fd = open(log->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (log->fd < 0) {
         return refuse(error, log->path, "make");
@@ -117,6 +123,8 @@ void ib_event_log_close(struct ib_event_log *log)
 /* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of a copy. */
 static int reserve(struct ib_event_log *log)
 {
+    IB_ASSERT(log->reserved < log->capacity);
+    IB_ASSERT(log->fd >= 0);
     uint64_t target = log->reserved + RESERVE_EVENTS < log->capacity ? log->reserved + RESERVE_EVENTS : log->capacity;
     off_t from = (off_t)(log->reserved * sizeof *log->events);
     off_t size = (off_t)((target - log->reserved) * sizeof *log->events);
@@ -131,6 +139,8 @@ static int reserve(struct ib_event_log *log)
 
 int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event)
 {
+    IB_ASSERT(event->seq > 0);
+    IB_ASSERT((event->session == IB_SESSION_NONE) == (event->session_seq == 0));
     IB_ASSERT(log != NULL && event != NULL);
     uint64_t position = atomic_load_explicit(&log->count, memory_order_relaxed);
     if (position == log->capacity) {
@@ -159,6 +169,8 @@ int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event)
 void ib_event_log_emit(void *context, const struct ib_event *event)
 {
     struct ib_event_log *log = context;
+    IB_ASSERT(log != NULL);
+    IB_ASSERT(event != NULL);
     if (atomic_load_explicit(&log->status, memory_order_relaxed) != IB_OK) {
         return;
     }
@@ -170,11 +182,13 @@ void ib_event_log_emit(void *context, const struct ib_event *event)
 
 int ib_event_log_status(const struct ib_event_log *log)
 {
+    IB_ASSERT(log != NULL);
     return atomic_load_explicit(&log->status, memory_order_acquire);
 }
 
 void ib_event_log_publish(struct ib_event_log *log)
 {
+    IB_ASSERT(log != NULL);
     uint64_t count = atomic_load_explicit(&log->count, memory_order_relaxed);
     IB_ASSERT(count >= atomic_load_explicit(&log->written, memory_order_relaxed));
     atomic_store_explicit(&log->written, count, memory_order_release);
@@ -182,6 +196,7 @@ void ib_event_log_publish(struct ib_event_log *log)
 
 uint64_t ib_event_log_room(const struct ib_event_log *log)
 {
+    IB_ASSERT(log != NULL);
     return log->capacity - atomic_load_explicit(&log->count, memory_order_relaxed);
 }
 
@@ -189,6 +204,7 @@ uint64_t ib_event_log_room(const struct ib_event_log *log)
 
 uint64_t ib_event_log_release(struct ib_event_log *log, uint64_t commit_seq)
 {
+    IB_ASSERT(log != NULL);
     uint64_t released = atomic_load_explicit(&log->released, memory_order_relaxed);
     uint64_t written = atomic_load_explicit(&log->written, memory_order_acquire);
     IB_ASSERT(released <= written);
@@ -206,17 +222,20 @@ uint64_t ib_event_log_release(struct ib_event_log *log, uint64_t commit_seq)
 
 uint64_t ib_event_log_released(const struct ib_event_log *log)
 {
+    IB_ASSERT(log != NULL);
     return atomic_load_explicit(&log->released, memory_order_acquire);
 }
 
 const struct ib_event *ib_event_log_at(const struct ib_event_log *log, uint64_t position)
 {
+    IB_ASSERT(log != NULL);
     IB_ASSERT(position < ib_event_log_released(log));
     return &log->events[position];
 }
 
 uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, uint32_t index)
 {
+    IB_ASSERT(log != NULL);
     uint64_t low = 0;
     uint64_t high = ib_event_log_released(log);
     if (seq == 0) {
@@ -236,6 +255,7 @@ uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, u
 
 uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t session, uint32_t session_seq)
 {
+    IB_ASSERT(log != NULL);
     uint64_t released = ib_event_log_released(log);
     if (session >= IB_SESSIONS_MAX || released == 0) {
         return released;

@@ -45,6 +45,8 @@ struct ib_journal {
 
 static int fail(struct ib_journal *journal, int status, const char *what, const char *reason)
 {
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(what != NULL);
     ib_journal_say(journal->error, journal->directory, "%s: %s", what, reason);
     return status;
 }
@@ -52,6 +54,8 @@ static int fail(struct ib_journal *journal, int status, const char *what, const 
 /* A failure of the operating system: final. */
 static int fail_for_good(struct ib_journal *journal, const char *what)
 {
+    IB_ASSERT(errno != 0);
+    IB_ASSERT(journal->status == IB_OK);
     journal->status = fail(journal, IB_ERROR_IO, what, strerror(errno));
     return journal->status;
 }
@@ -60,6 +64,8 @@ static int fail_for_good(struct ib_journal *journal, const char *what)
 
 static int write_all(int fd, const void *data, size_t size)
 {
+    IB_ASSERT(fd >= 0);
+    IB_ASSERT(size > 0);
     const char *from = data;
     while (size > 0) {
         ssize_t written = write(fd, from, size);
@@ -67,6 +73,7 @@ static int write_all(int fd, const void *data, size_t size)
             continue;
         }
         if (written <= 0) {
+            errno = written == 0 ? EIO : errno;
             return IB_ERROR_IO;
         }
         from += written;
@@ -78,6 +85,8 @@ static int write_all(int fd, const void *data, size_t size)
 /* Writes the header record of a new segment. It has no name yet that a reader would look at. */
 static int write_segment_header(struct ib_journal *journal, int fd)
 {
+    IB_ASSERT(fd >= 0);
+    IB_ASSERT(journal->seq < IB_SEQ_MAX);
     struct {
         struct ib_record_header header;
         struct ib_segment_payload payload;
@@ -108,6 +117,8 @@ static int write_segment_header(struct ib_journal *journal, int fd)
 /* Begins the segment whose first command will be the next one. It appears under its name complete, or not at all. */
 static int begin_segment(struct ib_journal *journal)
 {
+    IB_ASSERT(journal->directory_fd >= 0);
+    IB_ASSERT(journal->status == IB_OK);
     if (journal->fd >= 0) {
         if (fdatasync(journal->fd) != 0 || close(journal->fd) != 0) {
             journal->fd = -1;
@@ -131,6 +142,8 @@ static int begin_segment(struct ib_journal *journal)
 /* Builds the records of a group in the buffer; returns the chain behind them. */
 static uint64_t build_group(struct ib_journal *journal, const struct ib_command *commands, size_t count)
 {
+    IB_ASSERT(count >= 1);
+    IB_ASSERT(count <= IB_JOURNAL_GROUP_MAX);
     uint64_t chain = journal->chain;
     unsigned char *to = journal->group;
     for (size_t i = 0; i < count; i++) {
@@ -156,6 +169,8 @@ static uint64_t build_group(struct ib_journal *journal, const struct ib_command 
 
 static int check_group(struct ib_journal *journal, const struct ib_command *commands, size_t count)
 {
+    IB_ASSERT(journal != NULL);
+    IB_ASSERT(count >= 1);
     uint64_t seq = journal->seq;
     uint64_t time_ns = journal->time_ns;
     for (size_t i = 0; i < count; i++) {
@@ -206,6 +221,8 @@ int ib_journal_append(struct ib_journal *journal, const struct ib_command *comma
 
 static int lock_directory(struct ib_journal *journal)
 {
+    IB_ASSERT(journal->directory != NULL);
+    IB_ASSERT(journal->directory_fd < 0);
     if (mkdir(journal->directory, 0700) != 0 && errno != EEXIST) {
         return fail(journal, IB_ERROR_IO, "cannot make the journal's directory", strerror(errno));
     }
@@ -223,6 +240,8 @@ static int lock_directory(struct ib_journal *journal)
 static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reader, ib_journal_visit visit,
                      void *context)
 {
+    IB_ASSERT(journal->directory_fd >= 0);
+    IB_ASSERT(reader != NULL);
     struct ib_command *commands = malloc(READ_BATCH * sizeof *commands);
     int status = commands == NULL ? IB_ERROR_MEMORY : IB_OK;
     size_t count = 1;
@@ -241,6 +260,8 @@ static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reade
 
 static int check_configuration(struct ib_journal *journal, const struct ib_journal_report *report)
 {
+    IB_ASSERT(journal->orders >= 1);
+    IB_ASSERT(report->orders >= 1);
     char text[160];
     if (report->orders != journal->orders) {
         (void)snprintf(text, sizeof text,
@@ -260,6 +281,8 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
 /* Opens the last segment for appending and cuts off what an unfinished write left. */
 static int continue_last_segment(struct ib_journal *journal, const struct ib_journal_report *report)
 {
+    IB_ASSERT(journal->fd < 0);
+    IB_ASSERT(report->segments >= 1);
     journal->fd = openat(journal->directory_fd, report->file, O_WRONLY | O_APPEND | O_CLOEXEC);
     struct stat file;
     if (journal->fd < 0 || fstat(journal->fd, &file) != 0) {
@@ -279,6 +302,8 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
 static int recover(struct ib_journal *journal, ib_journal_visit visit, void *context,
                    struct ib_journal_report *report)
 {
+    IB_ASSERT(journal->directory_fd >= 0);
+    IB_ASSERT(journal->seq == 0);
     uint64_t *first_seqs = NULL;
     size_t segment_count = 0;
     int status = ib_segment_list(journal->directory_fd, &first_seqs, &segment_count);
@@ -356,16 +381,19 @@ int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config 
 
 uint64_t ib_journal_seq(const struct ib_journal *journal)
 {
+    IB_ASSERT(journal != NULL);
     return journal->seq;
 }
 
 uint64_t ib_journal_time_ns(const struct ib_journal *journal)
 {
+    IB_ASSERT(journal != NULL);
     return journal->time_ns;
 }
 
 const char *ib_journal_error(const struct ib_journal *journal)
 {
+    IB_ASSERT(journal != NULL);
     return journal->error;
 }
 

@@ -43,9 +43,22 @@ struct ib_segment_payload {
     uint64_t reserved[7];
 };
 
-_Static_assert(sizeof(struct ib_record_header) == 64, "journal layout");
-_Static_assert(offsetof(struct ib_record_header, header_crc32c) == 60, "journal layout");
-_Static_assert(sizeof(struct ib_segment_payload) == 64, "journal layout");
+_Static_assert(sizeof(struct ib_record_header) == 64, "layout");
+_Static_assert(offsetof(struct ib_record_header, magic) == 0, "layout");
+_Static_assert(offsetof(struct ib_record_header, format) == 4, "layout");
+_Static_assert(offsetof(struct ib_record_header, type) == 6, "layout");
+_Static_assert(offsetof(struct ib_record_header, length) == 8, "layout");
+_Static_assert(offsetof(struct ib_record_header, shard) == 12, "layout");
+_Static_assert(offsetof(struct ib_record_header, epoch) == 16, "layout");
+_Static_assert(offsetof(struct ib_record_header, seq) == 24, "layout");
+_Static_assert(offsetof(struct ib_record_header, time_ns) == 32, "layout");
+_Static_assert(offsetof(struct ib_record_header, chain) == 40, "layout");
+_Static_assert(offsetof(struct ib_record_header, group_seq) == 48, "layout");
+_Static_assert(offsetof(struct ib_record_header, payload_crc32c) == 56, "layout");
+_Static_assert(offsetof(struct ib_record_header, header_crc32c) == 60, "layout");
+_Static_assert(sizeof(struct ib_segment_payload) == 64, "layout");
+_Static_assert(offsetof(struct ib_segment_payload, orders) == 4, "layout");
+_Static_assert(offsetof(struct ib_segment_payload, reserved) == 8, "layout");
 
 enum ib_record_size {
     IB_RECORD_COMMAND_SIZE = 64 + 96,

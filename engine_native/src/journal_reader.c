@@ -46,6 +46,8 @@ struct ib_journal_reader {
 
 static int fail(struct ib_journal_reader *reader, int status, const char *what)
 {
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(reader->status == IB_OK);
     struct ib_journal_report *report = &reader->report;
     report->error_offset = reader->offset;
     report->error_seq = report->seq + 1;
@@ -58,6 +60,8 @@ static int fail(struct ib_journal_reader *reader, int status, const char *what)
 /* Tries to have `size` unread bytes; fewer only at the end of the file. */
 static int fill(struct ib_journal_reader *reader, size_t size)
 {
+    IB_ASSERT(reader->fd >= 0);
+    IB_ASSERT(reader->begin <= reader->end);
     IB_ASSERT(size <= BUFFER_SIZE);
     if (reader->end - reader->begin >= size) {
         return IB_OK;
@@ -85,6 +89,8 @@ static int fill(struct ib_journal_reader *reader, size_t size)
 
 static int is_zero(const unsigned char *data, size_t size)
 {
+    IB_ASSERT(data != NULL);
+    IB_ASSERT(size <= BUFFER_SIZE);
     for (size_t i = 0; i < size; i++) {
         if (data[i] != 0) {
             return 0;
@@ -103,6 +109,8 @@ struct rest {
 
 static int look_behind(struct ib_journal_reader *reader, struct rest *rest)
 {
+    IB_ASSERT(rest != NULL);
+    IB_ASSERT(reader->fd >= 0);
     *rest = (struct rest){.all_zero = 1};
     for (;;) {
         int status = fill(reader, BUFFER_SIZE);
@@ -131,6 +139,8 @@ static int look_behind(struct ib_journal_reader *reader, struct rest *rest)
 /* The record at `offset` does not fit; `record_size` is what it should measure. Torn: the journal ends here. */
 static int judge(struct ib_journal_reader *reader, size_t record_size, const char *what)
 {
+    IB_ASSERT(what != NULL);
+    IB_ASSERT(reader->status == IB_OK);
     struct rest rest;
     int status = look_behind(reader, &rest);
     if (status != IB_OK) {
@@ -159,6 +169,7 @@ static int judge(struct ib_journal_reader *reader, size_t record_size, const cha
 
 static int check_origin(struct ib_journal_reader *reader, const struct ib_record_header *header)
 {
+    IB_ASSERT(header->magic == IB_JOURNAL_MAGIC);
     char text[160];
     if (header->format != IB_JOURNAL_FORMAT) {
         (void)snprintf(text, sizeof text, "format %u, but this build reads format %d", header->format,
@@ -176,6 +187,8 @@ static int check_origin(struct ib_journal_reader *reader, const struct ib_record
 /* Null, or in what the record does not follow the one before. */
 static const char *misfit(const struct ib_journal_reader *reader, const struct ib_record_header *header)
 {
+    IB_ASSERT(reader->report.seq <= IB_SEQ_MAX);
+    IB_ASSERT(header->format == IB_JOURNAL_FORMAT);
     const struct ib_journal_report *report = &reader->report;
     int is_first = report->bytes == 0;
     if (header->seq != report->seq + 1) {
@@ -195,6 +208,9 @@ static const char *misfit(const struct ib_journal_reader *reader, const struct i
 
 static void accept(struct ib_journal_reader *reader, const struct ib_record_header *header, const void *payload)
 {
+    IB_ASSERT(header->chain == reader->report.chain);
+    IB_ASSERT(header->time_ns >= reader->report.time_ns);
+    IB_ASSERT(reader->begin + sizeof *header + header->length <= reader->end);
     struct ib_journal_report *report = &reader->report;
     report->shard = header->shard;
     report->epoch = header->epoch;
@@ -210,6 +226,8 @@ static void accept(struct ib_journal_reader *reader, const struct ib_record_head
 static int read_record(struct ib_journal_reader *reader, uint16_t type, uint32_t length,
                        struct ib_record_header *header, const unsigned char **payload)
 {
+    IB_ASSERT(length > 0);
+    IB_ASSERT(header != NULL);
     size_t size = sizeof *header + length;
     *payload = NULL;
     int status = fill(reader, size);
@@ -248,6 +266,7 @@ static int read_record(struct ib_journal_reader *reader, uint16_t type, uint32_t
 
 static int read_segment_header(struct ib_journal_reader *reader)
 {
+    IB_ASSERT(reader->offset == 0);
     struct ib_record_header header;
     const unsigned char *bytes;
     int status = read_record(reader, IB_RECORD_SEGMENT, sizeof(struct ib_segment_payload), &header, &bytes);
@@ -272,6 +291,8 @@ static int read_segment_header(struct ib_journal_reader *reader)
 
 static int open_next_segment(struct ib_journal_reader *reader)
 {
+    IB_ASSERT(reader->segment <= reader->segment_count);
+    IB_ASSERT(!reader->finished);
     if (reader->fd >= 0) {
         close(reader->fd);
         reader->fd = -1;
@@ -301,6 +322,8 @@ static int open_next_segment(struct ib_journal_reader *reader)
 
 static int read_command(struct ib_journal_reader *reader, struct ib_command *command, size_t *count)
 {
+    IB_ASSERT(command != NULL);
+    IB_ASSERT(reader->offset >= IB_RECORD_SEGMENT_SIZE);
     struct ib_record_header header;
     const unsigned char *bytes;
     int status = read_record(reader, IB_RECORD_COMMAND, sizeof *command, &header, &bytes);
@@ -345,6 +368,8 @@ int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *
 
 static int open_directory(struct ib_journal_reader *reader, const char *directory)
 {
+    IB_ASSERT(directory != NULL);
+    IB_ASSERT(reader->directory_fd < 0);
     char *error = reader->report.error;
     reader->directory = strdup(directory);
     if (reader->directory == NULL) {

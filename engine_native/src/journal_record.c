@@ -24,6 +24,7 @@
 
 static uint64_t chain_words(uint64_t chain, const void *data, size_t size)
 {
+    IB_ASSERT(data != NULL);
     IB_ASSERT(size % 16 == 0);
     for (size_t offset = 0; offset < size; offset += 16) {
         uint64_t words[2];
@@ -35,12 +36,15 @@ static uint64_t chain_words(uint64_t chain, const void *data, size_t size)
 
 uint64_t ib_record_chain(const struct ib_record_header *header, const void *payload)
 {
+    IB_ASSERT(payload != NULL);
     IB_ASSERT(header->length > 0);
     return chain_words(chain_words(IB_HASH_C, header, sizeof *header), payload, header->length);
 }
 
 void ib_record_seal(struct ib_record_header *header, const void *payload, uint32_t length)
 {
+    IB_ASSERT(header->magic == IB_JOURNAL_MAGIC);
+    IB_ASSERT(length % 16 == 0);
     IB_ASSERT(payload != NULL && length > 0);
     header->length = length;
     header->payload_crc32c = ib_crc32c(0, payload, length);
@@ -49,12 +53,14 @@ void ib_record_seal(struct ib_record_header *header, const void *payload, uint32
 
 int ib_record_header_is_sound(const struct ib_record_header *header)
 {
+    IB_ASSERT(header != NULL);
     return header->magic == IB_JOURNAL_MAGIC &&
            header->header_crc32c == ib_crc32c(0, header, offsetof(struct ib_record_header, header_crc32c));
 }
 
 void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq)
 {
+    IB_ASSERT(first_seq >= 1);
     int length = snprintf(name, IB_SEGMENT_NAME_SIZE, "%020" PRIu64 SEGMENT_SUFFIX, first_seq);
     IB_ASSERT(length == SEGMENT_DIGITS + (int)strlen(SEGMENT_SUFFIX));
 }
@@ -62,6 +68,7 @@ void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq)
 /* The number in a segment's name; 0, which no segment has, for any other name. */
 static uint64_t first_seq_of(const char *name)
 {
+    IB_ASSERT(name != NULL);
     if (strspn(name, "0123456789") != SEGMENT_DIGITS || strcmp(name + SEGMENT_DIGITS, SEGMENT_SUFFIX) != 0) {
         return 0;
     }
@@ -70,6 +77,8 @@ static uint64_t first_seq_of(const char *name)
 
 static int compare_seqs(const void *left, const void *right)
 {
+    IB_ASSERT(left != NULL);
+    IB_ASSERT(right != NULL);
     uint64_t a = *(const uint64_t *)left;
     uint64_t b = *(const uint64_t *)right;
     return (a > b) - (a < b);
@@ -77,6 +86,8 @@ static int compare_seqs(const void *left, const void *right)
 
 static int collect(DIR *stream, uint64_t **first_seqs, size_t *count)
 {
+    IB_ASSERT(stream != NULL);
+    IB_ASSERT(*count == 0);
     size_t capacity = 0;
     const struct dirent *entry;
     errno = 0;
@@ -101,6 +112,8 @@ static int collect(DIR *stream, uint64_t **first_seqs, size_t *count)
 
 int ib_segment_list(int directory_fd, uint64_t **first_seqs, size_t *count)
 {
+    IB_ASSERT(first_seqs != NULL);
+    IB_ASSERT(count != NULL);
     IB_ASSERT(directory_fd >= 0);
     *first_seqs = NULL;
     *count = 0;

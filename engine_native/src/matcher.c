@@ -43,47 +43,57 @@ void ib_matcher_close(struct ib_matcher *matcher)
 
 uint64_t ib_matcher_seq(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->seq;
 }
 
 uint64_t ib_matcher_time_ns(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->time_ns;
 }
 
 int ib_matcher_trading_state(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->trading_state;
 }
 
 uint16_t ib_matcher_session_count(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->session_count;
 }
 
 uint32_t ib_matcher_instrument_count(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->book.instrument_count;
 }
 
 const struct ib_session *ib_matcher_session(const struct ib_matcher *matcher, uint16_t session)
 {
+    IB_ASSERT(matcher != NULL);
     return session < matcher->session_count ? &matcher->sessions[session] : NULL;
 }
 
 const struct ib_instrument *ib_matcher_instrument(const struct ib_matcher *matcher, uint32_t instrument)
 {
+    IB_ASSERT(matcher != NULL);
     return instrument < matcher->book.instrument_count ? &matcher->instruments[instrument] : NULL;
 }
 
 uint32_t ib_matcher_next_user_ref(const struct ib_matcher *matcher, uint16_t session)
 {
+    IB_ASSERT(matcher != NULL);
     /* After the last number there is none: 0, which no command may carry. */
     return session < matcher->session_count ? matcher->sessions[session].last_user_ref + 1 : 0;
 }
 
 uint16_t ib_matcher_find_session(const struct ib_matcher *matcher, const char username[IB_USERNAME_SIZE])
 {
+    IB_ASSERT(matcher != NULL);
+    IB_ASSERT(username != NULL);
     for (uint16_t i = 0; i < matcher->session_count; i++) {
         if (memcmp(matcher->sessions[i].username, username, IB_USERNAME_SIZE) == 0) {
             return i;
@@ -95,6 +105,8 @@ uint16_t ib_matcher_find_session(const struct ib_matcher *matcher, const char us
 /* Bucket of a symbol: where it is, or the empty one where it would go. At most half of the buckets are in use. */
 static uint32_t symbol_bucket(const struct ib_matcher *matcher, const char *symbol)
 {
+    IB_ASSERT(symbol != NULL);
+    IB_ASSERT(matcher->book.instrument_count <= IB_INSTRUMENTS_MAX);
     uint64_t word;
     memcpy(&word, symbol, sizeof word);
     uint32_t bucket = (uint32_t)ib_mix(word, IB_HASH_C) % IB_SYMBOL_BUCKETS;
@@ -110,6 +122,7 @@ static uint32_t symbol_bucket(const struct ib_matcher *matcher, const char *symb
 
 uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char symbol[IB_SYMBOL_SIZE])
 {
+    IB_ASSERT(matcher != NULL);
     return matcher->symbol_index[symbol_bucket(matcher, symbol)] - 1; /* 0, nothing, becomes UINT32_MAX */
 }
 
@@ -117,6 +130,7 @@ uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char
 
 void ib_turn_emit(struct ib_turn *turn, struct ib_event *event, uint16_t session)
 {
+    IB_ASSERT(event->type >= IB_EVENT_ACCEPTED);
     struct ib_matcher *matcher = turn->matcher;
     matcher->event_count++;
     event->session = session;
@@ -137,6 +151,8 @@ void ib_turn_emit(struct ib_turn *turn, struct ib_event *event, uint16_t session
 
 static void add_instrument(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->command->type == IB_COMMAND_INSTRUMENT_ADD);
+    IB_ASSERT(turn->matcher->book.instrument_count <= IB_INSTRUMENTS_MAX);
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
     uint32_t count = matcher->book.instrument_count;
@@ -157,6 +173,8 @@ static void add_instrument(struct ib_turn *turn)
 
 static void add_session(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->command->type == IB_COMMAND_SESSION_ADD);
+    IB_ASSERT(turn->matcher->session_count <= IB_SESSIONS_MAX);
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
     const char *username = (const char *)command->client_data;
@@ -174,6 +192,8 @@ static void add_session(struct ib_turn *turn)
 
 static void change_trading_state(struct ib_turn *turn, int state)
 {
+    IB_ASSERT(state != IB_TRADING_ENDED);
+    IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
     if (turn->matcher->trading_state == state) {
         return;
     }
@@ -187,6 +207,8 @@ static void change_trading_state(struct ib_turn *turn, int state)
 
 static void end_of_day(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
+    IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
         struct ib_event event = {.type = IB_EVENT_END_OF_DAY};
@@ -197,6 +219,7 @@ static void end_of_day(struct ib_turn *turn)
 /* Whether an ENTER or REPLACE is new; a number that was seen before is a client's resend and has its result. */
 static int is_new(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->matcher->session_count <= IB_SESSIONS_MAX);
     const struct ib_command *command = turn->command;
     if (command->session >= turn->matcher->session_count) {
         return 0;
@@ -211,6 +234,8 @@ static int is_new(struct ib_turn *turn)
 
 static void apply(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
     switch (turn->command->type) {
     case IB_COMMAND_ENTER:
         if (is_new(turn)) {
@@ -257,6 +282,7 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
 
 uint64_t ib_matcher_events_max(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher != NULL);
     return 2 * (uint64_t)matcher->book.orders.in_use + matcher->session_count + 3;
 }
 
@@ -269,6 +295,7 @@ struct batch {
 static void batch_emit(void *context, const struct ib_event *event)
 {
     struct batch *batch = context;
+    IB_ASSERT(event != NULL);
     IB_ASSERT(batch->count < batch->capacity);
     batch->events[batch->count++] = *event;
 }
@@ -297,6 +324,8 @@ int ib_matcher_apply_batch(struct ib_matcher *matcher, const struct ib_command *
 
 static uint64_t state_hash(const struct ib_matcher *matcher)
 {
+    IB_ASSERT(matcher->session_count <= IB_SESSIONS_MAX);
+    IB_ASSERT(matcher->seq <= IB_SEQ_MAX);
     uint64_t hash = ib_mix(matcher->book.hash, matcher->definitions_hash);
     hash = ib_mix(hash + matcher->seq, matcher->time_ns);
     hash = ib_mix(hash + matcher->match_ref, matcher->event_count);
@@ -326,6 +355,7 @@ void ib_matcher_totals(const struct ib_matcher *matcher, struct ib_totals *total
 
 int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_size)
 {
+    IB_ASSERT(text_size > 0);
     IB_ASSERT(matcher != NULL && text != NULL);
     const char *broken = NULL;
     if (matcher->event_count < 2 * matcher->match_ref) {

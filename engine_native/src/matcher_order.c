@@ -18,6 +18,8 @@ struct incoming {
 static void describe_incoming(struct incoming *incoming, const struct ib_command *command, uint32_t instrument,
                               uint8_t side)
 {
+    IB_ASSERT(side == IB_SIDE_BUY || side == IB_SIDE_SELL);
+    IB_ASSERT(instrument != UINT32_MAX);
     incoming->event = (struct ib_event){
         .instrument = instrument,
         .user_ref = command->user_ref,
@@ -33,6 +35,8 @@ static void describe_incoming(struct incoming *incoming, const struct ib_command
 
 static struct ib_event event_of_resting(const struct ib_book *book, const struct ib_order *order, uint16_t type)
 {
+    IB_ASSERT(order->level != IB_NONE);
+    IB_ASSERT(ib_order_remaining(order) > 0);
     const struct ib_level *level = ib_book_level(book, order->level);
     struct ib_event event = {
         .type = type,
@@ -52,6 +56,7 @@ static struct ib_event event_of_resting(const struct ib_book *book, const struct
 
 static void reject(struct ib_turn *turn, uint8_t reason)
 {
+    IB_ASSERT(turn->index == 0);
     const struct ib_command *command = turn->command;
     IB_ASSERT(reason != IB_REASON_NONE);
     struct ib_event event = {
@@ -76,6 +81,8 @@ static void reject(struct ib_turn *turn, uint8_t reason)
 static uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
                                 uint64_t executed, uint64_t *ticks)
 {
+    IB_ASSERT(instrument->tick >= 1);
+    IB_ASSERT(executed <= IB_QUANTITY_MAX);
     if (command->order_type != IB_ORDER_LIMIT && command->order_type != IB_ORDER_MARKET) {
         return IB_REASON_ORDER_TYPE_INVALID;
     }
@@ -102,6 +109,8 @@ static int may_rest(uint8_t order_type, uint8_t time_in_force)
  * resting side, complete but for what differs from fill to fill. */
 static void trade(struct ib_turn *turn, struct incoming *incoming, const struct ib_level *level, struct ib_event *report)
 {
+    IB_ASSERT(level->head != IB_NONE);
+    IB_ASSERT(incoming->event.remaining > 0);
     struct ib_matcher *matcher = turn->matcher;
     struct ib_event *event = &incoming->event;
     uint32_t resting_index = level->head;
@@ -137,6 +146,8 @@ static void trade(struct ib_turn *turn, struct incoming *incoming, const struct 
 /* Trades while the best opposite price is good enough. */
 static void trade_all(struct ib_turn *turn, struct incoming *incoming)
 {
+    IB_ASSERT(turn->index == 1);
+    IB_ASSERT(incoming->event.remaining > 0);
     const struct ib_book *book = &turn->matcher->book;
     struct ib_event *event = &incoming->event;
     unsigned opposite = !ib_side_number(event->side);
@@ -166,6 +177,7 @@ static void trade_all(struct ib_turn *turn, struct incoming *incoming)
 /* Trades what can be traded; what is left rests or is cancelled. */
 static void match(struct ib_turn *turn, struct incoming *incoming)
 {
+    IB_ASSERT(incoming->event.remaining <= IB_QUANTITY_MAX);
     struct ib_event *event = &incoming->event;
     trade_all(turn, incoming);
     if (event->remaining == 0) {
@@ -203,6 +215,7 @@ static void match(struct ib_turn *turn, struct incoming *incoming)
 
 static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
 {
+    IB_ASSERT(turn->command->type == IB_COMMAND_ENTER);
     const struct ib_command *command = turn->command;
     const struct ib_book *book = &turn->matcher->book;
     if (command->reason != IB_REASON_NONE) {
@@ -226,6 +239,8 @@ static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
 
 void ib_turn_enter(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->command->user_ref > 0);
     const struct ib_command *command = turn->command;
     uint64_t ticks = 0;
     uint8_t reason = refusal_of_enter(turn, &ticks);
@@ -247,11 +262,13 @@ void ib_turn_enter(struct ib_turn *turn)
 /* The order that a command of its own session names, or IB_NONE. */
 static uint32_t find_own(const struct ib_turn *turn, uint32_t user_ref)
 {
+    IB_ASSERT(turn->command->type != IB_COMMAND_ENTER);
     return ib_book_find(&turn->matcher->book, turn->command->session, user_ref);
 }
 
 static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, uint64_t *ticks)
 {
+    IB_ASSERT(turn->command->type == IB_COMMAND_REPLACE);
     const struct ib_command *command = turn->command;
     const struct ib_book *book = &turn->matcher->book;
     if (command->reason != IB_REASON_NONE) {
@@ -270,6 +287,8 @@ static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, ui
 
 void ib_turn_replace(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->command->user_ref > 0);
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
     uint32_t index = find_own(turn, command->user_ref_original);
@@ -311,6 +330,8 @@ void ib_turn_replace(struct ib_turn *turn)
 
 void ib_turn_cancel(struct ib_turn *turn)
 {
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->command->type == IB_COMMAND_CANCEL);
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
     uint32_t index = find_own(turn, command->user_ref);

@@ -33,6 +33,9 @@ struct ib_order {
 
 _Static_assert(sizeof(struct ib_order) == 64, "one cache line");
 
+_Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
+_Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << 40) - 1, "width of remaining and executed");
+
 #define IB_EXECUTED_LOW_BITS 24
 
 static inline uint64_t ib_order_ref(const struct ib_order *order)

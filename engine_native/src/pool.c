@@ -9,11 +9,13 @@
 
 static size_t pool_bytes(const struct ib_pool *pool)
 {
+    IB_ASSERT(pool->slot_size > 0);
     return ((size_t)pool->capacity + 1) * pool->slot_size;
 }
 
 int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity)
 {
+    IB_ASSERT(pool != NULL);
     IB_ASSERT(slot_size >= sizeof(uint32_t));
     IB_ASSERT(capacity > 0 && capacity < UINT32_MAX);
     *pool = (struct ib_pool){.slot_size = slot_size, .capacity = capacity, .fresh = 1};
@@ -32,6 +34,8 @@ void ib_pool_close(struct ib_pool *pool)
 
 uint32_t ib_pool_count_free(const struct ib_pool *pool)
 {
+    IB_ASSERT(pool->slots != NULL);
+    IB_ASSERT(pool->fresh >= 1);
     uint32_t count = 0;
     for (uint32_t index = pool->free_head; index != IB_NONE;) {
         if (index >= pool->fresh || count >= pool->fresh) {

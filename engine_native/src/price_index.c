@@ -15,6 +15,7 @@ static uint64_t bit(unsigned digit)
 
 static uint32_t new_leaf(struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(!ib_pool_is_full(nodes));
     uint32_t index = ib_pool_take(nodes);
     struct ib_price_node *leaf = ib_price_node_at(nodes, index);
     leaf->bitmap = 0; /* children are valid only where the bitmap says so: no need to clear them */
@@ -26,6 +27,7 @@ static uint32_t new_leaf(struct ib_pool *nodes, uint64_t key)
 /* Puts a fork above `node`, which does not cover `key`, and returns the new leaf on the fork's other side. */
 static uint32_t fork_above(struct ib_pool *nodes, uint32_t *link, uint64_t key)
 {
+    IB_ASSERT(!ib_price_node_covers(ib_price_node_at(nodes, *link), key));
     uint32_t below = *link;
     const struct ib_price_node *node = ib_price_node_at(nodes, below);
     uint64_t node_key = node->prefix << DIGIT_BITS << node->shift; /* the lowest key that it covers */
@@ -51,6 +53,7 @@ static uint32_t fork_above(struct ib_pool *nodes, uint32_t *link, uint64_t key)
 /* The leaf that covers `key`, made when it does not exist. */
 static uint32_t leaf_for(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index != NULL);
     uint32_t *link = &index->root;
     if (*link == IB_NONE) {
         *link = new_leaf(nodes, key);
@@ -79,11 +82,14 @@ static uint32_t leaf_for(struct ib_price_index *index, struct ib_pool *nodes, ui
 
 static int is_in_last_leaf(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index->leaf < nodes->fresh);
     return index->leaf != IB_NONE && ib_price_node_at(nodes, index->leaf)->prefix == key >> DIGIT_BITS;
 }
 
 uint32_t *ib_price_index_place(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index != NULL);
+    IB_ASSERT(nodes != NULL);
     if (!is_in_last_leaf(index, nodes, key)) {
         index->leaf = leaf_for(index, nodes, key);
     }
@@ -100,6 +106,8 @@ uint32_t *ib_price_index_place(struct ib_price_index *index, struct ib_pool *nod
 
 uint32_t ib_price_index_find(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index != NULL);
+    IB_ASSERT(nodes != NULL);
     uint32_t at = index->root;
     for (int depth = 0; at != IB_NONE && depth <= DEPTH_MAX; depth++) {
         const struct ib_price_node *node = ib_price_node_at(nodes, at);
@@ -118,6 +126,7 @@ uint32_t ib_price_index_find(const struct ib_price_index *index, const struct ib
 /* Takes an emptied leaf out of the tree, and the fork above it when only one way is left. */
 static void prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index->root != IB_NONE);
     uint32_t *parent_link = NULL;
     uint32_t *link = &index->root;
     while (ib_price_node_at(nodes, *link)->shift != 0) {
@@ -147,6 +156,8 @@ static void prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t 
 
 void ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index->count > 0);
+    IB_ASSERT(index->root != IB_NONE);
     uint32_t at = index->leaf;
     if (!is_in_last_leaf(index, nodes, key)) {
         at = index->root;
@@ -168,6 +179,7 @@ void ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, 
 
 static uint32_t lowest_below(const struct ib_pool *nodes, uint32_t at)
 {
+    IB_ASSERT(at != IB_NONE);
     for (;;) {
         const struct ib_price_node *node = ib_price_node_at(nodes, at);
         IB_ASSERT(node->bitmap != 0);
@@ -181,11 +193,14 @@ static uint32_t lowest_below(const struct ib_pool *nodes, uint32_t at)
 
 uint32_t ib_price_index_lowest(const struct ib_price_index *index, const struct ib_pool *nodes)
 {
+    IB_ASSERT((index->root == IB_NONE) == (index->count == 0));
     return index->root == IB_NONE ? IB_NONE : lowest_below(nodes, index->root);
 }
 
 uint32_t ib_price_index_above(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
+    IB_ASSERT(index != NULL);
+    IB_ASSERT(nodes != NULL);
     uint32_t candidate = IB_NONE; /* the nearest subtree, or level, that lies above all of the path */
     int candidate_is_level = 0;
     uint32_t at = index->root;

@@ -31,6 +31,8 @@ struct ib_replay {
 static void keep_event(void *context, const struct ib_event *event)
 {
     struct ib_replay *replay = context;
+    IB_ASSERT(event != NULL);
+    IB_ASSERT(!replay->counting);
     IB_ASSERT(replay->event_count < replay->event_capacity);
     replay->events[replay->event_count++] = *event;
 }
@@ -38,6 +40,8 @@ static void keep_event(void *context, const struct ib_event *event)
 /* Room for all events of the next command. */
 static int make_room(struct ib_replay *replay)
 {
+    IB_ASSERT(replay->matcher != NULL);
+    IB_ASSERT(replay->event_next <= replay->event_count);
     size_t needed = replay->event_count + (size_t)ib_matcher_events_max(replay->matcher);
     if (needed <= replay->event_capacity) {
         return IB_OK;
@@ -54,6 +58,8 @@ static int make_room(struct ib_replay *replay)
 /* Applies the next command. `*more` 0: the end, of the journal or by until_seq. */
 static int step(struct ib_replay *replay, int *more)
 {
+    IB_ASSERT(replay->command_next <= replay->command_count);
+    IB_ASSERT(replay->status == IB_OK);
     *more = 0;
     if (replay->until_seq != 0 && ib_matcher_seq(replay->matcher) >= replay->until_seq) {
         return IB_OK;
@@ -156,6 +162,7 @@ int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size
 
 const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay)
 {
+    IB_ASSERT(replay->reader != NULL);
     IB_ASSERT(replay != NULL);
     return ib_journal_reader_report(replay->reader);
 }
