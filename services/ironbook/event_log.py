@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -118,10 +117,3 @@ class EventLog:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-
-def follow(path: Path, shard: int, after: Position = START) -> Iterator[list[Event]]:
-    """Yield batches of events after `after`, for ever, until the engine ends (EventLogLostError)."""
-    with EventLog(path, shard, after) as log:
-        while True:
-            yield log.read(None)

@@ -23,7 +23,9 @@ shard takes 1,000 records and 1 MB each second. The partition key is the symbol.
 from __future__ import annotations
 
 import base64
+import importlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -105,16 +107,27 @@ def decode(data: bytes) -> dict[str, Any]:
     return dict(value)
 
 
+def _library(module: str) -> Any:
+    """Import a module of aws-kinesis-agg, which puts directories in front of sys.path, and take them off again.
+
+    Left there, they would let another installed version of this distribution win over the one that runs.
+    """
+    path = list(sys.path)
+    try:
+        return importlib.import_module(f"aws_kinesis_agg.{module}")
+    finally:
+        sys.path[:] = path
+
+
 def aggregate(records: Iterable[MarketDataRecord], size: int = AGGREGATED_BYTES) -> dict[str, list[AggregatedRecord]]:
     """Pack records, by partition key and in their order, into Kinesis records of at most `size` bytes."""
-    from aws_kinesis_agg.aggregator import RecordAggregator  # type: ignore[import-untyped]  # noqa: PLC0415
-
+    new_aggregator = _library("aggregator").RecordAggregator
     full: dict[str, list[AggregatedRecord]] = {}
     add: dict[str, Callable[[str, bytes], Any]] = {}
     aggregators: dict[str, Any] = {}
     for key, data in records:
         if key not in aggregators:
-            aggregators[key] = RecordAggregator(size)
+            aggregators[key] = new_aggregator(size)
             add[key] = aggregators[key].add_user_record
             full[key] = []
         done = add[key](key, data)
@@ -134,8 +147,6 @@ def _contents(record: Any) -> AggregatedRecord:
 
 def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterator[bytes]:
     """Yield the market data records of one Kinesis record, in order; itself, if it is not an aggregated one."""
-    from aws_kinesis_agg.deaggregator import iter_deaggregate_records  # type: ignore[import-untyped]  # noqa: PLC0415
-
     # The library reads what AWS Lambda hands over, so we dress the record as that.
     record = {
         "eventVersion": "1.0",
@@ -148,5 +159,5 @@ def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterat
             "data": base64.b64encode(data),
         },
     }
-    for item in iter_deaggregate_records([record]):
+    for item in _library("deaggregator").iter_deaggregate_records([record]):
         yield base64.b64decode(item["kinesis"]["data"])

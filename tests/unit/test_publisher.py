@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,15 @@ def test_aggregation_keeps_every_record_in_its_order() -> None:
         assert all(len(record.data) <= 10_000 and record.partition_key == key for record in queue)
         unpacked = [data for record in queue for data in deaggregate(record.data, key, "1")]
         assert unpacked == [data for sent_key, data in sent if sent_key == key]
+
+
+def test_the_library_leaves_the_import_path_as_it_was() -> None:
+    for name in [name for name in sys.modules if name.startswith("aws_kinesis_agg")]:
+        del sys.modules[name]
+    before = list(sys.path)
+    aggregate([MarketDataRecord("k", b"{}")])
+    assert list(deaggregate(b"plain", "k", "1"))
+    assert sys.path == before
 
 
 def test_a_record_that_is_not_aggregated_is_itself() -> None:

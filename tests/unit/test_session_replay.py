@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
 import pytest
+from ironbook.cli import main
 from ironbook.errors import CommandError
 from ironbook.market_data.orders import MAKER, TAKER, Command
 from ironbook.session_replay import Reports, State, StateDirectory, _bursts, read_venue
@@ -120,3 +122,22 @@ def test_a_wrong_configuration_is_named_by_key(tmp_path: Path, text: str, named:
         read_venue(path)
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_malformed_line_is_the_one_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "AAPL_2012-06-21_34200000_37800000_message_50.csv"
+    path.write_text("34200.1,1,5,10,500,1\n34200.2,1,6,ten,500,1\n")
+    assert main(["session", "replay", str(path), "--plan"]) == 1
+    output = capsys.readouterr()
+    assert output.err == f"ironbook: {path}:2: field size: 'ten' is not an integer\n"
+    assert not output.out
+
+
+def test_a_plan_connects_to_nothing_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "AAPL_2012-06-21_34200000_37800000_message_50.csv"
+    path.write_text("34200.1,1,5,10,500,1\n34200.2,5,0,10,500,1\n")
+    directory = tmp_path / "trade"
+    assert main(["session", "replay", str(path), "--plan", "--state-directory", str(directory)]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert (result["commands"], result["changed"], sum(result["skipped"].values())) == (1, True, 1)
+    assert not directory.exists()
