@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOME = Path(__file__).resolve().parent.parent
-CORE = (
-    "book book_check crc32c event_log journal journal_reader journal_record matcher matcher_order memory pool "
-    "price_index replay status"
-).split()
+CORE = [
+    *("book", "book_check", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "matcher"),
+    *("matcher_order", "memory", "pool", "price_index", "replay", "status"),
+]
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
 
 
@@ -34,23 +34,51 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_order", "= level->head;", "= level->tail;"),
     Mutant("no trade at the limit itself", "matcher_order", "best)->key > limit", "best)->key >= limit"),
-    Mutant("a trade at the incoming price", "matcher_order", "    event->price = price;\n    event->match_ref", "    event->match_ref"),
+    Mutant(
+        "a trade at the incoming price",
+        "matcher_order",
+        "    event->price = price;\n    event->match_ref",
+        "    event->match_ref",
+    ),
     Mutant("an IOC order rests", "matcher_order", "&& time_in_force == IB_TIME_IN_FORCE_DAY;", "|| time_in_force;"),
     Mutant("a replacement never keeps its place", "matcher_order", "int keeps_priority =", "int keeps_priority = 0 &&"),
-    Mutant("a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"),
-    Mutant("a replacement forgets what is filled", "matcher_order", "incoming.executed = ib_order_executed(order)", "incoming.executed = 0"),
+    Mutant(
+        "a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"
+    ),
+    Mutant(
+        "a replacement forgets what is filled",
+        "matcher_order",
+        "incoming.executed = ib_order_executed(order)",
+        "incoming.executed = 0",
+    ),
     Mutant("orders of others can be cancelled", "book", " && order->session == session", ""),
     Mutant("a resend is taken again", "matcher", "session->last_user_ref = command->user_ref;", ""),
-    Mutant("a halt does not halt", "matcher_order", "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
-           "OPEN && 0) {\n        return IB_REASON_HALTED;\n    }\n    if (index"),
-    Mutant("the state hash misses fills", "book", "remaining - quantity, ib_order_executed(order) + quantity);",
-           "remaining - quantity, ib_order_executed(order) + quantity); book->hash++;"),
+    Mutant(
+        "a halt does not halt",
+        "matcher_order",
+        "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
+        "OPEN && 0) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
+    ),
+    Mutant(
+        "the state hash misses fills",
+        "book",
+        "remaining - quantity, ib_order_executed(order) + quantity);",
+        "remaining - quantity, ib_order_executed(order) + quantity); book->hash++;",
+    ),
     Mutant("the last price level is leaked", "book", "ib_pool_give(&book->levels, index);", ""),
-    Mutant("the best price is not searched again", "book", "side->best = ib_price_index_lowest(side, &book->nodes);",
-           "side->best = IB_NONE;"),
-    Mutant("ticks are not checked", "book", "instrument->ticks_max = UINT64_MAX / tick;",
-           "instrument->ticks_max = UINT64_MAX;"),
-]  # fmt: skip
+    Mutant(
+        "the best price is not searched again",
+        "book",
+        "side->best = ib_price_index_lowest(side, &book->nodes);",
+        "side->best = IB_NONE;",
+    ),
+    Mutant(
+        "ticks are not checked",
+        "book",
+        "instrument->ticks_max = UINT64_MAX / tick;",
+        "instrument->ticks_max = UINT64_MAX;",
+    ),
+]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:

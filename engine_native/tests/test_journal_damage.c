@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * test_journal_damage.c: every cut and every changed byte ends in a prefix or a refusal that names file, offset and
+ * sequence; never in other commands.
+ */
+#include "small_journal.h"
+
+static void the_last_segment_cut_anywhere(void)
+{
+    unsigned char bytes[4096];
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(9, bytes, sizeof bytes);
+    EXPECT_EQUAL(size, IB_RECORD_SEGMENT_SIZE + 6 * IB_RECORD_COMMAND_SIZE);
+    for (size_t cut = 0; cut <= size; cut++) {
+        store(9, bytes, cut);
+        uint64_t records;
+        int status = read_journal(&records);
+        if (cut < IB_RECORD_SEGMENT_SIZE) { /* segments appear complete: this is no crash */
+            EXPECT_EQUAL(status, IB_ERROR_JOURNAL_DAMAGED);
+            EXPECT_EQUAL(records, 8);
+            EXPECT_EQUAL(report.error_seq, 9);
+            continue;
+        }
+        EXPECT_EQUAL(status, IB_OK);
+        EXPECT_EQUAL(records, 8 + (cut - IB_RECORD_SEGMENT_SIZE) / IB_RECORD_COMMAND_SIZE);
+        EXPECT_EQUAL(report.torn_bytes, (cut - IB_RECORD_SEGMENT_SIZE) % IB_RECORD_COMMAND_SIZE);
+
+        struct ib_journal_config settings = config(); /* a writer cuts the rest off and goes on */
+        struct ib_journal *journal;
+        struct seen seen = {.sound = 1};
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, see, &seen, &report), IB_OK);
+        EXPECT(seen.sound && seen.count == records);
+        EXPECT_EQUAL(append(journal, records + 1, 1), IB_OK);
+        ib_journal_close(journal);
+        uint64_t records_after;
+        EXPECT_EQUAL(read_journal(&records_after), IB_OK);
+        EXPECT_EQUAL(records_after, records + 1);
+        EXPECT_EQUAL(report.torn_bytes, 0);
+    }
+    test_remove_directory(directory);
+}
+
+static void an_earlier_segment_cut_anywhere(void)
+{
+    unsigned char bytes[4096];
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(1, bytes, sizeof bytes);
+    for (size_t cut = 0; cut < size; cut++) {
+        store(1, bytes, cut);
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+        EXPECT_EQUAL(report.error_seq, records + 1);
+        EXPECT(strstr(report.error, ".journal at offset ") != NULL);
+    }
+    test_remove_directory(directory);
+}
+
+/* Flips one byte of one segment in four ways; reading and opening must refuse, and change nothing. */
+static void flip_each_byte(uint64_t first_seq)
+{
+    static const unsigned char masks[] = {0x01, 0x80, 0xff, 0x10};
+    unsigned char bytes[4096];
+    unsigned char after[4096];
+    size_t size = load(first_seq, bytes, sizeof bytes);
+    EXPECT(size > 0);
+    for (size_t i = 0; i < size * sizeof masks; i++) {
+        size_t at = i / sizeof masks;
+        bytes[at] ^= masks[i % sizeof masks];
+        store(first_seq, bytes, size);
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+        EXPECT(report.error_offset <= at && at < report.error_offset + IB_RECORD_COMMAND_SIZE);
+        EXPECT_EQUAL(report.error_seq, records + 1);
+        char name[IB_SEGMENT_NAME_SIZE];
+        ib_segment_name(name, first_seq);
+        EXPECT(strstr(report.error, name) != NULL);
+        if (masks[i % sizeof masks] == 0xff) {
+            struct ib_journal_config settings = config();
+            struct ib_journal *journal;
+            EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_JOURNAL_DAMAGED);
+            EXPECT_EQUAL(load(first_seq, after, sizeof after), size);
+            EXPECT_EQUAL(memcmp(bytes, after, size), 0);
+        }
+        bytes[at] ^= masks[i % sizeof masks];
+    }
+    store(first_seq, bytes, size);
+}
+
+static void each_byte_flipped(void)
+{
+    write_journal();
+    EXPECT_SOUND();
+    flip_each_byte(1);
+    EXPECT_SOUND();
+    flip_each_byte(9);
+    EXPECT_SOUND();
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    test_remove_directory(directory);
+}
+
+/* Pages that were never written read as zeros after a power loss. */
+static void a_tail_of_zeros_is_torn(void)
+{
+    unsigned char bytes[8192] = {0};
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(9, bytes, sizeof bytes);
+    store(9, bytes, size + 1000);
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    EXPECT_EQUAL(records, COMMANDS);
+    EXPECT_EQUAL(report.torn_bytes, 1000);
+    bytes[size + 999] = 1; /* something else is there */
+    store(9, bytes, size + 1000);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    test_remove_directory(directory);
+}
+
+static void records_in_another_order_do_not_fit(void)
+{
+    unsigned char bytes[4096];
+    unsigned char swapped[4096];
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(9, bytes, sizeof bytes);
+    enum { FIRST = IB_RECORD_SEGMENT_SIZE, SECOND = FIRST + IB_RECORD_COMMAND_SIZE };
+    memcpy(swapped, bytes, size);
+    memcpy(swapped + FIRST, bytes + SECOND, IB_RECORD_COMMAND_SIZE);
+    memcpy(swapped + SECOND, bytes + FIRST, IB_RECORD_COMMAND_SIZE);
+    store(9, swapped, size);
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT_EQUAL(records, 8);
+    memmove(bytes + FIRST, bytes + SECOND, size - SECOND); /* one is missing */
+    store(9, bytes, size - IB_RECORD_COMMAND_SIZE);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT_EQUAL(records, 8);
+    test_remove_directory(directory);
+}
+
+/* A record with right sums and sequence, but of another history: only the chain tells. */
+static void a_record_of_another_history_does_not_fit(void)
+{
+    unsigned char bytes[4096];
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(9, bytes, sizeof bytes);
+    struct {
+        struct ib_record_header header;
+        struct ib_command command;
+    } record;
+    unsigned char *at = bytes + IB_RECORD_SEGMENT_SIZE;
+    memcpy(&record, at, sizeof record);
+    record.command.quantity++;
+    ib_record_seal(&record.header, &record.command, sizeof record.command);
+    memcpy(at, &record, sizeof record);
+    store(9, bytes, size);
+    uint64_t records;
+    forged = 1;
+    int status = read_journal(&records);
+    forged = 0;
+    EXPECT_EQUAL(status, IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT_EQUAL(records, 9); /* the forged one itself is sound; the one behind it gives it away */
+    EXPECT(strstr(report.error, "chain") != NULL);
+    test_remove_directory(directory);
+}
+
+static void missing_segments_are_noticed(void)
+{
+    char path[600];
+    write_journal();
+    EXPECT_SOUND();
+    path_of(path, 1);
+    EXPECT_EQUAL(unlink(path), 0);
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT(strstr(report.error, "missing") != NULL);
+    path_of(path, 9);
+    EXPECT_EQUAL(unlink(path), 0);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_IO);
+    EXPECT(strstr(report.error, "no journal here") != NULL);
+    test_remove_directory(directory);
+}
+
+static const struct test_case cases[] = {
+    CASE(the_last_segment_cut_anywhere),
+    CASE(an_earlier_segment_cut_anywhere),
+    CASE(each_byte_flipped),
+    CASE(a_tail_of_zeros_is_torn),
+    CASE(records_in_another_order_do_not_fit),
+    CASE(a_record_of_another_history_does_not_fit),
+    CASE(missing_segments_are_noticed),
+};
+
+TEST_MAIN("test_journal_damage", cases)
