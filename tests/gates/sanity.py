@@ -70,7 +70,9 @@ def main() -> int:
     prepare_home()
     if sys.argv[1:]:
         return run(copy, *sys.argv[1:])
-    return run(copy, "--skip-test", "pylint") or run(copy, "--test", "pylint", "plugins/")
+    code = run(copy, "--skip-test", "pylint") or run(copy, "--test", "pylint", "plugins/")
+    print(f"ansible-test sanity: {'findings, see above' if code else 'no findings'}", flush=True)
+    return code
 
 
 if __name__ == "__main__":
