@@ -98,6 +98,10 @@ test-fast: venv-test  ## the inner loop: what can be known within a minute
 lint: venv-test  ## ruff, mypy, yamllint, ansible-lint, syntax, docs
 	@$(BIN)/python tests/gates/lanes.py lint
 
+.PHONY: lanes
+lanes: venv-test  ## some lanes of make test by name: make lanes LANES="ruff unit"
+	@$(BIN)/python tests/gates/lanes.py $(LANES)
+
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md
 	@$(BIN)/python tests/feature_rows.py
