@@ -122,7 +122,8 @@ struct ib_command {
     uint8_t reason;             /* set by the gateway: a reject to be sequenced, or IB_REASON_NONE */
     uint32_t reserved;          /* zero */
     uint64_t reserved_quantity[2]; /* zero; displayed and minimum quantity will live here */
-    uint8_t client_data[24];    /* opaque to matching, repeated in the reports (OUCH: ClOrdID and flags) */
+    uint8_t client_data[24];    /* opaque to matching, repeated in the reports (OUCH: ClOrdID and flags); a zero byte
+                                   of a Replace's stays as the order had it */
 };
 
 /* One output of the state machine. 128 bytes. Identified by (shard, seq, index). */

@@ -285,6 +285,16 @@ static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, ui
     return refusal_of_terms(command, &book->instruments[instrument], ib_order_executed(order), ticks);
 }
 
+/* What a Replace does not say again stays as it was entered: each zero byte of its client data is the old order's. */
+static void inherit_client_data(struct ib_event *event, const struct ib_order *before)
+{
+    for (size_t i = 0; i < IB_CLIENT_DATA_SIZE; i++) {
+        if (event->client_data[i] == 0) {
+            event->client_data[i] = before->client_data[i];
+        }
+    }
+}
+
 void ib_turn_replace(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
@@ -304,6 +314,7 @@ void ib_turn_replace(struct ib_turn *turn)
     struct incoming incoming;
     struct ib_event *event = &incoming.event;
     describe_incoming(&incoming, command, ib_level_instrument(level), ib_level_side(level));
+    inherit_client_data(event, order);
     incoming.ticks = ticks;
     incoming.executed = ib_order_executed(order);
     event->remaining = command->quantity - incoming.executed;
@@ -319,7 +330,7 @@ void ib_turn_replace(struct ib_turn *turn)
         event->order_ref = before_ref;
         event->flags |= IB_FLAG_PRIORITY_KEPT;
         ib_book_shrink(book, index, event->remaining);
-        ib_book_rename(book, index, command->user_ref, command->time_in_force, command->client_data);
+        ib_book_rename(book, index, command->user_ref, command->time_in_force, event->client_data);
         ib_turn_emit(turn, event, command->session);
         return;
     }

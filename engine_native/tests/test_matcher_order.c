@@ -188,6 +188,24 @@ static void a_replace_may_trade(void)
     close_world();
 }
 
+static void what_a_replace_does_not_say_again_stays(void)
+{
+    open_world();
+    apply(enter(MAKER, 1, IB_SIDE_SELL, 50, 100));
+    struct ib_command silent = replace(MAKER, 1, 2, 50, 101); /* loses priority */
+    memset(silent.client_data, 0, sizeof silent.client_data);
+    silent.client_data[0] = 'X';
+    apply(silent);
+    EXPECT_EQUAL(memcmp(world.events[0].client_data, "Xrder", 6), 0);
+    silent.user_ref_original = 2;
+    silent.user_ref = 3;
+    silent.quantity = 40; /* keeps priority */
+    silent.client_data[0] = 0;
+    apply(silent);
+    EXPECT_EQUAL(memcmp(world.events[0].client_data, "Xrder", 6), 0);
+    close_world();
+}
+
 static void bad_orders_are_rejected(void)
 {
     open_world();
@@ -264,6 +282,7 @@ static const struct test_case cases[] = {
     CASE(a_shrinking_replace_keeps_priority),
     CASE(any_other_replace_loses_priority),
     CASE(a_replace_may_trade),
+    CASE(what_a_replace_does_not_say_again_stays),
     CASE(bad_orders_are_rejected),
     CASE(bad_replaces_are_rejected_and_the_order_stays),
     CASE(a_full_book_rejects),
