@@ -15,14 +15,11 @@ before the first order is sent, and numbers are reserved by it: another input st
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,13 +28,12 @@ from ironbook.errors import CommandError
 from ironbook.market_data import generate, lobster, orders
 from ironbook.market_data.orders import MAKER, TAKER, Command
 from ironbook.protocols import ouch50, soupbintcp
-from ironbook.service import check_keys, read_json, read_secret, write_json
+from ironbook.replay_state import State, StateDirectory
+from ironbook.service import check_keys, read_json, read_secret
 
-FORMAT = 1
 ANSWER_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 _BURST = 512  # commands in one write at most
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAMES = {MAKER: "maker", TAKER: "taker"}
 
 Progress = Callable[[int, int, "Reports"], None]
@@ -68,63 +64,6 @@ def read_venue(path: Path) -> Venue:
         login = check_keys(value[name], {"username": str, "password_file": str}, f"{path}: {name}")
         logins[sender] = Login(login["username"], read_secret(Path(login["password_file"])))
     return Venue(value["host"], value["port"], logins)
-
-
-@dataclass
-class State:
-    """What is known of the replay of one input, as its file holds it. `first` is where each session's stream was."""
-
-    sha256: str
-    input: str
-    base: int
-    commands: int
-    first: dict[str, int]
-    result: dict[str, Any] | None = None
-
-    @property
-    def last_user_ref(self) -> int:
-        """The highest number that this replay may use."""
-        return self.base + self.commands
-
-
-class StateDirectory:
-    """The files of all replays of one state directory."""
-
-    def __init__(self, path: Path) -> None:
-        """`path` is made at the first writing."""
-        self.path = path
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep a second replay away: two at once would log each other out."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommandError(f"another replay is running (lock {self.path}/.lock)") from None
-            yield
-
-    def load(self, sha256: str) -> State | None:
-        """Return what is known of this input."""
-        path = self.path / f"{sha256}.json"
-        return self._read(path) if path.exists() else None
-
-    def highest_reserved(self) -> int:
-        """Return the highest UserRefNum that any replay may use."""
-        files = [path for path in self.path.glob("*.json") if _SHA256.match(path.stem)]
-        return max((self._read(path).last_user_ref for path in files), default=0)
-
-    def save(self, state: State) -> None:
-        """Write the file of one replay."""
-        write_json(self.path / f"{state.sha256}.json", {"format": FORMAT, **vars(state)})
-
-    @staticmethod
-    def _read(path: Path) -> State:
-        value = read_json(path)
-        if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
-            raise CommandError(f"{path}: is not the state of a replay in format {FORMAT}")
-        return State(**value)
 
 
 @dataclass

@@ -11,7 +11,8 @@ import pytest
 from ironbook.cli import main
 from ironbook.errors import CommandError
 from ironbook.market_data.orders import MAKER, TAKER, Command
-from ironbook.session_replay import Reports, State, StateDirectory, _bursts, read_venue
+from ironbook.replay_state import State, StateDirectory
+from ironbook.session_replay import Reports, _bursts, read_venue
 
 SHA = "0" * 64
 OTHER = "f" * 64
