@@ -10,9 +10,10 @@ module: announce
 short_description: Show lines to the person at the terminal
 version_added: 0.1.0
 description:
-  - Shows lines on the controller's terminal, also where C(display_ok_hosts) is off and M(ansible.builtin.debug) says nothing.
-  - What a person wants to read at the end of a play (a table, where a report lies) goes through this, and so stands between the
-    changes and not among the tasks that found nothing to do.
+  - Shows lines on the controller's terminal, also where C(display_ok_hosts) is off and M(ansible.builtin.debug) says
+    nothing.
+  - What a person wants to read at the end of a play, a table or where a report lies, goes through this, and so stands
+    among the changes and not among the tasks that found nothing to do.
 options:
   lines:
     description: What to show, a line each.
