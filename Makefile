@@ -31,7 +31,7 @@ $(VENV)/.site: requirements/site.txt
 	@$(PYTHON) requirements/preflight.py
 	@echo "installing the Python packages of requirements/site.txt into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/site.txt
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements/site.txt
 	@mkdir -p $(VENV)/collections/ansible_collections/ironbook
 	@ln -sfn ../../../.. $(VENV)/collections/ansible_collections/ironbook/trading
 	@touch $@
@@ -40,7 +40,7 @@ $(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
 	@echo "compiling the matching core and installing the distribution ironbook"
 	@rm -rf $(VENV)/src && mkdir -p $(VENV)/src
 	@cp -r setup.py pyproject.toml README.md LICENSE engine_native services $(VENV)/src/
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--force-reinstall $(VENV)/src
 	@touch $@
 
@@ -73,7 +73,7 @@ distclean: clean-site  ## clean-site, and remove .venv/ and the caches
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.site
 	@echo "installing the Python packages of requirements/test.txt into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements/test.txt
 	@touch $@
 
 # As root on Debian: installs what the lanes need and Debian has. Anyone else: nothing; such a lane is then not run.

@@ -13,7 +13,7 @@ who wants the venue's order sorts by them. What would tell who traded (sessions,
 | execute | a resting order was executed: `quantity` leaves the book, `remaining` stays |
 | trade   | the match itself, once: `side` is the incoming order's |
 | cancel  | `quantity` of a resting order was taken off, `remaining` stays |
-| replace | a resting order was replaced; where it loses its place, an `add` follows |
+| replace | resting order `replaced` is now `order`; where it loses its place, it leaves the book and an `add` follows |
 | state   | trading was halted or goes on: `reason` |
 
 Many are packed into one Kinesis record by the format of the Kinesis Producer Library (aws-kinesis-agg), since a
@@ -66,7 +66,7 @@ _TYPES = {
     (int(EventType.REPLACED), 1): "replace",
     (int(EventType.TRADING_STATE), 0): "state",
 }
-_EXECUTED, _RESTING, _BUY = int(EventType.EXECUTED), int(EventFlag.RESTING), int(Side.BUY)
+_RESTING, _BUY = int(EventFlag.RESTING), int(Side.BUY)
 
 
 def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord | None:
@@ -78,11 +78,12 @@ def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord
     if kind == "state":
         return MarketDataRecord(_ALL, f'{head},"reason":{event.reason}}}'.encode("ascii"))
     symbol = symbols[event.instrument]
-    match = f',"match":{event.match_ref}' if event.type == _EXECUTED else ""
+    reference = {"execute": "match", "trade": "match", "replace": "replaced"}.get(kind)
+    last = f',"{reference}":{event.match_ref}' if reference else ""
     side = "B" if event.side == _BUY else "S"
     text = (
         f'{head},"symbol":"{symbol}","side":"{side}","price":{event.price},"quantity":{event.quantity},'
-        f'"remaining":{event.remaining},"order":{event.order_ref}{match}}}'
+        f'"remaining":{event.remaining},"order":{event.order_ref}{last}}}'
     )
     return MarketDataRecord(symbol, text.encode("ascii"))
 

@@ -120,7 +120,8 @@ def test_each_public_event_has_a_record_and_others_have_none() -> None:
         value = decode(record.data)
         assert (value["type"], value["shard"], value["sequence"], value["index"]) == (kind, 0, 7, 2)
         assert (value["symbol"], value["side"], value["price"], value["quantity"]) == ("AAPL", "B", 10, 3)
-        assert ("match" in value) == (kind in ("execute", "trade"))
+        assert value.get("match") == (4 if kind in ("execute", "trade") else None)
+        assert value.get("replaced") == (4 if kind == "replace" else None)
         assert not {"session", "user_ref", "client_data"} & set(value), "who traded is nobody's business"
     for what in (
         {"type": EventType.ACCEPTED},
