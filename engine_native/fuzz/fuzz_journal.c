@@ -103,9 +103,11 @@ static void seal_again(uint8_t *bytes, size_t size, size_t at)
         return;
     }
     memcpy(&header, bytes + begin, sizeof header);
-    uint32_t claimed = header.length; /* a false length stays false, under a right sum */
+    struct ib_record_header claimed = header; /* what is false stays false, under a right sum */
+    header.magic = IB_JOURNAL_MAGIC;
     ib_record_seal(&header, bytes + begin + sizeof header, (uint32_t)length);
-    header.length = claimed;
+    header.magic = claimed.magic;
+    header.length = claimed.length;
     header.header_crc32c = ib_crc32c(0, &header, offsetof(struct ib_record_header, header_crc32c));
     memcpy(bytes + begin, &header, sizeof header);
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbook.trading.plugins.modules import host_tuning_info
 from fixtures import host_trees
@@ -25,14 +26,17 @@ def test_documentation_and_arguments_name_the_same_options() -> None:
 
 
 def test_a_captured_tree_is_audited_with_a_warning_that_it_is_one(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # Not from the result: where a test before this one has loaded Ansible's controller, its display takes warnings.
+    warnings: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
     host_trees.write(host_trees.tuned_metal(), tmp_path)
     code, result = call(capsys, root=str(tmp_path), isolated_cpus="4-35", huge_pages=1024)
     assert (code, result["changed"], result["audit"]["schema_version"]) == (0, False, 1)
     assert result["audit"]["host"]["instance_type"] == "c5n.metal"
     assert result["audit"]["counts"]["ok"] == len(result["audit"]["findings"])
-    assert str(tmp_path) in json.dumps(result["warnings"])
+    assert len(warnings) == 1 and str(tmp_path) in warnings[0]
 
 
 def test_what_is_documented_is_returned(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
