@@ -42,6 +42,8 @@ struct ib_admin {
 
 static void flush(struct client *client)
 {
+    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->output_begin <= client->output_end && client->output_end <= IB_ADMIN_ANSWER_SIZE);
     while (client->output_begin < client->output_end) {
         ssize_t sent = send(client->handler.fd, client->output + client->output_begin,
                             client->output_end - client->output_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -64,8 +66,12 @@ static void flush(struct client *client)
 
 static void answer_error(struct client *client, const char *error)
 {
+    IB_ASSERT(error != NULL && !client->waiting);
+    IB_ASSERT(client->output_begin == client->output_end); /* the answer before has left */
     client->output_begin = 0;
-    client->output_end = (size_t)snprintf(client->output, IB_ADMIN_ANSWER_SIZE, "{\"error\": \"%s\"}\n", error);
+    int size = snprintf(client->output, IB_ADMIN_ANSWER_SIZE, "{\"error\": \"%s\"}\n", error);
+    IB_ASSERT(size > 0 && size < IB_ADMIN_ANSWER_SIZE);
+    client->output_end = (size_t)size;
     flush(client);
 }
 
@@ -74,6 +80,7 @@ static void begin(struct client *client, const char *line)
     const struct ib_admin_hooks *hooks = &client->admin->hooks;
     const char *error = NULL;
     IB_ASSERT(!client->waiting);
+    IB_ASSERT(client->handler.fd >= 0);
     for (int i = 0; i < IB_ADMIN_REQUEST_COUNT; i++) {
         if (strcmp(line, request_names[i]) == 0) {
             client->request = (enum ib_admin_request)i;
@@ -92,6 +99,7 @@ static void begin(struct client *client, const char *line)
 /* Serves the lines of the buffer, one after the other: the next one when the one before is answered. */
 static void take_lines(struct client *client)
 {
+    IB_ASSERT(client->line_size <= LINE_SIZE);
     while (client->handler.fd >= 0 && !client->waiting && client->output_begin == client->output_end) {
         const char *end = memchr(client->line, '\n', client->line_size);
         if (end == NULL) {
@@ -102,6 +110,7 @@ static void take_lines(struct client *client)
         }
         char line[LINE_SIZE];
         size_t size = (size_t)(end - client->line);
+        IB_ASSERT(size < client->line_size);
         memcpy(line, client->line, size);
         line[size] = '\0';
         client->line_size -= size + 1;
@@ -113,6 +122,7 @@ static void take_lines(struct client *client)
 static void client_ready(void *owner, uint32_t events)
 {
     struct client *client = owner;
+    IB_ASSERT(client->handler.fd >= 0);
     if ((events & EPOLLOUT) != 0) {
         flush(client);
     }
@@ -133,6 +143,7 @@ static void client_ready(void *owner, uint32_t events)
 static void listener_ready(void *owner, uint32_t events)
 {
     struct ib_admin *admin = owner;
+    IB_ASSERT(admin->listener.fd >= 0);
     (void)events;
     int fd = ib_unix_accept(admin->listener.fd, "admin.sock");
     if (fd < 0) {
@@ -158,6 +169,7 @@ int ib_admin_open(struct ib_admin **admin, const char *run_directory, struct ib_
                   struct ib_admin_hooks hooks, char *error)
 {
     IB_ASSERT(admin != NULL && loop != NULL);
+    IB_ASSERT(run_directory != NULL && error != NULL);
     IB_ASSERT(hooks.begin != NULL && hooks.ready != NULL && hooks.answer != NULL);
     *admin = NULL;
     struct ib_admin *self = calloc(1, sizeof *self);
@@ -201,13 +213,14 @@ void ib_admin_close(struct ib_admin *admin)
 
 void ib_admin_progress(struct ib_admin *admin)
 {
-    const struct ib_admin_hooks *hooks = &admin->hooks;
     IB_ASSERT(admin != NULL);
+    const struct ib_admin_hooks *hooks = &admin->hooks;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &admin->clients[i];
         if (client->handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->ticket)) {
             continue;
         }
+        IB_ASSERT(client->output_begin == client->output_end); /* one answer at a time */
         size_t size = hooks->answer(hooks->context, client->request, client->output);
         IB_ASSERT(size < IB_ADMIN_ANSWER_SIZE);
         client->output[size] = '\n';

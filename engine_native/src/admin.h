@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "io_loop.h"
+#include "ironbook.h"
 
 enum ib_admin_request {
     IB_ADMIN_STATUS,
@@ -26,6 +27,8 @@ enum ib_admin_request {
 };
 
 enum { IB_ADMIN_ANSWER_SIZE = 196608 }; /* 1,024 sessions take 100 bytes each */
+
+_Static_assert(IB_ADMIN_ANSWER_SIZE >= IB_SESSIONS_MAX * 128 + 16384, "room for every session, and for the rest");
 
 struct ib_admin_hooks {
     void *context;

@@ -60,6 +60,7 @@ int ib_secret_hash(const char *password, char *hash, uint64_t size)
 {
     char salt[CRYPT_GENSALT_OUTPUT_SIZE];
     IB_ASSERT(password != NULL && hash != NULL);
+    IB_ASSERT(size > 0);
     if (crypt_gensalt_rn("$6$", 0, NULL, 0, salt, sizeof salt) == NULL) {
         return IB_ERROR_IO;
     }
@@ -81,6 +82,7 @@ int ib_secret_hash(const char *password, char *hash, uint64_t size)
 static void *check_questions(void *context)
 {
     struct ib_authenticator *self = context;
+    IB_ASSERT(self != NULL && self->capacity > 0);
     uint64_t one = 1;
     pthread_mutex_lock(&self->mutex);
     for (;;) {
@@ -90,7 +92,9 @@ static void *check_questions(void *context)
         if (self->closing) {
             break;
         }
+        IB_ASSERT(self->checked < self->asked);
         struct question *question = &self->questions[self->checked % self->capacity];
+        IB_ASSERT(question->hash != NULL && !question->granted);
         pthread_mutex_unlock(&self->mutex);
         question->granted = ib_secret_fits(question->password, question->hash);
         explicit_bzero(question->password, sizeof question->password);
@@ -140,6 +144,7 @@ void ib_authenticator_close(struct ib_authenticator *self)
         return;
     }
     IB_ASSERT(self->capacity > 0);
+    IB_ASSERT(!self->closing);
     pthread_mutex_lock(&self->mutex);
     self->closing = true;
     pthread_cond_signal(&self->asked_more);
@@ -156,6 +161,7 @@ void ib_authenticator_close(struct ib_authenticator *self)
 int ib_authenticator_event_fd(const struct ib_authenticator *self)
 {
     IB_ASSERT(self != NULL);
+    IB_ASSERT(self->event_fd >= 0);
     return self->event_fd;
 }
 
@@ -164,6 +170,8 @@ bool ib_authenticator_ask(struct ib_authenticator *self, uint32_t ticket, const 
     IB_ASSERT(self != NULL && password != NULL && hash != NULL);
     IB_ASSERT(strlen(password) <= IB_SOUP_PASSWORD_SIZE);
     pthread_mutex_lock(&self->mutex);
+    IB_ASSERT(self->answered <= self->checked && self->checked <= self->asked);
+    IB_ASSERT(self->asked - self->answered <= self->capacity);
     bool room = self->asked - self->answered < self->capacity;
     if (room) {
         struct question *question = &self->questions[self->asked % self->capacity];
@@ -182,9 +190,11 @@ bool ib_authenticator_next(struct ib_authenticator *self, struct ib_authenticati
 {
     IB_ASSERT(self != NULL && answer != NULL);
     pthread_mutex_lock(&self->mutex);
+    IB_ASSERT(self->answered <= self->checked && self->checked <= self->asked);
     bool there = self->answered < self->checked;
     if (there) {
         const struct question *question = &self->questions[self->answered % self->capacity];
+        IB_ASSERT(question->password[0] == '\0'); /* wiped as soon as it was checked */
         answer->ticket = question->ticket;
         answer->granted = question->granted;
         self->answered++;

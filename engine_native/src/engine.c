@@ -30,6 +30,11 @@ enum {
     TICK_MS_MIN = 10, TICK_MS_MAX = 100,
 };
 
+_Static_assert((RING_COMMANDS & (RING_COMMANDS - 1)) == 0, "ib_ring_open wants a power of two");
+_Static_assert(MATCH_BATCH <= RING_COMMANDS, "the ring holds what the matcher takes at once");
+_Static_assert((int)IB_JOURNAL_GROUP_MAX <= RING_COMMANDS, "and what the journal does");
+_Static_assert(TICK_MS_MIN > 0 && TICK_MS_MAX < 1000, "the timer's nanoseconds stay below a second");
+
 void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
 {
     IB_ASSERT(status != IB_OK && text != NULL);
@@ -47,6 +52,8 @@ static void take_snapshot(struct ib_engine *engine)
     if (atomic_load_explicit(&engine->snapshot_state, memory_order_seq_cst) == IB_SNAPSHOT_WANTED) {
         ib_matcher_totals(engine->matcher, &engine->snapshot_taken);
         engine->snapshot_taken_state = ib_matcher_trading_state(engine->matcher);
+        IB_ASSERT(engine->snapshot_taken.seq == ib_matcher_seq(engine->matcher));
+        IB_ASSERT(engine->snapshot_taken_state >= IB_TRADING_OPEN && engine->snapshot_taken_state <= IB_TRADING_ENDED);
         atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_TAKEN, memory_order_release);
         ib_ring_wake_producer(&engine->sequencer.ring);
     }
@@ -55,7 +62,7 @@ static void take_snapshot(struct ib_engine *engine)
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
     const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
-    IB_ASSERT(count <= MATCH_BATCH);
+    IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
     for (uint64_t i = 0; i < count; i++) {
         int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
         if (status == IB_OK) {
@@ -66,6 +73,7 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
         }
         ib_event_log_publish(engine->log);
     }
+    IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;
 }
@@ -74,6 +82,7 @@ static void *run_matcher(void *context)
 {
     struct ib_engine *engine = context;
     struct ib_ring *ring = &engine->sequencer.ring;
+    IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->sequencer.base_seq);
     for (;;) {
         bool closed = ib_ring_is_closed(ring); /* before the look: what was published before the close is matched */
         struct ib_command *commands;
@@ -88,6 +97,8 @@ static void *run_matcher(void *context)
                 return NULL;
             }
             ib_ring_advance(ring, IB_RING_MATCHER, count);
+            uint64_t done = ib_ring_done(ring, IB_RING_MATCHER);
+            IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->sequencer.base_seq + done);
         }
         take_snapshot(engine);
         if (count == 0) {
@@ -103,6 +114,7 @@ static void *run_journal(void *context)
 {
     struct ib_engine *engine = context;
     struct ib_ring *ring = &engine->sequencer.ring;
+    IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.base_seq);
     for (;;) {
         bool closed = ib_ring_is_closed(ring);
         struct ib_command *commands;
@@ -115,6 +127,8 @@ static void *run_journal(void *context)
                 return NULL;
             }
             ib_ring_advance(ring, IB_RING_JOURNAL, count);
+            uint64_t done = ib_ring_done(ring, IB_RING_JOURNAL);
+            IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.base_seq + done);
         } else if (closed) {
             return NULL;
         } else {
@@ -128,6 +142,7 @@ static void wake_ready(void *owner, uint32_t events)
     struct ib_engine *engine = owner;
     uint64_t count;
     (void)events;
+    IB_ASSERT(engine->wake.fd == engine->sequencer.ring.producer_event);
     ssize_t size = read(engine->wake.fd, &count, sizeof count);
     IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
 }
@@ -137,6 +152,7 @@ static void ticks_ready(void *owner, uint32_t events)
     struct ib_engine *engine = owner;
     uint64_t count;
     (void)events;
+    IB_ASSERT(engine->gateway != NULL); /* the loop turns once all is open */
     ssize_t size = read(engine->ticks.fd, &count, sizeof count);
     IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
     ib_gateway_tick(engine->gateway);
@@ -156,6 +172,7 @@ static void signals_ready(void *owner, uint32_t events)
 
 static int open_timer(struct ib_engine *engine)
 {
+    IB_ASSERT(engine->ticks.fd < 0);
     uint32_t tick_ms = engine->config.heartbeat_ms / 10;
     tick_ms = tick_ms < TICK_MS_MIN ? TICK_MS_MIN : tick_ms > TICK_MS_MAX ? TICK_MS_MAX : tick_ms;
     const struct itimerspec tick = {.it_interval = {.tv_nsec = (long)tick_ms * 1000000},
@@ -180,6 +197,8 @@ static int open_shell(struct ib_engine *engine, char *error)
                                               .heartbeat_ms = config->heartbeat_ms,
                                               .shard = config->shard,
                                               .journal_time_ns = engine->first_time_ns};
+    IB_ASSERT(engine->gateway == NULL && engine->feed == NULL && engine->admin == NULL);
+    IB_ASSERT(engine->sequencer.log == engine->log);
     engine->wake = (struct ib_io_handler){
         .fd = engine->sequencer.ring.producer_event, .owner = engine, .ready = wake_ready};
     int status = ib_io_add(&engine->loop, &engine->wake, EPOLLIN);
@@ -220,6 +239,8 @@ static int open_sequencer(struct ib_engine *engine)
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
+    IB_ASSERT(ib_matcher_seq(engine->matcher) == sequencer->base_seq); /* whatever is journaled is matched */
+    IB_ASSERT(ib_matcher_time_ns(engine->matcher) == sequencer->time_ns);
     ib_matcher_totals(engine->matcher, &engine->snapshot);
     engine->trading_state = ib_matcher_trading_state(engine->matcher);
     return IB_OK;
@@ -261,6 +282,8 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
         ib_engine_close(self);
         return status;
     }
+    IB_ASSERT(self->run_lock >= 0 && self->loop.epoll_fd >= 0);
+    IB_ASSERT(self->gateway != NULL && self->feed != NULL && self->admin != NULL);
     if (self->ended) {
         ib_gateway_end_of_day(self->gateway);
     }
@@ -275,6 +298,7 @@ static void turn(struct ib_engine *engine)
     ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
     ib_event_feed_progress(engine->feed);
     ib_admin_progress(engine->admin);
+    IB_ASSERT(sequencer->released_seq >= sequencer->base_seq);
     uint64_t seen = sequencer->released_seq - sequencer->base_seq;
     bool sleep = !ib_gateway_is_busy(engine->gateway) && ib_ring_producer_may_sleep(&sequencer->ring, seen);
     if (ib_io_turn(&engine->loop, sleep ? -1 : 0) != IB_OK) {
@@ -286,6 +310,8 @@ static void turn(struct ib_engine *engine)
 static bool start_threads(struct ib_engine *engine)
 {
     sigset_t all, before;
+    IB_ASSERT(!ib_ring_is_closed(&engine->sequencer.ring));
+    IB_ASSERT(engine->signals.fd >= 0); /* blocked in this thread, and so in those that it starts */
     sigfillset(&all); /* signals belong to the I/O thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_create(&engine->matcher_thread, NULL, run_matcher, engine) == 0;
@@ -321,7 +347,9 @@ int ib_engine_run(struct ib_engine *engine)
     pthread_join(engine->journal_thread, NULL);
     int status = atomic_load(&engine->fatal);
     if (status == IB_OK) { /* what was in flight is in the journal now: its reports leave, as far as sockets take them */
-        ib_gateway_progress(engine->gateway, ib_sequencer_release(&engine->sequencer));
+        uint64_t released = ib_sequencer_release(&engine->sequencer);
+        IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
+        ib_gateway_progress(engine->gateway, released);
         ib_event_feed_progress(engine->feed);
     }
     ib_io_drop(&engine->signals);

@@ -26,6 +26,7 @@ static void add(struct text *text, const char *format, ...) __attribute__((forma
 static void add(struct text *text, const char *format, ...)
 {
     va_list arguments;
+    IB_ASSERT(text->size < IB_ADMIN_ANSWER_SIZE);
     va_start(arguments, format);
     int size = vsnprintf(text->out + text->size, IB_ADMIN_ANSWER_SIZE - text->size, format, arguments);
     va_end(arguments);
@@ -38,9 +39,12 @@ static void add_decimal(struct text *text, uint64_t high, uint64_t low)
 {
     unsigned __int128 value = ((unsigned __int128)high << 64) | low;
     char digits[40];
+    _Static_assert(~(unsigned __int128)0 / 10000000000000000000u / 10000000000000000000u < 10,
+                   "39 digits, and a zero byte");
     size_t begin = sizeof digits;
     digits[--begin] = '\0';
     do {
+        IB_ASSERT(begin > 0);
         digits[--begin] = (char)('0' + (int)(value % 10));
         value /= 10;
     } while (value != 0);
@@ -51,6 +55,7 @@ static void add_totals(struct text *text, const struct ib_engine *engine)
 {
     static const char *const states[] = {
         [IB_TRADING_OPEN] = "serving", [IB_TRADING_HALTED] = "halted", [IB_TRADING_ENDED] = "ended"};
+    _Static_assert(sizeof states / sizeof states[0] == IB_TRADING_ENDED + 1, "a name for each state");
     const struct ib_totals *totals = &engine->snapshot;
     IB_ASSERT(engine->trading_state >= IB_TRADING_OPEN && engine->trading_state <= IB_TRADING_ENDED);
     add(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
@@ -64,6 +69,7 @@ static void add_totals(struct text *text, const struct ib_engine *engine)
 
 static void add_sessions(struct text *text, const struct ib_gateway *gateway)
 {
+    IB_ASSERT(ib_gateway_session_count(gateway) <= IB_SESSIONS_MAX); /* the size of an answer is made for these */
     add(text, ", \"sessions\": [");
     for (size_t i = 0; i < ib_gateway_session_count(gateway); i++) {
         struct ib_gateway_session_view view = ib_gateway_session(gateway, i);
@@ -76,6 +82,7 @@ static void add_sessions(struct text *text, const struct ib_gateway *gateway)
 static void add_gateway(struct text *text, const struct ib_engine *engine)
 {
     const struct ib_gateway *gateway = engine->gateway;
+    IB_ASSERT(ib_gateway_connection_count(gateway) <= engine->config.connections);
     add(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64,
         ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway));
     add(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
@@ -90,6 +97,8 @@ static void add_status(struct text *text, const struct ib_engine *engine)
 {
     uint64_t released = ib_event_log_released(engine->log);
     const struct ib_event *last = released > 0 ? ib_event_log_at(engine->log, released - 1) : NULL;
+    IB_ASSERT(last == NULL || last->seq <= engine->sequencer.released_seq); /* no event is shown before its command */
+    IB_ASSERT(engine->recovered_seq <= engine->sequencer.base_seq);
     add(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq, released);
     add(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
         last != NULL ? last->index : 0);
@@ -104,6 +113,9 @@ static size_t answer(void *context, enum ib_admin_request request, char *out)
 {
     const struct ib_engine *engine = context;
     struct text text = {.out = out};
+    IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
+    /* Nothing is told that a crash could take back. */
+    IB_ASSERT(engine->snapshot.seq <= engine->sequencer.released_seq);
     add(&text, "{");
     add_totals(&text, engine);
     if (request != IB_ADMIN_TOTALS) {
@@ -117,6 +129,7 @@ static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket
 {
     struct ib_engine *engine = context;
     struct ib_command command = {.session = IB_SESSION_NONE};
+    IB_ASSERT(ticket != NULL && error != NULL);
     switch (request) {
     case IB_ADMIN_HALT:
         command.type = IB_COMMAND_HALT;
@@ -128,6 +141,7 @@ static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket
         command.type = IB_COMMAND_END_OF_DAY;
         break;
     default:
+        IB_ASSERT(request == IB_ADMIN_STATUS || request == IB_ADMIN_TOTALS);
         break;
     }
     if (command.type != 0 && !engine->ended) {
@@ -148,7 +162,9 @@ static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket
 static bool ready(void *context, uint64_t ticket)
 {
     struct ib_engine *engine = context;
+    IB_ASSERT(ticket <= engine->sequencer.seq);
     if (atomic_load_explicit(&engine->snapshot_state, memory_order_acquire) == IB_SNAPSHOT_TAKEN) {
+        IB_ASSERT(engine->snapshot_taken.seq >= engine->snapshot.seq);
         engine->snapshot = engine->snapshot_taken;
         engine->trading_state = engine->snapshot_taken_state;
         atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_NONE, memory_order_relaxed);

@@ -20,6 +20,8 @@ static int lock_run_directory(struct ib_engine *engine, char *error)
 {
     char path[512];
     const char *directory = engine->config.run_directory;
+    IB_ASSERT(directory != NULL && error != NULL);
+    IB_ASSERT(engine->run_lock < 0);
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "run_directory %.200s cannot be made: %s", directory, strerror(errno));
         return IB_ERROR_IO;
@@ -42,9 +44,11 @@ static int lock_run_directory(struct ib_engine *engine, char *error)
 
 static int apply(struct ib_engine *engine, const struct ib_command *command)
 {
+    IB_ASSERT(engine->log != NULL && engine->matcher != NULL);
     struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
     int status = ib_matcher_apply(engine->matcher, command, sink);
     if (status == IB_OK) {
+        IB_ASSERT(ib_matcher_seq(engine->matcher) == command->seq);
         status = ib_event_log_status(engine->log);
     }
     ib_event_log_publish(engine->log);
@@ -56,12 +60,14 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
 
 static int visit(void *context, const struct ib_command *command)
 {
+    IB_ASSERT(context != NULL && command != NULL);
     return apply(context, command);
 }
 
 static int recover_journal(struct ib_engine *engine, char *error)
 {
     struct ib_journal_report report = {0};
+    IB_ASSERT(engine->journal == NULL && ib_matcher_seq(engine->matcher) == 0);
     const struct ib_journal_config config = {.directory = engine->config.journal_directory,
                                              .shard = engine->config.shard,
                                              .orders = engine->config.orders,
@@ -70,6 +76,7 @@ static int recover_journal(struct ib_engine *engine, char *error)
                                              .fsync_policy = engine->config.fsync_policy};
     int status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
     if (status == IB_OK) {
+        IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
         return IB_OK;
     }
     int log_status = ib_event_log_status(engine->log);
@@ -90,6 +97,8 @@ static int recover_journal(struct ib_engine *engine, char *error)
 /* Journals one command and applies it, before any thread runs. */
 static int sequence(struct ib_engine *engine, struct ib_command *command, char *error)
 {
+    IB_ASSERT(command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_SESSION_ADD);
+    IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
     uint64_t now_ns = ib_clock_realtime_ns();
     uint64_t last_ns = ib_journal_time_ns(engine->journal);
     command->seq = ib_journal_seq(engine->journal) + 1;
@@ -120,6 +129,7 @@ static int add_instrument(struct ib_engine *engine, const struct ib_engine_instr
     pad(command.client_data, wanted->symbol, IB_SYMBOL_SIZE);
     uint32_t index = ib_matcher_find_instrument(engine->matcher, (const char *)command.client_data);
     if (index != UINT32_MAX) {
+        IB_ASSERT(index < ib_matcher_instrument_count(engine->matcher));
         int64_t tick = ib_matcher_instrument(engine->matcher, index)->tick;
         if (tick != wanted->tick) {
             snprintf(error, IB_ERROR_TEXT_SIZE,
@@ -142,6 +152,7 @@ static int add_session(struct ib_engine *engine, const struct ib_engine_session 
     uint16_t index = ib_matcher_find_session(engine->matcher, (const char *)command.client_data);
     if (index != IB_SESSION_NONE) {
         const struct ib_session *session = ib_matcher_session(engine->matcher, index);
+        IB_ASSERT(session != NULL);
         if (memcmp(session->firm, command.client_data + IB_USERNAME_SIZE, IB_FIRM_SIZE) != 0) {
             snprintf(error, IB_ERROR_TEXT_SIZE,
                      "sessions: %s belongs to firm %.4s in the journal and to %s in the configuration: a session cannot "
@@ -162,6 +173,7 @@ static int check_instruments(const struct ib_engine *engine, char *error)
     for (uint32_t i = 0; i < ib_matcher_instrument_count(engine->matcher); i++) {
         const struct ib_instrument *instrument = ib_matcher_instrument(engine->matcher, i);
         bool found = false;
+        IB_ASSERT(instrument != NULL);
         for (size_t j = 0; j < engine->config.instrument_count && !found; j++) {
             uint8_t symbol[IB_SYMBOL_SIZE];
             pad(symbol, engine->config.instruments[j].symbol, IB_SYMBOL_SIZE);
@@ -200,7 +212,8 @@ static int add_configured(struct ib_engine *engine, char *error)
 int ib_engine_recover(struct ib_engine *engine, char *error)
 {
     char path[512];
-    IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
+    IB_ASSERT(engine->journal == NULL && engine->matcher == NULL && engine->log == NULL);
+    IB_ASSERT(error != NULL);
     int status = lock_run_directory(engine, error);
     if (status != IB_OK) {
         return status;

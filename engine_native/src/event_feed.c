@@ -37,7 +37,18 @@ struct answer {
 };
 
 _Static_assert(sizeof(struct hello) == HELLO_SIZE, "feed layout");
+_Static_assert(offsetof(struct hello, version) == 8, "feed layout");
+_Static_assert(offsetof(struct hello, shard) == 12, "feed layout");
+_Static_assert(offsetof(struct hello, after_seq) == 16, "feed layout");
+_Static_assert(offsetof(struct hello, after_index) == 24, "feed layout");
+_Static_assert(offsetof(struct hello, flags) == 28, "feed layout");
 _Static_assert(sizeof(struct answer) == HELLO_SIZE, "feed layout");
+_Static_assert(offsetof(struct answer, version) == 8, "feed layout");
+_Static_assert(offsetof(struct answer, status) == 12, "feed layout");
+_Static_assert(offsetof(struct answer, shard) == 16, "feed layout");
+_Static_assert(offsetof(struct answer, epoch) == 20, "feed layout");
+_Static_assert(offsetof(struct answer, event_size) == 24, "feed layout");
+_Static_assert(offsetof(struct answer, reserved) == 28, "feed layout");
 
 struct consumer {
     struct ib_io_handler handler;
@@ -66,6 +77,7 @@ static void send_events(struct consumer *consumer)
     uint64_t end = ib_event_log_released(feed->log) * sizeof(struct ib_event);
     uint64_t turn_end = consumer->sent + BYTES_A_TURN < end ? consumer->sent + BYTES_A_TURN : end;
     IB_ASSERT(consumer->streaming && consumer->sent <= end);
+    IB_ASSERT(consumer->handler.fd >= 0);
     while (consumer->sent < turn_end) {
         const struct ib_event *event = ib_event_log_at(feed->log, consumer->sent / sizeof(struct ib_event));
         const uint8_t *bytes = (const uint8_t *)event + consumer->sent % sizeof(struct ib_event);
@@ -88,6 +100,7 @@ static void send_events(struct consumer *consumer)
 /* What a consumer asked for, judged. */
 static enum ib_status judge(const struct ib_event_feed *feed, const struct hello *hello)
 {
+    IB_ASSERT(feed->sequencer->released_seq <= feed->sequencer->seq);
     if (memcmp(hello->magic, magic, sizeof magic) != 0 || hello->version != FEED_VERSION || hello->flags != 0) {
         return IB_ERROR_ARGUMENT;
     }
@@ -102,6 +115,8 @@ static void greet(struct consumer *consumer)
 {
     const struct ib_event_feed *feed = consumer->feed;
     struct hello hello;
+    IB_ASSERT(!consumer->streaming);
+    IB_ASSERT(consumer->hello_size == sizeof hello);
     memcpy(&hello, consumer->hello, sizeof hello);
     enum ib_status status = judge(feed, &hello);
     struct answer answer = {.version = FEED_VERSION,
@@ -119,6 +134,7 @@ static void greet(struct consumer *consumer)
     consumer->streaming = true;
     uint64_t position =
         hello.after_seq == 0 ? 0 : ib_event_log_find_after(feed->log, hello.after_seq, hello.after_index);
+    IB_ASSERT(position <= ib_event_log_released(feed->log));
     consumer->sent = position * sizeof(struct ib_event);
     send_events(consumer);
 }
@@ -126,6 +142,8 @@ static void greet(struct consumer *consumer)
 static void consumer_ready(void *owner, uint32_t events)
 {
     struct consumer *consumer = owner;
+    IB_ASSERT(consumer->handler.fd >= 0);
+    IB_ASSERT(consumer->streaming == (consumer->hello_size == HELLO_SIZE));
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         uint8_t more[HELLO_SIZE];
         size_t want = consumer->streaming ? 1 : HELLO_SIZE - consumer->hello_size;
@@ -151,6 +169,7 @@ static void consumer_ready(void *owner, uint32_t events)
 static void listener_ready(void *owner, uint32_t events)
 {
     struct ib_event_feed *feed = owner;
+    IB_ASSERT(feed->listener.fd >= 0);
     (void)events;
     int fd = ib_unix_accept(feed->listener.fd, "events.sock");
     if (fd < 0) {
@@ -177,6 +196,7 @@ int ib_event_feed_open(struct ib_event_feed **feed, const char *run_directory, u
                        struct ib_io_loop *loop, const struct ib_sequencer *sequencer, const struct ib_event_log *log,
                        char *error)
 {
+    IB_ASSERT(run_directory != NULL && error != NULL);
     IB_ASSERT(feed != NULL && loop != NULL && sequencer != NULL && log != NULL);
     *feed = NULL;
     struct ib_event_feed *self = calloc(1, sizeof *self);
@@ -229,6 +249,7 @@ void ib_event_feed_progress(struct ib_event_feed *feed)
 
 uint32_t ib_event_feed_consumer_count(const struct ib_event_feed *feed)
 {
+    IB_ASSERT(feed != NULL);
     uint32_t count = 0;
     for (int i = 0; i < CONSUMERS; i++) {
         count += feed->consumers[i].handler.fd >= 0 ? 1 : 0;

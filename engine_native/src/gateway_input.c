@@ -21,6 +21,8 @@ static const char hash_of_nobody[] = "$6$ironbook$000000000000000000000000000000
 
 static void refuse_login(struct ib_connection *connection, enum ib_soup_reject code, enum ib_disconnect reason)
 {
+    IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_CHECKING);
+    IB_ASSERT(connection->output_begin == connection->output_end); /* before its login nothing was said to it */
     uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + 1);
     IB_ASSERT(out != NULL);
     ib_output_commit(connection, ib_soup_encode_login_rejected(out, code));
@@ -30,6 +32,8 @@ static void refuse_login(struct ib_connection *connection, enum ib_soup_reject c
 
 static bool is_throttled(const struct ib_gateway *gateway, const struct ib_gateway_session_state *session)
 {
+    IB_ASSERT(session >= gateway->sessions && session < gateway->sessions + gateway->session_count);
+    IB_ASSERT(session->failures_ms <= gateway->loop->now_ms);
     return session->failures >= gateway->config.login_attempts &&
            gateway->loop->now_ms - session->failures_ms < gateway->config.login_ms;
 }
@@ -38,6 +42,8 @@ static void handle_login(struct ib_connection *connection, const struct ib_soup_
 {
     struct ib_gateway *gateway = connection->gateway;
     struct ib_soup_login login;
+    IB_ASSERT(connection->state == IB_CONNECTION_LOGIN);
+    IB_ASSERT(connection->session == IB_SESSION_NONE);
     if (packet->type != IB_SOUP_LOGIN_REQUEST) {
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_EXPECTED);
         return;
@@ -46,7 +52,6 @@ static void handle_login(struct ib_connection *connection, const struct ib_soup_
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_MALFORMED);
         return;
     }
-    connection->session = IB_SESSION_NONE;
     for (size_t i = 0; i < gateway->session_count; i++) {
         if (strcmp(gateway->sessions[i].username, login.username) == 0 && gateway->sessions[i].secret != NULL) {
             connection->session = (uint16_t)i;
@@ -61,11 +66,11 @@ static void handle_login(struct ib_connection *connection, const struct ib_soup_
     }
     connection->login_sequence = login.sequence;
     memcpy(connection->login_session, login.session, sizeof login.session);
-    uint32_t ticket = (connection->generation << 12) | (uint32_t)(connection - gateway->connections);
+    uint32_t ticket = (connection->generation << IB_TICKET_PLACE_BITS) | (uint32_t)(connection - gateway->connections);
     connection->state = IB_CONNECTION_CHECKING;
     bool asked = ib_authenticator_ask(gateway->authenticator, ticket, login.password,
                                       session != NULL ? session->secret : hash_of_nobody);
-    IB_ASSERT(asked); /* it has a place for each connection, and one that waits is not closed (gateway.c) */
+    IB_ASSERT(asked); /* it has a place for each connection, and one that waits is not closed (gateway_connection.c) */
     explicit_bzero(&login, sizeof login);
 }
 
@@ -73,6 +78,7 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
 {
     struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_CHECKING);
+    IB_ASSERT(connection->input_size >= IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_REQUEST_SIZE);
     /* The login packet is still at the start of the buffer, password and all: wipe it. */
     explicit_bzero(connection->input + IB_SOUP_HEADER_SIZE, IB_SOUP_LOGIN_REQUEST_SIZE);
     connection->input_size -= IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_REQUEST_SIZE;
@@ -117,6 +123,7 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
         ib_stream_catch_up(connection);
     }
     if (connection->state == IB_CONNECTION_OPEN) {
+        IB_ASSERT(session->connection == connection);
         ib_input_process(connection);
     }
 }
@@ -124,6 +131,7 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
 /* Tells the client's log, in words, what was not served; Debug packets carry no meaning (SoupBinTCP 3.00, 2.1). */
 static void send_debug(struct ib_connection *connection, const char *text)
 {
+    IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
     uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + strlen(text));
     if (out != NULL) {
         ib_output_commit(connection, ib_soup_encode(out, IB_SOUP_DEBUG, text, strlen(text)));
@@ -138,6 +146,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     struct ib_command *command = &message->command;
     bool is_order = command->type != IB_COMMAND_CANCEL;
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE || !is_order);
+    IB_ASSERT(session->connection == connection); /* nobody else counts this session's numbers meanwhile */
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */
     }
@@ -179,6 +188,7 @@ static bool handle_message(struct ib_connection *connection, const struct ib_sou
     struct ib_gateway *gateway = connection->gateway;
     struct ib_ouch_message message;
     IB_ASSERT(connection->session < gateway->session_count);
+    IB_ASSERT(packet->payload_size <= IB_OUCH_INBOUND_SIZE_MAX);
     const char *firm = gateway->sessions[connection->session].firm;
     switch (ib_ouch_decode(packet->payload, packet->payload_size, firm, &message)) {
     case IB_OUCH_COMMAND:
@@ -251,6 +261,7 @@ void ib_input_process(struct ib_connection *connection)
     if (connection->state == IB_CONNECTION_FREE || connection->state == IB_CONNECTION_CLOSING) {
         return;
     }
+    IB_ASSERT(used <= connection->input_size);
     if (used > 0) {
         connection->input_size -= used;
         memmove(connection->input, connection->input + used, connection->input_size);
@@ -268,6 +279,7 @@ void ib_input_read(struct ib_connection *connection)
     struct ib_gateway *gateway = connection->gateway;
     bool login = connection->state == IB_CONNECTION_LOGIN;
     size_t limit = login ? gateway->config.bytes_before_login + 1u : IB_INPUT_SIZE;
+    IB_ASSERT(!connection->blocked && connection->handler.fd >= 0);
     IB_ASSERT(connection->input_size < limit); /* a packet is at most 515 bytes: room is left after processing */
     ssize_t size = recv(connection->handler.fd, connection->input + connection->input_size,
                         limit - connection->input_size, MSG_DONTWAIT);

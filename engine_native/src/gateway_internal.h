@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * gateway_internal.h: what gateway.c (connections, login, input) and gateway_stream.c (reports out) share.
+ * gateway_internal.h: what the files of the gateway share: gateway.c (sessions, places for connections),
+ * gateway_connection.c (the life of one), gateway_input.c (the way in), gateway_stream.c (the way out) and
+ * gateway_listen.c.
  */
 #ifndef IB_GATEWAY_INTERNAL_H
 #define IB_GATEWAY_INTERNAL_H
+
+#include <sys/socket.h>
 
 #include "authenticator.h"
 #include "gateway.h"
@@ -11,12 +15,22 @@
 #include "soupbintcp.h"
 
 enum {
+    IB_CONNECTIONS_MAX = 4095,
+    IB_TICKET_PLACE_BITS = 12, /* of an authenticator's ticket: the connection's place; the others: its generation */
     IB_INPUT_SIZE = 65536, /* of each connection: several thousand messages in one read */
     IB_OUTPUT_SIZE = 262144,
     IB_IDLE_HEARTBEATS = 15, /* SoupBinTCP 3.00, section 2.2.4: the usual timeout is 15 intervals */
     IB_CLOSING_MS = 1000,    /* for the last packet to reach a client that is refused */
     IB_SCAN_EVENTS = 4096,   /* events that one turn looks at for one client that catches up: some 100 us */
 };
+
+_Static_assert(IB_CONNECTIONS_MAX < 1 << IB_TICKET_PLACE_BITS, "a ticket holds the place of any connection");
+_Static_assert(IB_INPUT_SIZE >= 2 * (IB_SOUP_HEADER_SIZE + IB_OUCH_INBOUND_SIZE_MAX),
+               "behind a packet that has not come to its end there is room for the rest of it");
+_Static_assert(IB_OUTPUT_SIZE >= 2 * IB_SOUP_HEADER_SIZE + IB_OUCH_OUTBOUND_SIZE_MAX + IB_SOUP_LOGIN_ACCEPTED_SIZE,
+               "an empty buffer takes whatever a turn must write");
+_Static_assert((int)IB_SOUP_USERNAME_SIZE == (int)IB_USERNAME_SIZE, "a login's username is the name of a session");
+_Static_assert((int)IB_SESSIONS_MAX < (int)IB_SESSION_NONE, "no session is taken for none");
 
 enum ib_connection_state {
     IB_CONNECTION_FREE,
@@ -85,7 +99,13 @@ struct ib_gateway {
     uint64_t log_second, log_lines; /* of the connection log: see ib_connection_log */
 };
 
-/* gateway.c */
+/* gateway_connection.c */
+/* Takes an accepted socket into a free place, and waits for its login. */
+void ib_connection_begin(struct ib_connection *connection, int fd, const struct sockaddr *address, socklen_t size);
+/* As ib_io_handler.ready, owner = the connection. */
+void ib_connection_ready(void *owner, uint32_t events);
+/* Its heartbeat, and the ends that come with time. */
+void ib_connection_tick(struct ib_connection *connection);
 /* One line on stderr about a connection; at most 100 a second, the others are only counted. */
 void ib_connection_log(struct ib_connection *connection, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ib_connection_close(struct ib_connection *connection, enum ib_disconnect reason);

@@ -20,6 +20,8 @@ enum { BACKLOG = 128 };
 /* Loopback, the private ranges of RFC 1918 and RFC 4193, and link-local: nothing else may be bound. */
 static bool is_private(const struct sockaddr *address)
 {
+    IB_ASSERT(address != NULL);
+    IB_ASSERT(address->sa_family == AF_INET || address->sa_family == AF_INET6); /* all that a numeric address can be */
     if (address->sa_family == AF_INET6) {
         const struct in6_addr *host = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
         return IN6_IS_ADDR_LOOPBACK(host) || IN6_IS_ADDR_LINKLOCAL(host) || (host->s6_addr[0] & 0xfe) == 0xfc;
@@ -37,6 +39,7 @@ int ib_gateway_listen(struct ib_gateway *gateway, char *error)
     int yes = 1;
     const char *host = gateway->config.host;
     IB_ASSERT(gateway->listener.fd < 0);
+    IB_ASSERT(host != NULL && error != NULL);
     snprintf(port, sizeof port, "%u", gateway->config.port);
     if (getaddrinfo(host, port, &hints, &address) != 0) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "order_entry.host %s is no numeric address: write for instance 127.0.0.1",

@@ -37,6 +37,7 @@ uint8_t *ib_output_reserve(struct ib_connection *connection, size_t size)
 
 void ib_output_commit(struct ib_connection *connection, size_t size)
 {
+    IB_ASSERT(size > 0);
     connection->output_end += size;
     IB_ASSERT(connection->output_end <= IB_OUTPUT_SIZE);
     connection->dirty = true;
@@ -45,6 +46,7 @@ void ib_output_commit(struct ib_connection *connection, size_t size)
 void ib_output_flush(struct ib_connection *connection)
 {
     IB_ASSERT(connection->handler.fd >= 0);
+    IB_ASSERT(connection->output_end <= IB_OUTPUT_SIZE);
     struct ib_io_loop *loop = connection->gateway->loop;
     connection->dirty = false;
     while (connection->output_begin < connection->output_end) {
@@ -87,6 +89,7 @@ static bool send_report(struct ib_connection *connection, const struct ib_event 
     }
     const struct ib_instrument *instrument = ib_matcher_instrument(connection->gateway->matcher, event->instrument);
     size_t size = ib_ouch_encode(out + IB_SOUP_HEADER_SIZE, event, instrument != NULL ? instrument->symbol : blank);
+    IB_ASSERT(size <= IB_OUCH_OUTBOUND_SIZE_MAX);
     ib_soup_encode_header(out, IB_SOUP_SEQUENCED_DATA, size);
     ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
     IB_ASSERT(event->session_seq == connection->next_seq); /* the client counts: none may be left out or come twice */
@@ -172,6 +175,7 @@ void ib_stream_answer_queries(struct ib_connection *connection)
 {
     const struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
+    IB_ASSERT(connection->query_seq <= gateway->sequencer->seq);
     while (connection->queries > 0 && connection->live && gateway->sequencer->released_seq >= connection->query_seq) {
         uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
         if (out == NULL) {

@@ -38,6 +38,7 @@ int ib_io_add(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t i
     struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
     IB_ASSERT(handler->fd >= 0);
     IB_ASSERT(handler->ready != NULL);
+    IB_ASSERT((interest & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0); /* level-triggered, and nothing else */
     handler->interest = interest;
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, handler->fd, &event) == 0 ? IB_OK : IB_ERROR_IO;
 }
@@ -46,6 +47,7 @@ void ib_io_change(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32
 {
     struct epoll_event event = {.events = interest, .data = {.ptr = handler}};
     IB_ASSERT(handler->fd >= 0);
+    IB_ASSERT((interest & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0);
     if (handler->interest != interest) {
         int result = epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, handler->fd, &event);
         IB_ASSERT(result == 0);
@@ -67,6 +69,7 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
     IB_ASSERT(loop->epoll_fd >= 0);
+    IB_ASSERT(timeout_ms >= -1);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, timeout_ms);
     if (count < 0) {
         return errno == EINTR ? IB_OK : IB_ERROR_IO;
@@ -74,6 +77,7 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
     loop->now_ms = ib_clock_monotonic_ms();
     for (int i = 0; i < count; i++) {
         struct ib_io_handler *handler = events[i].data.ptr;
+        IB_ASSERT(handler != NULL);
         if (handler->fd >= 0) {
             handler->ready(handler->owner, events[i].events);
         }
@@ -84,13 +88,17 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
 uint64_t ib_clock_monotonic_ms(void)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    int result = clock_gettime(CLOCK_MONOTONIC, &time);
+    IB_ASSERT(result == 0);
+    (void)result;
     return (uint64_t)time.tv_sec * 1000u + (uint64_t)time.tv_nsec / 1000000u;
 }
 
 uint64_t ib_clock_realtime_ns(void)
 {
     struct timespec time;
-    clock_gettime(CLOCK_REALTIME, &time);
+    int result = clock_gettime(CLOCK_REALTIME, &time);
+    IB_ASSERT(result == 0);
+    (void)result;
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }

@@ -13,6 +13,13 @@
 
 enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_CODE = 20 };
 enum { CL_ORD_ID_SIZE = 14 };
+enum { ORDER_SIZE = 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2 }; /* see encode_order */
+
+_Static_assert((int)CLIENT_SIDE == (int)CL_ORD_ID_SIZE, "the letters follow ClOrdID");
+_Static_assert(CLIENT_CROSS < CLIENT_CODE, "the reject code follows the letters");
+_Static_assert(CLIENT_CODE + sizeof(uint16_t) <= IB_CLIENT_DATA_SIZE, "all of it has room");
+_Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + ORDER_SIZE, "section 3.2: type, timestamp, the order");
+_Static_assert(IB_OUCH_REPLACED_SIZE == 1 + 8 + 4 + ORDER_SIZE, "section 3.3: the same behind OrigUserRefNum");
 
 /* Appendix D. */
 enum reject_code {
@@ -78,6 +85,7 @@ void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t 
 
 static bool all_bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
 {
+    IB_ASSERT(bytes != NULL && size > 0);
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] != value) {
             return false;
@@ -89,6 +97,8 @@ static bool all_bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
 static bool option_is_harmless(const struct option_rule *rule, const uint8_t *value, const char firm[IB_FIRM_SIZE])
 {
     IB_ASSERT(rule != NULL && value != NULL);
+    IB_ASSERT(rule->harmless[0] == '\0' || rule->size == 1); /* letters are for options of one byte */
+    IB_ASSERT((rule->tag != OPTION_FIRM && rule->tag != OPTION_ROUTE) || rule->size == IB_FIRM_SIZE);
     if (rule->tag == OPTION_FIRM) {
         return all_bytes_are(value, rule->size, ' ') || memcmp(value, firm, IB_FIRM_SIZE) == 0;
     }
@@ -134,7 +144,7 @@ static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[
 static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const char firm[IB_FIRM_SIZE],
                         struct ib_command *command)
 {
-    IB_ASSERT(fixed >= 2);
+    IB_ASSERT(fixed == IB_OUCH_ENTER_SIZE || fixed == IB_OUCH_REPLACE_SIZE);
     if (size < fixed || size - fixed != ib_load_u16(bytes + fixed - 2)) {
         return false;
     }
@@ -143,6 +153,7 @@ static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const c
 
 static void decode_quantity(const uint8_t *bytes, struct ib_command *command)
 {
+    IB_ASSERT(command->quantity == 0);
     command->quantity = ib_load_u32(bytes);
     if (command->quantity == 0 || command->quantity > IB_OUCH_QUANTITY_MAX) {
         ib_ouch_reject(command, IB_REASON_QUANTITY_INVALID, CODE_INVALID_QUANTITY);
@@ -151,6 +162,7 @@ static void decode_quantity(const uint8_t *bytes, struct ib_command *command)
 
 static void decode_price(const uint8_t *bytes, struct ib_command *command)
 {
+    IB_ASSERT(command->price == 0 && command->order_type == 0);
     uint64_t price = ib_load_u64(bytes);
     command->order_type = IB_ORDER_LIMIT;
     if (price == IB_OUCH_PRICE_MARKET || price == IB_OUCH_PRICE_MARKET_OLD) {
@@ -166,6 +178,7 @@ static void decode_price(const uint8_t *bytes, struct ib_command *command)
 
 static void decode_time_in_force(uint8_t letter, struct ib_command *command)
 {
+    IB_ASSERT(command->time_in_force == IB_TIME_IN_FORCE_DAY);
     if (letter == '3') {
         command->time_in_force = IB_TIME_IN_FORCE_IOC;
     } else if (letter != '0') { /* extended hours, a time to live, after hours: this venue has one session */
@@ -175,6 +188,7 @@ static void decode_time_in_force(uint8_t letter, struct ib_command *command)
 
 static void decode_display_and_sweep(const uint8_t *display, const uint8_t *sweep, struct ib_command *command)
 {
+    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE);
     command->client_data[CLIENT_DISPLAY] = *display;
     command->client_data[CLIENT_SWEEP] = *sweep;
     if (*display != 'Y') { /* hidden and attributable orders are not carried */
@@ -242,6 +256,7 @@ static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const
  * here, UserRefIdx, is not carried, and these messages have no reject: a non-empty one is malformed. */
 static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 {
+    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE);
     return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
 }
 
@@ -289,74 +304,42 @@ static uint64_t timestamp(uint64_t time_ns)
     return time_ns % 86400000000000u;
 }
 
-static uint8_t time_in_force_letter(const struct ib_event *event)
-{
-    return event->time_in_force == IB_TIME_IN_FORCE_IOC ? '3' : '0';
-}
-
-static uint64_t price_field(const struct ib_event *event)
-{
-    IB_ASSERT(event->price >= 0);
-    return event->order_type == IB_ORDER_MARKET ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price;
-}
-
-/* Section 3.2. */
-static size_t encode_accepted(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
-{
-    IB_ASSERT(event->quantity <= UINT32_MAX);
-    out[0] = 'A';
-    ib_store_u32(out + 9, event->user_ref);
-    out[13] = event->client_data[CLIENT_SIDE];
-    ib_store_u32(out + 14, (uint32_t)event->quantity);
-    memcpy(out + 18, symbol, IB_SYMBOL_SIZE);
-    ib_store_u64(out + 26, price_field(event));
-    out[34] = time_in_force_letter(event);
-    out[35] = event->client_data[CLIENT_DISPLAY];
-    ib_store_u64(out + 36, event->order_ref);
-    out[44] = event->client_data[CLIENT_CAPACITY];
-    out[45] = event->client_data[CLIENT_SWEEP];
-    out[46] = event->client_data[CLIENT_CROSS];
-    out[47] = 'L'; /* live: what an IOC order does not trade is told by a Canceled message of its own */
-    memcpy(out + 48, event->client_data, CL_ORD_ID_SIZE);
-    ib_store_u16(out + 62, 0);
-    return IB_OUCH_ACCEPTED_SIZE;
-}
-
 /* What the client said when it entered the order. A Replace does not repeat it, so its bytes are zero there unless the
  * core has carried them over from the replaced order: then `otherwise` is told. */
 static uint8_t as_entered(const struct ib_event *event, int field, char otherwise)
 {
+    IB_ASSERT(field == CLIENT_SIDE || field == CLIENT_CAPACITY || field == CLIENT_CROSS);
     uint8_t letter = event->client_data[field];
     return letter != 0 ? letter : (uint8_t)otherwise;
 }
 
-/* Section 3.3. */
-static size_t encode_replaced(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
+/* Sections 3.2 and 3.3: from UserRefNum on, Accepted and Replaced are the same fields. */
+static void encode_order(uint8_t *out, const struct ib_event *event, uint64_t quantity,
+                         const char symbol[IB_SYMBOL_SIZE])
 {
-    IB_ASSERT(event->remaining <= UINT32_MAX);
-    out[0] = 'U';
-    ib_store_u32(out + 9, event->user_ref_original);
-    ib_store_u32(out + 13, event->user_ref);
-    out[17] = as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
-    ib_store_u32(out + 18, (uint32_t)event->remaining);
-    memcpy(out + 22, symbol, IB_SYMBOL_SIZE);
-    ib_store_u64(out + 30, price_field(event));
-    out[38] = time_in_force_letter(event);
-    out[39] = event->client_data[CLIENT_DISPLAY];
-    ib_store_u64(out + 40, event->order_ref);
-    out[48] = as_entered(event, CLIENT_CAPACITY, 'O');
-    out[49] = event->client_data[CLIENT_SWEEP];
-    out[50] = as_entered(event, CLIENT_CROSS, 'N');
-    out[51] = 'L';
-    memcpy(out + 52, event->client_data, CL_ORD_ID_SIZE);
-    ib_store_u16(out + 66, 0);
-    return IB_OUCH_REPLACED_SIZE;
+    IB_ASSERT(quantity <= UINT32_MAX && event->price >= 0);
+    IB_ASSERT(event->side == IB_SIDE_BUY || event->side == IB_SIDE_SELL);
+    ib_store_u32(out, event->user_ref);
+    out[4] = as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
+    ib_store_u32(out + 5, (uint32_t)quantity);
+    memcpy(out + 9, symbol, IB_SYMBOL_SIZE);
+    ib_store_u64(out + 17, event->order_type == IB_ORDER_MARKET ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price);
+    out[25] = event->time_in_force == IB_TIME_IN_FORCE_IOC ? '3' : '0';
+    out[26] = event->client_data[CLIENT_DISPLAY];
+    ib_store_u64(out + 27, event->order_ref);
+    out[35] = as_entered(event, CLIENT_CAPACITY, 'O');
+    out[36] = event->client_data[CLIENT_SWEEP];
+    out[37] = as_entered(event, CLIENT_CROSS, 'N');
+    out[38] = 'L'; /* live: what an IOC order does not trade is told by a Canceled message of its own */
+    memcpy(out + 39, event->client_data, CL_ORD_ID_SIZE);
+    ib_store_u16(out + 53, 0);
 }
 
 /* Section 3.4 and appendix C. */
 static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
 {
     IB_ASSERT(event->quantity <= UINT32_MAX);
+    IB_ASSERT(event->reason == IB_REASON_USER || event->reason == IB_REASON_IMMEDIATE_OR_CANCEL);
     out[0] = 'C';
     ib_store_u32(out + 9, event->user_ref);
     ib_store_u32(out + 13, (uint32_t)event->quantity);
@@ -368,6 +351,7 @@ static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
 static size_t encode_executed(uint8_t *out, const struct ib_event *event)
 {
     IB_ASSERT(event->quantity <= UINT32_MAX && event->price >= 0);
+    IB_ASSERT(((event->flags & IB_FLAG_RESTING) != 0) != ((event->flags & IB_FLAG_INCOMING) != 0)); /* one of the two */
     out[0] = 'E';
     ib_store_u32(out + 9, event->user_ref);
     ib_store_u32(out + 13, (uint32_t)event->quantity);
@@ -380,6 +364,7 @@ static size_t encode_executed(uint8_t *out, const struct ib_event *event)
 
 static uint16_t reject_code(const struct ib_event *event)
 {
+    IB_ASSERT(event->type == IB_EVENT_REJECTED);
     uint16_t code = ib_load_u16(event->client_data + CLIENT_CODE);
     if (code != 0) {
         return code;
@@ -423,13 +408,18 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
     ib_store_u64(out + 1, timestamp(event->time_ns)); /* the same place in every outbound message */
     switch (event->type) {
     case IB_EVENT_ACCEPTED:
-        return encode_accepted(out, event, symbol);
+        out[0] = 'A';
+        encode_order(out + 9, event, event->quantity, symbol);
+        return IB_OUCH_ACCEPTED_SIZE;
     case IB_EVENT_EXECUTED:
         return encode_executed(out, event);
     case IB_EVENT_CANCELED:
         return encode_canceled(out, event);
     case IB_EVENT_REPLACED:
-        return encode_replaced(out, event, symbol);
+        out[0] = 'U';
+        ib_store_u32(out + 9, event->user_ref_original);
+        encode_order(out + 13, event, event->remaining, symbol);
+        return IB_OUCH_REPLACED_SIZE;
     case IB_EVENT_REJECTED:
         return encode_rejected(out, event);
     default:

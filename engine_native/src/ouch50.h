@@ -36,11 +36,31 @@ enum ib_ouch_size {
     IB_OUCH_OUTBOUND_SIZE_MAX = 68,
 };
 
+/* The tables of sections 2 and 3, field by field. */
+_Static_assert(IB_OUCH_ENTER_SIZE == 1 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 1 + 1 + 1 + 14 + 2, "section 2.1");
+_Static_assert(IB_OUCH_REPLACE_SIZE == 1 + 4 + 4 + 4 + 8 + 1 + 1 + 1 + 14 + 2, "section 2.2");
+_Static_assert(IB_OUCH_CANCEL_SIZE == 1 + 4 + 4, "section 2.3");
+_Static_assert(IB_OUCH_MODIFY_SIZE == 1 + 4 + 1 + 4, "Modify Order");
+_Static_assert(IB_OUCH_ACCOUNT_QUERY_SIZE == 1, "Account Query");
+_Static_assert(IB_OUCH_SYSTEM_EVENT_SIZE == 1 + 8 + 1, "System Event");
+_Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2, "section 3.2");
+_Static_assert(IB_OUCH_REPLACED_SIZE == IB_OUCH_ACCEPTED_SIZE + 4, "section 3.3: OrigUserRefNum, then as Accepted");
+_Static_assert(IB_OUCH_CANCELED_SIZE == 1 + 8 + 4 + 4 + 1, "section 3.4");
+_Static_assert(IB_OUCH_EXECUTED_SIZE == 1 + 8 + 4 + 4 + 8 + 1 + 8 + 2, "section 3.6");
+_Static_assert(IB_OUCH_REJECTED_SIZE == 1 + 8 + 4 + 2 + 14, "section 3.8");
+_Static_assert(IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE == 1 + 8 + 4, "Account Query Response");
+_Static_assert(IB_OUCH_OUTBOUND_SIZE_MAX == IB_OUCH_REPLACED_SIZE, "the longest report");
+_Static_assert(IB_OUCH_INBOUND_SIZE_MAX >= IB_OUCH_ENTER_SIZE + 110, "the longest order, with all its options");
+
 /* Section 1.2. Prices have four decimals, as the core's. */
 #define IB_OUCH_PRICE_MAX 1999999900     /* $199,999.99: the highest limit */
 #define IB_OUCH_PRICE_MARKET 2147483647  /* 7FFFFFFF: a market order */
 #define IB_OUCH_PRICE_MARKET_OLD 2000000000 /* $200,000.00: treated as a market order too */
 #define IB_OUCH_QUANTITY_MAX 999999      /* sections 2.1 and 2.2: less than 1,000,000 */
+
+_Static_assert(IB_OUCH_PRICE_MAX < IB_OUCH_PRICE_MARKET_OLD, "no limit is taken for a market order");
+_Static_assert(IB_OUCH_PRICE_MARKET_OLD < IB_OUCH_PRICE_MARKET, "the two marks differ");
+_Static_assert(IB_OUCH_QUANTITY_MAX <= IB_QUANTITY_MAX, "the core takes what the protocol can ask for");
 
 enum ib_ouch_kind {
     IB_OUCH_COMMAND,       /* `command` is filled but for session, instrument, seq and time */

@@ -21,6 +21,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,14 @@ struct ib_ring {
     uint64_t claimed; /* the producer's own: slots handed out, published or not */
     struct ib_ring_consumer consumers[IB_RING_CONSUMERS];
 };
+
+_Static_assert(IB_RING_CONSUMERS == 2, "ib_ring_advance: the other one is 1 - id");
+_Static_assert(sizeof(_Atomic uint32_t) == 4, "a futex is a word of 32 bits");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "no lock hides behind an atomic");
+_Static_assert(sizeof(struct ib_ring_consumer) % IB_RING_LINE == 0, "consumers share no cache line");
+_Static_assert(offsetof(struct ib_ring_consumer, asleep) == IB_RING_LINE, "nor does a flag share with a count");
+_Static_assert(offsetof(struct ib_ring, published) % IB_RING_LINE == 0, "what is written often begins one");
+_Static_assert(offsetof(struct ib_ring, consumers) % IB_RING_LINE == 0, "and so do the consumers");
 
 static inline int ib_ring_open(struct ib_ring *ring, uint64_t capacity)
 {
@@ -85,6 +94,7 @@ static inline void ib_ring_free(struct ib_ring *ring)
 /* Commands that this consumer has passed. */
 static inline uint64_t ib_ring_done(const struct ib_ring *ring, enum ib_ring_consumer_id id)
 {
+    IB_ASSERT(id < IB_RING_CONSUMERS);
     return atomic_load_explicit(&ring->consumers[id].done, memory_order_acquire);
 }
 
@@ -105,7 +115,9 @@ static inline void ib_ring_futex_wake(_Atomic uint32_t *word)
 static inline struct ib_command *ib_ring_claim(struct ib_ring *ring)
 {
     IB_ASSERT(ring->claimed >= atomic_load_explicit(&ring->published, memory_order_relaxed));
-    if (ring->claimed - ib_ring_done_by_all(ring) == ring->capacity) {
+    uint64_t in_use = ring->claimed - ib_ring_done_by_all(ring);
+    IB_ASSERT(in_use <= ring->capacity);
+    if (in_use == ring->capacity) {
         return NULL;
     }
     return &ring->commands[ring->claimed++ & (ring->capacity - 1)];
@@ -130,6 +142,7 @@ static inline void ib_ring_publish(struct ib_ring *ring)
 /* Producer: makes the consumer's wait return although nothing was published. */
 static inline void ib_ring_nudge(struct ib_ring *ring, enum ib_ring_consumer_id id)
 {
+    IB_ASSERT(id < IB_RING_CONSUMERS);
     atomic_store_explicit(&ring->consumers[id].nudged, 1, memory_order_seq_cst);
     atomic_store_explicit(&ring->consumers[id].asleep, 0, memory_order_seq_cst);
     ib_ring_futex_wake(&ring->consumers[id].asleep);
@@ -141,6 +154,7 @@ static inline bool ib_ring_producer_may_sleep(struct ib_ring *ring, uint64_t see
     atomic_store_explicit(&ring->producer_asleep, 1, memory_order_seq_cst);
     uint64_t matched = atomic_load_explicit(&ring->consumers[IB_RING_MATCHER].done, memory_order_seq_cst);
     uint64_t written = atomic_load_explicit(&ring->consumers[IB_RING_JOURNAL].done, memory_order_seq_cst);
+    IB_ASSERT(matched >= seen && written >= seen); /* it has seen no more than there was */
     return (matched < written ? matched : written) == seen;
 }
 
@@ -152,6 +166,7 @@ static inline void ib_ring_producer_awake(struct ib_ring *ring)
 static inline void ib_ring_wake_producer(struct ib_ring *ring)
 {
     uint64_t one = 1;
+    IB_ASSERT(ring->producer_event >= 0);
     ssize_t written = write(ring->producer_event, &one, sizeof one);
     (void)written; /* a full counter is a pending wake-up already */
 }

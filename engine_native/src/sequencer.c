@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "sequencer.h"
 
-
 #include "check.h"
 #include "io_loop.h"
 
@@ -15,6 +14,8 @@ enum {
     EVENTS_A_COMMAND = 8,
     ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels once Enter is refused */
 };
+
+_Static_assert(EVENTS_A_COMMAND == 2 + 1 + 1 + 4, "all that one command in flight can cause");
 
 enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
 {
@@ -34,6 +35,7 @@ enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command)
 {
     IB_ASSERT(sequencer != NULL && command != NULL);
+    IB_ASSERT(command->seq == 0 && command->time_ns == 0); /* both are given here, and nowhere else */
     struct ib_command *slot = ib_ring_claim(&sequencer->ring);
     if (slot == NULL) {
         return false;
@@ -46,6 +48,7 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     slot->seq = ++sequencer->seq;
     slot->time_ns = sequencer->time_ns;
     IB_ASSERT(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
+    IB_ASSERT(sequencer->seq <= IB_SEQ_MAX);
     return true;
 }
 

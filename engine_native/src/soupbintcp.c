@@ -27,6 +27,7 @@ int ib_soup_decode(const uint8_t *bytes, size_t size, size_t payload_size_max, s
     if (size < 2 + length) {
         return 0;
     }
+    IB_ASSERT(packet != NULL);
     packet->type = bytes[2];
     packet->payload = bytes + IB_SOUP_HEADER_SIZE;
     packet->payload_size = length - 1;

@@ -41,6 +41,12 @@ enum {
     IB_SOUP_SEQUENCE_SIZE = 20,
 };
 
+_Static_assert(IB_SOUP_HEADER_SIZE == 2 + 1, "length and type");
+_Static_assert(IB_SOUP_LOGIN_REQUEST_SIZE == IB_SOUP_USERNAME_SIZE + IB_SOUP_PASSWORD_SIZE + IB_SOUP_SESSION_SIZE +
+                                                 IB_SOUP_SEQUENCE_SIZE, "Login Request");
+_Static_assert(IB_SOUP_LOGIN_ACCEPTED_SIZE == IB_SOUP_SESSION_SIZE + IB_SOUP_SEQUENCE_SIZE, "Login Accepted");
+_Static_assert(UINT64_MAX / 10000000000u / 1000000000u < 10, "IB_SOUP_SEQUENCE_SIZE digits hold 64 bits");
+
 struct ib_soup_packet {
     uint8_t type;
     const uint8_t *payload;

@@ -22,6 +22,7 @@ int ib_unix_listen(const char *directory, const char *name, char *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     IB_ASSERT(directory != NULL && name != NULL && error != NULL);
+    IB_ASSERT(strchr(name, '/') == NULL); /* the directory alone says where it lies */
     int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
     if (length < 0 || (size_t)length >= sizeof address.sun_path) {
         snprintf(error, IB_ERROR_TEXT_SIZE,
