@@ -145,6 +145,10 @@ static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket
         break;
     }
     if (command.type != 0 && !engine->ended) {
+        if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+            *error = "the event log is full: raise limits.events and start the engine again";
+            return false;
+        }
         if (!ib_sequencer_submit(&engine->sequencer, &command)) {
             *error = "the ring is full: ask again in a moment";
             return false;

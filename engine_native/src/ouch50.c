@@ -433,7 +433,6 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)
 {
     IB_ASSERT(out != NULL);
-    IB_ASSERT(next_user_ref > 0);
     out[0] = 'Q';
     ib_store_u64(out + 1, timestamp(time_ns));
     ib_store_u32(out + 9, next_user_ref);

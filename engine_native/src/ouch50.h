@@ -85,6 +85,7 @@ void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t 
 /* Writes the message of a report (an event with a session_seq): its size, at most IB_OUCH_OUTBOUND_SIZE_MAX. */
 size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE]);
 
+/* `next_user_ref` 0: the session has used its last number, 2^32 - 1. */
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref);
 
 #endif

@@ -72,6 +72,7 @@ static inline int ib_ring_open(struct ib_ring *ring, uint64_t capacity)
     ring->producer_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (ring->commands == NULL || ring->producer_event < 0) {
         free(ring->commands);
+        ring->commands = NULL; /* or ib_ring_free would free it again */
         if (ring->producer_event >= 0) {
             close(ring->producer_event);
         }

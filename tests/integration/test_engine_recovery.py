@@ -331,6 +331,18 @@ def test_a_configuration_that_contradicts_the_journal(engine: Engine) -> None:
     taker.report("A")
 
 
+def test_the_last_user_ref_of_all_leaves_none(engine: Engine) -> None:
+    """A client may use up its numbers at once. It is told that none is left, and harms nobody else, then or later."""
+    client = engine.start().login()
+    client.send(enter(0xFFFFFFFF, "B", 1, 100))
+    client.report("A")
+    assert client.next_user_ref() == 0
+    engine.kill()
+    assert engine.start().login().next_user_ref() == 0
+    assert engine.admin("status")["state"] == "serving"
+    assert engine.login("TAKER1").next_user_ref() == 1
+
+
 def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
     """Near its end Enter is rejected with a report while Cancel works; at its end nothing is taken; nothing is lost."""
     engine.config["limits"] = {"orders": 65536, "events": 65536}
@@ -361,6 +373,10 @@ def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
     status = engine.admin("status")
     assert status["state"] == "serving"
     assert status["event_room"] < 100
+    # Nor can the administrator overflow it.
+    answers = [engine.admin(request) for _ in range(60) for request in ("halt", "resume")]
+    assert "the event log is full" in answers[-1]["error"]
+    status = engine.admin("status")
     engine.kill()
     engine.start()
     again = engine.admin("status")
