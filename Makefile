@@ -27,7 +27,7 @@ help:  ## this text
 # What the distribution `ironbook` is built from; a change of any of them installs it again.
 SOURCES := setup.py pyproject.toml $(shell find engine_native services -type f \( -name '*.py' -o -name '*.[ch]' \))
 
-$(VENV)/.site: requirements/site.txt
+$(VENV)/.site: requirements/site.txt requirements/constraints.txt
 	@$(PYTHON) requirements/preflight.py
 	@echo "installing the Python packages of requirements/site.txt into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
