@@ -12,9 +12,7 @@ ends the process with one line.
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -173,21 +171,9 @@ def _row(trade: Trade) -> tuple[object, ...]:
 
 def add_parser(subparsers: Any) -> None:
     """Add `ironbook ledger` to the command line."""
-    parser = subparsers.add_parser("ledger", help="trades and positions into PostgreSQL, exactly once")
-    actions = parser.add_subparsers(dest="action", required=True)
-    run_parser = actions.add_parser("run", help="follow a shard's event log until SIGTERM")
-    run_parser.add_argument("--config", type=Path, required=True, help="the shard's settlement.json")
-    run_parser.set_defaults(function=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the ledger of one shard."""
-    config = settlement.read_config(arguments.config)
-    stop = Stop()
-    stop.catch_signals()
-    try:
-        Ledger(config, stop).run()
-    except CommandError as error:
-        settlement.write_status(config.status_file("ledger"), "ledger", "failed", str(error))
-        raise
-    return 0
+    settlement.add_consumer(
+        subparsers,
+        "ledger",
+        "trades and positions into PostgreSQL, exactly once",
+        lambda config, stop: Ledger(config, stop).run(),
+    )

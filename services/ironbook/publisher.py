@@ -13,16 +13,13 @@ also when it happens behind the publisher's back. No engine, no endpoint, no str
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from ironbook import settlement
 from ironbook.admin import AdminError
 from ironbook.core.records import Event
-from ironbook.errors import CommandError
 from ironbook.event_log import START, EventLog, EventLogLostError, Position
 from ironbook.kinesis_codec import AggregatedRecord, aggregate, encode_all
 from ironbook.service import Backoff, Stop, log_to_stderr, write_json
@@ -177,21 +174,9 @@ class Publisher:
 
 def add_parser(subparsers: Any) -> None:
     """Add `ironbook publisher` to the command line."""
-    parser = subparsers.add_parser("publisher", help="market data onto the Kinesis stream")
-    actions = parser.add_subparsers(dest="action", required=True)
-    run_parser = actions.add_parser("run", help="follow a shard's event log until SIGTERM")
-    run_parser.add_argument("--config", type=Path, required=True, help="the shard's settlement.json")
-    run_parser.set_defaults(function=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the publisher of one shard."""
-    config = settlement.read_config(arguments.config)
-    stop = Stop()
-    stop.catch_signals()
-    try:
-        Publisher(config, settlement.kinesis_client(), stop).run()
-    except CommandError as error:
-        settlement.write_status(config.status_file("publisher"), "publisher", "failed", str(error))
-        raise
-    return 0
+    settlement.add_consumer(
+        subparsers,
+        "publisher",
+        "market data onto the Kinesis stream",
+        lambda config, stop: Publisher(config, settlement.kinesis_client(), stop).run(),
+    )

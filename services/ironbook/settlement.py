@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from ironbook import admin
 from ironbook.errors import CommandError
 from ironbook.event_log import START, Position
-from ironbook.service import check_keys, deadline_ticks, read_json, read_secret, write_json
+from ironbook.service import Stop, check_keys, deadline_ticks, read_json, read_secret, write_json
 from ironbook.trades import Names
 
 CONSUMER = "ledger"
@@ -163,6 +164,27 @@ def write_status(path: Path, service: str, state: str, reason: str = "", **figur
     """Say how a service is: running, waiting (and for what), or failed (and why)."""
     value = {"service": service, "state": state, "reason": reason, "updated_at": time.time(), **figures}
     write_json(path, value, durable=False)
+
+
+def add_consumer(subparsers: Any, name: str, help_text: str, follow: Callable[[Config, Stop], None]) -> None:
+    """Add `ironbook NAME run --config FILE`: `follow` a shard's event log until SIGTERM, with a status that tells."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        config = read_config(arguments.config)
+        stop = Stop()
+        stop.catch_signals()
+        try:
+            follow(config, stop)
+        except CommandError as error:
+            write_status(config.status_file(name), name, "failed", str(error))
+            raise
+        return 0
+
+    parser = subparsers.add_parser(name, help=help_text)
+    actions = parser.add_subparsers(dest="action", required=True)
+    run_parser = actions.add_parser("run", help="follow a shard's event log until SIGTERM")
+    run_parser.add_argument("--config", type=Path, required=True, help="the shard's settlement.json")
+    run_parser.set_defaults(function=run)
 
 
 def connect(database: Database) -> Any:
