@@ -117,6 +117,9 @@ class Site:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            # A proxy of the user's is not between us and our own emulator.
+            "NO_PROXY": HOST,
+            "no_proxy": HOST,
         }
 
 

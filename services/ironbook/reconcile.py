@@ -19,6 +19,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -208,10 +209,15 @@ def _check_execution(username: str, report: ouch50.Executed, event: Event | None
 
 # ---- PostgreSQL
 
-_TRADES = """SELECT shard, sequence, index, match_ref, symbol, quantity, (price * %s)::bigint,
+_TRADES = """SELECT shard, sequence, index, match_ref, symbol, quantity, price * %s,
     (extract(epoch FROM "timestamp") * 1000000)::bigint, maker_client_id, taker_client_id, maker_user_ref,
     taker_user_ref, taker_side FROM trades WHERE shard = %s ORDER BY sequence, index"""
-_PORTFOLIOS = """SELECT client_id, symbol, position, (avg_cost * %s)::bigint FROM portfolios WHERE symbol = ANY(%s)"""
+_PORTFOLIOS = """SELECT client_id, symbol, position, avg_cost * %s FROM portfolios WHERE symbol = ANY(%s)"""
+
+
+def _exact(value: Any) -> Any:
+    """Return a whole numeric as an integer, and any other as it is, so that no fraction is rounded away."""
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 
 def database_figures(config: Config, truth: Truth, differences: Differences) -> Figures:
@@ -222,8 +228,8 @@ def database_figures(config: Config, truth: Truth, differences: Differences) -> 
         held = connection.execute(_PORTFOLIOS, (AVERAGE_UNIT, config.instruments)).fetchall()
     wanted = {(trade.sequence, trade.index): trade._replace(time_ns=trade.time_ns // 1000) for trade in truth.trades}
     for row in rows:
-        trade = Trade(*row)
-        figures.add(trade.quantity, trade.price)
+        trade = Trade(*map(_exact, row))
+        figures.add(trade.quantity, int(trade.price))
         expected = wanted.pop((trade.sequence, trade.index), None)
         place = f"PostgreSQL: trade ({trade.shard}, {trade.sequence}, {trade.index})"
         if expected is None:
@@ -234,11 +240,12 @@ def database_figures(config: Config, truth: Truth, differences: Differences) -> 
     for trade in wanted.values():
         differences.add(f"PostgreSQL: trade ({trade.shard}, {trade.sequence}, {trade.index}) is missing")
     figures.positions = {(client, symbol): position for client, symbol, position, _ in held}
-    for client, symbol, _, average in held:
+    for client, symbol, _, held_average in held:
+        average = _exact(held_average)
         expected_average = truth.portfolio.holdings.get((client, symbol), Holding()).average
         if average != expected_average:
             differences.add(
-                f"PostgreSQL: average cost of {client} in {symbol} {average_text(average)}, "
+                f"PostgreSQL: average cost of {client} in {symbol} {held_average / AVERAGE_UNIT}, "
                 f"the journal gives {average_text(expected_average)}"
             )
     return figures

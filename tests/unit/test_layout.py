@@ -81,3 +81,15 @@ def test_ansible_core_and_amazon_aws_are_those_that_we_name() -> None:
     required = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["requires_ansible"]
     assert core >= tuple(int(part) for part in required.removeprefix(">=").split(".")[:2])
     assert len(modules_used("amazon.aws")) >= 10
+
+
+def test_plays_of_the_controller_can_be_run_alone() -> None:
+    """The group exists only after discover: a playbook that needs it brings it along, or it would do nothing and pass."""
+    needing = [
+        plays
+        for plays in map(REPOSITORY.yaml, REPOSITORY.match("playbooks/*.yml"))
+        if any(play.get("hosts") == "controller" for play in plays)
+    ]
+    assert len(needing) >= 2
+    for plays in needing:
+        assert plays[0].get("import_playbook") == "ironbook.trading.discover"

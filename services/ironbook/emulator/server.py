@@ -3,7 +3,8 @@
 
 The services of AWS are loaded when they are first asked for.  GET /ironbook/health answers at once, with the process id
 and the port of PostgreSQL, so that `ironbook local up` knows whose emulator answers.  Nothing is kept over a restart.
-It never listens anywhere but on the loopback: whoever reaches it is the administrator of the emulated account.
+It never listens anywhere but on the loopback, and serves its own user (and root) alone: whoever it serves is the
+administrator of the emulated account, and through it of the PostgreSQL behind it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,33 @@ def application(settings: Settings) -> WsgiApplication:
     return answer
 
 
+def peer_uid(port: int, peer_port: int, table: str) -> int | None:
+    """Return who holds the other end of an established loopback connection, None where nobody does.
+
+    `table` is the content of /proc/net/tcp (proc(5)): addresses in hexadecimal, state 01 is ESTABLISHED. A socket that
+    its owner has closed is listed as root's, so no other state counts.
+    """
+    ends = [f"0100007F:{peer_port:04X}", f"0100007F:{port:04X}", "01"]
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if [fields[1], fields[2], fields[3]] == ends:
+            return int(fields[7])
+    return None
+
+
+def for_own_user(served: WsgiApplication, port: int) -> WsgiApplication:
+    """Refuse what comes from another user of this machine: signatures of an emulated account prove nothing."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        table = Path("/proc/net/tcp").read_text(encoding="ascii")
+        if peer_uid(port, int(environ["REMOTE_PORT"]), table) in (0, os.getuid()):
+            return served(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"this emulator serves its own user alone\n"]
+
+    return answer
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     os.environ.update(MOTO_PORT=str(arguments.port), AWS_EC2_METADATA_DISABLED="true")
@@ -78,7 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     settings = Settings(arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user)
-    server = make_server(HOST, arguments.port, application(settings), threaded=True, request_handler=MotoRequestHandler)
+    served = for_own_user(application(settings), arguments.port)
+    server = make_server(HOST, arguments.port, served, threaded=True, request_handler=MotoRequestHandler)
     repaired = ", ".join(sorted(name for names in REPAIRS.values() for name in names))
     print(f"emulator: http://{HOST}:{arguments.port}, repaired: {repaired}", flush=True)
     server.serve_forever()

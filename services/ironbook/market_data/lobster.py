@@ -25,8 +25,10 @@ NEW, PARTIAL_CANCEL, DELETE, EXECUTION, HIDDEN_EXECUTION, CROSS_TRADE, HALT = ra
 _COLUMNS = ("time", "type", "order_id", "size", "price", "direction")
 _NAME = re.compile(r"^(?P<symbol>[A-Z][A-Z0-9.]{0,7})_\d{4}-\d{2}-\d{2}_\d+_\d+_message_\d+\.csv(\.gz)?$")
 _PATTERN = "TICKER_DATE_START_END_message_LEVELS.csv[.gz]"
-_TIME = re.compile(r"^(\d{1,5})(?:\.(\d{1,9})\d*)?$")
-_INTEGER = re.compile(r"^-?\d{1,18}$")
+_TIME = re.compile(r"^([0-9]{1,5})(?:\.([0-9]{1,9})[0-9]*)?$")
+_INTEGER = re.compile(r"^-?[0-9]{1,18}$")
+# What OUCH 5.0 can carry: a ClOrdID of 14 digits, a quantity of four bytes, a price of at most $199,999.99.
+_HIGHEST = {"order_id": 10**14 - 1, "size": 2**32 - 1, "price": 1_999_999_900}
 _DAY_NS = 86_400 * 10**9
 
 
@@ -94,7 +96,7 @@ def parse(data: bytes, name: str) -> list[Message]:
         raise MarketDataError(f"{name}:{line}: field line: is not text") from error
     messages: list[Message] = []
     latest = 0
-    for number, row in enumerate(text.splitlines(), start=1):
+    for number, row in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         message = _parse_line(row, number, name)
         if message.time_ns < latest:
             raise MarketDataError(f"{name}:{number}: field time: {row.split(',')[0]} is earlier than the line before")
@@ -127,8 +129,8 @@ def _parse_line(line: str, number: int, name: str) -> Message:
         raise wrong("type", fields[1], "1 to 7")
     if kind in (NEW, PARTIAL_CANCEL, DELETE, EXECUTION):
         for column, amount in (("order_id", order_id), ("size", size), ("price", price)):
-            if amount <= 0:
-                raise wrong(column, str(amount), "above 0")
+            if not 0 < amount <= _HIGHEST[column]:
+                raise wrong(column, str(amount), f"between 1 and {_HIGHEST[column]}")
         if direction not in (1, -1):
             raise wrong("direction", fields[5], "1 (buy) or -1 (sell)")
     return Message(number, time_ns, kind, order_id, size, price, direction)

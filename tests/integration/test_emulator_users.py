@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The emulator serves its own user; another user of the machine, who could rule the database through it, is refused."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_processes import wait_for
+
+PORT = 24480
+NOBODY = 65534
+
+pytestmark = pytest.mark.integration
+
+
+def health() -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    try:
+        connection.request("GET", "/ironbook/health")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def emulator(tmp_path: Path) -> Iterator[None]:
+    password = tmp_path / "password"
+    password.write_text("unused", encoding="utf-8")
+    command = [sys.executable, "-m", "ironbook.cli", "emulator", "run", "--port", str(PORT)]
+    options = ["--postgres-port", "1", "--postgres-password-file", str(password)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*command, *options], stdout=log, stderr=log)
+    try:
+        wait_for(lambda: health() == 200, "the emulator")
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_another_user_is_refused() -> None:
+    assert health() == 200
+    child = os.fork()
+    if child == 0:
+        os.setuid(NOBODY)
+        os._exit(health() // 100)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+
+
+def test_the_table_of_the_kernel_is_read_as_it_is() -> None:
+    from ironbook.emulator.server import peer_uid  # noqa: PLC0415
+
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    line = "   1: 0100007F:C350 0100007F:{port} {state} 00000000:00000000 00:00000000 00000000  1000        0 77 1\n"
+    assert peer_uid(0x5208, 0xC350, head + line.format(port="5208", state="01")) == 1000
+    assert peer_uid(0x5208, 0xC350, head + line.format(port="5208", state="05")) is None  # closing
+    assert peer_uid(0x5209, 0xC350, head + line.format(port="5208", state="01")) is None
