@@ -84,7 +84,7 @@ def test_ansible_core_and_amazon_aws_are_those_that_we_name() -> None:
 
 
 def test_plays_of_the_controller_can_be_run_alone() -> None:
-    """The group exists only after discover: a playbook that needs it brings it along, or it would do nothing and pass."""
+    """The group exists only after discover: a playbook that needs it brings discover along, or would do nothing."""
     needing = [
         plays
         for plays in map(REPOSITORY.yaml, REPOSITORY.match("playbooks/*.yml"))
