@@ -9,6 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BEGIN := $(shell date +%s)
 
 export IRONBOOK_STATE ?= $(CURDIR)/.site
 export IRONBOOK_PORT_BASE ?= 21000
@@ -46,7 +47,7 @@ $(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
 
 # One installer at a time: `make site` and `make test` may start together in a fresh clone.
 .PHONY: venv
-venv:
+venv:  ## .venv/ with all that the venue needs
 	@mkdir -p $(VENV)
 	@flock $(VENV)/.lock $(MAKE) --no-print-directory $(VENV)/.ironbook
 
@@ -54,10 +55,10 @@ venv:
 
 .PHONY: site
 site: venv  ## bring the whole venue up on this machine and trade a session through it (ARGS="--check --diff" previews)
-	@begin=$$(date +%s); \
-	$(BIN)/ironbook local up && \
-	env $$($(BIN)/ironbook local env) $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
-	echo "make site: $$(( $$(date +%s) - begin )) s"
+	@$(BIN)/ironbook local up
+	@environment=$$($(BIN)/ironbook local env) && \
+	env $$environment $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
+	echo "make site: $$(( $$(date +%s) - $(BEGIN) )) s"
 
 .PHONY: clean-site
 clean-site:  ## stop every process of the site and remove .site/

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Logs two firms in to an engine's order entry (SoupBinTCP, OUCH 5.0) and sends the messages of a LOBSTER file. One
     firm enters, shrinks and deletes orders; the other sends an immediate-or-cancel order for each execution.
-  - Each message is sent at most once, however often the task runs. A run that was cut off goes on where the venue is;
+  - Each order is sent at most once, however often the task runs. A run that was cut off goes on where the venue is;
     a session that was replayed to its end is known by the SHA-256 of its content and never sent again.
   - The action plugin of the same name does the work, on the controller, and shows how far it is every few seconds.
 options:

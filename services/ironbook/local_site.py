@@ -48,7 +48,7 @@ DOWN_SECONDS = 30.0
 EMULATOR_ACCOUNT = "123456789012"  # moto's default account
 _MARKER = ".ironbook-site"
 _MARKER_TEXT = "Made by 'ironbook local up'; 'ironbook local down --remove' removes this directory.\n"
-_FORBIDDEN = re.compile(r"[%;\"'\\\n]")
+_FORBIDDEN = re.compile(r"[%;\"'\\\s]")
 _UNRELATED_TO_US = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
 
 
@@ -117,6 +117,9 @@ class Site:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            # Nothing of ours outside the state directory: neither in $HOME nor beside the plugins' sources.
+            "ANSIBLE_REMOTE_TMP": str(self.state / "ansible" / "tmp"),
+            "PYTHONDONTWRITEBYTECODE": "1",
             # A proxy of the user's is not between us and our own emulator.
             "NO_PROXY": HOST,
             "no_proxy": HOST,
@@ -131,7 +134,7 @@ def site_from_environment() -> Site:
     if not port.isdecimal() or not PORT_BASE_MIN <= int(port) <= PORT_BASE_MAX:
         raise CommandError(f"IRONBOOK_PORT_BASE={port}: set a number between {PORT_BASE_MIN} and {PORT_BASE_MAX}")
     if _FORBIDDEN.search(str(state)):
-        raise CommandError(f"IRONBOOK_STATE={state}: set a path without any of % ; \" ' \\ and line ends")
+        raise CommandError(f"IRONBOOK_STATE={state}: set a path without any of % ; \" ' \\ and white space")
     longest = max((state / "run" / name for name in ("supervisor.sock.4194304", "engine-99-9/events.sock")), key=_bytes)
     if _bytes(longest) > SOCKET_PATH_BYTES_MAX:
         raise CommandError(
