@@ -49,7 +49,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
     """Return as soon as `condition` holds; an assertion that names `what` where it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

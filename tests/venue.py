@@ -14,8 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from ironbook import admin
 from ironbook.event_log import Position
 from ironbook.postgres import SUPERUSER, initialise, server_command
 from ironbook.service import read_json, write_json
+from local_processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 MIGRATIONS = sorted((ROOT / "roles/rds_schema/files").glob("V*.sql"))
@@ -53,14 +52,6 @@ def free_port() -> int:
 
 
 _TAKEN: set[int] = set()
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait until `condition` holds; fail by naming `what`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.02)
 
 
 class Venue:
