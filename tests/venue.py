@@ -6,6 +6,8 @@ Every part is a process of its own, run as the site runs it, in one short direct
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -16,9 +18,11 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 from ironbook import admin
+from ironbook.cli import main
 from ironbook.event_log import Position
 from ironbook.postgres import SUPERUSER, initialise, server_command
 from ironbook.service import read_json, write_json
@@ -147,6 +151,7 @@ class Venue:
             },
             "stream": STREAM,
             "state_directory": str(self.state),
+            "shards": [{"shard": 0, "symbols": [self.symbol]}],
         }
         write_json(self.settlement, settlement)
 
@@ -311,8 +316,30 @@ class Venue:
         return result
 
     def reconcile(self) -> subprocess.CompletedProcess[str]:
-        """Reconcile; the caller looks at the exit status."""
-        return self.command("reconcile", "--config", str(self.settlement))
+        """Reconcile, in this process: a new one takes longer to start than the comparison itself takes."""
+        arguments = ["reconcile", "--config", str(self.settlement)]
+        output, errors = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(errors),
+        ):
+            status = main(arguments)
+        return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())
+
+    def reconciled(self) -> dict[str, Any]:
+        """Reconcile, which must succeed; return the report."""
+        done = self.reconcile()
+        assert done.returncode == 0, done.stderr
+        return self.report()
+
+    def refused(self) -> str:
+        """Reconcile, which must fail with one line; return it."""
+        done = self.reconcile()
+        assert done.returncode != 0, "the reconciliation saw no difference"
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1, done.stderr
+        return lines[0]
 
     def report(self) -> dict[str, Any]:
         """Return the reconciliation's report."""
