@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import (
@@ -52,6 +53,7 @@ class ActionModule(ActionBase):
         declared = declarations.read(COLLECTION)
         try:
             settings = inventory.read(variables.get("ansible_inventory_sources") or [], self._text)
+            settings += inventory.read_command_line(context.CLIARGS.get("extra_vars") or (), self._text)
         except inventory.InventoryError as error:
             return [str(error)]
         lines = inventory.problems(settings, declared, self._template)

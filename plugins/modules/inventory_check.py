@@ -13,6 +13,8 @@ description:
   - Compares the installed versions with the least that the collection was tested with.
   - Holds every variable that the inventory sets against the C(meta/argument_specs.yml) and C(meta/limits.yml) of all
     roles of the collection. An unknown name is reported with the nearest known one, its file and its line.
+  - Variables of the command line (C(-e)) are held against the same. There, an unknown name is refused only if it begins
+    with the name of one of our roles, or is nearly one of our variables; any other is the user's own and let pass.
   - Refuses an inventory of O(environment=local) whose AWS endpoint is not on this machine.
   - Asks STS whose account the credentials are of, and refuses any other than O(account_id).
   - All problems are reported together, one line each. AWS is asked only if there is no other problem.
