@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import (
     account,
     declarations,
+    directory,
     inventory,
     versions,
 )
@@ -34,11 +36,13 @@ class ActionModule(ActionBase):
                 "minimum_versions": {"type": "dict", "required": True},
                 "environment": {"type": "str"},
                 "account_id": {"type": "str"},
+                "state_directory": {"type": "str"},
             }
         )
         minimum: Mapping[str, str] = arguments["minimum_versions"]
         found = versions.below_minimum({name: versions.installed_version(name) for name in minimum}, minimum)
         found += self._inventory_problems(variables)
+        found += directory.directory_problems("ironbook_state_directory", arguments["state_directory"] or "")
         found += account.endpoint_problems(arguments["environment"] or "", os.environ)
         if not found:
             found = account.account_problems(arguments["account_id"], os.environ.get("AWS_ENDPOINT_URL"))
@@ -52,6 +56,7 @@ class ActionModule(ActionBase):
         declared = declarations.read(COLLECTION)
         try:
             settings = inventory.read(variables.get("ansible_inventory_sources") or [], self._text)
+            settings += inventory.read_command_line(context.CLIARGS.get("extra_vars") or (), self._text)
         except inventory.InventoryError as error:
             return [str(error)]
         lines = inventory.problems(settings, declared, self._template)

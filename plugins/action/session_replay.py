@@ -22,14 +22,16 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "symbol": {"type": "str", "required": True},
         },
     },
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "required": True},
-    "maker": {"type": "str", "required": True},
-    "taker": {"type": "str", "required": True},
-    "secrets_directory": {"type": "path", "required": True},
+    "host": {"type": "str"},
+    "port": {"type": "int"},
+    "maker": {"type": "str"},
+    "taker": {"type": "str"},
+    "secrets_directory": {"type": "path"},
     "directory": {"type": "path", "required": True},
     "speed": {"type": "float", "default": 0.0},
+    "plan": {"type": "bool", "default": False},
 }
+TO_SEND = [("plan", False, ("generate", "host", "port", "maker", "taker", "secrets_directory"))]
 _COMMAND = (sys.executable, "-m", "ironbook.cli", "session")
 _NEVER_SENT = "nothing was sent: this session has been replayed to its end before"
 
@@ -46,8 +48,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible has no types
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Replay, or say what would be sent."""
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(ARGUMENTS)
+        _result, arguments = self.validate_argument_spec(ARGUMENTS, required_if=TO_SEND)
         try:
+            if arguments["plan"]:
+                return plan(arguments)
             if self._task.check_mode:
                 return preview(arguments)
             return replay(arguments, lambda line: self._display.display(f"  {line}"))
@@ -70,6 +74,17 @@ def replay(arguments: dict[str, Any], show: Callable[[str], None]) -> dict[str, 
             show(f"{at['messages']:,} of {at['of']:,} messages, {at['fills']:,} fills, {at['seconds']:.0f} s")
         result = line.get("result", result)
     return with_summary(result)
+
+
+def plan(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Read the market data to its end, so that what is wrong with it is said before anything is made for it."""
+    try:
+        [line] = run_command(
+            ["replay", arguments["market_data"], "--state-directory", arguments["directory"], "--plan"]
+        )
+    except ReplayError as error:
+        raise ReplayError(f"{error}; mend it, or name another file as MARKET_DATA") from error
+    return {**renamed(line["result"]), "changed": False, "sent": 0, "actions": [], "summary": "fit to be replayed"}
 
 
 def preview(arguments: dict[str, Any]) -> dict[str, Any]:

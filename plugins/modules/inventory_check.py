@@ -13,6 +13,8 @@ description:
   - Compares the installed versions with the least that the collection was tested with.
   - Holds every variable that the inventory sets against the C(meta/argument_specs.yml) and C(meta/limits.yml) of all
     roles of the collection. An unknown name is reported with the nearest known one, its file and its line.
+  - Variables of the command line (C(-e)) are held against the same. There, an unknown name is refused only if it begins
+    with the name of one of our roles, or is nearly one of our variables; any other is the user's own and let pass.
   - Refuses an inventory of O(environment=local) whose AWS endpoint is not on this machine.
   - Asks STS whose account the credentials are of, and refuses any other than O(account_id).
   - All problems are reported together, one line each. AWS is asked only if there is no other problem.
@@ -31,6 +33,10 @@ options:
     description:
       - The AWS account that the inventory is for.
     type: str
+  state_directory:
+    description:
+      - Where the controller keeps passwords and reports. Refused if this user cannot write there.
+    type: str
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -47,6 +53,7 @@ EXAMPLES = r"""
       amazon.aws: 10.1.2
     environment: "{{ ironbook_environment }}"
     account_id: "{{ aws_account_id }}"
+    state_directory: "{{ ironbook_state_directory }}"
 """
 
 RETURN = r""" # """

@@ -24,6 +24,7 @@ options:
   generate:
     description:
       - The session that is generated where O(market_data) is empty. The same values give the same session.
+      - Required unless O(plan=true), like where and as whom to log in.
     type: dict
     suboptions:
       messages:
@@ -41,23 +42,18 @@ options:
   host:
     description: Where order entry listens.
     type: str
-    required: true
   port:
     description: The port of order entry.
     type: int
-    required: true
   maker:
     description: User name of the firm that makes the market.
     type: str
-    required: true
   taker:
     description: User name of the firm that takes.
     type: str
-    required: true
   secrets_directory:
     description: Directory with the passwords, in files called C(session_USERNAME).
     type: path
-    required: true
   directory:
     description: Where the controller keeps what is known of each replay.
     type: path
@@ -66,6 +62,12 @@ options:
     description: How many times as fast as the market was, or V(0) for as fast as it goes.
     type: float
     default: 0.0
+  plan:
+    description:
+      - Only read O(market_data), and fail if it cannot be replayed, by file, line and field. Changes nothing.
+      - A file that was replayed to its end before is known by its hash and not read line by line again.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: It reads the file, says how many messages it would send, and connects to nothing.
@@ -108,6 +110,10 @@ notional:
   description: Sum of price times quantity, in units of 1/10,000.
   returned: when the session was replayed
   type: int
+symbol:
+  description: The instrument of the market data.
+  returned: when the file was read
+  type: str
 not_sent:
   description: How many messages of the file were not sent, by reason.
   returned: when the file was read

@@ -183,7 +183,7 @@ class Replay:
         with self.directory.lock():
             state = self.directory.load(self.session.sha256)
             if state is not None and state.result is not None:
-                return {**state.result, "sent": 0, "seconds": 0.0, "changed": False}
+                return finished(state.result)
             try:
                 return self._run(state, speed, progress, begin)
             except (soupbintcp.ConnectionLostError, KeyboardInterrupt) as error:
@@ -325,6 +325,22 @@ def _bursts(commands: list[Command], by_time: bool) -> Iterator[list[Command]]:
         yield burst
 
 
+def finished(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a replay that an earlier run has finished."""
+    return {**result, "sent": 0, "seconds": 0.0, "changed": False}
+
+
+def planned(session: lobster.Session, plan: orders.Plan) -> dict[str, Any]:
+    """Return what would be sent."""
+    return {
+        "input": session.path.name,
+        "symbol": session.symbol,
+        "commands": len(plan.commands),
+        "skipped": dict(plan.skipped),
+        "changed": True,
+    }
+
+
 class Display:
     """Progress: a bar on a terminal, otherwise a line of JSON every few seconds."""
 
@@ -375,20 +391,18 @@ def run_replay(arguments: argparse.Namespace) -> int:
     """Replay, and print the result as the last line."""
     if arguments.speed is not None and not 0 < arguments.speed <= 1e6:
         raise CommandError(f"--speed {arguments.speed}: must be above 0")
-    session = lobster.read_session(lobster.find_message_file(arguments.market_data))
-    plan = orders.plan_session(session.messages)
+    file = lobster.read_file(lobster.find_message_file(arguments.market_data))
     directory = StateDirectory(arguments.state_directory)
-    if arguments.plan:
-        state = directory.load(session.sha256)
-        changed = state is None or state.result is None
-        result: dict[str, Any] = {
-            "input": session.path.name,
-            "commands": len(plan.commands),
-            "skipped": dict(plan.skipped),
-            "changed": changed,
-        }
+    state = directory.load(file.sha256)
+    if state is not None and state.result is not None:  # known by its hash: nothing to parse, and nothing to send
+        result = finished(state.result)
     else:
-        result = Replay(read_venue(arguments.config), session, plan, directory).run(arguments.speed, Display())
+        session = file.session()
+        plan = orders.plan_session(session.messages)
+        if arguments.plan:
+            result = planned(session, plan)
+        else:
+            result = Replay(read_venue(arguments.config), session, plan, directory).run(arguments.speed, Display())
     print(json.dumps({"result": result}), flush=True)
     return 0
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 from integration.engine_process import ACCOUNT_QUERY, Client, Engine, cancel, enter, packet, replace
-
-core = pytest.importorskip("ironbook.core")
+from ironbook import core
 
 pytestmark = pytest.mark.integration
 

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 from integration.engine_process import Engine, cancel, enter
-
-core = pytest.importorskip("ironbook.core")
+from ironbook import core
 
 pytestmark = pytest.mark.integration
 

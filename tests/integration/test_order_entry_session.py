@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client of order entry sees: every message that is carried, and the clean end of what is not."""
+"""What a client of order entry sees: every message that is carried, and the clean end of what is not.
+
+One engine serves the whole file. Each test takes it as it finds it: it counts from what was counted before, and logs in
+at the number that comes next. So the tests may run alone and in any order.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from integration.engine_process import (
@@ -20,6 +23,7 @@ from integration.engine_process import (
     packet,
     replace,
 )
+from ironbook import core
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +35,7 @@ PATIENCE_SECONDS = 15 * HEARTBEAT_SECONDS  # gateway_internal.h: IB_IDLE_HEARTBE
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """One engine for this file: each test leaves it serving, which is part of what each shows."""
+    """One engine for this file, which comes through all of it: the same process, and a journal that replays to it."""
     process = Engine(
         tmp_path_factory.mktemp("engine"),
         heartbeat_seconds=HEARTBEAT_SECONDS,
@@ -42,8 +46,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             for name in USERNAMES
         ],
     ).start()
-    yield process
-    process.kill()
+    try:
+        yield process
+        assert process.process is not None
+        assert process.process.poll() is None, process.log.read_text()
+        totals = process.admin("totals")
+        replayed = core.replay(str(process.journal))
+        assert (replayed.seq, replayed.trades, f"{replayed.state_hash:016x}") == (
+            totals["seq"],
+            totals["trades"],
+            totals["state_hash"],
+        )
+    finally:
+        process.kill()
 
 
 class Watch:
@@ -196,7 +211,7 @@ def test_modify_is_ignored_and_says_so(engine: Engine, pair: tuple[Client, Clien
 
 def test_heartbeats_and_a_session_without_orders(engine: Engine) -> None:
     """Both sides only heartbeat, for longer than the patience of the engine."""
-    client = engine.login("OTHER1")
+    client = engine.login("OTHER1", sequence=0)
     deadline = time.monotonic() + 2 * PATIENCE_SECONDS
     heartbeats = 0
     while time.monotonic() < deadline:
@@ -205,18 +220,20 @@ def test_heartbeats_and_a_session_without_orders(engine: Engine) -> None:
         client.send(packet(b"R"))
     assert PATIENCE_SECONDS / HEARTBEAT_SECONDS < heartbeats < 2.2 * PATIENCE_SECONDS / HEARTBEAT_SECONDS
     client.close()
+    wait_until_disconnected(engine, "OTHER1")
 
 
 def test_a_second_login_is_refused(engine: Engine) -> None:
     """One connection to a session; the first one keeps it."""
-    first = engine.login("OTHER1")
+    before = engine.disconnects("session_in_use", 0)
+    first = engine.login("OTHER1", sequence=0)
     second = Client(engine.port)
     assert second.login("OTHER1") == b"JS"
     assert second.packet() == b""
     assert first.next_user_ref() >= 1
     first.close()
     wait_until_disconnected(engine, "OTHER1")
-    assert engine.disconnects("session_in_use") == 1
+    assert engine.disconnects("session_in_use", before + 1) == before + 1
 
 
 def test_logins_that_name_what_does_not_exist(engine: Engine) -> None:
@@ -230,20 +247,23 @@ def test_logins_that_name_what_does_not_exist(engine: Engine) -> None:
     wait_until_disconnected(engine, "LATE1")
     assert named.login("late1", session=session.session)[:1] == b"A"  # by its right name, user in lower case
     named.close()
+    wait_until_disconnected(engine, "LATE1")
     assert engine.disconnects("session_unknown", before + 3) == before + 3
 
 
 def test_wrong_passwords_are_refused_and_slowed_down(engine: Engine, watch: Watch) -> None:
     """Three wrong passwords, then even the right one is refused until the time is over."""
+    before = engine.disconnects("login_throttled", 0)
     for username in ("THROT1", "THROT1", "THROT1", "NOBODY"):
         client = Client(engine.port)
         assert client.login(username, password="wrong") == b"JA"
         assert client.packet() == b""
     assert Client(engine.port).login("THROT1") == b"JA"
-    assert engine.disconnects("login_throttled") == 1
+    assert engine.disconnects("login_throttled", before + 1) == before + 1
     watch.trades_on()
     time.sleep(LOGIN_SECONDS * 1.1)
     engine.login("THROT1").close()
+    wait_until_disconnected(engine, "THROT1")
     assert "wrong" not in engine.log.read_text()
 
 
@@ -314,7 +334,7 @@ def test_half_a_message_and_one_byte_at_a_time(engine: Engine, watch: Watch) -> 
 
 def test_silence_before_and_after_login(engine: Engine, watch: Watch) -> None:
     """Who does not log in within the time, and who is silent for 15 heartbeats, is disconnected."""
-    before = engine.disconnects("login_timeout", 0)
+    before, idle = engine.disconnects("login_timeout", 0), engine.disconnects("idle", 0)
     silent, quiet = Client(engine.port), engine.login("OTHER1", sequence=0)
     started = time.monotonic()
     assert silent.packet() == b""
@@ -324,17 +344,19 @@ def test_silence_before_and_after_login(engine: Engine, watch: Watch) -> None:
         assert time.monotonic() - started < PATIENCE_SECONDS * 3, "a silent client is never disconnected"
         watch.client.send(packet(b"R"))
     assert PATIENCE_SECONDS * 0.8 < time.monotonic() - started < PATIENCE_SECONDS * 3
-    assert engine.disconnects("idle") == 1
+    assert engine.disconnects("idle", idle + 1) == idle + 1
 
 
 def test_more_connections_than_places(engine: Engine) -> None:
     """Strangers make room for each other and for members; where all have logged in, one more is closed at once."""
+    full, timeout = engine.disconnects("connections_full", 0), engine.disconnects("login_timeout", 0)
     started = time.monotonic()
     strangers = [Client(engine.port) for _ in range(8)]
     members = [engine.login(name, sequence=0) for name in USERNAMES]
     if time.monotonic() - started < LOGIN_SECONDS:
         assert strangers[0].packet() == b""  # the one that had waited longest
-    assert engine.disconnects("connections_full", 1) + engine.disconnects("login_timeout", 0) >= 8
+    ended = engine.disconnects("connections_full", full + 1) + engine.disconnects("login_timeout", 0)
+    assert ended - full - timeout >= 8
     before = engine.disconnects("connections_full", 0)
     late = Client(engine.port)
     assert late.packet() == b""
@@ -348,6 +370,7 @@ def test_more_connections_than_places(engine: Engine) -> None:
 
 def test_a_client_that_does_not_read_is_disconnected(engine: Engine, watch: Watch) -> None:
     """It fills its socket and its one output buffer; after 15 heartbeats without a byte taken it is out."""
+    before = engine.disconnects("slow", 0)
     feeder = engine.login("SLOW1", sequence=0)
     ref = feeder.next_user_ref()
     count = 100_000
@@ -362,15 +385,15 @@ def test_a_client_that_does_not_read_is_disconnected(engine: Engine, watch: Watc
     wait_until_disconnected(engine, "SLOW1")
     slow = Client(engine.port)
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    slow.send(login_request("SLOW1", sequence=1))
+    slow.send(login_request("SLOW1", sequence=feeder.first))
     started = time.monotonic()
-    while time.monotonic() - started < PATIENCE_SECONDS * 4 and engine.admin("status")["disconnects"]["slow"] == 0:
+    while time.monotonic() - started < PATIENCE_SECONDS * 4 and engine.disconnects("slow", 0) == before:
         slow.send(packet(b"R"))
         watch.trades_on()
         time.sleep(0.05)
-    assert engine.disconnects("slow") == 1
+    assert engine.disconnects("slow", before + 1) == before + 1
     # Nothing is lost for it: it comes again and gets the whole stream.
-    again = engine.login("SLOW1", sequence=1)
+    again = engine.login("SLOW1", sequence=feeder.first)
     assert again.wait_for(count) == feeder.sequenced
     again.close()
     watch.client.send(packet(b"R"))
@@ -402,17 +425,3 @@ def test_a_flood_without_reading_is_held_back_not_lost(engine: Engine) -> None:
     client.send(ACCOUNT_QUERY)
     client.close()
     wait_until_disconnected(engine, "OTHER1")
-
-
-def test_the_engine_came_through_all_of_it(engine: Engine, tmp_path: Path) -> None:
-    """Last in this file: still the same process, still serving, and its journal replays to the same state."""
-    assert engine.process is not None
-    assert engine.process.poll() is None
-    core = pytest.importorskip("ironbook.core")
-    totals = engine.admin("totals")
-    replayed = core.replay(str(engine.journal))
-    assert (replayed.seq, replayed.trades, f"{replayed.state_hash:016x}") == (
-        totals["seq"],
-        totals["trades"],
-        totals["state_hash"],
-    )

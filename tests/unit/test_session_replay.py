@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ironbook.cli import main
 from ironbook.errors import CommandError
+from ironbook.market_data import lobster
 from ironbook.market_data.orders import MAKER, TAKER, Command
 from ironbook.replay_state import State, StateDirectory
 from ironbook.session_replay import Reports, _bursts, read_venue
@@ -142,3 +143,18 @@ def test_a_plan_connects_to_nothing_and_writes_nothing(tmp_path: Path, capsys: p
     result = json.loads(capsys.readouterr().out)["result"]
     assert (result["commands"], result["changed"], sum(result["skipped"].values())) == (1, True, 1)
     assert not directory.exists()
+
+
+def test_a_finished_session_is_known_by_its_hash_and_not_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "AAPL_2012-06-21_34200000_37800000_message_50.csv"
+    path.write_text("34200.1,1,5,10,500,1\n")
+    file = lobster.read_file(path)
+    result = {"input": path.name, "symbol": "AAPL", "commands": 1, "skipped": {}}
+    StateDirectory(tmp_path).save(State(file.sha256, path.name, 0, 1, {"maker": 1, "taker": 1}, result))
+    monkeypatch.setattr(lobster, "parse", None)
+    for option in (["--plan"], []):
+        assert main(["session", "replay", str(path), "--state-directory", str(tmp_path), *option]) == 0
+        said = json.loads(capsys.readouterr().out)["result"]
+        assert (said["symbol"], said["sent"], said["changed"]) == ("AAPL", 0, False)

@@ -22,10 +22,11 @@ LIMITS = ("minimum", "maximum", "pattern", "format", "items")
 
 @dataclass(frozen=True)
 class Declarations:
-    """`specs`: an argument spec for each variable.  `limits`: limits for some of them."""
+    """`specs`: an argument spec for each variable.  `limits`: limits for some.  `prefixes`: how our names begin."""
 
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ("ironbook_",)
 
 
 def read(collection: Path, roles: str = "*") -> Declarations:
@@ -43,7 +44,8 @@ def read(collection: Path, roles: str = "*") -> Declarations:
                 specs.setdefault(name, spec)
     for path in sorted(collection.glob(f"roles/{roles}/meta/limits.yml")):
         limits.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    return Declarations(specs, limits)
+    names = sorted(path.name for path in collection.glob("roles/*"))
+    return Declarations(specs, limits, ("ironbook_", *(f"{name}_" for name in names)))
 
 
 def beyond_limits(value: Any, limits: Mapping[str, Any]) -> list[str]:

@@ -5,13 +5,17 @@ Ansible takes a misspelt variable for a new one and goes on with the default.  I
 production, so each name that an inventory sets has to be a declared one, of the declared type and within its limits.
 Read are the YAML files of the inventory: group_vars, host_vars, and the `vars` and hosts of inventory files.  Files of
 inventory plugins (they have a key `plugin`) describe a query and are left alone.
+
+What is set on the command line (`-e`) is held against the same declarations, with one difference: a playbook of the
+user's own may run ours, and its variables are not our business.  So an unknown name is refused there only where it
+can have been meant for us: it begins with the name of one of our roles, or is nearly a variable that we declare.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from typing import Any
 import yaml
 from ansible import constants
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.splitter import parse_kv
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declarations import (
     Declarations,
     beyond_limits,
@@ -28,6 +33,10 @@ from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.declara
 _OF_ANSIBLE = "ansible_"
 _IGNORED = "INVENTORY_IGNORE_PATTERNS"
 _SUFFIXES = {".yml", ".yaml", ".json", ""}
+# How alike a name of the command line must be to one of ours to be taken for a slip, of 1. In an inventory, where every
+# name must be ours, a looser match still helps (difflib's 0.6).
+_SLIP, _HINT = 0.85, 0.6
+_COMMAND_LINE = "-e"
 
 
 class InventoryError(Exception):
@@ -36,11 +45,12 @@ class InventoryError(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """One variable that an inventory sets, and where (`file:line`)."""
+    """One variable that is set, and where (`file:line`, or `-e`).  `ours`: no role declaring it is an error."""
 
     name: str
     value: Any
     where: str
+    ours: bool = True
 
 
 def read(sources: Iterable[str], read_text: Callable[[Path], str] | None = None) -> list[Setting]:
@@ -68,6 +78,24 @@ def read(sources: Iterable[str], read_text: Callable[[Path], str] | None = None)
     return settings
 
 
+def read_command_line(options: Iterable[str], read_text: Callable[[Path], str] | None = None) -> list[Setting]:
+    """Every setting of the `-e` options: `name=value …`, a mapping in YAML or JSON, or `@file`, as Ansible takes them.
+
+    Raises InventoryError for what is not valid YAML.
+    """
+    reader = read_text or (lambda path: path.read_text(encoding="utf-8"))
+    settings: list[Setting] = []
+    for option in options:
+        if option.startswith("@"):
+            path = Path(option[1:])
+            settings += _settings(_load(path, reader(path)), path)
+        elif option[:1] in {"{", "["}:
+            settings += [Setting(name, value, _COMMAND_LINE) for name, value, _line in _load(Path(option), option)]
+        else:
+            settings += [Setting(name, value, _COMMAND_LINE) for name, value in parse_kv(option).items()]
+    return [replace(setting, ours=False) for setting in settings]
+
+
 def problems(settings: Iterable[Setting], declared: Declarations, template: Callable[[Any], Any]) -> list[str]:
     """One line for each setting that is not declared, of the wrong type, or beyond its limits.
 
@@ -93,22 +121,34 @@ def missing(known: Mapping[str, Any], declared: Declarations) -> list[str]:
 def _problems_of(setting: Setting, declared: Declarations, template: Callable[[Any], Any]) -> list[str]:
     spec = declared.specs.get(setting.name)
     if spec is None:
-        near = get_close_matches(setting.name, declared.specs, n=1)
-        return ["is not a variable of any role" + (f"; did you mean {near[0]}?" if near else "")]
+        return _unknown(setting, declared)
     try:
         value = template(setting.value)
     except LookupError:
         return []
-    wrong = _wrong_type(setting.name, value, spec)
-    return wrong or beyond_limits(value, declared.limits.get(setting.name, {}))
+    checked = ArgumentSpecValidator({setting.name: _argument(spec)}).validate({setting.name: value})
+    wrong = _wrong_type(value, spec, checked.error_messages)
+    # `-e` gives text: its number is what is within the limits, or is not.
+    return wrong or beyond_limits(checked.validated_parameters[setting.name], declared.limits.get(setting.name, {}))
 
 
-def _wrong_type(name: str, value: Any, spec: Mapping[str, Any]) -> list[str]:
+def _unknown(setting: Setting, declared: Declarations) -> list[str]:
+    near = get_close_matches(setting.name, declared.specs, n=1, cutoff=_HINT if setting.ours else _SLIP)
+    if not near and not setting.ours and not setting.name.lstrip("_").startswith(declared.prefixes):
+        return []
+    remedy = f"did you mean {near[0]}?" if near else "remove it (each role's defaults/main.yml lists its variables)"
+    return [f"is not a variable of any role; {remedy}"]
+
+
+def _wrong_type(value: Any, spec: Mapping[str, Any], messages: Iterable[str]) -> list[str]:
     wanted = spec.get("type", "str")
     shown = "is wrong" if spec.get("no_log") else f"is {value!r}"
+    if value is None:
+        return [f"has no value; type {wanted} is wanted"]
     if wanted in {"int", "float"} and isinstance(value, bool):  # which Python would count as 0 or 1
         return [f"{shown}; type {wanted} is wanted"]
-    messages = ArgumentSpecValidator({name: _argument(spec)}).validate({name: value}).error_messages
+    if wanted in {"list", "dict"} and isinstance(value, str):  # which a module would split at commas, and a role not
+        return [f"{shown}, which is text; type {wanted} is wanted (with -e: as JSON)"]
     if messages and wanted in {"bool", "float", "int"}:
         return [f"{shown}; type {wanted} is wanted"]
     return [f"is not as declared: {' '.join(message.split())}" for message in messages]

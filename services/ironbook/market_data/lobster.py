@@ -73,8 +73,22 @@ def find_message_file(place: Path) -> Path:
     return found[0]
 
 
-def read_session(path: Path) -> Session:
-    """Read and check every line of the message file `path`. Raises MarketDataError at the first wrong one."""
+@dataclass(frozen=True)
+class MessageFile:
+    """A message file that was read and not yet parsed: enough to know whether it is one that was replayed before."""
+
+    path: Path
+    symbol: str
+    sha256: str
+    data: bytes
+
+    def session(self) -> Session:
+        """Parse and check every line. Raises MarketDataError at the first wrong one."""
+        return Session(self.path, self.symbol, self.sha256, parse(self.data, str(self.path)))
+
+
+def read_file(path: Path) -> MessageFile:
+    """Read the message file `path`. Raises MarketDataError if it is not named as one, or cannot be read."""
     name = _NAME.match(path.name)
     if name is None:
         raise MarketDataError(f"{path}: is not named as LOBSTER names message files ({_PATTERN})")
@@ -84,7 +98,12 @@ def read_session(path: Path) -> Session:
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise MarketDataError(f"{path}: cannot be read: {error}") from error
-    return Session(path, name["symbol"], hashlib.sha256(data).hexdigest(), parse(data, str(path)))
+    return MessageFile(path, name["symbol"], hashlib.sha256(data).hexdigest(), data)
+
+
+def read_session(path: Path) -> Session:
+    """Read and check every line of the message file `path`. Raises MarketDataError at the first wrong one."""
+    return read_file(path).session()
 
 
 def parse(data: bytes, name: str) -> list[Message]:

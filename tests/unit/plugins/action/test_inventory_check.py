@@ -24,7 +24,7 @@ PLAYBOOK = """---
 """
 
 
-def check(tmp_path: Path, variables: str, endpoint: str) -> subprocess.CompletedProcess[str]:
+def check(tmp_path: Path, variables: str, endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
     inventory = tmp_path / "inventory"
     shutil.copytree(ROOT / "inventories" / "local" / "group_vars", inventory / "group_vars")
     (inventory / "hosts.yml").write_text("all: {hosts: {localhost: }}\n")
@@ -42,12 +42,13 @@ def check(tmp_path: Path, variables: str, endpoint: str) -> subprocess.Completed
         "AWS_DEFAULT_REGION": "us-east-1",
         "IRONBOOK_STATE": str(tmp_path / "state"),
     }
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(tmp_path / "check.yml")]
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(tmp_path / "check.yml"), *options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_all_problems_are_told_together(tmp_path: Path) -> None:
-    done = check(tmp_path, "aws_streams_shard_cout: 1\naws_database_backup_days: 99\n", "http://192.0.2.1")
+    variables = "aws_streams_shard_cout: 1\naws_database_backup_days: 99\n"
+    done = check(tmp_path, variables, "http://192.0.2.1", "-e", "aws_streams_retention_huors=24 colour=red")
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert (
@@ -55,7 +56,9 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
     )
     assert "zz.yml:2: aws_database_backup_days is 99; the most is 35" in said
     assert "AWS_ENDPOINT_URL is http://192.0.2.1, which is not on this machine" in said
-    assert "3 problems, listed above; nothing was touched" in said
+    assert "-e: aws_streams_retention_huors is not a variable of any role" in said
+    assert "colour" not in said
+    assert "4 problems, listed above; nothing was touched" in said
 
 
 def test_a_dead_emulator_is_one_problem_with_its_remedy(tmp_path: Path) -> None:

@@ -71,6 +71,20 @@ def test_a_finished_session_is_no_change(monkeypatch: pytest.MonkeyPatch, argume
     assert "nothing was sent" in result["summary"]
 
 
+def test_a_plan_names_what_is_wrong_and_the_remedy(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    stand_in(monkeypatch, "sys.exit('ironbook: f.csv:7: field price: wrong')")
+    with pytest.raises(session_replay.ReplayError) as refused:
+        session_replay.plan(arguments)
+    assert str(refused.value) == "ironbook: f.csv:7: field price: wrong; mend it, or name another file as MARKET_DATA"
+
+
+def test_a_plan_changes_nothing(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+    line = {"result": {"input": "f", "symbol": "AAPL", "commands": 7, "skipped": {}, "changed": True}}
+    stand_in(monkeypatch, f"assert '--plan' in sys.argv\nprint({json.dumps(line)!r})")
+    result = session_replay.plan(arguments)
+    assert (result["changed"], result["sent"], result["symbol"]) == (False, 0, "AAPL")
+
+
 def test_a_preview_only_plans(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
     plan = {"result": {"input": "f", "commands": 7, "skipped": {}, "changed": True}}
     stand_in(monkeypatch, f"assert '--plan' in sys.argv\nprint({json.dumps(plan)!r})")

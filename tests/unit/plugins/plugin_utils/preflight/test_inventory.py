@@ -20,6 +20,7 @@ DECLARED = Declarations(
         "some_hosts": {"type": "list", "elements": "dict", "options": {"zone": {"type": "str", "required": True}}},
     },
     limits={"a_count": {"maximum": 5}},
+    prefixes=("ironbook_", "some_role_"),
 )
 
 
@@ -46,8 +47,11 @@ def test_a_right_inventory_is_passed_over(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("---\n\na_cuont: 1\n", "3: a_cuont is not a variable of any role; did you mean a_count?"),
-        ("zzzzzz: 1\n", "1: zzzzzz is not a variable of any role"),
+        ("zzzzzz: 1\n", "1: zzzzzz is not a variable of any role; remove it"),
         ("a_count: many\n", "1: a_count is 'many'; type int is wanted"),
+        ("a_count:\n", "1: a_count has no value; type int is wanted"),
+        ("a_count: '6'\n", "1: a_count is 6; the most is 5"),
+        ("some_hosts: a,b\n", "1: some_hosts is 'a,b', which is text; type list is wanted (with -e: as JSON)"),
         ("a_count: true\n", "1: a_count is True; type int is wanted"),
         ("a_count: 6\n", "1: a_count is 6; the most is 5"),
         ("a_secret: hush\n", "1: a_secret is wrong; type int is wanted"),
@@ -60,6 +64,41 @@ def test_each_wrong_setting_is_one_line(tmp_path: Path, text: str, complaint: st
     lines = complaints(tmp_path, text)
     assert lines
     assert lines[0].startswith(complaint)
+
+
+def command_line(*options: str) -> list[str]:
+    return inventory.problems(inventory.read_command_line(options), DECLARED, template)
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        ("a_cuont=1", "-e: a_cuont is not a variable of any role; did you mean a_count?"),
+        ("a_count=many", "-e: a_count is 'many'; type int is wanted"),
+        ("b=1 a_count=6", "-e: a_count is 6; the most is 5"),
+        ('{"a_count": 6}', "-e: a_count is 6; the most is 5"),
+        ("some_hosts=a,b", "-e: some_hosts is 'a,b', which is text; type list is wanted (with -e: as JSON)"),
+        ("some_role_colour=red", "-e: some_role_colour is not a variable of any role; remove it"),
+        ("__some_role_made=1", "-e: __some_role_made is not a variable of any role; remove it"),
+        ("ironbook_passed=1", "-e: ironbook_passed is not a variable of any role; remove it"),
+    ],
+)
+def test_the_command_line_is_held_against_the_same_declarations(option: str, complaint: str) -> None:
+    (line,) = command_line(option)
+    assert line.startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    "option", ["a_count=5 a_switch=no", '{"a_count": 5}', "ansible_user=me", "version=1.2 colour=x"]
+)
+def test_variables_of_the_users_own_and_right_ones_pass(option: str) -> None:
+    assert command_line(option) == []
+
+
+def test_a_file_of_the_command_line_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text("---\ncolour: red\na_count: 6\n")
+    assert command_line(f"@{path}") == [f"{path}:3: a_count is 6; the most is 5"]
 
 
 def test_variables_of_hosts_and_groups_in_an_inventory_file_are_seen(tmp_path: Path) -> None:
