@@ -476,6 +476,24 @@ def test_an_index_without_a_transaction_and_its_dirty_mark(
         assert not module()["changed"]
 
 
+def test_a_history_that_cannot_be_written_is_not_called_dirty(
+    server: Server, database: str, module, migrations: Path
+) -> None:
+    module()
+    with server.connect(database) as connection:
+        connection.execute("ALTER TABLE ironbook.schema_history ADD CHECK (version < 2)")
+        add(
+            migrations,
+            "V0002__index.sql",
+            "-- ironbook: no-transaction\nCREATE INDEX CONCURRENTLY trades_symbol ON trades (symbol);\n",
+        )
+        result = module()
+        assert result["failed"] and "23514" in result["msg"], result
+        assert "nothing of it is in the database" in result["msg"] and "dirty" not in result["msg"]
+        assert module("rds_schema_info")["dirty"] == []
+        assert connection.execute("SELECT to_regclass('trades_symbol')").fetchone() == (None,)
+
+
 def test_a_standby_is_refused(server: Server, database: str, module) -> None:
     (server.directory / "standby.signal").touch()
     server.stop()
@@ -494,7 +512,9 @@ def test_a_standby_is_refused(server: Server, database: str, module) -> None:
     [
         ({"port": 1}, ["127.0.0.1:1", "refused", "running"]),
         ({"password": "wrong"}, ["password authentication failed", "Check the user"]),
-        ({"database": "no_such"}, ['database "no_such" does not exist']),
+        ({"database": "no_such"}, ['database "no_such" does not exist', "that the database is there"]),
+        ({"password": None}, ["Give the password"]),
+        ({"host": "no-such-host.invalid"}, ["Is the host name right?"]),
         ({"sslmode": "require"}, ["does not support SSL", "sslmode=disable"]),
     ],
 )
