@@ -385,6 +385,7 @@ void ib_engine_close(struct ib_engine *engine)
     ib_event_feed_close(engine->feed);
     ib_gateway_close(engine->gateway);
     ib_io_drop(&engine->ticks);
+    ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);
     ib_ring_free(&engine->sequencer.ring);
     if (engine->journal != NULL) {
