@@ -149,13 +149,6 @@ class Engine:
             time.sleep(0.02)
         return count
 
-    def wait_until_gone(self, username: str) -> None:
-        """Until the engine has seen that a session's client has left."""
-        deadline = time.monotonic() + 5
-        while any(s["connected"] for s in self.admin("status")["sessions"] if s["username"] == username):
-            assert time.monotonic() < deadline, f"{username} stays connected"
-            time.sleep(0.02)
-
     def login(self, username: str = "MAKER1", sequence: int = 1, **arguments: Any) -> Client:
         """A logged-in client."""
         client = Client(self.port)
