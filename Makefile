@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 BEGIN := $(shell date +%s)
 
 export IRONBOOK_STATE ?= $(CURDIR)/.site
-export IRONBOOK_PORT_BASE ?= 21000
+export IRONBOOK_PORT_BASE
 export MARKET_DATA
 # Nothing of a real account reaches any process that we start.
 unexport AWS_PROFILE AWS_SESSION_TOKEN
