@@ -26,36 +26,15 @@ from ironbook.cli import main
 from ironbook.event_log import Position
 from ironbook.postgres import SUPERUSER, initialise, server_command
 from ironbook.service import read_json, write_json
-from local_processes import wait_for
+from local_processes import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 MIGRATIONS = sorted((ROOT / "roles/rds_schema/files").glob("V*.sql"))
-PORTS = range(25000, 25500)
 STREAM = "market-data"
 SHARDS = 10
 FIRMS = {"MAKER1": "MAKR", "TAKER1": "TAKR"}
 PASSWORD = "correct-10"
 _CODE = "import sys; from ironbook.cli import main; sys.exit(main())"
-
-
-def free_port() -> int:
-    """Find a port of our range that nobody listens on: below the kernel's own, so that no client takes it."""
-    begin = PORTS.start + os.getpid() * 7 % len(PORTS)
-    for number in range(len(PORTS)):
-        port = PORTS.start + (begin + number - PORTS.start) % len(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _TAKEN:
-                _TAKEN.add(port)
-                return port
-    raise AssertionError(f"no free port in {PORTS}")
-
-
-_TAKEN: set[int] = set()
 
 
 class Venue:
