@@ -209,13 +209,25 @@ def connect(database: Database) -> Any:
     try:
         return psycopg.connect(**database.parameters())
     except psycopg.OperationalError as error:
-        text = " ".join(str(error).split())
-        refusals = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted to log in")
-        if any(refusal in text for refusal in refusals):
+        if _refused(error, database):
             place = f"{database.user}@{database.host}:{database.port}/{database.dbname}"
-            reason = text.rsplit("FATAL:", maxsplit=1)[-1].strip()
+            reason = " ".join(str(error).split()).rsplit("FATAL:", maxsplit=1)[-1].strip()
             raise CommandError(f"the database {place} refuses: {reason}") from error
         raise
+
+
+def _refused(error: Any, database: Database) -> bool:
+    """Whether a server that is up wanted our password and said no all the same: waiting does not help.
+
+    Its words tell it in its own language (lc_messages), and libpq hands over no SQLSTATE of a connection that failed.
+    """
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+    from psycopg.pq import PGconn, Ping  # noqa: PLC0415
+
+    if error.pgconn is None or not (error.pgconn.used_password or error.pgconn.needs_password):
+        return False
+    where = make_conninfo(host=database.host, port=database.port, sslmode=database.sslmode, connect_timeout=5)
+    return bool(PGconn.ping(where.encode()) == Ping.OK)
 
 
 def ledger_position(config: Config) -> Position:

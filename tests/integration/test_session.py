@@ -140,11 +140,12 @@ def test_an_engine_killed_in_the_middle_of_trading_ends_in_the_same_totals() -> 
             replay = in_background(shaken, file)
             wait_for(lambda at=kill_at: shaken.status()["seq"] > at, "orders in the engine")  # type: ignore[misc]
             shaken.kill("engine")
-            _, errors = replay.communicate(timeout=60)
+            output, errors = replay.communicate(timeout=60)
             assert replay.returncode == 1
             assert "closed the connection" in errors
             assert "run again to go on from there" in errors
             assert len(errors.strip().splitlines()) == 1
+            assert json.loads(output.splitlines()[-1])["sent"] > 0, "the task that ran it has changed something"
             shaken.start_engine()
         result = shaken.replay(file)
         assert 0 < result["sent"] < expected["sent"]
