@@ -14,6 +14,8 @@ BEGIN := $(shell date +%s)
 export IRONBOOK_STATE ?= $(CURDIR)/.site
 export IRONBOOK_PORT_BASE
 export MARKET_DATA
+# Python leaves no __pycache__ beside our sources; pip still compiles what it installs.
+export PYTHONDONTWRITEBYTECODE := 1
 # Nothing of a real account reaches any process that we start.
 unexport AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_CONFIG_FILE := /dev/null
@@ -72,8 +74,9 @@ clean-site:  ## stop every process of the site and remove .site/
 		echo "$(IRONBOOK_STATE) exists but $(VENV) does not: run 'make venv clean-site'" >&2; exit 1; fi
 
 .PHONY: distclean
-distclean: clean-site  ## clean-site, and remove .venv/ and the caches
-	@rm -rf $(VENV) .test .cache
+distclean: clean-site  ## clean-site, and remove .venv/ and every cache, ours and those of tools called by hand
+	@rm -rf $(VENV) .test .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build engine_native/build *.egg-info
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------------------- the gates
 
