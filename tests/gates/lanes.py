@@ -27,16 +27,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gates import debian  # found through the line above
+from gates import debian, ports  # found through the line above
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 STATE = ROOT / ".test"
-PORT_BASE = 1000 + int(os.environ.get("IRONBOOK_PORT_BASE") or 21000)  # the first port behind those of sites
-PORTS_PER_LANE = 200  # as many as belong to a site
 AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
-FAST, LINT, INTEGRATION = "fast", "lint", "integration"
+FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
 
@@ -55,6 +53,11 @@ class Lane:
     def is_pytest(self) -> bool:
         """Whether its log ends as pytest's does."""
         return "python -m pytest" in self.command
+
+    @property
+    def starts_servers(self) -> bool:
+        """Whether it needs ports of its own."""
+        return self.is_pytest or self.name == MOLECULE
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def integration(names: Iterable[str]) -> list[Lane]:
 
 
 LANES = (
-    Lane("molecule", "molecule test --scenario-name default", 220, ("ps", "ss")),
+    Lane(MOLECULE, "molecule test --scenario-name default", 220, ("ps", "ss")),
     *integration(path.name for path in (ROOT / "tests/integration").glob("test_*.py")),
     Lane("sanity", "python tests/gates/sanity.py", 40, ("git",)),
     Lane("collection", pytest("tests/collection"), 15),
@@ -158,7 +161,8 @@ def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
 
 def environment(lane: Lane) -> dict[str, str]:
     """Build the environment of a lane: the tools of .venv first, and no trace of a real account."""
-    ports = str(PORT_BASE + PORTS_PER_LANE * (LANES.index(lane) + 1 if lane in LANES else 0))
+    serving = [each for each in LANES if each.starts_servers]
+    first_port = str(ports.of_lane(serving.index(lane)) if lane in serving else ports.first())
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH"):
         inherited.pop(name, None)
@@ -171,8 +175,8 @@ def environment(lane: Lane) -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
         "ANSIBLE_HOME": str(STATE / "ansible" / lane.name),
         "IRONBOOK_STATE": str(STATE / "site"),
-        "IRONBOOK_PORT_BASE": ports,
-        "IRONBOOK_TEST_PORTS": ports,
+        "IRONBOOK_PORT_BASE": first_port,
+        "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),
@@ -300,6 +304,10 @@ def main(words: Sequence[str] | None = None, lanes: Sequence[Lane] = LANES, cach
     if unknown := set(arguments.run) - set(names):
         parser.error(f"no lane {' '.join(sorted(unknown))}; there are: {' '.join(names)}")
     mine = list(dict.fromkeys(lane for run in arguments.run for lane in chosen(lanes, run)))
+    for lane in mine:
+        first_port = int(environment(lane)["IRONBOOK_TEST_PORTS"])
+        if lane.name == MOLECULE:
+            ports.require_fixed(STATE / MOLECULE, first_port)
     if "all" in arguments.run:
         shutil.rmtree(cache / "features", ignore_errors=True)
     runner = Runner(cache, strict=debian.may_install())
