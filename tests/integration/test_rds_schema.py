@@ -472,13 +472,10 @@ def test_a_history_that_cannot_be_written_is_not_called_dirty(
     module()
     with server.connect(database) as connection:
         connection.execute("ALTER TABLE ironbook.schema_history ADD CHECK (version < 2)")
-        add(
-            migrations,
-            "V0002__index.sql",
-            "-- ironbook: no-transaction\nCREATE INDEX CONCURRENTLY trades_symbol ON trades (symbol);\n",
-        )
+        text = "-- ironbook: no-transaction\nCREATE INDEX CONCURRENTLY trades_symbol ON trades (symbol);\n"
+        add(migrations, "V0002__index.sql", text)
         result = module()
-        assert result["failed"] and "23514" in result["msg"], result
+        assert result["failed"] and "23514" in result["msg"]
         assert "nothing of it is in the database" in result["msg"] and "dirty" not in result["msg"]
         assert module("rds_schema_info")["dirty"] == []
         assert connection.execute("SELECT to_regclass('trades_symbol')").fetchone() == (None,)
