@@ -12,8 +12,10 @@ BIN := $(VENV)/bin
 BEGIN := $(shell date +%s)
 
 export IRONBOOK_STATE ?= $(CURDIR)/.site
-export IRONBOOK_PORT_BASE ?= 21000
+export IRONBOOK_PORT_BASE
 export MARKET_DATA
+# Python leaves no __pycache__ beside our sources; pip still compiles what it installs.
+export PYTHONDONTWRITEBYTECODE := 1
 # Nothing of a real account reaches any process that we start.
 unexport AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_CONFIG_FILE := /dev/null
@@ -29,6 +31,8 @@ help:  ## this text
 SOURCES := setup.py pyproject.toml $(shell find engine_native services -type f \( -name '*.py' -o -name '*.[ch]' \))
 
 $(VENV)/.site: requirements/site.txt requirements/constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "missing on this machine: $(PYTHON): apt-get install" \
+		"python3 python3-venv python3-dev gcc libc6-dev make" >&2; exit 1; }
 	@$(PYTHON) requirements/preflight.py
 	@echo "installing the Python packages of requirements/site.txt into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,11 +49,14 @@ $(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
 		--force-reinstall $(VENV)/src
 	@touch $@
 
+# Says what it installs, and nothing where nothing is to be done: make itself would call that "up to date".
+QUIET_MAKE = $(MAKE) --no-print-directory --silent
+
 # One installer at a time: `make site` and `make test` may start together in a fresh clone.
 .PHONY: venv
 venv:  ## .venv/ with all that the venue needs
 	@mkdir -p $(VENV)
-	@flock $(VENV)/.lock $(MAKE) --no-print-directory $(VENV)/.ironbook
+	@flock $(VENV)/.lock $(QUIET_MAKE) $(VENV)/.ironbook
 
 # ----------------------------------------------------------------------------------------------- the venue
 
@@ -67,8 +74,9 @@ clean-site:  ## stop every process of the site and remove .site/
 		echo "$(IRONBOOK_STATE) exists but $(VENV) does not: run 'make venv clean-site'" >&2; exit 1; fi
 
 .PHONY: distclean
-distclean: clean-site  ## clean-site, and remove .venv/ and the caches
-	@rm -rf $(VENV) .test .cache
+distclean: clean-site  ## clean-site, and remove .venv/ and every cache, ours and those of tools called by hand
+	@rm -rf $(VENV) .test .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build engine_native/build *.egg-info
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------------------------------- the gates
 
@@ -85,7 +93,7 @@ debian:
 .PHONY: venv-test
 venv-test:
 	@mkdir -p $(VENV)
-	@flock $(VENV)/.lock $(MAKE) --no-print-directory $(VENV)/.ironbook $(VENV)/.test
+	@flock $(VENV)/.lock $(QUIET_MAKE) $(VENV)/.ironbook $(VENV)/.test
 
 .PHONY: test
 test: debian venv-test  ## every gate of the repository, and the count of rows that they prove

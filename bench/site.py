@@ -3,7 +3,7 @@
 
     .venv/bin/python bench/site.py [--cold] [--save]
 
-Works on a site of its own (.test/bench, ports from 22400), so it runs beside any other. --cold clones the checkout's
+Works on a site of its own (.test/bench, ports of the tests), so it runs beside any other. --cold clones the checkout's
 last commit into an empty directory and times `make site` there with no .venv, package downloads included. Prints one
 JSON object with the machine, the commit and the date, and exits 1 when a figure misses its bar; --save writes it to
 bench/results/site.json. The session is that of MARKET_DATA where it is set.
@@ -26,6 +26,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from gates import ports  # noqa: E402  (found through the line above)
+
 # Seconds on 2 cores, as the issue of the main job set them.
 BARS = {"cold_seconds": 360, "first_seconds": 120, "unchanged_seconds": 60, "session_seconds": 20}
 _SESSION_TASKS = ("Send what has not been sent yet", "Until everything that the engine has released", "Client reports,")
@@ -64,7 +68,7 @@ def measure(cold: bool) -> dict[str, float]:
     """Bring the site up twice, and once from nothing where asked."""
     site = {
         "IRONBOOK_STATE": str(ROOT / ".test" / "bench"),
-        "IRONBOOK_PORT_BASE": "22400",
+        "IRONBOOK_PORT_BASE": str(ports.first()),
         "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
         "PROFILE_TASKS_TASK_OUTPUT_LIMIT": "all",
     }
@@ -72,7 +76,7 @@ def measure(cold: bool) -> dict[str, float]:
     if cold:
         with tempfile.TemporaryDirectory(prefix="ironbook-") as empty:
             subprocess.run(["git", "clone", "--quiet", str(ROOT), f"{empty}/clone"], check=True)
-            clone = {"IRONBOOK_STATE": f"{empty}/clone/.site", "IRONBOOK_PORT_BASE": "22400"}
+            clone = {"IRONBOOK_STATE": f"{empty}/clone/.site", "IRONBOOK_PORT_BASE": site["IRONBOOK_PORT_BASE"]}
             figures["cold_seconds"], _ = make(Path(empty, "clone"), "site", **clone)
             make(Path(empty, "clone"), "clean-site", **clone)
     make(ROOT, "venv")

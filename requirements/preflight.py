@@ -14,8 +14,11 @@ from pathlib import Path
 PYTHON_MINIMUM = (3, 11)  # pyproject.toml, requires-python
 
 
-def missing_packages() -> list[str]:
-    """Debian packages that this machine lacks for building and running the venue."""
+def missing_packages(root: Path = Path("/")) -> list[str]:
+    """Debian packages that this machine lacks for building and running the venue, all of them at once.
+
+    The headers of the C library are asked for whether or not there is a compiler: gcc only recommends them.
+    """
     missing = []
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
@@ -24,7 +27,7 @@ def missing_packages() -> list[str]:
         missing.append(f"python{version}-dev")
     if shutil.which("gcc") is None:
         missing.append("gcc")
-    elif not Path("/usr/include/stdio.h").exists():
+    if not (root / "usr/include/stdio.h").exists():
         missing.append("libc6-dev")
     if shutil.which("make") is None:
         missing.append("make")

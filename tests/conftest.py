@@ -23,3 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "integration: starts real servers; not part of `make test-fast`")
     config.addinivalue_line("markers", "slow: pure, but takes seconds; not part of `make test-fast`")
     config.pluginmanager.register(FeatureMarks(config), "feature-marks")
+
+
+def pytest_collection_finish() -> None:
+    """Have hypothesis remember beside our other caches and not in the checkout, where any test uses it at all."""
+    if configuration := sys.modules.get("hypothesis.configuration"):
+        configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")

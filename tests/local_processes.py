@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -15,10 +16,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 IRONBOOK = (sys.executable, "-m", "ironbook.cli")
-PORTS = range(24000, 24490, 10)
+
+
+def own_ports() -> range:
+    """The hundred ports that this process gives to its tests. The hundred after them are for the engines of its sites.
+
+    Each lane of `make test` has its own, IRONBOOK_TEST_PORTS is the first; a worker of pytest-xdist has a part of them.
+    """
+    first = int(os.environ.get("IRONBOOK_TEST_PORTS") or 1000 + int(os.environ.get("IRONBOOK_PORT_BASE") or 21000))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    size = 100 // workers // 10 * 10
+    return range(first + worker * size, first + (worker + 1) * size)
+
+
+PORTS = own_ports()
+SITE_PORTS = 10
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -28,14 +45,21 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sources))} | more
 
 
-def free_ports() -> Iterator[int]:
-    """Yield first ports of groups of ten whose first two are free; parallel workers begin at different places."""
-    worker = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", ""))) or 0)
-    groups = list(PORTS)
-    begin = (worker * 12 + os.getpid()) % len(groups)
-    for port in groups[begin:] + groups[:begin]:
-        if is_free(port) and is_free(port + 1):
-            yield port
+def free_port(first_of: int = 1) -> int:
+    """A free port, or the first of `first_of` that are free together; the next call goes on behind them.
+
+    They lie below the ports that the kernel gives to clients, so that none of those takes one meanwhile.
+    """
+    for _ in range(2 * len(PORTS)):
+        first = next(_next_ports)
+        if first % first_of == 0 and all(is_free(port) for port in range(first, first + first_of)):
+            for _ in range(1, first_of):
+                next(_next_ports)
+            return first
+    raise AssertionError(f"no {first_of} free ports together in {PORTS}")
+
+
+_next_ports = itertools.cycle(PORTS)
 
 
 def is_free(port: int) -> bool:
@@ -49,17 +73,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Return as soon as `condition` holds; an assertion that names `what` where it never does."""
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+    """Return what `condition` says as soon as it is true; an assertion that names `what` where it never is."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
+        time.sleep(0.02)
+    return value
 
 
 @dataclass(frozen=True)
 class LocalSite:
-    """A local site that a test owns."""
+    """A local site that a test owns. Port 0: IRONBOOK_PORT_BASE is not set."""
 
     state: Path
     port: int
@@ -67,7 +95,7 @@ class LocalSite:
 
     def environment(self) -> dict[str, str]:
         """What names this site."""
-        return environment(IRONBOOK_STATE=str(self.state), IRONBOOK_PORT_BASE=str(self.port))
+        return environment(IRONBOOK_STATE=str(self.state), IRONBOOK_PORT_BASE=str(self.port or ""))
 
     def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `ironbook local ...` for this site."""
@@ -113,7 +141,7 @@ class LocalSite:
 def local_site(up: bool = True, wrapper: tuple[str, ...] = ()) -> Iterator[LocalSite]:
     """Give a test a local site of its own, in a short path; nothing of it is left afterwards."""
     parent = Path(tempfile.mkdtemp(prefix="ib"))
-    site = LocalSite(parent / "s", next(free_ports()), wrapper)
+    site = LocalSite(parent / "s", free_port(SITE_PORTS), wrapper)
     try:
         if up:
             site.up()

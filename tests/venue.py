@@ -6,6 +6,8 @@ Every part is a process of its own, run as the site runs it, in one short direct
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -16,42 +18,23 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 from ironbook import admin
+from ironbook.cli import main
 from ironbook.event_log import Position
 from ironbook.postgres import SUPERUSER, initialise, server_command
 from ironbook.service import read_json, write_json
-from local_processes import wait_for
+from local_processes import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 MIGRATIONS = sorted((ROOT / "roles/rds_schema/files").glob("V*.sql"))
-PORTS = range(25000, 25500)
 STREAM = "market-data"
 SHARDS = 10
 FIRMS = {"MAKER1": "MAKR", "TAKER1": "TAKR"}
 PASSWORD = "correct-10"
 _CODE = "import sys; from ironbook.cli import main; sys.exit(main())"
-
-
-def free_port() -> int:
-    """Find a port of our range that nobody listens on: below the kernel's own, so that no client takes it."""
-    begin = PORTS.start + os.getpid() * 7 % len(PORTS)
-    for number in range(len(PORTS)):
-        port = PORTS.start + (begin + number - PORTS.start) % len(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _TAKEN:
-                _TAKEN.add(port)
-                return port
-    raise AssertionError(f"no free port in {PORTS}")
-
-
-_TAKEN: set[int] = set()
 
 
 class Venue:
@@ -147,6 +130,7 @@ class Venue:
             },
             "stream": STREAM,
             "state_directory": str(self.state),
+            "shards": [{"shard": 0, "symbols": [self.symbol]}],
         }
         write_json(self.settlement, settlement)
 
@@ -311,8 +295,30 @@ class Venue:
         return result
 
     def reconcile(self) -> subprocess.CompletedProcess[str]:
-        """Reconcile; the caller looks at the exit status."""
-        return self.command("reconcile", "--config", str(self.settlement))
+        """Reconcile, in this process: a new one takes longer to start than the comparison itself takes."""
+        arguments = ["reconcile", "--config", str(self.settlement)]
+        output, errors = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(errors),
+        ):
+            status = main(arguments)
+        return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())
+
+    def reconciled(self) -> dict[str, Any]:
+        """Reconcile, which must succeed; return the report."""
+        done = self.reconcile()
+        assert done.returncode == 0, done.stderr
+        return self.report()
+
+    def refused(self) -> str:
+        """Reconcile, which must fail with one line; return it."""
+        done = self.reconcile()
+        assert done.returncode != 0, "the reconciliation saw no difference"
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1, done.stderr
+        return lines[0]
 
     def report(self) -> dict[str, Any]:
         """Return the reconciliation's report."""

@@ -123,7 +123,9 @@ static void *run_journal(void *context)
             count = count < IB_JOURNAL_GROUP_MAX ? count : IB_JOURNAL_GROUP_MAX;
             int status = ib_journal_append(engine->journal, commands, count);
             if (status != IB_OK) {
-                ib_engine_fail(engine, status, ib_journal_error(engine->journal));
+                char error[IB_ERROR_TEXT_SIZE];
+                ib_engine_journal_error(status, ib_journal_error(engine->journal), error);
+                ib_engine_fail(engine, status, error);
                 return NULL;
             }
             ib_ring_advance(ring, IB_RING_JOURNAL, count);
@@ -385,6 +387,7 @@ void ib_engine_close(struct ib_engine *engine)
     ib_event_feed_close(engine->feed);
     ib_gateway_close(engine->gateway);
     ib_io_drop(&engine->ticks);
+    ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);
     ib_ring_free(&engine->sequencer.ring);
     if (engine->journal != NULL) {

@@ -83,8 +83,10 @@ static void add_gateway(struct text *text, const struct ib_engine *engine)
 {
     const struct ib_gateway *gateway = engine->gateway;
     IB_ASSERT(ib_gateway_connection_count(gateway) <= engine->config.connections);
-    add(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64,
-        ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway));
+    add(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64
+        ", \"logins_held\": %" PRIu64,
+        ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway),
+        ib_gateway_logins_held(gateway));
     add(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
     for (int i = 0; i < IB_DISCONNECT_COUNT; i++) {
         add(text, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", ib_disconnect_text((enum ib_disconnect)i),

@@ -58,6 +58,8 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
 
 /* engine_open.c: the journal into the matcher and the event log, then what the configuration adds. */
 int ib_engine_recover(struct ib_engine *engine, char *error);
+/* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
+void ib_engine_journal_error(int status, const char *cause, char *error);
 
 /* engine_admin.c */
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);

@@ -64,6 +64,23 @@ static int visit(void *context, const struct ib_command *command)
     return apply(context, command);
 }
 
+void ib_engine_journal_error(int status, const char *cause, char *error)
+{
+    const char *remedy = ""; /* damage and configuration name theirs in the cause */
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(cause != NULL && error != NULL);
+    if (status == IB_ERROR_JOURNAL_FOREIGN) {
+        remedy = ": give this shard a journal_directory of its own";
+    } else if (status == IB_ERROR_IO && strstr(cause, "another engine") != NULL) {
+        remedy = ": stop it, or give this one another journal_directory";
+    } else if (status == IB_ERROR_IO) {
+        remedy = ": see to journal_directory, its permissions and the room on its disk, and start the engine again. "
+                 "Nothing that was acknowledged is lost";
+    }
+    int room = IB_ERROR_TEXT_SIZE - 1 - (int)strlen(remedy);
+    snprintf(error, IB_ERROR_TEXT_SIZE, "%.*s%s", room, cause, remedy);
+}
+
 static int recover_journal(struct ib_engine *engine, char *error)
 {
     struct ib_journal_report report = {0};
@@ -86,7 +103,7 @@ static int recover_journal(struct ib_engine *engine, char *error)
     } else if (log_status != IB_OK) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "the event log in run_directory cannot be written: is its disk full?");
     } else if (report.error[0] != '\0') {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "%s", report.error);
+        ib_engine_journal_error(status, report.error, error);
     } else {
         snprintf(error, IB_ERROR_TEXT_SIZE, "the journal in %.300s cannot be opened: %s", config.directory,
                  ib_status_text(status));
@@ -105,7 +122,7 @@ static int sequence(struct ib_engine *engine, struct ib_command *command, char *
     command->time_ns = now_ns > last_ns ? now_ns : last_ns;
     int status = ib_journal_append(engine->journal, command, 1);
     if (status != IB_OK) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "%s", ib_journal_error(engine->journal));
+        ib_engine_journal_error(status, ib_journal_error(engine->journal), error);
         return status;
     }
     status = apply(engine, command);
@@ -221,6 +238,9 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
     snprintf(path, sizeof path, "%s/events.log", engine->config.run_directory);
     status = ib_event_log_open(&engine->log, path, engine->config.events, error);
     if (status != IB_OK) {
+        size_t length = strlen(error);
+        snprintf(error + length, IB_ERROR_TEXT_SIZE - length, ": see to run_directory, its permissions and the room on "
+                                                              "its disk, or lower limits.events");
         return status;
     }
     status = ib_matcher_open(&engine->matcher, engine->config.orders);

@@ -31,15 +31,36 @@ static struct ib_connection *free_place(struct ib_gateway *gateway)
     return NULL;
 }
 
-/* All places taken: the one that has waited longest without logging in makes room, so that strangers, who need no
- * password to connect, cannot keep members out. Null when everybody has logged in. */
+/* How little a connection without login would lose: one that was refused and told so; one that waits because others
+ * like it gave wrong passwords; one that has said nothing yet. Zero: it stays. */
+static int strangeness(const struct ib_connection *connection)
+{
+    IB_ASSERT(connection->state != IB_CONNECTION_FREE);
+    if (connection->next_seq != 0) {
+        return 0; /* it has logged in */
+    }
+    switch (connection->state) {
+    case IB_CONNECTION_CLOSING:
+        return 3;
+    case IB_CONNECTION_HELD:
+        return 2;
+    case IB_CONNECTION_LOGIN:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* All places taken: the strangest that has waited longest makes room, so that those who need no password to connect
+ * cannot keep members out. Null when everybody has logged in. */
 static struct ib_connection *evict_stranger(struct ib_gateway *gateway)
 {
     struct ib_connection *oldest = NULL;
     IB_ASSERT(gateway->used == gateway->config.connections);
     for (uint32_t i = 0; i < gateway->config.connections; i++) {
         struct ib_connection *connection = &gateway->connections[i];
-        if (connection->state == IB_CONNECTION_LOGIN && (oldest == NULL || connection->opened_ms < oldest->opened_ms)) {
+        int more = strangeness(connection) - (oldest == NULL ? 0 : strangeness(oldest));
+        if (more > 0 || (more == 0 && oldest != NULL && connection->opened_ms < oldest->opened_ms)) {
             oldest = connection;
         }
     }
@@ -78,6 +99,23 @@ static void listener_ready(void *owner, uint32_t events)
     ib_connection_begin(connection, fd, (const struct sockaddr *)&address, size);
 }
 
+/* Those whose turn has come. Whoever was served last comes last: none of them can be passed over for ever. */
+static void retry_logins(struct ib_gateway *gateway)
+{
+    uint32_t first = gateway->retry_place;
+    IB_ASSERT(gateway->used <= gateway->config.connections);
+    for (uint32_t i = 0; i < gateway->used; i++) {
+        uint32_t place = (first + i) % gateway->used;
+        struct ib_connection *connection = &gateway->connections[place];
+        if (connection->state == IB_CONNECTION_HELD) {
+            ib_input_retry_login(connection);
+            if (connection->state != IB_CONNECTION_HELD) {
+                gateway->retry_place = place + 1;
+            }
+        }
+    }
+}
+
 static void answers_ready(void *owner, uint32_t events)
 {
     struct ib_gateway *gateway = owner;
@@ -90,12 +128,14 @@ static void answers_ready(void *owner, uint32_t events)
         IB_ASSERT(connection->state == IB_CONNECTION_CHECKING);
         IB_ASSERT(connection->generation << IB_TICKET_PLACE_BITS >> IB_TICKET_PLACE_BITS ==
                   answer.ticket >> IB_TICKET_PLACE_BITS);
+        ib_peer_answered(gateway, &connection->peer_key, answer.granted);
         if (connection->handler.fd < 0) {
             ib_connection_close(connection, IB_DISCONNECT_PEER);
         } else {
             ib_input_login_checked(connection, answer.granted);
         }
     }
+    retry_logins(gateway);
 }
 
 void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
@@ -130,6 +170,7 @@ void ib_gateway_tick(struct ib_gateway *gateway)
     for (uint32_t i = 0; i < gateway->used; i++) {
         ib_connection_tick(&gateway->connections[i]);
     }
+    retry_logins(gateway);
     if (gateway->listener.fd >= 0) {
         ib_io_change(gateway->loop, &gateway->listener, EPOLLIN);
     }
@@ -296,6 +337,12 @@ uint64_t ib_gateway_repeats(const struct ib_gateway *gateway)
 {
     IB_ASSERT(gateway != NULL);
     return gateway->repeats;
+}
+
+uint64_t ib_gateway_logins_held(const struct ib_gateway *gateway)
+{
+    IB_ASSERT(gateway != NULL);
+    return gateway->logins_held;
 }
 
 uint64_t ib_gateway_not_carried(const struct ib_gateway *gateway)

@@ -36,7 +36,6 @@ enum ib_disconnect {
     IB_DISCONNECT_LOGIN_EXPECTED,   /* the first packet was another one */
     IB_DISCONNECT_LOGIN_MALFORMED,
     IB_DISCONNECT_LOGIN_REJECTED,   /* unknown user or wrong password */
-    IB_DISCONNECT_LOGIN_THROTTLED,  /* too many wrong passwords for this user */
     IB_DISCONNECT_SESSION_IN_USE,   /* somebody is logged in to it */
     IB_DISCONNECT_SESSION_UNKNOWN,  /* another session's name, or a sequence number that was never sent */
     IB_DISCONNECT_IDLE,             /* nothing heard for 15 heartbeats */
@@ -53,7 +52,7 @@ struct ib_gateway_config {
     uint16_t port;
     uint32_t connections;
     uint32_t bytes_before_login;
-    uint32_t login_attempts; /* wrong passwords of one user within login_ms before others are refused unchecked */
+    uint32_t login_attempts; /* wrong passwords of one peer within login_ms before its next ones have to wait */
     uint32_t login_ms;
     uint32_t heartbeat_ms;
     uint32_t shard;           /* 0 … 99 */
@@ -97,5 +96,7 @@ const char *ib_disconnect_text(enum ib_disconnect reason);
 /* Repeated UserRefNums that were ignored, and Modify Order messages that were. */
 uint64_t ib_gateway_repeats(const struct ib_gateway *gateway);
 uint64_t ib_gateway_not_carried(const struct ib_gateway *gateway);
+/* Logins that had to wait for their turn. */
+uint64_t ib_gateway_logins_held(const struct ib_gateway *gateway);
 
 #endif

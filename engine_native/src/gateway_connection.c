@@ -17,9 +17,7 @@
 #include "check.h"
 #include "gateway_internal.h"
 
-enum { LOG_LINES_A_SECOND = 100, SEND_BUFFER_SIZE = 262144, LOGIN_BYTES = 64 };
-
-_Static_assert(LOGIN_BYTES >= IB_SOUP_HEADER_SIZE + IB_SOUP_LOGIN_REQUEST_SIZE, "what is wiped holds the password");
+enum { LOG_LINES_A_SECOND = 100, SEND_BUFFER_SIZE = 262144 };
 
 static const char *const disconnect_texts[IB_DISCONNECT_COUNT] = {
     [IB_DISCONNECT_LOGOUT] = "logout",
@@ -32,7 +30,6 @@ static const char *const disconnect_texts[IB_DISCONNECT_COUNT] = {
     [IB_DISCONNECT_LOGIN_EXPECTED] = "login_expected",
     [IB_DISCONNECT_LOGIN_MALFORMED] = "login_malformed",
     [IB_DISCONNECT_LOGIN_REJECTED] = "login_rejected",
-    [IB_DISCONNECT_LOGIN_THROTTLED] = "login_throttled",
     [IB_DISCONNECT_SESSION_IN_USE] = "session_in_use",
     [IB_DISCONNECT_SESSION_UNKNOWN] = "session_unknown",
     [IB_DISCONNECT_IDLE] = "idle",
@@ -103,7 +100,8 @@ void ib_connection_close(struct ib_connection *connection, enum ib_disconnect re
         detach(connection, reason);
     }
     ib_io_drop(&connection->handler);
-    explicit_bzero(connection->input, connection->input_size < LOGIN_BYTES ? connection->input_size : LOGIN_BYTES);
+    explicit_bzero(connection->input, connection->input_size); /* a password may be anywhere in what was not served */
+    connection->input_size = 0;
     connection->state = IB_CONNECTION_FREE;
     connection->dirty = false;
     connection->generation++;
@@ -127,7 +125,8 @@ static void discard_input(struct ib_connection *connection)
 {
     IB_ASSERT(connection->state == IB_CONNECTION_CLOSING);
     IB_ASSERT(!connection->blocked); /* nothing of the input is still to be served */
-    ssize_t size = recv(connection->handler.fd, connection->input, IB_INPUT_SIZE, MSG_DONTWAIT);
+    /* tcp(7): MSG_TRUNC throws away what it counts. It may be a second try at the password. */
+    ssize_t size = recv(connection->handler.fd, NULL, IB_INPUT_SIZE, MSG_DONTWAIT | MSG_TRUNC);
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
         ib_connection_close(connection, IB_DISCONNECT_PEER);
     }
@@ -177,6 +176,7 @@ void ib_connection_begin(struct ib_connection *connection, int fd, const struct 
     connection->stalled_ms = 0;
     connection->input_size = connection->output_begin = connection->output_end = 0;
     connection->queries = 0;
+    connection->next_seq = 0;
     connection->live = connection->blocked = connection->dirty = false;
     if (ib_io_add(gateway->loop, &connection->handler, EPOLLIN) != IB_OK) {
         ib_connection_close(connection, IB_DISCONNECT_CONNECTIONS_FULL);
@@ -204,6 +204,7 @@ void ib_connection_tick(struct ib_connection *connection)
     case IB_CONNECTION_OPEN:
         break;
     case IB_CONNECTION_FREE:
+    case IB_CONNECTION_HELD: /* it waits for us */
     case IB_CONNECTION_CHECKING:
         return;
     }

@@ -30,47 +30,77 @@ static void refuse_login(struct ib_connection *connection, enum ib_soup_reject c
     ib_output_flush(connection);
 }
 
-static bool is_throttled(const struct ib_gateway *gateway, const struct ib_gateway_session_state *session)
+static uint16_t find_session(const struct ib_gateway *gateway, const char *username)
 {
-    IB_ASSERT(session >= gateway->sessions && session < gateway->sessions + gateway->session_count);
-    IB_ASSERT(session->failures_ms <= gateway->loop->now_ms);
-    return session->failures >= gateway->config.login_attempts &&
-           gateway->loop->now_ms - session->failures_ms < gateway->config.login_ms;
+    IB_ASSERT(username != NULL);
+    for (size_t i = 0; i < gateway->session_count; i++) {
+        if (strcmp(gateway->sessions[i].username, username) == 0 && gateway->sessions[i].secret != NULL) {
+            return (uint16_t)i;
+        }
+    }
+    return IB_SESSION_NONE;
+}
+
+static void ask(struct ib_connection *connection, const struct ib_soup_login *login)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    uint32_t ticket = (connection->generation << IB_TICKET_PLACE_BITS) | (uint32_t)(connection - gateway->connections);
+    IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_HELD);
+    connection->state = IB_CONNECTION_CHECKING;
+    connection->login_sequence = login->sequence;
+    memcpy(connection->login_session, login->session, sizeof login->session);
+    bool asked = ib_authenticator_ask(
+        gateway->authenticator, ticket, login->password,
+        connection->session != IB_SESSION_NONE ? gateway->sessions[connection->session].secret : hash_of_nobody);
+    IB_ASSERT(asked); /* it has a place for each connection, and one that waits is not closed (gateway_connection.c) */
+}
+
+/* A Login Request that can be read. It stays in the input buffer until its password is checked. */
+static void take_login(struct ib_connection *connection, const struct ib_soup_login *login)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    IB_ASSERT(connection->session == IB_SESSION_NONE);
+    connection->session = find_session(gateway, login->username);
+    connection->peer_key = ib_peer_of(connection->handler.fd);
+    connection->peer_key.session = connection->session;
+    if (ib_peer_may_ask(gateway, &connection->peer_key)) {
+        ask(connection, login);
+        return;
+    }
+    IB_ASSERT(connection->state == IB_CONNECTION_LOGIN);
+    connection->state = IB_CONNECTION_HELD;
+    gateway->logins_held++;
+    ib_connection_log(connection, "login waits for its turn: other logins before it");
 }
 
 static void handle_login(struct ib_connection *connection, const struct ib_soup_packet *packet)
 {
-    struct ib_gateway *gateway = connection->gateway;
     struct ib_soup_login login;
     IB_ASSERT(connection->state == IB_CONNECTION_LOGIN);
-    IB_ASSERT(connection->session == IB_SESSION_NONE);
     if (packet->type != IB_SOUP_LOGIN_REQUEST) {
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_EXPECTED);
         return;
     }
-    if (!ib_soup_decode_login(packet->payload, packet->payload_size, &login)) {
+    if (ib_soup_decode_login(packet->payload, packet->payload_size, &login)) {
+        take_login(connection, &login);
+    } else {
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_MALFORMED);
+    }
+    explicit_bzero(&login, sizeof login); /* a malformed one has its password, too */
+}
+
+void ib_input_retry_login(struct ib_connection *connection)
+{
+    struct ib_soup_packet packet;
+    struct ib_soup_login login;
+    IB_ASSERT(connection->state == IB_CONNECTION_HELD);
+    if (!ib_peer_may_ask(connection->gateway, &connection->peer_key)) {
         return;
     }
-    for (size_t i = 0; i < gateway->session_count; i++) {
-        if (strcmp(gateway->sessions[i].username, login.username) == 0 && gateway->sessions[i].secret != NULL) {
-            connection->session = (uint16_t)i;
-        }
-    }
-    const struct ib_gateway_session_state *session =
-        connection->session != IB_SESSION_NONE ? &gateway->sessions[connection->session] : NULL;
-    if (session != NULL && is_throttled(gateway, session)) {
-        explicit_bzero(&login, sizeof login);
-        refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_THROTTLED);
-        return;
-    }
-    connection->login_sequence = login.sequence;
-    memcpy(connection->login_session, login.session, sizeof login.session);
-    uint32_t ticket = (connection->generation << IB_TICKET_PLACE_BITS) | (uint32_t)(connection - gateway->connections);
-    connection->state = IB_CONNECTION_CHECKING;
-    bool asked = ib_authenticator_ask(gateway->authenticator, ticket, login.password,
-                                      session != NULL ? session->secret : hash_of_nobody);
-    IB_ASSERT(asked); /* it has a place for each connection, and one that waits is not closed (gateway_connection.c) */
+    int size = ib_soup_decode(connection->input, connection->input_size, IB_OUCH_INBOUND_SIZE_MAX, &packet);
+    bool decoded = size > 0 && ib_soup_decode_login(packet.payload, packet.payload_size, &login);
+    IB_ASSERT(decoded); /* it could be read when it came */
+    ask(connection, &login);
     explicit_bzero(&login, sizeof login);
 }
 
@@ -87,17 +117,9 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
     struct ib_gateway_session_state *session =
         connection->session != IB_SESSION_NONE ? &gateway->sessions[connection->session] : NULL;
     if (session == NULL || !granted) {
-        if (session != NULL) {
-            if (gateway->loop->now_ms - session->failures_ms >= gateway->config.login_ms) {
-                session->failures = 0;
-                session->failures_ms = gateway->loop->now_ms;
-            }
-            session->failures++;
-        }
         refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_REJECTED);
         return;
     }
-    session->failures = 0;
     if (session->connection != NULL) {
         refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_IN_USE);
         return;
@@ -266,7 +288,8 @@ void ib_input_process(struct ib_connection *connection)
         connection->input_size -= used;
         memmove(connection->input, connection->input + used, connection->input_size);
     }
-    bool reads = connection->state != IB_CONNECTION_CHECKING && !connection->blocked;
+    bool waits = connection->state == IB_CONNECTION_CHECKING || connection->state == IB_CONNECTION_HELD;
+    bool reads = !waits && !connection->blocked;
     uint32_t writes = connection->handler.interest & (uint32_t)EPOLLOUT;
     ib_io_change(connection->gateway->loop, &connection->handler, writes | (reads ? (uint32_t)EPOLLIN : 0));
     if (connection->dirty) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * gateway_internal.h: what the files of the gateway share: gateway.c (sessions, places for connections),
- * gateway_connection.c (the life of one), gateway_input.c (the way in), gateway_stream.c (the way out) and
- * gateway_listen.c.
+ * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_stream.c
+ * (the way out) and gateway_listen.c.
  */
 #ifndef IB_GATEWAY_INTERNAL_H
 #define IB_GATEWAY_INTERNAL_H
@@ -21,10 +21,13 @@ enum {
     IB_OUTPUT_SIZE = 262144,
     IB_IDLE_HEARTBEATS = 15, /* SoupBinTCP 3.00, section 2.2.4: the usual timeout is 15 intervals */
     IB_CLOSING_MS = 1000,    /* for the last packet to reach a client that is refused */
+    IB_PEER_ACCOUNTS = 1024, /* of wrong passwords; one more takes the place of the oldest */
+    IB_CHECKS_MAX = 512,     /* passwords that are checked at once */
     IB_SCAN_EVENTS = 4096,   /* events that one turn looks at for one client that catches up: some 100 us */
 };
 
 _Static_assert(IB_CONNECTIONS_MAX < 1 << IB_TICKET_PLACE_BITS, "a ticket holds the place of any connection");
+_Static_assert(IB_CHECKS_MAX < IB_PEER_ACCOUNTS, "an account whose password is checked is not taken away");
 _Static_assert(IB_INPUT_SIZE >= 2 * (IB_SOUP_HEADER_SIZE + IB_OUCH_INBOUND_SIZE_MAX),
                "behind a packet that has not come to its end there is room for the rest of it");
 _Static_assert(IB_OUTPUT_SIZE >= 2 * IB_SOUP_HEADER_SIZE + IB_OUCH_OUTBOUND_SIZE_MAX + IB_SOUP_LOGIN_ACCEPTED_SIZE,
@@ -35,9 +38,27 @@ _Static_assert((int)IB_SESSIONS_MAX < (int)IB_SESSION_NONE, "no session is taken
 enum ib_connection_state {
     IB_CONNECTION_FREE,
     IB_CONNECTION_LOGIN,    /* waits for the Login Request */
-    IB_CONNECTION_CHECKING, /* its password is being checked; nothing is read meanwhile */
+    IB_CONNECTION_HELD,  /* its Login Request waits for its turn; nothing is read meanwhile */
+    IB_CONNECTION_CHECKING, /* its password is being checked, likewise */
     IB_CONNECTION_OPEN,
     IB_CONNECTION_CLOSING, /* the last packet is on its way; input is thrown away */
+};
+
+#define IB_UID_UNKNOWN UINT32_MAX
+
+/* Whom a login is charged to: for each session anew, so that a user's broken client stops none of its others. */
+struct ib_peer {
+    uint8_t address[16]; /* zero where the uid is known */
+    uint32_t uid;        /* owner of a socket on this machine, or IB_UID_UNKNOWN */
+    uint16_t session;    /* that it wants; IB_SESSION_NONE: unknown usernames, all of them */
+    uint16_t account;    /* where its account was last found */
+};
+
+struct ib_peer_account {
+    struct ib_peer peer;
+    bool used;
+    bool checking;           /* one password at a time */
+    uint64_t spent_until_ms; /* when all its wrong passwords will be forgotten */
 };
 
 struct ib_connection {
@@ -46,10 +67,11 @@ struct ib_connection {
     enum ib_connection_state state;
     uint32_t generation; /* tells answers for an earlier user of this place */
     uint16_t session;    /* IB_SESSION_NONE until login */
+    struct ib_peer peer_key; /* from its Login Request on */
     bool live;           /* has every released report: new ones are appended as they come */
     bool blocked;        /* input waits for room in the ring */
     bool dirty;          /* output was added in this turn */
-    uint32_t next_seq;   /* number of the next report that it is sent */
+    uint32_t next_seq;   /* number of the next report that it is sent; 0 until login */
     uint64_t cursor;     /* not live: position in the event log from which on reports are to be sent */
     uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
     uint64_t closing_ms;
@@ -71,8 +93,6 @@ struct ib_gateway_session_state {
     struct ib_connection *connection;
     uint32_t last_user_ref; /* highest that was sequenced */
     uint32_t session_seq;   /* of the last released report */
-    uint32_t failures;      /* wrong passwords since … */
-    uint64_t failures_ms;
 };
 
 struct ib_gateway {
@@ -85,6 +105,9 @@ struct ib_gateway {
     struct ib_io_handler listener;
     struct ib_io_handler answers;
     struct ib_connection *connections;
+    struct ib_peer_account accounts[IB_PEER_ACCOUNTS];
+    uint32_t checking; /* connections whose password is being checked */
+    uint32_t retry_place; /* where the next turn for those who are held begins */
     uint8_t *buffers;
     struct ib_gateway_session_state *sessions;
     size_t session_count;
@@ -95,7 +118,7 @@ struct ib_gateway {
     bool full;           /* the event log is full, and this was said */
     char session_name[IB_SOUP_SESSION_SIZE + 1];
     uint64_t disconnects[IB_DISCONNECT_COUNT];
-    uint64_t repeats, not_carried;
+    uint64_t repeats, not_carried, logins_held;
     uint64_t log_second, log_lines; /* of the connection log: see ib_connection_log */
 };
 
@@ -112,7 +135,16 @@ void ib_connection_close(struct ib_connection *connection, enum ib_disconnect re
 /* Ends after what stands in the output buffer has left. */
 void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
 
+/* gateway_peer.c */
+/* Who is at the other end of a connected socket; its session is for the caller to say. */
+struct ib_peer ib_peer_of(int fd);
+/* True: a password of this peer is checked now, and ib_peer_answered will follow. */
+bool ib_peer_may_ask(struct ib_gateway *gateway, struct ib_peer *peer);
+void ib_peer_answered(struct ib_gateway *gateway, struct ib_peer *peer, bool granted);
+
 /* gateway_input.c */
+/* Has the password of a login checked whose turn has come. */
+void ib_input_retry_login(struct ib_connection *connection);
 /* Reads what the socket has and serves it. */
 void ib_input_read(struct ib_connection *connection);
 /* Serves the packets that stand in the input buffer, as far as the ring has room. */

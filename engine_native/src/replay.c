@@ -162,8 +162,8 @@ int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size
 
 const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay)
 {
-    IB_ASSERT(replay->reader != NULL);
     IB_ASSERT(replay != NULL);
+    IB_ASSERT(replay->reader != NULL);
     return ib_journal_reader_report(replay->reader);
 }
 

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import (
     account,
     declarations,
+    directory,
     inventory,
     versions,
 )
@@ -35,11 +36,13 @@ class ActionModule(ActionBase):
                 "minimum_versions": {"type": "dict", "required": True},
                 "environment": {"type": "str"},
                 "account_id": {"type": "str"},
+                "state_directory": {"type": "str"},
             }
         )
         minimum: Mapping[str, str] = arguments["minimum_versions"]
         found = versions.below_minimum({name: versions.installed_version(name) for name in minimum}, minimum)
         found += self._inventory_problems(variables)
+        found += directory.directory_problems("ironbook_state_directory", arguments["state_directory"] or "")
         found += account.endpoint_problems(arguments["environment"] or "", os.environ)
         if not found:
             found = account.account_problems(arguments["account_id"], os.environ.get("AWS_ENDPOINT_URL"))

@@ -37,7 +37,9 @@ _NEVER_SENT = "nothing was sent: this session has been replayed to its end befor
 
 
 class ReplayError(Exception):
-    """The one line that the command ended with."""
+    """The one line that the command ended with, and how many messages it had sent by then."""
+
+    sent = 0
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible has no types
@@ -56,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible has no types
                 return preview(arguments)
             return replay(arguments, lambda line: self._display.display(f"  {line}"))
         except ReplayError as error:
-            return {"failed": True, "msg": str(error)}
+            return {"failed": True, "changed": error.sent > 0, "sent": error.sent, "msg": str(error)}
 
 
 def replay(arguments: dict[str, Any], show: Callable[[str], None]) -> dict[str, Any]:
@@ -68,11 +70,18 @@ def replay(arguments: dict[str, Any], show: Callable[[str], None]) -> dict[str, 
     if arguments["speed"]:
         command += ["--speed", str(arguments["speed"])]
     result: dict[str, Any] = {}
-    for line in run_command(command):
-        if "progress" in line:
-            at = line["progress"]
-            show(f"{at['messages']:,} of {at['of']:,} messages, {at['fills']:,} fills, {at['seconds']:.0f} s")
-        result = line.get("result", result)
+    sent = 0
+    try:
+        for line in run_command(command):
+            if "progress" in line:
+                at = line["progress"]
+                sent = at["sent"]
+                show(f"{at['messages']:,} of {at['of']:,} messages, {at['fills']:,} fills, {at['seconds']:.0f} s")
+            sent = line.get("sent", sent)
+            result = line.get("result", result)
+    except ReplayError as error:
+        error.sent = sent  # what is sent has changed the market, whatever became of the rest
+        raise
     return with_summary(result)
 
 

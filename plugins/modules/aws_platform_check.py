@@ -7,13 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: aws_platform_check
-short_description: Fail unless the network, the engine hosts and the tags in AWS are as the inventory describes them
+short_description: Fail unless AWS is as the inventory describes it
 version_added: 0.1.0
 description:
   - Reads the platform back from AWS and changes nothing.
   - Fails with one line for each thing that is not as described. The network is walked as a graph, so a route that was
     added by hand, a subnet that follows the main route table, and a private subnet that goes out through another zone
     are each found.
+  - Security groups have exactly the rules that are described. The audit bucket, the stream, the database and the
+    volumes are encrypted under the platform's key. The bucket is versioned, lockable and closed to the public.
 options:
   name:
     description: What the names of the platform's resources begin with; also the Name tag of its VPC.
@@ -45,6 +47,13 @@ options:
     description: The tags that every resource carries.
     type: dict
     required: true
+  security_groups:
+    description:
+      - The security groups of the VPC, each with C(name), C(ingress) and C(egress), rules as
+        M(amazon.aws.ec2_security_group) takes them, with V(group_id) being the name of a group.
+    type: list
+    elements: dict
+    required: true
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -70,6 +79,11 @@ EXAMPLES = r"""
     nat_gateway_count: 1
     hosts: "{{ ironbook_engine_hosts }}"
     tags: "{{ ironbook_tags }}"
+    security_groups:
+      - name: "{{ ironbook_name_prefix }}-engine"
+        ingress:
+          - {proto: tcp, ports: [21100-21199], cidr_ip: [10.0.1.0/24]}
+        egress: []
 """
 
 RETURN = r"""
@@ -107,6 +121,7 @@ def main() -> None:
             "nat_gateway_count": {"type": "int", "required": True},
             "hosts": {"type": "list", "elements": "dict", "required": True},
             "tags": {"type": "dict", "required": True},
+            "security_groups": {"type": "list", "elements": "dict", "required": True},
         },
         supports_check_mode=True,
     )
@@ -119,6 +134,7 @@ def main() -> None:
         nat_gateway_count=given["nat_gateway_count"],
         hosts=given["hosts"],
         tags=given["tags"],
+        security_groups=given["security_groups"],
     )
     try:
         found = read(module.client, wanted.prefix)

@@ -33,6 +33,10 @@ options:
     description:
       - The AWS account that the inventory is for.
     type: str
+  state_directory:
+    description:
+      - Where the controller keeps passwords and reports. Refused if this user cannot write there.
+    type: str
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -49,6 +53,7 @@ EXAMPLES = r"""
       amazon.aws: 10.1.2
     environment: "{{ ironbook_environment }}"
     account_id: "{{ aws_account_id }}"
+    state_directory: "{{ ironbook_state_directory }}"
 """
 
 RETURN = r""" # """

@@ -19,12 +19,17 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("engine-ready", help="wait until an engine serves")
     parser.add_argument("--socket", type=Path, required=True, help="the engine's admin socket")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long (default: %(default)s)")
+    parser.add_argument("--log", type=Path, help="what the engine writes; its last line says why it does not serve")
     parser.set_defaults(function=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line as soon as the engine serves; CommandError where it does not in time."""
-    status = wait(arguments.socket, arguments.seconds)
+    try:
+        status = wait(arguments.socket, arguments.seconds)
+    except CommandError as error:
+        said = last_line(arguments.log) if arguments.log else ""
+        raise CommandError(f"{error}; its log ends: {said} ({arguments.log})" if said else str(error)) from error
     print(f"shard {status['shard']} replica {status['replica']} serves at sequence {status['seq']}")
     return 0
 
@@ -47,3 +52,12 @@ def wait(socket: Path, seconds: float) -> dict[str, Any]:
         if status["state"] != "serving":
             raise CommandError(f"{socket}: the engine is {status['state']}, not serving: 'resume' it, or see its log")
         return status
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says anything, or nothing where there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

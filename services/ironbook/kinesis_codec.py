@@ -101,7 +101,7 @@ def decode(data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
         identity = (value["shard"], value["sequence"], value["index"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RecordError(f"{data[:60]!r} is no market data record") from error
     if not all(isinstance(number, int) for number in identity):
         raise RecordError(f"{data[:60]!r} is no market data record")
@@ -146,8 +146,8 @@ def _contents(record: Any) -> AggregatedRecord:
     return AggregatedRecord(partition_key, bytes(data), explicit_hash_key)
 
 
-def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterator[bytes]:
-    """Yield the market data records of one Kinesis record, in order; itself, if it is not an aggregated one."""
+def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterator[MarketDataRecord]:
+    """Yield what is packed in one Kinesis record, in order, each with its own partition key; itself, if nothing is."""
     # The library reads what AWS Lambda hands over, so we dress the record as that.
     record = {
         "eventVersion": "1.0",
@@ -161,4 +161,5 @@ def deaggregate(data: bytes, partition_key: str, sequence_number: str) -> Iterat
         },
     }
     for item in _library("deaggregator").iter_deaggregate_records([record]):
-        yield base64.b64decode(item["kinesis"]["data"])
+        inner = item["kinesis"]
+        yield MarketDataRecord(inner["partitionKey"], base64.b64decode(inner["data"]))

@@ -2,8 +2,10 @@
 """`ironbook local up|down|status|env`: what the local site stands on: supervisord, the emulated AWS, PostgreSQL.
 
 Two variables of the environment say which site: IRONBOOK_STATE, the directory that holds all of it, and
-IRONBOOK_PORT_BASE, the first of its ports.  Two sites with different values live side by side.  `up` may be called at
-any time: it repairs what is down, also after `kill -9` of everything, and changes nothing where all is well.
+IRONBOOK_PORT_BASE, the first of its ports.  Two sites with different values live side by side.  From `up` to `down` the
+directory records the ports, so that a command with another number is refused and takes no neighbour's servers for the
+site's own.  `up` may be called at any time: it repairs what is down, also after `kill -9` of everything, and changes
+nothing where all is well.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from typing import Any
 
 from ironbook import postgres
 from ironbook.errors import CommandError
+from ironbook.loopback import HOST, require_free
 from ironbook.supervision import (
     SOCKET_PATH_BYTES_MAX,
     Program,
@@ -40,14 +42,16 @@ from ironbook.supervision import (
     program_section,
 )
 
-HOST = "127.0.0.1"
+PORT_BASE_DEFAULT = 21000
 PORT_BASE_MIN, PORT_BASE_MAX = 1024, 32768 - 1000  # above are the ports that the kernel hands out
 UP_SECONDS = 60.0
 ATTEMPTS_MAX = 5  # processes of one program that ended before they answered
 DOWN_SECONDS = 30.0
 EMULATOR_ACCOUNT = "123456789012"  # moto's default account
 _MARKER = ".ironbook-site"
+_CONFIGURATION = "supervisord.conf"
 _MARKER_TEXT = "Made by 'ironbook local up'; 'ironbook local down --remove' removes this directory.\n"
+_OTHER_PORT = "end it, or set IRONBOOK_PORT_BASE to another number"
 _FORBIDDEN = re.compile(r"[%;\"'\\\s]")
 _UNRELATED_TO_US = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
 
@@ -72,7 +76,7 @@ class Site:
     @property
     def configuration(self) -> Path:
         """The configuration file of supervisord."""
-        return self.state / "supervisord.conf"
+        return self.state / _CONFIGURATION
 
     @property
     def postgres_password_file(self) -> Path:
@@ -127,12 +131,41 @@ class Site:
 
 
 def site_from_environment() -> Site:
-    """Return the site that IRONBOOK_STATE and IRONBOOK_PORT_BASE name; CommandError where they cannot work."""
+    """Return the site that IRONBOOK_STATE and IRONBOOK_PORT_BASE name; CommandError where they cannot work.
+
+    IRONBOOK_PORT_BASE need be set for the first `up` alone: without it, the number that the directory records holds.
+    """
+    state = state_from_environment()
+    recorded, given = recorded_port_base(state), os.environ.get("IRONBOOK_PORT_BASE")
+    if not given:
+        return Site(state, recorded or PORT_BASE_DEFAULT)
+    if not given.isdecimal() or not PORT_BASE_MIN <= int(given) <= PORT_BASE_MAX:
+        raise CommandError(f"IRONBOOK_PORT_BASE={given}: set a number between {PORT_BASE_MIN} and {PORT_BASE_MAX}")
+    if recorded not in (None, int(given)):
+        raise CommandError(
+            f"IRONBOOK_PORT_BASE={given}, but the site in {state} uses {recorded}: "
+            f"set IRONBOOK_PORT_BASE={recorded} or leave it unset, or end the site first: {_ironbook()} local down"
+        )
+    return Site(state, int(given))
+
+
+def recorded_port_base(state: Path) -> int | None:
+    """Return the first port of the site that is up in this directory; None where there is none.
+
+    Also None for a directory that an older version made: it goes by IRONBOOK_PORT_BASE until the next `up` records it.
+    """
+    try:
+        text = (state / _MARKER).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^IRONBOOK_PORT_BASE=([0-9]{4,5})$", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def state_from_environment() -> Path:
+    """Return the directory that IRONBOOK_STATE names; CommandError where it cannot work."""
     state = Path(os.environ.get("IRONBOOK_STATE") or ".site").absolute()
     state = state.parent.resolve() / state.name
-    port = os.environ.get("IRONBOOK_PORT_BASE") or "21000"
-    if not port.isdecimal() or not PORT_BASE_MIN <= int(port) <= PORT_BASE_MAX:
-        raise CommandError(f"IRONBOOK_PORT_BASE={port}: set a number between {PORT_BASE_MIN} and {PORT_BASE_MAX}")
     if _FORBIDDEN.search(str(state)):
         raise CommandError(f"IRONBOOK_STATE={state}: set a path without any of % ; \" ' \\ and white space")
     longest = max((state / "run" / name for name in ("supervisor.sock.4194304", "engine-99-9/events.sock")), key=_bytes)
@@ -141,11 +174,16 @@ def site_from_environment() -> Site:
             f"{longest} has {_bytes(longest)} bytes and a Unix socket's path at most {SOCKET_PATH_BYTES_MAX}: "
             "set IRONBOOK_STATE to a shorter path"
         )
-    return Site(state, int(port))
+    return state
 
 
 def _bytes(path: Path) -> int:
     return len(os.fsencode(path))
+
+
+def _ironbook() -> Path:
+    """Our own command line, as a user would have to type it: .venv need not be in PATH."""
+    return Path(sys.executable).with_name("ironbook")
 
 
 # ------------------------------------------------------------------------------------------------ up
@@ -156,19 +194,20 @@ def up(_arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
     site = site_from_environment()
     prepare_directory(site)
-    with _lock(site):
+    with _lock(site.state):
+        site = site_from_environment()  # another `up` may have been first, and recorded its ports
         supervisor = Supervisor(site.state, _secret(site, "supervisor_password"))
-        if supervisor.answers():
-            for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
-                if not supervisor.is_alive(name):
-                    require_free_port(port)
-            _write_programs(site)
+        running = supervisor.answers()
+        if not running:
+            _end_everything(site.state)
+        for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
+            if not (running and supervisor.is_alive(name)):
+                require_free(port, _OTHER_PORT)
+        _write(site.state / _MARKER, _MARKER_TEXT + f"IRONBOOK_PORT_BASE={site.port_base}\n")
+        _write_programs(site)
+        if running:
             supervisor.ensure(program.name for program in site.programs())
         else:
-            _end_everything(site)
-            for port in (site.emulator_port, site.postgres_port):
-                require_free_port(port)
-            _write_programs(site)
             _start_supervisord(site)
         wait_until_serving(site, supervisor, UP_SECONDS)
     print(
@@ -190,20 +229,8 @@ def prepare_directory(site: Site) -> None:
             )
     for directory in ("", "run", "secrets", "log", "supervisor.d"):
         (site.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(site.state / _MARKER, _MARKER_TEXT)
-
-
-def require_free_port(port: int) -> None:
-    """Refuse a port that another program has."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise CommandError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}): "
-                "end the program that has it, or set IRONBOOK_PORT_BASE to another number"
-            ) from error
+    if not (site.state / _MARKER).exists():
+        _write(site.state / _MARKER, _MARKER_TEXT)
 
 
 def _write_programs(site: Site) -> None:
@@ -280,30 +307,33 @@ def postgres_answers(site: Site) -> bool:
 
 
 def down(arguments: argparse.Namespace) -> int:
-    """Stop every process of the site, also those that a killed supervisord left, and check that none is left."""
-    site = site_from_environment()
-    if not (site.state / _MARKER).exists():
-        if arguments.remove and site.state.exists():
-            raise CommandError(f"{site.state} was not made by 'ironbook local up': remove it yourself")
-        print(f"local site: nothing at {site.state}")
+    """Stop every process of the site, also those that a killed supervisord left, and check that none is left.
+
+    It goes by the directory alone and asks for no port: a stranger may have one by now, and keeps it.
+    """
+    state = state_from_environment()
+    marker = state / _MARKER
+    if not marker.exists():
+        if arguments.remove and state.exists():
+            raise CommandError(f"{state} was not made by 'ironbook local up': remove it yourself")
+        print(f"local site: nothing at {state}")
         return 0
-    with _lock(site):
-        _end_everything(site)
-        for port in (site.emulator_port, site.postgres_port):
-            require_free_port(port)
+    with _lock(state):
+        _end_everything(state)
+        _write(marker, _MARKER_TEXT)  # nothing of it has a port any more, so the next `up` may take others
     if arguments.remove:
-        shutil.rmtree(site.state)
-    print(f"local site: down{', ' + str(site.state) + ' removed' if arguments.remove else ''}")
+        shutil.rmtree(state)
+    print(f"local site: down{', ' + str(state) + ' removed' if arguments.remove else ''}")
     return 0
 
 
-def _end_everything(site: Site) -> None:
+def _end_everything(state: Path) -> None:
     """End supervisord, which ends its children in order, and then whatever it left."""
-    left = end(lambda: daemons_of(site.configuration), signal.SIGTERM, DOWN_SECONDS)
-    left += end(lambda: children_of(site.state), signal.SIGTERM, 5.0)
-    left += end(lambda: postgres.processes_in(site.state / "postgres"), signal.SIGINT, 10.0)
+    left = end(lambda: daemons_of(state / _CONFIGURATION), signal.SIGTERM, DOWN_SECONDS)
+    left += end(lambda: children_of(state), signal.SIGTERM, 5.0)
+    left += end(lambda: postgres.processes_in(state / "postgres"), signal.SIGINT, 10.0)
     if left:
-        raise CommandError(f"processes {left} of {site.state} do not end: kill them, then call this again")
+        raise CommandError(f"processes {left} of {state} do not end: kill them, then call this again")
 
 
 # ------------------------------------------------------------------------------------ status and env
@@ -346,10 +376,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 @contextlib.contextmanager
-def _lock(site: Site) -> Iterator[None]:
+def _lock(state: Path) -> Iterator[None]:
     """One `up` or `down` at a time for each site."""
-    (site.state / "run").mkdir(mode=0o700, exist_ok=True)
-    with (site.state / "run" / "local.lock").open("w") as file:
+    (state / "run").mkdir(mode=0o700, exist_ok=True)
+    with (state / "run" / "local.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

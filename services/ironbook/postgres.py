@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from ironbook.errors import CommandError
+from ironbook.loopback import HOST
 
-HOST = "127.0.0.1"
 SUPERUSER = "rdsadmin"
 _NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 

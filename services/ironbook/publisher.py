@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`ironbook publisher run`: a shard's public market data onto the Kinesis stream, in order and without a gap.
 
-At least once: a record may come twice (after a crash, or when an answer was lost), always with the same bytes, and
-its (shard, sequence, index) tells. Never out of order within a symbol: PutRecords keeps no order among the records of
-a request and may refuse any of them, so a request holds at most one record of each partition key, and a refused one
-is sent again before the next of its key.
+At least once: a market data record may come twice (after a crash, or when an answer was lost). The same event gives the
+same bytes, and its (shard, sequence, index) tells; how many are packed into one Kinesis record may differ the second
+time. Never out of order within a symbol: PutRecords keeps no order among the records of a request and may refuse any of
+them, so a request holds at most one record of each partition key, and a refused one is sent again before the next one
+of its key.
 
 The checkpoint, the last event whose record was taken, is tied to the stream's ARN and creation time. A stream that was
 made anew is filled again from the shard's first event; the stream is looked at again regularly, so that this is seen

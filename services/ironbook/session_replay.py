@@ -36,7 +36,8 @@ PROGRESS_SECONDS = 2.0
 _BURST = 512  # commands in one write at most
 _NAMES = {MAKER: "maker", TAKER: "taker"}
 
-Progress = Callable[[int, int, "Reports"], None]
+# Messages that this run has sent, those of runs before, all there are, and what was reported.
+Progress = Callable[[int, int, int, "Reports"], None]
 
 
 @dataclass(frozen=True)
@@ -245,16 +246,16 @@ class Replay:
                 sender = burst[0].sender
             if speed is not None:
                 self._wait_until(start + (burst[0].time_ns - origin) / 1e9 / speed, reports)
+            self.sent += len(burst)  # before it is: a part of it may be out when the connection breaks
             self.traders[sender].send([self._encode(c, state.base) for c in burst], _last_order(burst, state.base))
-            self.sent += len(burst)
             for trader in self.traders.values():
                 trader.collect(reports)
             now = time.monotonic()
             if now - told >= PROGRESS_SECONDS / 10:
                 told = now
-                progress(done + self.sent, total, reports)
+                progress(self.sent, done, total, reports)
         self.traders[sender].settle(reports)
-        progress(total, total, reports)
+        progress(self.sent, done, total, reports)
 
     def _wait_until(self, due: float, reports: Reports) -> None:
         """Wait for the market's time, while reports are taken in and heartbeats are sent."""
@@ -302,7 +303,7 @@ class Replay:
             "notional": reports.notional,
         }
         self.directory.save(state)
-        return {**state.result, "sent": self.sent, "seconds": round(seconds, 3), "changed": True}
+        return {**state.result, "sent": self.sent, "seconds": round(seconds, 3), "changed": self.sent > 0}
 
 
 def _last_order(burst: list[Command], base: int) -> int:
@@ -350,8 +351,9 @@ class Display:
         self._begin = time.monotonic()
         self._told = 0.0
 
-    def __call__(self, done: int, total: int, reports: Reports) -> None:
+    def __call__(self, sent: int, before: int, total: int, reports: Reports) -> None:
         """Show how far the replay has come."""
+        done = before + sent
         now = time.monotonic()
         if self._terminal:
             width = 40 * done // max(total, 1)
@@ -362,7 +364,13 @@ class Display:
             print(text, end=end, file=sys.stderr, flush=True)
         elif now - self._told >= PROGRESS_SECONDS or done == total:
             self._told = now
-            line = {"messages": done, "of": total, "fills": reports.fills, "seconds": round(now - self._begin, 1)}
+            line = {
+                "messages": done,
+                "sent": sent,
+                "of": total,
+                "fills": reports.fills,
+                "seconds": round(now - self._begin, 1),
+            }
             print(json.dumps({"progress": line}), flush=True)
 
 
@@ -402,9 +410,18 @@ def run_replay(arguments: argparse.Namespace) -> int:
         if arguments.plan:
             result = planned(session, plan)
         else:
-            result = Replay(read_venue(arguments.config), session, plan, directory).run(arguments.speed, Display())
+            result = _replay(Replay(read_venue(arguments.config), session, plan, directory), arguments.speed)
     print(json.dumps({"result": result}), flush=True)
     return 0
+
+
+def _replay(replay: Replay, speed: float | None) -> dict[str, Any]:
+    """Replay; where it fails, still say how much was sent, since that has changed the market."""
+    try:
+        return replay.run(speed, Display())
+    except CommandError:
+        print(json.dumps({"sent": replay.sent}), flush=True)
+        raise
 
 
 def run_generate(arguments: argparse.Namespace) -> int:

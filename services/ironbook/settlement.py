@@ -6,10 +6,11 @@ One file configures all that follows a shard's event log: the ledger, the publis
     {"shard": 0, "run_directory": …, "journal_directory": …, "order_entry": {"host": …, "port": …},
      "instruments": ["AAPL"], "sessions": [{"username": …, "firm": …, "password_file": …}],
      "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …},
-     "stream": …, "state_directory": …}
+     "stream": …, "state_directory": …, "shards": [{"shard": 0, "symbols": ["AAPL"]}]}
 
-Instruments and sessions stand in the order in which the engine knows them; each consumer compares the sessions with the
-engine's own list before it trusts a number.
+`shards` are all that the venue has: what else is in the database, no engine made. Instruments and sessions
+stand in the order in which the engine knows them; each consumer compares the sessions with the engine's own list before
+it trusts a number.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Config:
     database: Database
     stream: str
     state_directory: Path
+    shards: dict[int, list[str]]
 
     @property
     def names(self) -> Names:
@@ -120,6 +122,7 @@ _KEYS = {
     "database": dict,
     "stream": str,
     "state_directory": str,
+    "shards": list,
 }
 _DATABASE_KEYS = {"host": str, "port": int, "user": str, "dbname": str, "password_file": str, "sslmode": str}
 
@@ -145,7 +148,19 @@ def read_config(path: Path) -> Config:
         database=Database(**{**database, "password_file": Path(database["password_file"])}),
         stream=value["stream"],
         state_directory=Path(value["state_directory"]),
+        shards=_shards(value["shards"], value["shard"], path),
     )
+
+
+def _shards(given: list[Any], own: int, path: Path) -> dict[int, list[str]]:
+    """Return the symbols of each shard of the venue."""
+    shards: dict[int, list[str]] = {}
+    for number, item in enumerate(given):
+        shard = check_keys(item, {"shard": int, "symbols": list}, f"{path}: shards[{number}]")
+        shards[shard["shard"]] = [str(symbol) for symbol in shard["symbols"]]
+    if own not in shards:
+        raise CommandError(f"{path}: shards has no shard {own}, whose file this is")
+    return shards
 
 
 def check_engine(config: Config) -> dict[str, Any]:
@@ -194,13 +209,25 @@ def connect(database: Database) -> Any:
     try:
         return psycopg.connect(**database.parameters())
     except psycopg.OperationalError as error:
-        text = " ".join(str(error).split())
-        refusals = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted to log in")
-        if any(refusal in text for refusal in refusals):
+        if _refused(error, database):
             place = f"{database.user}@{database.host}:{database.port}/{database.dbname}"
-            reason = text.rsplit("FATAL:", maxsplit=1)[-1].strip()
+            reason = " ".join(str(error).split()).rsplit("FATAL:", maxsplit=1)[-1].strip()
             raise CommandError(f"the database {place} refuses: {reason}") from error
         raise
+
+
+def _refused(error: Any, database: Database) -> bool:
+    """Whether a server that is up wanted our password and said no all the same: waiting does not help.
+
+    Its words tell it in its own language (lc_messages), and libpq hands over no SQLSTATE of a connection that failed.
+    """
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+    from psycopg.pq import PGconn, Ping  # noqa: PLC0415
+
+    if error.pgconn is None or not (error.pgconn.used_password or error.pgconn.needs_password):
+        return False
+    where = make_conninfo(host=database.host, port=database.port, sslmode=database.sslmode, connect_timeout=5)
+    return bool(PGconn.ping(where.encode()) == Ping.OK)
 
 
 def ledger_position(config: Config) -> Position:

@@ -30,6 +30,7 @@ PACKAGES = {
     "shellcheck": "shellcheck",
     "ps": "procps",
     "ss": "iproute2",
+    "systemd-analyze": "systemd",
 }
 
 

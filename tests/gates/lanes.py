@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the lanes of `make test`: every gate of the repository, two at a time, one line for each.
+"""Runs the lanes of `make test`: every gate of the repository, some at a time, one line for each.
 
 A lane is one command. It passes when the command exits 0; its log stays in .cache/lanes/, and its line ends with the
-last line that the command itself printed. A lane that needs a tool that is missing counts as not run; as root on
-Debian, where the tool could have been installed, that is a failure.
+last line that the command itself printed. A lane that needs a tool that is missing counts as not run, and a test may be
+skipped for want of something; as root on Debian, where both could have been installed, either is a failure.
 
 Every lane runs with a state directory and ports of its own, so that `make test` can run beside a `make site`, and with
 nothing of a real AWS account in its environment.
@@ -20,22 +20,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gates import debian  # found through the line above
+from gates import debian, ports  # found through the line above
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 STATE = ROOT / ".test"
-PORT_BASE = 22000
-AT_ONCE = 2
+AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
-FAST, LINT = "fast", "lint"
+FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
+# The one thing that a test may lack where everything can be installed: data that nobody may give away.
+MAY_LACK = "no market data beside the checkout"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class Lane:
     weight: int = 1
     needs: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+
+    @property
+    def is_pytest(self) -> bool:
+        """Whether its log ends as pytest's does."""
+        return "python -m pytest" in self.command
+
+    @property
+    def starts_servers(self) -> bool:
+        """Whether it needs ports of its own."""
+        return self.is_pytest or self.name == MOLECULE
 
 
 @dataclass(frozen=True)
@@ -79,11 +90,44 @@ MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py test
 GIT_STAYS_BELOW = f"GIT_CEILING_DIRECTORIES={ROOT} ANSIBLE_COLLECTIONS_PATH={CACHE}/docs"
 DOCS = "--plugin-docs --skip-rstcheck .cache/docs/ansible_collections/ironbook/trading"
 COPY = "python tests/gates/collection_copy.py .cache/docs"
+# Lane -> beginnings of the names of its files in tests/integration, its usual seconds, and what it needs. A file that
+# none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
+INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
+    "provision": (("provision",), 200, ()),
+    "deploy": (("deploy",), 140, ()),
+    "throughput": (("throughput",), 130, ()),
+    "venue": (("session",), 95, ()),
+    "database": (("postgres", "rds"), 90, ()),
+    "engine": (("engine", "order_entry"), 90, ()),
+    "site": ((), 90, ()),
+    "capture": (("capture",), 15, ("tshark",)),
+}
+
+
+def integration(names: Iterable[str]) -> list[Lane]:
+    """Sort the files of tests/integration into lanes, each into the first that names the beginning of its name."""
+    files: dict[str, list[str]] = {lane: [] for lane in INTEGRATION_LANES}
+    for name in sorted(names):
+        words = ((lane, f"test_{word}") for lane, (prefixes, *_) in INTEGRATION_LANES.items() for word in prefixes)
+        files[next((lane for lane, word in words if name.startswith(word)), "site")].append(name)
+    return [
+        Lane(
+            f"{INTEGRATION}-{lane}",
+            pytest(" ".join(f"tests/integration/{name}" for name in files[lane]), "--durations 10"),
+            weight,
+            needs,
+            (INTEGRATION,),
+        )
+        for lane, (_, weight, needs) in INTEGRATION_LANES.items()
+        if files[lane]
+    ]
+
+
 LANES = (
-    Lane("integration", pytest("tests/integration", "--durations 10"), 150, ("tshark",)),
-    Lane("molecule", "molecule test --scenario-name default", 120, ("ps", "ss")),
-    Lane("sanity", "python tests/gates/sanity.py", 90, ("git",)),
-    Lane("collection", pytest("tests/collection"), 60),
+    Lane(MOLECULE, "molecule test --scenario-name default", 220, ("ps", "ss")),
+    *integration(path.name for path in (ROOT / "tests/integration").glob("test_*.py")),
+    Lane("sanity", "python tests/gates/sanity.py", 40, ("git",)),
+    Lane("collection", pytest("tests/collection"), 15),
     Lane("unit", pytest(UNIT), 50),
     Lane("unit-fast", pytest(UNIT, FAST_OPTIONS), 25, (), (FAST,)),
     Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),
@@ -93,7 +137,7 @@ LANES = (
     Lane(
         "ansible-lint",
         "ANSIBLE_INVENTORY=tests/gates/inventory.yml ansible-lint --offline --strict",
-        30,
+        65,
         ("git",),
         (LINT,),
     ),
@@ -117,6 +161,8 @@ def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
 
 def environment(lane: Lane) -> dict[str, str]:
     """Build the environment of a lane: the tools of .venv first, and no trace of a real account."""
+    serving = [each for each in LANES if each.starts_servers]
+    first_port = str(ports.of_lane(serving.index(lane)) if lane in serving else ports.first())
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH"):
         inherited.pop(name, None)
@@ -129,7 +175,8 @@ def environment(lane: Lane) -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
         "ANSIBLE_HOME": str(STATE / "ansible" / lane.name),
         "IRONBOOK_STATE": str(STATE / "site"),
-        "IRONBOOK_PORT_BASE": str(PORT_BASE),
+        "IRONBOOK_PORT_BASE": first_port,
+        "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),
@@ -173,9 +220,12 @@ class Runner:
             )
             self.started[lane.name] = process
         code = process.wait()
+        seconds = time.monotonic() - begin
         with self.lock:
             del self.started[lane.name]
-        return Outcome(lane, "FAIL" if code else "ok", time.monotonic() - begin, last_line(log))
+        if not code and self.strict and lane.is_pytest and (skipped := skips(log)):
+            return Outcome(lane, "FAIL", seconds, f"skipped: {'; '.join(skipped)}")
+        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log))
 
     def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
         """Run the lanes and print a line as each ends."""
@@ -187,7 +237,7 @@ class Runner:
                 outcome = future.result()
                 outcomes.append(outcome)
                 name, closing = outcome.lane.name, outcome.closing[:150]
-                print(f"{outcome.state:<7} {name:<13} {outcome.seconds:6.1f} s  {closing}", flush=True)
+                print(f"{outcome.state:<7} {name:<22} {outcome.seconds:6.1f} s  {closing}", flush=True)
                 if outcome.state == "FAIL":
                     print_tail(self.logs / f"{name}.log")
         return outcomes
@@ -207,6 +257,12 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(counts or lines) if line), "")
 
 
+def skips(log: Path) -> list[str]:
+    """Return the reasons that pytest gives for skipped tests, without the one that is allowed."""
+    found = re.findall(r"^SKIPPED \[\d+\] (.+)$", log.read_text(errors="replace"), re.MULTILINE)
+    return [reason for reason in found if not reason.endswith(MAY_LACK)]
+
+
 def print_tail(log: Path) -> None:
     """Show the end of a failed lane's log."""
     if not log.exists():
@@ -220,7 +276,7 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Say what the test runners said last, what was not run, and how the whole ended."""
     lines = [""]
     for outcome in outcomes:
-        if "pytest" in outcome.lane.command and outcome.state != "not run":
+        if outcome.lane.is_pytest and outcome.state != "not run":
             lines.append(f"{outcome.lane.name}: {outcome.closing}")
     counts = {state: [o.lane.name for o in outcomes if o.state == state] for state in ("ok", "FAIL", "not run")}
     for state in ("not run", "FAIL"):
@@ -241,13 +297,17 @@ def changes() -> str:
 
 def main(words: Sequence[str] | None = None, lanes: Sequence[Lane] = LANES, cache: Path = CACHE) -> int:
     """Run the lanes that the command line names. Exits 1 if one failed."""
-    names = sorted({"all", FAST, LINT, *(lane.name for lane in lanes)})
+    names = sorted({"all", *(name for lane in lanes for name in (lane.name, *lane.runs))})
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("run", nargs="*", default=["all"], help=f"one or more of: {' '.join(names)}")
     arguments = parser.parse_args(words)
     if unknown := set(arguments.run) - set(names):
         parser.error(f"no lane {' '.join(sorted(unknown))}; there are: {' '.join(names)}")
     mine = list(dict.fromkeys(lane for run in arguments.run for lane in chosen(lanes, run)))
+    for lane in mine:
+        first_port = int(environment(lane)["IRONBOOK_TEST_PORTS"])
+        if lane.name == MOLECULE:
+            ports.require_fixed(STATE / MOLECULE, first_port)
     if "all" in arguments.run:
         shutil.rmtree(cache / "features", ignore_errors=True)
     runner = Runner(cache, strict=debian.may_install())

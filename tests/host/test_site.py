@@ -30,7 +30,7 @@ if "IRONBOOK_STATE" not in os.environ:
 STATE = Path(os.environ["IRONBOOK_STATE"])
 PORT_BASE = int(os.environ["IRONBOOK_PORT_BASE"])
 EMULATOR, POSTGRES, ORDER_ENTRY = PORT_BASE, PORT_BASE + 1, PORT_BASE + 100
-PORTS = range(PORT_BASE, PORT_BASE + 1000)
+PORTS = range(PORT_BASE, PORT_BASE + 200)
 ENGINE = STATE / "run" / "engine-0-0"
 PRICE_UNIT = Decimal("0.0001")  # ironbook.h: prices in units of 10^-4
 

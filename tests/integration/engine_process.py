@@ -20,8 +20,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from local_processes import free_port
+
 PASSWORD = "s3cret"
-PORTS = range(23500, 23900)
 ROOT = Path(__file__).resolve().parents[2]
 # A core that was built in the checkout goes before the one that was installed; in a fresh clone there is none.
 BUILT_HERE = any(ROOT.glob("engine_native/python/ironbook/core/_core*.so"))
@@ -39,21 +40,6 @@ def hash_of(password: str) -> str:
 def environment() -> dict[str, str]:
     """The environment with the checkout's own sources first."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (PYTHON_PATH, os.environ.get("PYTHONPATH"))))}
-
-
-def free_port() -> int:
-    """A port of this suite's range that nobody listens on; workers begin at different places."""
-    start = os.getpid() * 7 % len(PORTS)
-    for i in range(len(PORTS)):
-        port = PORTS[(start + i) % len(PORTS)]
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError(f"no free port in {PORTS}")
 
 
 class Engine:

@@ -54,13 +54,3 @@ def test_another_user_is_refused() -> None:
         os.setuid(NOBODY)
         os._exit(health() // 100)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
-
-
-def test_the_table_of_the_kernel_is_read_as_it_is() -> None:
-    from ironbook.emulator.server import peer_uid  # noqa: PLC0415
-
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    line = "   1: 0100007F:C350 0100007F:{port} {state} 00000000:00000000 00:00000000 00000000  1000        0 77 1\n"
-    assert peer_uid(0x5208, 0xC350, head + line.format(port="5208", state="01")) == 1000
-    assert peer_uid(0x5208, 0xC350, head + line.format(port="5208", state="05")) is None  # closing
-    assert peer_uid(0x5209, 0xC350, head + line.format(port="5208", state="01")) is None

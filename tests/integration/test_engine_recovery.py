@@ -153,6 +153,17 @@ ssize_t write(int fd, const void *data, size_t size)
     }
     return real(fd, data, size);
 }
+
+int fdatasync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    const char *broken = getenv("SHIM_BROKEN_SYNC_FILE");
+    if (broken != NULL && access(broken, F_OK) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return real(fd);
+}
 """
 
 
@@ -204,6 +215,7 @@ def test_a_full_disk_ends_the_engine_before_an_acknowledgement(
     assert engine.process is not None
     assert engine.process.wait(20) != 0
     assert "No space left on device" in engine.log.read_text().splitlines()[-1]
+    assert "see to journal_directory, its permissions and the room on its disk" in engine.log.read_text()
     full.unlink()
     engine.start()
     client = engine.login(sequence=2)
@@ -211,6 +223,46 @@ def test_a_full_disk_ends_the_engine_before_an_acknowledgement(
     client.send(enter(2, "B", 10, 1_000_000))
     client.report("A")
     assert engine.admin("totals")["orders_open"] == 2
+
+
+@pytest.mark.usefixtures("shim")
+def test_a_disk_that_is_full_from_the_start(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record of a new journal has no room: one line, and the next start begins as if nothing had been."""
+    full = tmp_path / "disk_is_full"
+    full.touch()
+    monkeypatch.setenv("SHIM_FULL_FILE", str(full))
+    assert "No space left on device: see to journal_directory" in engine.refused()
+    full.unlink()
+    engine.start()
+    assert engine.admin("status")["recovered_seq"] == 0
+
+
+@pytest.mark.usefixtures("shim")
+@pytest.mark.parametrize("policy", ["none", "group"])
+def test_the_policy_group_waits_for_the_disk(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """With `group` a report waits for fdatasync(2): where that fails, no report, and an end. `none` does not ask."""
+    broken = tmp_path / "sync_is_broken"
+    monkeypatch.setenv("SHIM_BROKEN_SYNC_FILE", str(broken))
+    engine.config["journal"] = {"fsync": policy}
+    engine.start()
+    client = engine.login()
+    client.send(enter(1, "B", 10, 1_000_000))
+    client.report("A")
+    broken.touch()
+    client.send(enter(2, "B", 10, 1_000_000))
+    if policy == "none":
+        client.report("A")
+        return
+    assert list(client.packets()) == []
+    assert len(client.sequenced) == 1
+    assert engine.process is not None
+    assert engine.process.wait(20) != 0
+    assert "Input/output error: see to journal_directory" in engine.log.read_text().splitlines()[-1]
+    broken.unlink()
+    engine.start()
+    assert engine.login(sequence=1).wait_for(1) == client.sequenced
 
 
 def test_an_orderly_end(engine: Engine) -> None:

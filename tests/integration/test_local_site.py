@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_processes import LocalSite, free_ports, is_free, local_site, wait_for
+from local_processes import SITE_PORTS, LocalSite, free_port, is_free, local_site, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -196,7 +196,7 @@ def test_a_server_that_cannot_start_is_named_with_its_log(shared) -> None:
 
 def test_somebody_elses_directory_is_refused_and_kept(tmp_path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    site = LocalSite(tmp_path, next(free_ports()))
+    site = LocalSite(tmp_path, free_port(SITE_PORTS))
     for arguments in (["up"], ["down", "--remove"]):
         done = site.local(*arguments)
         assert done.returncode == 1, arguments
@@ -205,7 +205,7 @@ def test_somebody_elses_directory_is_refused_and_kept(tmp_path) -> None:
 
 
 def test_down_where_nothing_is_succeeds(tmp_path) -> None:
-    done = LocalSite(tmp_path / "none", next(free_ports())).local("down", "--remove")
+    done = LocalSite(tmp_path / "none", free_port(SITE_PORTS)).local("down", "--remove")
     assert (done.returncode, done.stderr) == (0, "")
 
 

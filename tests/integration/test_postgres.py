@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from ironbook import postgres
 from ironbook.errors import CommandError
-from local_processes import IRONBOOK, environment, free_ports, wait_for
+from local_processes import IRONBOOK, environment, free_port, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -81,7 +81,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path, next(free_ports()))
+    made = Server(tmp_path, free_port())
     yield made
     made.end()
 
@@ -161,7 +161,7 @@ def test_a_lock_whose_process_id_went_to_somebody_else_is_no_obstacle(server) ->
 
 def test_a_second_server_on_the_same_directory_is_refused(server) -> None:
     server.start()
-    second = Server(server.directory, next(free_ports()))
+    second = Server(server.directory, free_port())
     process = second.run()
     assert process.wait(timeout=60) != 0
     assert "postmaster.pid" in server.log()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,11 +17,11 @@ from typing import Any
 import psycopg
 import pytest
 from ironbook.postgres import SUPERUSER, initialise, server_command
+from local_processes import free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE_MIGRATION = ROOT / "roles/rds_schema/files/V0001__trades_and_portfolios.sql"
 PASSWORD = "a-secret-that-must-not-be-seen"
-PORTS = range(25500, 25520)
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +43,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*server_command(self.directory, self.port), "-c", "fsync=off"], stdout=log, stderr=log
             )
-        wait_for(self.answers)
+        wait_for(self.answers, "PostgreSQL")
 
     def answers(self) -> bool:
         try:
@@ -62,15 +61,6 @@ class Server:
         return psycopg.connect(
             host="127.0.0.1", port=self.port, user=SUPERUSER, password=PASSWORD, dbname=database, autocommit=True
         )
-
-
-def free_port() -> int:
-    """Find a port of this file's range: below the kernel's ephemeral ports, so that no client takes it meanwhile."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError(f"no free port in {PORTS}")
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +308,7 @@ def test_check_mode_holds_one_shared_lock_on_the_history_and_no_other(server: Se
         with other.transaction():
             other.execute("LOCK TABLE ironbook.schema_history IN ACCESS EXCLUSIVE MODE")
             process = ansible.start("rds_schema", "--check")
-            locks = wait_for(lambda: waiting_locks(watcher))
+            locks = wait_for(lambda: waiting_locks(watcher), "a lock that is waited for")
         process.communicate(timeout=60)
     assert locks == [
         ("relation", "schema_history", "AccessShareLock", False),
@@ -392,10 +382,11 @@ def test_readers_behind_a_long_reader_never_wait_much_longer_than_the_lock_timeo
         long_reader.execute("SELECT count(*) FROM trades")  # ACCESS SHARE until its transaction ends
         reader.start()
         runner = run_module_process(server, database, migrations)
-        wait_for(lambda: tries.update(waiting_transactions(watcher)) or tries)
+        wait_for(lambda: tries.update(waiting_transactions(watcher)) or tries, "a first try")
         began = time.monotonic()
         wait_for(
-            lambda: tries.update(waiting_transactions(watcher)) or (len(tries) > 3 and time.monotonic() - began > 3)
+            lambda: tries.update(waiting_transactions(watcher)) or (len(tries) > 3 and time.monotonic() - began > 3),
+            "more than three tries in three seconds",
         )
         held = time.monotonic() - began
         assert runner.poll() is None, "the migration cannot be through while the reader holds its lock"
@@ -428,15 +419,14 @@ def test_kill_9_in_the_middle_leaves_all_or_nothing(server: Server, database: st
     add(migrations, "V0002__slow.sql", "CREATE TABLE slow (a int); SELECT pg_sleep(30); CREATE TABLE late (a int);")
     runner = run_module_process(server, database, migrations)
     with server.connect(database) as watcher:
-        wait_for(
-            lambda: watcher.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'").fetchone()
-        )
+        wait_for(lambda: is_running(watcher, "SELECT pg_sleep(30)"), "the migration, in its middle")
         os.kill(runner.pid, signal.SIGKILL)
         runner.wait()
         # The server notices that nobody listens, rolls back, and lets go of the advisory lock, long before the 30 s are
         # over.
         key = advisory_key("ironbook", "schema_history")
-        wait_for(lambda: watcher.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,), seconds=10)
+        taken = "SELECT pg_try_advisory_lock(%s)"
+        wait_for(lambda: watcher.execute(taken, (key,)).fetchone() == (True,), "the runner's lock", seconds=10)
         watcher.execute("SELECT pg_advisory_unlock_all()")
         assert tables(watcher) == {"ironbook.schema_history", "public.trades", "public.portfolios"}
         assert watcher.execute("SELECT max(version) FROM ironbook.schema_history").fetchone() == (1,)
@@ -476,6 +466,24 @@ def test_an_index_without_a_transaction_and_its_dirty_mark(
         assert not module()["changed"]
 
 
+def test_a_history_that_cannot_be_written_is_not_called_dirty(
+    server: Server, database: str, module, migrations: Path
+) -> None:
+    module()
+    with server.connect(database) as connection:
+        connection.execute("ALTER TABLE ironbook.schema_history ADD CHECK (version < 2)")
+        add(
+            migrations,
+            "V0002__index.sql",
+            "-- ironbook: no-transaction\nCREATE INDEX CONCURRENTLY trades_symbol ON trades (symbol);\n",
+        )
+        result = module()
+        assert result["failed"] and "23514" in result["msg"], result
+        assert "nothing of it is in the database" in result["msg"] and "dirty" not in result["msg"]
+        assert module("rds_schema_info")["dirty"] == []
+        assert connection.execute("SELECT to_regclass('trades_symbol')").fetchone() == (None,)
+
+
 def test_a_standby_is_refused(server: Server, database: str, module) -> None:
     (server.directory / "standby.signal").touch()
     server.stop()
@@ -494,7 +502,9 @@ def test_a_standby_is_refused(server: Server, database: str, module) -> None:
     [
         ({"port": 1}, ["127.0.0.1:1", "refused", "running"]),
         ({"password": "wrong"}, ["password authentication failed", "Check the user"]),
-        ({"database": "no_such"}, ['database "no_such" does not exist']),
+        ({"database": "no_such"}, ['database "no_such" does not exist', "that the database is there"]),
+        ({"password": None}, ["Give the password"]),
+        ({"host": "no-such-host.invalid"}, ["Is the host name right?"]),
         ({"sslmode": "require"}, ["does not support SSL", "sslmode=disable"]),
     ],
 )
@@ -515,9 +525,7 @@ def test_the_password_is_nowhere(server: Server, database: str, ansible, tmp_pat
     add(migrations, "V0002__slow.sql", "SELECT pg_sleep(2);")
     process = ansible.start("rds_schema", "-vvv", "--diff")
     with server.connect(database) as watcher:
-        wait_for(
-            lambda: watcher.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(2)%'").fetchone()
-        )
+        wait_for(lambda: is_running(watcher, "SELECT pg_sleep(2)"), "the migration, in its middle")
     seen = b"".join(read_or_empty(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
     output, _nothing = process.communicate(timeout=60)
     assert b"ansible-playbook" in seen
@@ -526,6 +534,11 @@ def test_the_password_is_nowhere(server: Server, database: str, ansible, tmp_pat
     for name in ("result.json", "ansible.log"):
         assert PASSWORD not in (tmp_path / name).read_text()
     assert PASSWORD not in (server.directory.parent / "server.log").read_text()
+
+
+def is_running(watcher: psycopg.Connection[Any], query: str) -> bool:
+    row = watcher.execute("SELECT 1 FROM pg_stat_activity WHERE starts_with(query, %s)", (query,)).fetchone()
+    return row is not None
 
 
 def read_or_empty(path: Path) -> bytes:
@@ -539,16 +552,6 @@ def advisory_key(schema: str, table: str) -> int:
     from ansible_collections.ironbook.trading.plugins.module_utils.rds_schema.database import Database  # noqa: PLC0415
 
     return Database._lock_key(type("Names", (), {"history_schema": schema, "history_table": table})())
-
-
-def wait_for(condition: Any, seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("it did not come true in time")
 
 
 def waiting_transactions(watcher: psycopg.Connection[Any]) -> set[Any]:

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gates import debian, lanes
+from gates import debian, lanes, ports
 from gates.lanes import LANES, Lane, chosen, environment, last_line
 
 ROOT = lanes.ROOT
 PLAYBOOK = "---\n- name: A play\n  hosts: localhost\n  gather_facts: false\n  roles: []\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lane that runs these tests has set the variable for itself."""
+    monkeypatch.delenv("IRONBOOK_PORT_BASE", raising=False)
 
 
 @pytest.fixture
@@ -86,7 +92,29 @@ def test_lane_sees_no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = environment(Lane("one", "true"))
     assert {name: value for name, value in seen.items() if value == "real"} == {}
     assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
-    assert seen["IRONBOOK_STATE"] == str(ROOT / ".test" / "site") and seen["IRONBOOK_PORT_BASE"] == "22000"
+    assert seen["IRONBOOK_STATE"] == str(ROOT / ".test" / "site") and seen["IRONBOOK_PORT_BASE"] == str(ports.first())
+
+
+def test_every_file_of_the_integration_tests_is_in_one_lane() -> None:
+    """None is forgotten and none runs twice; a new one, whatever its name, has a lane at once."""
+    words = [word for lane in LANES for word in lane.command.split() if word.startswith("tests/integration/")]
+    assert sorted(words) == sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/**/test_*.py"))
+    there = [lane.name for lane in lanes.integration(["test_rds_proxy.py", "test_something_new.py", "test_session.py"])]
+    assert there == ["integration-venue", "integration-database", "integration-site"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "strict", "state"),
+    [("tshark is missing", True, "FAIL"), ("tshark is missing", False, "ok"), (lanes.MAY_LACK, True, "ok")],
+)
+def test_a_skipped_test_hides_nothing_from_root(tmp_path: Path, reason: str, strict: bool, state: str) -> None:
+    """Whoever may install what is missing cannot pass without it; the market data is what nobody can install."""
+    (tmp_path / "test_it.py").write_text(f"import pytest\n\n\ndef test_it():\n    pytest.skip({reason!r})\n")
+    runner = lanes.Runner(tmp_path, strict)
+    runner.logs.mkdir()
+    outcome = runner.run_one(Lane("one", lanes.pytest(str(tmp_path), "-ra")))
+    assert outcome.state == state, outcome
+    assert ("skipped: " in outcome.closing and reason in outcome.closing) == (state == "FAIL")
 
 
 def test_every_tool_that_a_lane_needs_has_a_package() -> None:
@@ -98,7 +126,9 @@ def test_runs_are_made_of_lanes() -> None:
     """`all` leaves out only the lane that repeats another in part; the fast one keeps clear of servers."""
     assert {lane.name for lane in LANES} - {lane.name for lane in chosen(LANES, "all")} == {"unit-fast"}
     assert {"ruff", "mypy", "unit-fast", "c-test"} <= {lane.name for lane in chosen(LANES, "fast")}
-    assert not {"integration", "molecule", "unit"} & {lane.name for lane in chosen(LANES, "fast")}
+    assert not {"molecule", "unit"} & {lane.name for lane in chosen(LANES, "fast")}
+    assert not any(lane.name.startswith("integration") for lane in chosen(LANES, "fast"))
+    assert len(chosen(LANES, "integration")) == len(lanes.INTEGRATION_LANES)
     assert [lane.name for lane in chosen(LANES, "ruff")] == ["ruff"]
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import os
 import shlex
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from ironbook import supervision
 from ironbook.errors import CommandError
-from ironbook.local_site import Site, prepare_directory, site_from_environment
+from ironbook.local_site import Site, down, prepare_directory, print_environment, site_from_environment, status, up
 
 
 @pytest.fixture
@@ -79,6 +80,50 @@ def test_only_an_empty_directory_or_one_of_ours_is_taken(tmp_path) -> None:
     (tmp_path / "link").symlink_to(site.state)
     with pytest.raises(CommandError, match="not a directory"):
         prepare_directory(Site(tmp_path / "link", 24000))
+
+
+def site_that_is_up(state: Path, text: str = "Made by us.\nIRONBOOK_PORT_BASE=24000\n") -> None:
+    """What `up` leaves of itself: a directory whose marker records the first port."""
+    state.mkdir()
+    (state / ".ironbook-site").write_text(text)
+
+
+@pytest.mark.parametrize("command", [up, status, print_environment])
+def test_a_port_base_that_is_not_the_sites_is_refused_before_anything_is_touched(variables, tmp_path, command) -> None:
+    """One line, with both numbers and both remedies."""
+    site_that_is_up(tmp_path / "s")
+    variables(tmp_path / "s", 24010)
+    with pytest.raises(CommandError, match=r"^IRONBOOK_PORT_BASE=24010, but .*/s uses 24000: set .*=24000 or .* down$"):
+        command(argparse.Namespace())
+    assert [entry.name for entry in (tmp_path / "s").iterdir()] == [".ironbook-site"]
+
+
+def test_a_site_that_is_up_needs_no_port_base(variables, monkeypatch, tmp_path) -> None:
+    site_that_is_up(tmp_path / "s")
+    variables(tmp_path / "s", 24000)
+    assert site_from_environment().port_base == 24000
+    monkeypatch.setenv("IRONBOOK_PORT_BASE", "")
+    assert site_from_environment().port_base == 24000
+    monkeypatch.delenv("IRONBOOK_PORT_BASE")
+    assert site_from_environment().port_base == 24000
+
+
+@pytest.mark.parametrize("text", ["", "Made by 'ironbook local up'.\n", "IRONBOOK_PORT_BASE=x\n", "\xff\n"])
+def test_a_marker_that_records_nothing_goes_by_the_variable(variables, tmp_path, text) -> None:
+    """As those of older versions: the next `up` records it."""
+    site_that_is_up(tmp_path / "s", text)
+    variables(tmp_path / "s", 24010)
+    assert site_from_environment().port_base == 24010
+
+
+def test_down_goes_by_the_directory_alone(variables, tmp_path) -> None:
+    """Whatever IRONBOOK_PORT_BASE says; afterwards the site may come up on other ports."""
+    site_that_is_up(tmp_path / "s")
+    variables(tmp_path / "s", 24010)
+    assert down(argparse.Namespace(remove=False)) == 0
+    assert site_from_environment().port_base == 24010
+    assert down(argparse.Namespace(remove=True)) == 0
+    assert not (tmp_path / "s").exists()
 
 
 def test_ansible_may_have_been_there_first(tmp_path) -> None:

@@ -142,8 +142,8 @@ def test_aggregation_keeps_every_record_in_its_order() -> None:
     for key, queue in packed.items():
         assert len(queue) > 2
         assert all(len(record.data) <= 10_000 and record.partition_key == key for record in queue)
-        unpacked = [data for record in queue for data in deaggregate(record.data, key, "1")]
-        assert unpacked == [data for sent_key, data in sent if sent_key == key]
+        unpacked = [inner for record in queue for inner in deaggregate(record.data, key, "1")]
+        assert unpacked == [record for record in sent if record.partition_key == key]
 
 
 def test_the_library_leaves_the_import_path_as_it_was() -> None:
@@ -156,10 +156,13 @@ def test_the_library_leaves_the_import_path_as_it_was() -> None:
 
 
 def test_a_record_that_is_not_aggregated_is_itself() -> None:
-    assert list(deaggregate(b"plain", "k", "1")) == [b"plain"]
+    assert list(deaggregate(b"plain", "k", "1")) == [MarketDataRecord("k", b"plain")]
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"shard":0,"sequence":"1","index":0}', b"\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[1]", b'{"shard":0,"sequence":"1","index":0}', b"\xff", pytest.param(b"[" * 100_000, id="deep")],
+)
 def test_what_is_no_record_of_ours_is_refused(data: bytes) -> None:
     with pytest.raises(RecordError):
         decode(data)
@@ -170,7 +173,7 @@ IDENTITY = {"stream_arn": "arn:aws:kinesis:us-east-1:1:stream/s", "created": "20
 
 def config(state: Path) -> settlement.Config:
     database = settlement.Database("h", 1, "u", "d", Path("p"), "disable")
-    return settlement.Config(0, state, state, ("h", 1), ["AAPL"], [], database, "s", state)
+    return settlement.Config(0, state, state, ("h", 1), ["AAPL"], [], database, "s", state, {0: ["AAPL"]})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judges what reader.py read: the network as a graph, the engine hosts, and the tags of everything.  Pure.
 
+Security groups are judged by rules.py, what keeps data by stores.py.
+
 Rules: each subnet has its address, zone and an explicit route table; public subnets go out through the internet
 gateway, private ones through the NAT gateway of their zone, database subnets not at all; each engine host stands in the
 private subnet and the placement group of its zone; every resource carries the tags.
@@ -11,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from . import rules, stores
 
 EVERYWHERE = "0.0.0.0/0"
 
@@ -23,6 +27,7 @@ class Wanted:
 
     `tiers`: addresses of the subnets of public, private and database, in the order of `zones`.  `hosts`: shard,
     replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
+    `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them.
     """
 
     prefix: str
@@ -32,6 +37,7 @@ class Wanted:
     nat_gateway_count: int
     hosts: Sequence[Mapping[str, Any]]
     tags: Mapping[str, str]
+    security_groups: Sequence[Mapping[str, Any]]
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -42,8 +48,10 @@ def problems(wanted: Wanted, found: Found) -> list[str]:
         *_vpc(wanted, found["vpcs"][0]),
         *_subnets(wanted, found),
         *_routes(wanted, found),
+        *_addresses(wanted, found),
+        *rules.problems(wanted.security_groups, found["security_groups"]),
         *_hosts(wanted, found),
-        *_data(found),
+        *stores.problems(wanted.prefix, found),
         *_tags(wanted, found),
     ]
 
@@ -121,41 +129,54 @@ def _either(gateways: set[str]) -> str:
     return " or ".join(sorted(gateways)) or "a gateway, and there is none"
 
 
+def _addresses(wanted: Wanted, found: Found) -> Iterator[str]:
+    """An address outlives the gateway that it was made for, and costs more without one."""
+    names = {f"{wanted.prefix}-{zone}" for zone in wanted.zones}
+    for address in found["addresses"]:
+        if not address["used"] and address["tags"].get("Name") in names:
+            yield f"address {address['id']} ({address['tags']['Name']}) belongs to no NAT gateway any more: release it"
+
+
 def _hosts(wanted: Wanted, found: Found) -> Iterator[str]:
-    by_name = {instance["tags"].get("Name"): instance for instance in found["instances"]}
-    groups = {group["id"]: group for group in found["placement_groups"]}
-    subnets = {subnet["id"]: subnet["cidr"] for subnet in found["subnets"]}
+    named: dict[str | None, list[Mapping[str, Any]]] = {}
+    for instance in found["instances"]:
+        named.setdefault(instance["tags"].get("Name"), []).append(instance)
     for host in wanted.hosts:
         name = f"engine-{host['shard']}-{host['replica']}"
-        instance = by_name.get(name)
-        if instance is None:
+        instances = named.pop(name, [])
+        if len(instances) == 1:
+            yield from _host(wanted, found, host, instances[0])
+        elif instances:
+            yield f"{name} exists more than once: {', '.join(sorted(i['id'] for i in instances))}"
+        else:
             yield f"{name} does not exist"
-            continue
-        private = wanted.tiers["private"][list(wanted.zones).index(host["zone"])]
-        group = f"{wanted.prefix}-{host['zone']}"
-        if subnets.get(instance["subnet"]) != private:
-            yield f"{name} is in subnet {subnets.get(instance['subnet'])}, not in {private} of {host['zone']}"
-        if instance["placement_group"] != group or groups.get(group, {}).get("strategy") != "cluster":
-            yield f"{name} is in placement group {instance['placement_group'] or 'none'}, not in cluster group {group}"
-        purpose = {
-            "Role": "engine",
-            "Shard": str(host["shard"]),
-            "Replica": str(host["replica"]),
-            "EngineRole": host["role"],
-        }
-        yield from _lacking(name, purpose, instance["tags"])
+    for unknown, instances in named.items():
+        for instance in instances:
+            label = f"{instance['id']} ({unknown or 'without a Name'})"
+            yield f"instance {label} in {instance['zone']} is not described anywhere"
 
 
-def _data(found: Found) -> Iterator[str]:
-    for kind in ("keys", "buckets", "streams", "databases"):
-        if not found[kind]:
-            yield f"of {kind} there is none"
-    for key in found["keys"]:
-        if not key["rotation"]:
-            yield f"key {key['id']} is not rotated"
-    for bucket in found["buckets"]:
-        if not bucket["versioning"]:
-            yield f"bucket {bucket['id']} is not versioned"
+def _host(wanted: Wanted, found: Found, host: Mapping[str, Any], instance: Mapping[str, Any]) -> Iterator[str]:
+    name = instance["tags"]["Name"]
+    private = wanted.tiers["private"][list(wanted.zones).index(host["zone"])]
+    group, security_group = f"{wanted.prefix}-{host['zone']}", f"{wanted.prefix}-engine"
+    subnet = {subnet["id"]: subnet["cidr"] for subnet in found["subnets"]}.get(instance["subnet"])
+    strategy = {group["id"]: group["strategy"] for group in found["placement_groups"]}.get(group)
+    if instance["state"] not in ("pending", "running"):
+        yield f"{name} is {instance['state']}, not running"
+    if subnet != private:
+        yield f"{name} is in subnet {subnet}, not in {private} of {host['zone']}"
+    if instance["placement_group"] != group or strategy != "cluster":
+        yield f"{name} is in placement group {instance['placement_group'] or 'none'}, not in cluster group {group}"
+    if instance["security_groups"] != [security_group]:
+        yield f"{name} is in the security groups {', '.join(instance['security_groups'])}, not in {security_group}"
+    purpose = {
+        "Role": "engine",
+        "Shard": str(host["shard"]),
+        "Replica": str(host["replica"]),
+        "EngineRole": host["role"],
+    }
+    yield from _lacking(name, purpose, instance["tags"])
 
 
 def _tags(wanted: Wanted, found: Found) -> Iterator[str]:
@@ -163,6 +184,8 @@ def _tags(wanted: Wanted, found: Found) -> Iterator[str]:
         for resource in resources:
             if kind == "route_tables" and resource["main"]:
                 continue  # AWS makes it with the VPC; nothing uses it
+            if kind == "addresses" and not resource["used"]:
+                continue  # _addresses says it
             yield from _lacking(f"{resource['id']} of {kind}", wanted.tags, resource["tags"])
 
 

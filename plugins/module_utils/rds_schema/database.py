@@ -11,13 +11,14 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import SchemaError
 from .migrations import Migration
 from .plan import APPLIED, DIRTY, Applied
+from .remedy import remedy
 from .retry import LOCK_NOT_AVAILABLE, wait
 
 try:
@@ -65,20 +66,6 @@ CREATE TABLE {} (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 """
-
-REMEDIES = (
-    ("password authentication failed", "Check the user and the password"),
-    ("no password supplied", "Give the password"),
-    ("does not support SSL", "sslmode=disable is for a server on this machine; any other one must offer TLS"),
-    ("root certificate", "Give ca_certificate: the path of the authority's bundle"),
-    ("certificate verify failed", "ca_certificate does not vouch for this server"),
-    ("does not match host name", "Use the name that is in the certificate, for RDS the endpoint's own"),
-    ("refused", "Is the server running, and is the port right?"),
-    ("timeout", "Do the security group and the routes let this machine in?"),
-    ("resolve", "Is the host name right?"),
-    ("does not exist", "Create it first, or correct the name"),
-    ("too many", "Close sessions, or raise max_connections"),
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +151,8 @@ class Database:
         try:
             yield
         finally:
-            if not self.connection.closed and not self.connection.broken:
+            # The end of the session lets go of it as well: what went wrong here must not hide what went wrong before.
+            with suppress(psycopg.Error):
                 self.connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
 
     def _lock_key(self) -> int:
@@ -199,12 +187,8 @@ class Database:
             self._record(migration, APPLIED, duration_ms, retries)
         return duration_ms
 
-    def apply_without_transaction(self, migration: Migration, again: bool) -> int:
-        """Run the one statement of a no-transaction file; return the duration in ms.
-
-        It is recorded as dirty before and as applied after. Neither timeout applies: the concurrent forms block no
-        reader and no writer while they wait, and one that is cut short leaves an INVALID index behind.
-        """
+    def record_dirty(self, migration: Migration) -> None:
+        """Record a no-transaction file as begun and not ended; :meth:`apply_without_transaction` comes next."""
         with self.connection.transaction():
             self._ensure_history()
             self.connection.execute(
@@ -212,6 +196,13 @@ class Database:
                 (migration.version, DIRTY),
             )
             self._record(migration, DIRTY, 0, 0)
+
+    def apply_without_transaction(self, migration: Migration, again: bool) -> int:
+        """Run the one statement of a no-transaction file and record it as applied; return the duration in ms.
+
+        Neither timeout applies: the concurrent forms block no reader and no writer while they wait, and one that is
+        cut short leaves an INVALID index behind.
+        """
         begun = time.monotonic()
         self.connection.execute(
             "SELECT set_config('lock_timeout', '0', false), set_config('statement_timeout', '0', false)"
@@ -309,7 +300,8 @@ def connect(address: Address, history_schema: str, history_table: str, read_only
             sslrootcert=None if address.sslmode == "disable" else address.ca_certificate,
         )
     except psycopg.Error as exc:
-        raise SchemaError(f"cannot open {address}: {reason(exc)}. {_remedy(str(exc))}") from exc
+        helps = remedy(exc, address.host, address.port, address.sslmode, address.connect_timeout_s)
+        raise SchemaError(f"cannot open {address}: {reason(exc)}. {helps}") from exc
     with connection:
         try:
             yield Database(connection, history_schema, history_table)
@@ -336,7 +328,3 @@ def _last_cause(text: str) -> str:
     lines = [line.strip(" \t-") for line in text.splitlines() if line.strip()]
     wanted = [line for line in lines if "failed:" in line or "FATAL" in line] or lines or ["no reason given"]
     return wanted[-1].rsplit("failed: ", 1)[-1].rstrip(".")
-
-
-def _remedy(text: str) -> str:
-    return next((remedy for symptom, remedy in REMEDIES if symptom in text), "See the server's log")

@@ -105,13 +105,15 @@ def _apply_all(
 ) -> list[dict[str, Any]]:
     applied: list[dict[str, Any]] = []
     for migration in plan.pending:
+        left = "nothing of it is in the database"
         try:
             if migration.in_transaction:
                 duration_ms, retries = _apply_with_retries(database, migration, options, pause)
             else:
+                database.record_dirty(migration)
+                left = "it is recorded as dirty"
                 duration_ms, retries = database.apply_without_transaction(migration, again=plan.retried is migration), 0
         except psycopg.Error as exc:
-            left = "nothing of it is in the database" if migration.in_transaction else "it is recorded as dirty"
             raise SchemaError(f"{migration.file_name}: {reason(exc)}; {left}", applied) from exc
         except SchemaError as exc:
             raise SchemaError(str(exc), applied) from exc

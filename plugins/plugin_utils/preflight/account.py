@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 try:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        HTTPClientError,
+        NoCredentialsError,
+        NoRegionError,
+        PartialCredentialsError,
+    )
+    from botocore.exceptions import ConnectionError as NoConnectionError
 
     HAS_BOTO3 = True
 except ImportError:
@@ -56,23 +64,50 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def account_problems(wanted: str, endpoint: str | None) -> list[str]:
+def region_problems(variables: Mapping[str, str]) -> list[str]:
+    """Which of the two names of the region is not in `variables` (the process's): boto3 reads only the second."""
+    unset = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if not variables.get(name)]
+    if not unset:
+        return []
+    return [f"{' and '.join(unset)} not set: export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1, or yours"]
+
+
+def account_problems(wanted: str | None, endpoint: str | None) -> list[str]:
     """Why the credentials of this process must not be used: AWS refuses them, or they are not of account `wanted`.
 
-    `endpoint` is only named in the messages.
+    With `wanted` None any account will do.  `endpoint` is only named in the messages.
     """
     if not HAS_BOTO3:
-        return ["boto3 is not installed, so the account cannot be checked"]
+        return [
+            "boto3 is not installed, so the account cannot be checked: run `make venv` and use its ansible-playbook"
+        ]
     where = endpoint or "AWS"
     settings = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1})
     try:
         found = boto3.client("sts", config=settings).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        remedy = "; start the emulator with `ironbook local up`" if endpoint and is_loopback(endpoint) else ""
-        return [f"{where} does not say whose account this is: {' '.join(str(error).split())}{remedy}"]
-    if found != wanted:
+        answer = error.response.get("Error", {}) if isinstance(error, ClientError) else {}
+        said = f"{answer['Code']}: {answer.get('Message', '')}" if "Code" in answer else str(error)
+        said = " ".join(said.split()).rstrip(".")
+        return [f"{where} does not say whose account this is: {said}; {_remedy(error, answer, endpoint)}"]
+    if wanted is not None and found != wanted:
         return [
             f"the credentials are of account {found}, the inventory is for {wanted} (aws_account_id): "
             "use that account's credentials, or the inventory of this account"
         ]
     return []
+
+
+def _remedy(error: Exception, answer: Mapping[str, str], endpoint: str | None) -> str:
+    """What to do about an error of boto3; `answer` is what AWS said, if it did."""
+    if isinstance(error, (NoConnectionError, HTTPClientError)):  # no answer at all
+        if endpoint and is_loopback(endpoint):
+            return "start the emulator with `ironbook local up`"
+        return f"check the network{' and AWS_ENDPOINT_URL' if endpoint else ''}"
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return "export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if isinstance(error, NoRegionError):
+        return "export AWS_REGION and AWS_DEFAULT_REGION"
+    if "Expired" in answer.get("Code", ""):
+        return "log in again, or export new credentials: these have expired"
+    return "check AWS_PROFILE, or the keys in the environment"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ironbook.emulator.repairs import REPAIRS, Settings, apply
+from ironbook.loopback import HOST, peer_uid
 
-HOST = "127.0.0.1"
 HEALTH_PATH = "/ironbook/health"
 _SIGNED_FOR_EC2 = "AWS4-HMAC-SHA256 Credential=none/20260101/us-east-1/ec2/aws4_request, SignedHeaders=, Signature="
 
@@ -70,26 +70,14 @@ def application(settings: Settings) -> WsgiApplication:
     return answer
 
 
-def peer_uid(port: int, peer_port: int, table: str) -> int | None:
-    """Return who holds the other end of an established loopback connection, None where nobody does.
-
-    `table` is the content of /proc/net/tcp (proc(5)): addresses in hexadecimal, state 01 is ESTABLISHED. A socket that
-    its owner has closed is listed as root's, so no other state counts.
-    """
-    ends = [f"0100007F:{peer_port:04X}", f"0100007F:{port:04X}", "01"]
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if [fields[1], fields[2], fields[3]] == ends:
-            return int(fields[7])
-    return None
-
-
 def for_own_user(served: WsgiApplication, port: int) -> WsgiApplication:
-    """Refuse what comes from another user of this machine: signatures of an emulated account prove nothing."""
+    """Refuse what comes from another user of this machine: signatures of an emulated account prove nothing.
+
+    Asked at every request, which is once a connection: werkzeug closes each after its first answer.
+    """
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        table = Path("/proc/net/tcp").read_text(encoding="ascii")
-        if peer_uid(port, int(environ["REMOTE_PORT"]), table) in (0, os.getuid()):
+        if peer_uid(port, int(environ["REMOTE_PORT"])) in (0, os.getuid()):
             return served(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "text/plain")])
         return [b"this emulator serves its own user alone\n"]

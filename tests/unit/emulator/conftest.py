@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.validate import ParamValidator
-from local_processes import IRONBOOK, environment, free_ports, wait_for
+from local_processes import IRONBOOK, environment, free_port, wait_for
 
 Client = Callable[[str], Any]
 
@@ -53,7 +53,7 @@ def _serve(command: list[str], port: int) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Clients of our emulator; no PostgreSQL stands behind this one."""
-    port = next(free_ports())
+    port = free_port(2)
     password = tmp_path_factory.mktemp("emulator") / "password"
     password.write_text("none\n")
     options = ["--port", str(port), "--postgres-port", str(port + 1), "--postgres-password-file", str(password)]
@@ -63,7 +63,7 @@ def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def stock() -> Iterator[Client]:
     """Clients of stock moto."""
-    port = next(free_ports())
+    port = free_port()
     yield from _serve([sys.executable, "-m", "moto.server", "--port", str(port)], port)
 
 

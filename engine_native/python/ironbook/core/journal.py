@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 from ironbook.core._core import ffi, lib
 from ironbook.core.errors import ArgumentError, check
+from ironbook.core.handle import Handle
 from ironbook.core.matcher import Totals, totals_of
 from ironbook.core.records import COMMAND, Command, Event, pack_commands, unpack_commands, unpack_events
 
@@ -145,8 +146,8 @@ def events(directory: str | Path, until_seq: int | None = None) -> Iterator[Even
         yield from unpack_events(batch)
 
 
-class Journal:
-    """Writes a journal: for tests and tools, since the engine writes its own. Use it with `with`, or call `close`."""
+class Journal(Handle):
+    """Writes a journal, and holds its lock until it is closed: for tests and tools; the engine writes its own."""
 
     def __init__(  # noqa: PLR0913 - the fields of struct ib_journal_config
         self,
@@ -170,22 +171,8 @@ class Journal:
         handle = ffi.new("struct ib_journal **")
         report = ffi.new("struct ib_journal_report *")
         check(lib.ib_journal_open(handle, config, ffi.NULL, ffi.NULL, report), _text(report.error))
-        self._handle = ffi.gc(handle[0], lib.ib_journal_close)
+        super().__init__(handle[0], lib.ib_journal_close)
         self.recovered = _report(report)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Give the lock back; the journal cannot be used any more."""
-        if self._handle is not None:
-            ffi.release(self._handle)
-            self._handle = None
 
     def append(self, commands: list[Command]) -> None:
         """Append one group, 1 to 4,096 commands, by one write. Raises ArgumentError when it is out of sequence."""

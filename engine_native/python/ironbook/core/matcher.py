@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 from ironbook.core._core import ffi, lib
 from ironbook.core.errors import ArgumentError, check
+from ironbook.core.handle import Handle
 from ironbook.core.records import COMMAND, Command, Event, pack_commands, unpack_events
 
 _EVENTS_IN_A_BATCH = 4096
@@ -40,8 +41,8 @@ def totals_of(pointer: Any) -> Totals:
     )
 
 
-class Matcher:
-    """One shard's state machine with room for `orders` resting orders. Use it with `with`, or call `close`."""
+class Matcher(Handle):
+    """One shard's state machine with room for `orders` resting orders."""
 
     def __init__(self, orders: int) -> None:
         """Take all memory for `orders` resting orders."""
@@ -49,21 +50,7 @@ class Matcher:
         if not 0 < orders <= lib.IB_ORDERS_MAX:
             raise ArgumentError(f"room for {orders} orders: it must be 1 to {lib.IB_ORDERS_MAX}")
         check(lib.ib_matcher_open(handle, orders))
-        self._handle = ffi.gc(handle[0], lib.ib_matcher_close)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Give the memory back; the matcher cannot be used any more."""
-        if self._handle is not None:
-            ffi.release(self._handle)
-            self._handle = None
+        super().__init__(handle[0], lib.ib_matcher_close)
 
     def apply(self, commands: Iterable[Command]) -> list[Event]:
         """Apply commands in sequence and return their events. Raises `ArgumentError` at one out of sequence."""

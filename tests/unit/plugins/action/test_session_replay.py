@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,8 +38,20 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(session_replay, "_COMMAND", (sys.executable, "-c", f"import json, sys\n{script}"))
 
 
+def task(arguments: dict[str, Any]) -> session_replay.ActionModule:
+    """Return the plugin as Ansible would call it, with these arguments."""
+    module = session_replay.ActionModule.__new__(session_replay.ActionModule)
+    module._task = SimpleNamespace(
+        args=arguments, check_mode=False, async_val=0, diff=False, environment=[], action="x"
+    )
+    module._display = SimpleNamespace(display=lambda _text: None)
+    module._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
+    module._supports_check_mode = module._supports_async = True
+    return module
+
+
 def test_progress_is_shown_and_the_result_returned(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
-    line = {"progress": {"messages": 5, "of": 10, "fills": 1, "seconds": 2.4}}
+    line = {"progress": {"messages": 5, "sent": 5, "of": 10, "fills": 1, "seconds": 2.4}}
     stand_in(monkeypatch, f"print({json.dumps(line)!r})\nprint({json.dumps({'result': RESULT})!r})")
     shown: list[str] = []
     result = session_replay.replay(arguments, shown.append)
@@ -62,6 +75,26 @@ def test_a_failure_is_its_one_line(monkeypatch: pytest.MonkeyPatch, arguments: d
     stand_in(monkeypatch, "sys.exit('ironbook: f.csv:7: field price: wrong')")
     with pytest.raises(session_replay.ReplayError, match=r"^ironbook: f\.csv:7: field price: wrong$"):
         session_replay.replay(arguments, lambda _line: None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sent"),
+    [
+        ([], 0),
+        ([{"sent": 0}], 0),
+        ([{"progress": {"messages": 9, "sent": 4, "of": 10, "fills": 1, "seconds": 2.4}}], 4),
+        ([{"progress": {"messages": 9, "sent": 4, "of": 10, "fills": 1, "seconds": 2.4}}, {"sent": 5}], 5),
+    ],
+    ids=["failed at once", "sent nothing", "killed", "failed on the way"],
+)
+def test_a_replay_that_fails_after_it_has_sent_has_changed_the_market(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], lines: list[dict[str, Any]], sent: int
+) -> None:
+    script = "".join(f"print({json.dumps(line)!r})\n" for line in lines)
+    stand_in(monkeypatch, f"{script}sys.exit('ironbook: the venue closed the connection')")
+    result = task(arguments).run()
+    assert (result["failed"], result["changed"], result["sent"]) == (True, sent > 0, sent)
+    assert result["msg"] == "ironbook: the venue closed the connection"
 
 
 def test_a_finished_session_is_no_change(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ def test_a_dead_endpoint_is_a_failure_and_no_traceback(tmp_path: Path) -> None:
         "nat_gateway_count": 1,
         "hosts": [],
         "tags": {},
+        "security_groups": [],
         "_ansible_remote_tmp": str(tmp_path),
     }
     (tmp_path / "arguments.json").write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))

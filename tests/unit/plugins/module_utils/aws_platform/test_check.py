@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.rules import Rule
 
 TAGS = {"Project": "p"}
 ZONES = ["z-a", "z-b"]
@@ -20,7 +21,38 @@ WANTED = Wanted(
     nat_gateway_count=2,
     hosts=[{"shard": 0, "replica": 0, "zone": "z-a", "role": "primary"}],
     tags=TAGS,
+    security_groups=[
+        {
+            "name": "v-engine",
+            "ingress": [{"proto": "tcp", "ports": ["100-199"], "cidr_ip": ["a0", "a1"], "rule_desc": "orders"}],
+            "egress": [{"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}],
+        },
+        {
+            "name": "v-database",
+            "ingress": [{"proto": "tcp", "ports": ["5432"], "group_id": "v-engine"}],
+            "egress": [],
+        },
+    ],
 )
+ORDERS = Rule("ingress", "tcp", 100, 199, "a0")
+RULES = {
+    "v-engine": {ORDERS, ORDERS._replace(peer="a1"), Rule("egress", "tcp", 443, 443, "0.0.0.0/0")},
+    "v-database": {Rule("ingress", "tcp", 5432, 5432, "v-engine")},
+}
+SSH = Rule("ingress", "tcp", 22, 22, "0.0.0.0/0")
+POLICY = {
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::v-audit/*", "arn:aws:s3:::v-audit"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+}
+OPEN = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::v-audit/*"}
+CLOSED = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
 HOST_TAGS = TAGS | {"Name": "engine-0-0", "Role": "engine", "Shard": "0", "Replica": "0", "EngineRole": "primary"}
 
 
@@ -47,14 +79,40 @@ def right() -> dict[str, list[dict[str, Any]]]:
         ],
         "internet_gateways": [{"id": "igw", "tags": TAGS}],
         "nat_gateways": [{"id": f"nat{n}", "subnet": f"sp{n}", "tags": TAGS} for n in (0, 1)],
-        "addresses": [{"id": "eip", "tags": TAGS}],
-        "security_groups": [{"id": "sg", "tags": TAGS}],
-        "instances": [{"id": "i", "zone": "z-a", "placement_group": "v-z-a", "subnet": "sa0", "tags": HOST_TAGS}],
+        "addresses": [{"id": "eip", "used": True, "tags": TAGS}],
+        "security_groups": [{"id": f"sg-{name}", "name": name, "rules": RULES[name], "tags": TAGS} for name in RULES],
+        "instances": [
+            {
+                "id": "i",
+                "state": "running",
+                "zone": "z-a",
+                "placement_group": "v-z-a",
+                "subnet": "sa0",
+                "security_groups": ["v-engine"],
+                "tags": HOST_TAGS,
+            }
+        ],
+        "volumes": [{"id": "vol", "key": "arn", "tags": TAGS}],
+        "interfaces": [{"id": "eni", "tags": TAGS}],
         "placement_groups": [{"id": "v-z-a", "strategy": "cluster", "tags": TAGS}],
-        "keys": [{"id": "alias/v", "rotation": True, "tags": TAGS}],
-        "buckets": [{"id": "v-audit", "versioning": True, "tags": TAGS}],
-        "streams": [{"id": "v-stream", "tags": TAGS}],
-        "databases": [{"id": "v-database", "tags": TAGS}],
+        "keys": [{"id": "alias/v", "arn": "arn", "state": "Enabled", "rotation": True, "tags": TAGS}],
+        "buckets": [
+            {
+                "id": "v-audit",
+                "versioning": True,
+                "key": "arn",
+                "public_access_block": CLOSED,
+                "object_lock": True,
+                "ownership": "BucketOwnerEnforced",
+                "policy": POLICY,
+                "tags": TAGS,
+            }
+        ],
+        "streams": [{"id": "v-stream", "key": "arn", "tags": TAGS}],
+        "databases": [
+            {"id": "v-database", "key": "arn", "public": False, "security_groups": ["v-database"], "tags": TAGS}
+        ],
+        "database_subnet_groups": [{"id": "v-database", "tags": TAGS}],
     }
 
 
@@ -101,6 +159,55 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (change("buckets", 0, versioning=False), "bucket v-audit is not versioned"),
     (lambda found: found["streams"].clear(), "of streams there is none"),
     (change("addresses", 0, tags={}), "tag Project of eip of addresses is missing; it should be 'p'"),
+    (change("interfaces", 0, tags={}), "tag Project of eni of interfaces is missing; it should be 'p'"),
+    (change("volumes", 0, tags={}), "tag Project of vol of volumes is missing; it should be 'p'"),
+    (
+        change("security_groups", 0, rules=RULES["v-engine"] | {SSH}),
+        "security group v-engine has a rule that nobody described: ingress tcp 22 from 0.0.0.0/0",
+    ),
+    (
+        change("security_groups", 1, rules={Rule("egress", "-1", None, None, "0.0.0.0/0")}),
+        "security group v-database has a rule that nobody described: egress everything to 0.0.0.0/0",
+    ),
+    (
+        change("security_groups", 1, rules=set()),
+        "security group v-database lacks the rule: ingress tcp 5432 from v-engine",
+    ),
+    (
+        change("security_groups", 0, rules=RULES["v-engine"] - {ORDERS}),
+        "security group v-engine lacks the rule: ingress tcp 100-199 from a0",
+    ),
+    (change("security_groups", 1, name="x"), "security group v-database does not exist"),
+    (change("security_groups", 1, name="x"), "security group sg-v-database (x) is not described anywhere"),
+    (
+        lambda found: found["addresses"].append({"id": "old", "used": False, "tags": {"Name": "v-z-b"}}),
+        "address old (v-z-b) belongs to no NAT gateway any more",
+    ),
+    (change("instances", 0, state="stopped"), "engine-0-0 is stopped, not running"),
+    (change("instances", 0, security_groups=["v-engine", "x"]), "engine-0-0 is in the security groups v-engine, x"),
+    (
+        lambda found: found["instances"].append(found["instances"][0] | {"id": "j"}),
+        "engine-0-0 exists more than once: i, j",
+    ),
+    (change("instances", 0, tags=TAGS), "instance i (without a Name) in z-a is not described anywhere"),
+    (change("keys", 0, state="PendingDeletion"), "key alias/v is PendingDeletion, not Enabled"),
+    (change("buckets", 0, key=None), "bucket v-audit is encrypted under no key of ours, not under arn"),
+    (change("streams", 0, key=None), "stream v-stream is encrypted under no key of ours, not under arn"),
+    (change("volumes", 0, key="other"), "volume vol is encrypted under other, not under arn"),
+    (change("databases", 0, key="other"), "database v-database is encrypted under other, not under arn"),
+    (change("databases", 0, public=True), "database v-database can be reached from the internet"),
+    (change("databases", 0, security_groups=[]), "database v-database is in the security groups none, not in"),
+    (
+        change("buckets", 0, public_access_block=CLOSED | {"BlockPublicPolicy": False}),
+        "bucket v-audit does not keep the public out: BlockPublicPolicy is off",
+    ),
+    (change("buckets", 0, object_lock=False), "bucket v-audit has no Object Lock"),
+    (change("buckets", 0, ownership="ObjectWriter"), "bucket v-audit has access lists"),
+    (change("buckets", 0, policy={}), "the policy of bucket v-audit does not refuse what is not encrypted"),
+    (
+        change("buckets", 0, policy={"Statement": [*POLICY["Statement"], OPEN]}),
+        "the policy of bucket v-audit has a statement that nobody described: Allow s3:GetObject to *",
+    ),
     (change("databases", 0, tags={"Project": "q"}), "tag Project of v-database of databases is 'q'; it should be 'p'"),
 ]
 

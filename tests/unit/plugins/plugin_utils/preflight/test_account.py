@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 LOOPBACK = {"AWS_ENDPOINT_URL": "http://127.0.0.1:21000"}
 
@@ -82,10 +82,53 @@ def test_another_account_is_refused_by_both_numbers(monkeypatch: pytest.MonkeyPa
     assert "111122223333" in line
 
 
-def test_no_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    (line,) = ask(monkeypatch, NoCredentialsError(), None)
-    assert line == "AWS does not say whose account this is: Unable to locate credentials"
-    refused = ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "invalid\ntoken"}}, "GetCallerIdentity")
-    (line,) = ask(monkeypatch, refused, "http://127.0.0.1:1")
-    assert "\n" not in line
-    assert line.endswith("start the emulator with `ironbook local up`")
+def refusal(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
+
+
+@pytest.mark.parametrize(
+    ("answer", "endpoint", "line"),
+    [
+        (
+            NoCredentialsError(),
+            None,
+            "AWS does not say whose account this is: Unable to locate credentials; "
+            "export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            refusal("InvalidClientTokenId", "invalid\ntoken."),
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:1 does not say whose account this is: InvalidClientTokenId: invalid token; "
+            "check AWS_PROFILE, or the keys in the environment",
+        ),
+        (
+            refusal("ExpiredToken", "expired"),
+            None,
+            "AWS does not say whose account this is: ExpiredToken: expired; "
+            "log in again, or export new credentials: these have expired",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="u"),
+            "http://127.0.0.1:1",
+            'http://127.0.0.1:1 does not say whose account this is: Could not connect to the endpoint URL: "u"; '
+            "start the emulator with `ironbook local up`",
+        ),
+        (
+            ReadTimeoutError(endpoint_url="u"),
+            None,
+            'AWS does not say whose account this is: Read timeout on endpoint URL: "u"; check the network',
+        ),
+    ],
+)
+def test_no_answer_is_one_line_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, answer: Exception, endpoint: str | None, line: str
+) -> None:
+    assert ask(monkeypatch, answer, endpoint) == [line]
+
+
+@pytest.mark.parametrize("unset", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_a_region_that_is_not_set_is_named(unset: str) -> None:
+    variables = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert account.region_problems(variables) == []
+    (line,) = account.region_problems(variables | {unset: ""})
+    assert line.startswith(f"{unset} not set: export ")

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges what keeps data: the key, the audit bucket, the streams, the database.  Pure.
+
+Each is encrypted under the platform's key.  The bucket is versioned, closed to the public, lockable, and has one policy
+of one statement: refuse what is not encrypted in transit.  The database is not public and is let alone but for its own
+security group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Resource = Mapping[str, Any]
+PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+
+
+def problems(prefix: str, found: Mapping[str, Sequence[Resource]]) -> Iterator[str]:
+    """One line for each thing that is not as it should be."""
+    for kind in ("keys", "buckets", "streams", "databases"):
+        if not found[kind]:
+            yield f"of {kind} there is none"
+    for key in found["keys"]:
+        yield from _key(key)
+    if not found["keys"]:
+        return  # nothing can be under a key that is not there
+    arn = found["keys"][0]["arn"]
+    for bucket in found["buckets"]:
+        yield from _bucket(bucket, arn)
+    for stream in found["streams"]:
+        yield from _encryption(f"stream {stream['id']}", stream["key"], arn)
+    for database in found["databases"]:
+        yield from _database(database, arn, f"{prefix}-database")
+    for volume in found["volumes"]:
+        yield from _encryption(f"volume {volume['id']}", volume["key"], arn)
+
+
+def _key(key: Resource) -> Iterator[str]:
+    if not key["rotation"]:
+        yield f"key {key['id']} is not rotated"
+    if key["state"] != "Enabled":
+        yield f"key {key['id']} is {key['state']}, not Enabled"
+
+
+def _bucket(bucket: Resource, arn: str) -> Iterator[str]:
+    name = f"bucket {bucket['id']}"
+    if not bucket["versioning"]:
+        yield f"{name} is not versioned"
+    yield from _encryption(name, bucket["key"], arn)
+    for option in PUBLIC_ACCESS:
+        if not bucket["public_access_block"].get(option):
+            yield f"{name} does not keep the public out: {option} is off"
+    if not bucket["object_lock"]:
+        yield f"{name} has no Object Lock"
+    if bucket["ownership"] != "BucketOwnerEnforced":
+        yield f"{name} has access lists: its object ownership is {bucket['ownership']}, not BucketOwnerEnforced"
+    yield from _policy(bucket)
+
+
+def _policy(bucket: Resource) -> Iterator[str]:
+    """The statement is recognised by what it does, whatever its Sid and the order of its resources."""
+    arn = f"arn:aws:s3:::{bucket['id']}"
+    wanted = ("Deny", "*", ["s3:*"], [arn, f"{arn}/*"], {"Bool": {"aws:SecureTransport": "false"}})
+    statements = [_essence(statement) for statement in bucket["policy"].get("Statement", ())]
+    if wanted not in statements:
+        yield f"the policy of bucket {bucket['id']} does not refuse what is not encrypted in transit"
+    for statement in statements:
+        if statement != wanted:
+            effect, principal, actions, _, _ = statement
+            yield (
+                f"the policy of bucket {bucket['id']} has a statement that nobody described:"
+                f" {effect} {', '.join(actions)} to {principal}"
+            )
+
+
+def _essence(statement: Resource) -> tuple[str, Any, list[str], list[str], Any]:
+    principal = statement.get("Principal")
+    return (
+        statement["Effect"],
+        "*" if principal == {"AWS": "*"} else principal,
+        _listed(statement.get("Action")),
+        sorted(_listed(statement.get("Resource"))),
+        statement.get("Condition"),
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def _database(database: Resource, arn: str, group: str) -> Iterator[str]:
+    name = f"database {database['id']}"
+    yield from _encryption(name, database["key"], arn)
+    if database["public"]:
+        yield f"{name} can be reached from the internet"
+    if database["security_groups"] != [group]:
+        yield f"{name} is in the security groups {', '.join(database['security_groups']) or 'none'}, not in {group}"
+
+
+def _encryption(what: str, key: str | None, arn: str) -> Iterator[str]:
+    if key != arn:
+        yield f"{what} is encrypted under {key or 'no key of ours'}, not under {arn}"

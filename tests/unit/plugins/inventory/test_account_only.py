@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible ends with one line before it asks AWS for hosts, unless the credentials are of the inventory's account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.ironbook.trading.plugins.inventory import account_only
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture(name="asked")
+def asked_accounts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The account that each question to STS was about; STS knows 111122223333 alone."""
+    asked: list[str | None] = []
+
+    def answer(wanted: str | None, _endpoint: str | None) -> list[str]:
+        asked.append(wanted)
+        return [] if wanted in {None, "111122223333"} else [f"not {wanted}"]
+
+    monkeypatch.setattr(account, "account_problems", answer)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
+    return asked
+
+
+def problems(directory: Path, *options: str) -> list[str]:
+    return account_only.problems(directory, options, DataLoader())
+
+
+@pytest.mark.parametrize("name", ["example", "production"])
+def test_the_account_of_the_group_variables_is_asked_for(asked: list[str | None], name: str) -> None:
+    assert problems(ROOT / "inventories" / name) == []
+    assert asked == ["111122223333"]
+
+
+def test_the_command_line_wins_and_another_account_is_refused(asked: list[str | None]) -> None:
+    assert problems(ROOT / "inventories" / "example", "aws_account_id=999999999999") == ["not 999999999999"]
+    assert asked == ["999999999999"]
+
+
+def test_an_account_that_takes_jinja_is_left_to_the_role(asked: list[str | None], tmp_path: Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text("aws_account_id: \"{{ lookup('env', 'ACCOUNT') }}\"\n")
+    assert problems(tmp_path) == []
+    assert asked == [None]
+
+
+def test_nothing_is_asked_without_a_region(asked: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    assert problems(ROOT / "inventories" / "example")[0].startswith("AWS_REGION not set")
+    assert asked == []
+
+
+def test_a_problem_ends_ansible_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_only, "problems", lambda *_arguments: ["no"])
+    plugin: Any = account_only.InventoryModule()
+    with pytest.raises(SystemExit, match=r"^ERROR: x/a_account_only.yml: no$"):
+        plugin.parse(None, None, "x/a_account_only.yml")
+
+
+@pytest.mark.parametrize("name", ["example", "production"])
+def test_the_guard_is_read_before_what_asks_aws(name: str) -> None:
+    files = sorted(path.name for path in (ROOT / "inventories" / name).glob("*.yml"))
+    assert files[0] == "a_account_only.yml"
+    assert "engines.aws_ec2.yml" in files
