@@ -108,7 +108,9 @@ def _owner(inode: str) -> str:
         with contextlib.suppress(OSError):  # gone meanwhile, or another user's
             if any(os.readlink(entry) == wanted for entry in os.scandir(process / "fd")):
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                command = " ".join(os.fsdecode(word) for word in words[:4]).strip()
+                command = " ".join(
+                    " ".join(os.fsdecode(word) for word in words[:6]).split()
+                )  # one line, whatever it says
                 return f"process {process.name} ({command[:120]})"
     return ""
 

@@ -149,6 +149,31 @@ def test_two_sites_live_side_by_side() -> None:
         assert second.local("status").returncode == 0
 
 
+def test_a_site_keeps_its_ports_and_is_ended_whatever_they_are(shared) -> None:
+    """Another IRONBOOK_PORT_BASE is refused; none means the site's own; `down` asks for none, and spares a stranger."""
+    site = shared
+    before = {name: site.pid(name) for name in ("supervisord", "emulator", "postgres")}
+    moved, unset = LocalSite(site.state, site.port + 10), LocalSite(site.state, 0)
+    for command in ("up", "status", "env"):
+        done = moved.local(command)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert str(moved.port) in done.stderr and str(site.port) in done.stderr
+        assert unset.local(command).returncode == 0
+    assert {name: site.pid(name) for name in before} == before
+
+    kill(before["supervisord"], before["emulator"])
+    wait_for(lambda: is_free(site.port), "the emulator's last thread")
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", site.port))
+        stranger.listen()
+        assert moved.local("down").returncode == 0
+        assert site.processes() == []
+        assert moved.local("up").returncode == 0, "a site that is down may come up on other ports"
+        assert moved.local("down").returncode == 0
+    site.up()
+
+
 @pytest.mark.parametrize("offset", [0, 1])
 def test_a_port_in_use_is_refused_in_one_line(offset) -> None:
     with local_site(up=False) as site, socket.socket() as foreign:
@@ -158,7 +183,8 @@ def test_a_port_in_use_is_refused_in_one_line(offset) -> None:
         done = site.local("up")
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
-        assert str(site.port + offset) in done.stderr
+        assert f"port {site.port + offset} " in done.stderr
+        assert f"process {os.getpid()} (" in done.stderr, "whose it is"
         assert "IRONBOOK_PORT_BASE" in done.stderr
         assert site.processes() == []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +38,15 @@ def test_a_port_in_use_names_the_program_and_the_remedy(stranger: socket.socket)
     assert why_not_free(port) == ""
     require_free(port, "end it")
     assert holder(port) == "another program"
+
+
+def test_a_program_with_lines_in_its_arguments_is_named_in_one() -> None:
+    script = "from socket import *\ns = create_server(('127.0.0.1', 0))\nprint(s.getsockname()[1], flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout and stranger.stdin
+        named = holder(int(stranger.stdout.readline()))
+        stranger.stdin.close()
+    assert named.startswith(f"process {stranger.pid} (") and "\n" not in named
 
 
 def test_the_kernel_says_who_is_at_the_other_end(monkeypatch: pytest.MonkeyPatch) -> None:
