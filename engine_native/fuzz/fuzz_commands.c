@@ -28,7 +28,7 @@ static int take(struct input *input, void *to, size_t size)
     return 1;
 }
 
-/* Ten bytes of input make a command with small numbers; after LONG_MARK come all 96 bytes as they are. */
+/* Ten bytes of input make a command with small numbers; after LONG_MARK come all 128 bytes as they are. */
 static int next_command(struct input *input, struct ib_command *command)
 {
     uint8_t bytes[SHORT_SIZE];

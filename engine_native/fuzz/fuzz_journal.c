@@ -62,7 +62,7 @@ static void prepare(void)
 {
     (void)snprintf(directory, sizeof directory, "%s/ironbook-fuzz-%d",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
-    struct ib_journal_config config = {.directory = directory, .orders = 8, .epoch = 1, .segment_bytes = 1408};
+    struct ib_journal_config config = {.directory = directory, .orders = 8, .epoch = 1, .segment_bytes = 1664};
     struct ib_journal_report report;
     struct ib_journal *journal;
     if (ib_journal_open(&journal, &config, NULL, NULL, &report) != IB_OK) {

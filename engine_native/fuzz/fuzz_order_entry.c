@@ -16,7 +16,7 @@ static void check_command(const struct ib_command *command)
 {
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE ||
               command->type == IB_COMMAND_CANCEL);
-    IB_ASSERT(command->seq == 0 && command->session == 0 && command->reserved == 0);
+    IB_ASSERT(command->seq == 0 && command->session == 0);
     if (command->reason != IB_REASON_NONE || command->type == IB_COMMAND_CANCEL) {
         return;
     }

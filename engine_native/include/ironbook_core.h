@@ -47,8 +47,7 @@ enum ib_fsync_policy {
 };
 
 enum ib_journal_limit {
-    IB_JOURNAL_FORMAT = 1,
-    IB_JOURNAL_RULES = 1,         /* version of the matching rules that the records were made for */
+    IB_JOURNAL_FORMAT = 2,        /* what is written; every format from 1 on is read */
     IB_JOURNAL_GROUP_MAX = 4096,  /* commands in one append */
     IB_JOURNAL_SHARD_ANY = -1,    /* read-only opens: whatever shard it is */
 };

@@ -102,7 +102,7 @@ static int write_segment_header(struct ib_journal *journal, int fd)
             .chain = journal->chain,
             .group_seq = journal->seq + 1,
         },
-        .payload = {.rules = IB_JOURNAL_RULES, .orders = journal->orders},
+        .payload = {.rules = IB_RULES_NEWEST, .orders = journal->orders},
     };
     _Static_assert(sizeof record == IB_RECORD_SEGMENT_SIZE, "no padding");
     ib_record_seal(&record.header, &record.payload, sizeof record.payload);

@@ -3,7 +3,9 @@
  * journal.h: the records of the journal as they lie on disk. The functions are in ironbook_core.h.
  *
  *   DIRECTORY/%020llu.journal      one segment; the number is the seq of its first command
- *   segment = header record (64 + 64 bytes), then command records (64 + 96 bytes each)
+ *   segment = header record (64 + 64 bytes), then command records (64 + 128 bytes each; in format 1, 64 + 96)
+ *
+ * Each record names its format, which never goes back: a writer goes on behind the records of an older one.
  *
  * Each record carries the CRC32C of its header and of its payload, and a 64-bit hash chain over every record before
  * it, back to the first one: a record that is missing, doubled, moved or taken from another journal does not fit.
@@ -38,7 +40,7 @@ struct ib_record_header {
 
 /* Payload of a segment's header record: what rules the state machine beside the commands. */
 struct ib_segment_payload {
-    uint32_t rules;  /* IB_JOURNAL_RULES */
+    uint32_t rules;  /* IB_RULES_NEWEST of the build that wrote it: the highest that a RULES command in it can name */
     uint32_t orders; /* capacity of the book */
     uint64_t reserved[7];
 };
@@ -61,7 +63,8 @@ _Static_assert(offsetof(struct ib_segment_payload, orders) == 4, "layout");
 _Static_assert(offsetof(struct ib_segment_payload, reserved) == 8, "layout");
 
 enum ib_record_size {
-    IB_RECORD_COMMAND_SIZE = 64 + 96,
+    IB_COMMAND_SIZE_FORMAT_1 = 96, /* a prefix of struct ib_command; what it lacks is read as 0 */
+    IB_RECORD_COMMAND_SIZE = 64 + 128,
     IB_RECORD_SEGMENT_SIZE = 64 + 64,
 };
 

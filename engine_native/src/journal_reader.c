@@ -171,8 +171,8 @@ static int check_origin(struct ib_journal_reader *reader, const struct ib_record
 {
     IB_ASSERT(header->magic == IB_JOURNAL_MAGIC);
     char text[160];
-    if (header->format != IB_JOURNAL_FORMAT) {
-        (void)snprintf(text, sizeof text, "format %u, but this build reads format %d", header->format,
+    if (header->format < 1 || header->format > IB_JOURNAL_FORMAT) {
+        (void)snprintf(text, sizeof text, "format %u, but this build reads formats 1 to %d", header->format,
                        IB_JOURNAL_FORMAT);
         return fail(reader, IB_ERROR_JOURNAL_FOREIGN, text);
     }
@@ -188,7 +188,7 @@ static int check_origin(struct ib_journal_reader *reader, const struct ib_record
 static const char *misfit(const struct ib_journal_reader *reader, const struct ib_record_header *header)
 {
     IB_ASSERT(reader->report.seq <= IB_SEQ_MAX);
-    IB_ASSERT(header->format == IB_JOURNAL_FORMAT);
+    IB_ASSERT(header->format <= IB_JOURNAL_FORMAT);
     const struct ib_journal_report *report = &reader->report;
     int is_first = report->bytes == 0;
     if (header->seq != report->seq + 1) {
@@ -196,6 +196,9 @@ static const char *misfit(const struct ib_journal_reader *reader, const struct i
     }
     if (header->chain != report->chain) {
         return "the hash chain does not follow the record before";
+    }
+    if (header->format < report->format) {
+        return "the format goes back";
     }
     if (!is_first && (header->epoch < report->epoch || header->shard != report->shard)) {
         return "epoch or shard do not follow the record before";
@@ -222,18 +225,29 @@ static void accept(struct ib_journal_reader *reader, const struct ib_record_head
     reader->begin += sizeof *header + header->length;
 }
 
-/* Brings the next record into the buffer and checks it. `*payload` null: there is no whole one; see `finished`. */
-static int read_record(struct ib_journal_reader *reader, uint16_t type, uint32_t length,
-                       struct ib_record_header *header, const unsigned char **payload)
+/* Bytes of payload that a record of this type has in this format. */
+static uint32_t payload_length(uint16_t type, uint32_t format)
 {
-    IB_ASSERT(length > 0);
+    IB_ASSERT(type == IB_RECORD_SEGMENT || type == IB_RECORD_COMMAND);
+    if (type == IB_RECORD_SEGMENT) {
+        return sizeof(struct ib_segment_payload);
+    }
+    return format == 1 ? IB_COMMAND_SIZE_FORMAT_1 : sizeof(struct ib_command);
+}
+
+/* Brings the next record into the buffer and checks it. `*payload` null: there is no whole one; see `finished`. */
+static int read_record(struct ib_journal_reader *reader, uint16_t type, struct ib_record_header *header,
+                       const unsigned char **payload)
+{
     IB_ASSERT(header != NULL);
-    size_t size = sizeof *header + length;
+    IB_ASSERT(reader->fd >= 0);
     *payload = NULL;
-    int status = fill(reader, size);
+    int status = fill(reader, sizeof *header + payload_length(type, IB_JOURNAL_FORMAT));
     if (status != IB_OK) {
         return status;
     }
+    /* As long as its header is not known to be sound, a record is taken for one of the format before it. */
+    size_t size = sizeof *header + payload_length(type, reader->report.format);
     size_t available = reader->end - reader->begin;
     if (available < sizeof *header) {
         return judge(reader, size, "an incomplete record");
@@ -246,9 +260,11 @@ static int read_record(struct ib_journal_reader *reader, uint16_t type, uint32_t
     if (status != IB_OK) {
         return status;
     }
+    uint32_t length = payload_length(type, header->format);
     if (header->type != type || header->length != length) {
         return judge(reader, 0, "a record of the wrong type or length");
     }
+    size = sizeof *header + length;
     if (available < size) {
         return judge(reader, size, "an incomplete record");
     }
@@ -269,7 +285,7 @@ static int read_segment_header(struct ib_journal_reader *reader)
     IB_ASSERT(reader->offset == 0);
     struct ib_record_header header;
     const unsigned char *bytes;
-    int status = read_record(reader, IB_RECORD_SEGMENT, sizeof(struct ib_segment_payload), &header, &bytes);
+    int status = read_record(reader, IB_RECORD_SEGMENT, &header, &bytes);
     if (status != IB_OK) {
         return status;
     }
@@ -277,7 +293,7 @@ static int read_segment_header(struct ib_journal_reader *reader)
     struct ib_segment_payload payload;
     memcpy(&payload, bytes, sizeof payload);
     struct ib_journal_report *report = &reader->report;
-    if (payload.rules != IB_JOURNAL_RULES) {
+    if (payload.rules < IB_RULES_1 || payload.rules > IB_RULES_NEWEST) {
         return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "matching rules that this build does not know");
     }
     if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX || (report->orders != 0 && payload.orders != report->orders)) {
@@ -326,11 +342,12 @@ static int read_command(struct ib_journal_reader *reader, struct ib_command *com
     IB_ASSERT(reader->offset >= IB_RECORD_SEGMENT_SIZE);
     struct ib_record_header header;
     const unsigned char *bytes;
-    int status = read_record(reader, IB_RECORD_COMMAND, sizeof *command, &header, &bytes);
+    int status = read_record(reader, IB_RECORD_COMMAND, &header, &bytes);
     if (status != IB_OK || bytes == NULL) {
         return status;
     }
-    memcpy(command, bytes, sizeof *command);
+    *command = (struct ib_command){0};
+    memcpy(command, bytes, header.length);
     if (command->seq != header.seq || command->time_ns != header.time_ns) {
         return judge(reader, 0, "header and content of a record disagree");
     }

@@ -51,13 +51,13 @@ static void foreign_journals_are_refused(void)
     size_t size = load(1, bytes, sizeof bytes);
     struct ib_record_header header;
     memcpy(&header, bytes, sizeof header);
-    header.format = 2;
+    header.format = 3;
     ib_record_seal(&header, bytes + sizeof header, header.length);
     memcpy(bytes, &header, sizeof header);
     store(1, bytes, size);
     settings = config();
     EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_JOURNAL_FOREIGN);
-    EXPECT(strstr(report.error, "format 2") != NULL);
+    EXPECT(strstr(report.error, "format 3") != NULL);
     EXPECT(journal == NULL);
     test_remove_directory(directory);
 }

@@ -168,6 +168,32 @@ static void a_record_of_another_history_does_not_fit(void)
     test_remove_directory(directory);
 }
 
+/* A sound record of format 1, in sequence and in the chain, behind one of format 2. */
+static void a_format_never_goes_back(void)
+{
+    unsigned char bytes[4096];
+    write_journal();
+    EXPECT_SOUND();
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    size_t size = load(9, bytes, sizeof bytes);
+    struct ib_command command = command_at(COMMANDS + 1);
+    struct ib_record_header header;
+    memcpy(&header, bytes + size - IB_RECORD_COMMAND_SIZE, sizeof header);
+    header.format = 1;
+    header.seq = header.group_seq = COMMANDS + 1;
+    header.time_ns = command.time_ns;
+    header.chain = report.chain;
+    ib_record_seal(&header, &command, IB_COMMAND_SIZE_FORMAT_1);
+    memcpy(bytes + size, &header, sizeof header);
+    memcpy(bytes + size + sizeof header, &command, IB_COMMAND_SIZE_FORMAT_1);
+    store(9, bytes, size + sizeof header + IB_COMMAND_SIZE_FORMAT_1);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT_EQUAL(records, COMMANDS);
+    EXPECT(strstr(report.error, "format goes back") != NULL);
+    test_remove_directory(directory);
+}
+
 static void missing_segments_are_noticed(void)
 {
     char path[600];
@@ -192,6 +218,7 @@ static const struct test_case cases[] = {
     CASE(a_tail_of_zeros_is_torn),
     CASE(records_in_another_order_do_not_fit),
     CASE(a_record_of_another_history_does_not_fit),
+    CASE(a_format_never_goes_back),
     CASE(missing_segments_are_noticed),
 };
 

@@ -137,12 +137,12 @@ SHIM = r"""
 #include <sys/types.h>
 #include <unistd.h>
 
-/* A journal record is 160 bytes and its groups are multiples of that; all other writes pass. */
+/* A journal record is 192 bytes and its groups are multiples of that; all other writes pass. */
 ssize_t write(int fd, const void *data, size_t size)
 {
     ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
     const char *delay_us = getenv("SHIM_DELAY_US"), *full = getenv("SHIM_FULL_FILE");
-    if (size >= 160 && size % 160 == 0) {
+    if (size >= 192 && size % 192 == 0) {
         if (full != NULL && access(full, F_OK) == 0) {
             errno = ENOSPC;
             return -1;
@@ -329,7 +329,7 @@ def test_a_damaged_journal_is_refused(engine: Engine) -> None:
     middle = len(whole) // 2
     for what, damaged in {
         "bit": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
-        "hole": whole[:middle] + whole[middle + 160 :],
+        "hole": whole[:middle] + whole[middle + 192 :],
     }.items():
         segment.write_bytes(damaged)
         line = engine.refused()
@@ -348,7 +348,7 @@ def test_a_torn_tail_is_cut_off(engine: Engine) -> None:
     segment = next(iter(engine.journal.glob("*.journal")))
     whole = segment.read_bytes()
     with segment.open("ab") as file:
-        file.write(whole[-160:-70])
+        file.write(whole[-192:-70])
     engine.start()
     assert engine.admin("totals")["state_hash"] == state
     engine.kill(signal.SIGTERM)

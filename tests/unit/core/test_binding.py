@@ -69,7 +69,7 @@ def test_commands_survive_packing() -> None:
     """What is packed is unpacked, and has the size of the C struct."""
     commands = [command_at(seq) for seq in range(1, 30)]
     packed = pack_commands(commands)
-    assert len(packed) == len(commands) * 96
+    assert len(packed) == len(commands) * 128
     padded = [command._replace(client_data=command.client_data.ljust(24, b"\0")) for command in commands]
     assert list(unpack_commands(packed)) == padded
 

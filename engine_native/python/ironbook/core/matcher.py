@@ -57,7 +57,7 @@ class Matcher(Handle):
         return list(unpack_events(self.apply_packed(pack_commands(commands))))
 
     def apply_packed(self, commands: bytes | memoryview) -> bytes:
-        """Apply a buffer of 96-byte commands; return their 128-byte events."""
+        """Apply a buffer of 128-byte commands; return their 128-byte events."""
         array = ffi.from_buffer("struct ib_command[]", commands, require_writable=False)
         count = len(array)
         if count * COMMAND.size != len(commands):

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A seeded flow of commands over every order type, phase and limit, aimed by the oracle's own state.
+
+A blind flow would trade rarely and cancel nothing. This one looks at the live orders of the oracle, prices around a
+walking middle, and now and then sends what makes no sense at all.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from unit.core import oracle_book as o
+from unit.core.oracle import Oracle
+
+FIELDS = (
+    "seq", "time_ns", "type", "session", "instrument", "user_ref", "user_ref_original", "price", "quantity", "side",
+    "time_in_force", "order_type", "reason", "self_trade", "flags", "account", "displayed", "minimum", "client_data",
+    "stop_price", "expire_time_ns", "value", "phase", "limit",
+)  # fmt: skip
+EXTREMES = (0, 1, 2**31, 2**40 - 1, 2**40, 2**62, 2**63 - 1)
+SESSIONS, INSTRUMENTS = 5, 3
+ENTER, REPLACE, CANCEL = 3, 4, 5
+
+
+class Flow:
+    """Commands for one oracle, of rules 1 or 2."""
+
+    def __init__(self, seed: int, oracle: Oracle, *, rules: int = 2) -> None:
+        """Begin with the definitions, which come first."""
+        self.random = Random(seed)
+        self.oracle = oracle
+        self.rules = rules
+        self.seq = 0
+        self.time_ns = 1_700_000_000_000_000_000
+        self.middle = [1000] * INSTRUMENTS
+        self.tick = [1, 5, 100]
+
+    def command(self, kind: int, **fields: Any) -> dict[str, Any]:
+        """Return a command with all of its fields."""
+        self.seq += 1
+        self.time_ns += self.random.choice((0, 1, 1000, 300_000_000))
+        c = dict.fromkeys(FIELDS, 0) | {"client_data": b""} | fields
+        c |= {"seq": self.seq, "time_ns": self.time_ns, "type": kind}
+        c["client_data"] = c["client_data"].ljust(24, b"\0")
+        return c
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """Rules, accounts, sessions and instruments."""
+        new = self.rules > 1
+        made = [self.command(9, value=2)] if new else []
+        made += [self.command(10, account=i, client_data=b"ACCOUNT%d" % i) for i in (1, 2, 3)] if new else []
+        for i in range(SESSIONS):
+            account = (0, 1, 1, 2, 3)[i] if new else 0
+            made.append(self.command(2, session=i, account=account, client_data=b"USER%d FIRM" % i))
+        made += [self.instrument(i) for i in range(INSTRUMENTS)]
+        return made
+
+    def instrument(self, index: int, kind: int = 1) -> dict[str, Any]:
+        """Return the definition of an instrument, with other bands each time."""
+        bands = [self.random.choice((0, 0, 50, 200, 500)) for _ in range(2)] if self.rules > 1 else [0, 0]
+        return self.command(
+            kind, instrument=index, price=self.tick[index % 3], quantity=(1, 1, 10)[index % 3] if self.rules > 1 else 0,
+            displayed=bands[0], minimum=bands[1], reason=self.random.randrange(2) if self.rules > 1 else 0,
+            stop_price=self.random.choice((0, 1000)) if self.rules > 1 else 0,
+            client_data=b"SYM%d" % index if kind == 1 else b"",
+        )  # fmt: skip
+
+    def terms(self, instrument: int, side: int) -> dict[str, Any]:
+        """Return price, quantity and attributes of an order."""
+        r = self.random
+        tick = self.tick[instrument % 3]
+        away = r.choice((-3, -2, -1, -1, 0, 0, 1, 2, 6)) * (1 if side == o.SELL else -1)
+        middle = self.middle[instrument % INSTRUMENTS]
+        price = (middle // tick + away) * tick
+        lot = 10 if instrument % 3 == 2 and self.rules > 1 else 1
+        quantity = r.randrange(1, 60) * lot
+        f: dict[str, Any] = {"price": price, "quantity": quantity, "order_type": o.LIMIT}
+        if r.random() < 0.06:
+            f |= {"order_type": o.MARKET, "time_in_force": r.choice((o.DAY, o.IOC))}
+        elif r.random() < 0.1:
+            f["time_in_force"] = o.IOC
+        if self.rules > 1:
+            f |= self.new_terms(f, middle, tick, lot)
+        if r.random() < 0.03:
+            name = r.choice([*f, "order_type", "time_in_force", "price", "quantity"])
+            f[name] = r.choice(EXTREMES) if name in ("price", "quantity", "stop_price") else r.randrange(10)
+        if r.random() < 0.02:
+            f["price"] += r.choice((-1, 1))
+        return f
+
+    def new_terms(self, f: dict[str, Any], middle: int, tick: int, lot: int) -> dict[str, Any]:
+        """What rules 2 know beyond a plain order."""
+        r = self.random
+        g: dict[str, Any] = {"self_trade": r.choice((0, 0, 1, 2, 3, 4))}
+        draw = r.random()
+        if draw < 0.10:
+            g["displayed"] = max(1, f["quantity"] // lot // r.choice((2, 3, 5, 70))) * lot
+        elif draw < 0.17:
+            g["flags"] = o.HIDDEN
+        elif draw < 0.22:
+            g["flags"] = o.POST_ONLY
+        elif draw < 0.27:
+            g["minimum"] = r.randrange(1, f["quantity"] // lot + 1) * lot
+        elif draw < 0.36:
+            stop = (middle // tick + r.choice((-4, -2, -1, 0, 1, 2, 4))) * tick
+            g |= {"order_type": r.choice((o.STOP, o.STOP_LIMIT)), "stop_price": stop, "time_in_force": o.DAY}
+        if draw > 0.5:
+            g["time_in_force"] = r.choice((o.DAY, o.DAY, o.GTC, o.AT_OPEN, o.IOC, o.FOK, o.GTD, o.AT_CLOSE))
+        if g.get("time_in_force") == o.GTD:
+            g["expire_time_ns"] = self.time_ns + r.choice((0, 10**9, 5 * 10**10))
+        return g
+
+    def next(self) -> dict[str, Any]:
+        """Return the next command."""
+        r = self.random
+        draw = r.random()
+        live = list(self.oracle.live.values()) if draw > 0.55 else []
+        if r.random() < 0.05:
+            i = r.randrange(INSTRUMENTS)
+            self.middle[i] = max(500, min(2000, self.middle[i] + r.choice((-5, 5))))
+        if draw > 0.94 and self.rules > 1:
+            return self.administration(r.random())
+        healed = self.heal() if self.rules > 1 and draw < 0.2 else None
+        if healed is not None:
+            return healed
+        if draw > 0.937:
+            return self.command(6 if r.random() < 0.2 else 7)
+        if live and draw > 0.72:
+            order = r.choice(live)
+            quantity = r.choice((0, 0, order.filled + r.randrange(order.open + 2)))
+            session = order.session if r.random() < 0.97 else r.randrange(SESSIONS + 1)
+            return self.command(CANCEL, session=session, user_ref=order.user_ref, quantity=quantity)
+        session = r.randrange(SESSIONS) if r.random() < 0.99 else 77
+        last = self.oracle.sessions[session][2] if session < SESSIONS else 0
+        common = {
+            "session": session, "user_ref": last + r.choice((1, 1, 1, 1, 2, 0)), "reason": r.choice((0,) * 60 + (26,)),
+            "client_data": bytes([r.randrange(3)]) * r.randrange(24),
+        }  # fmt: skip
+        if live:
+            order = r.choice(live)
+            common["session"] = order.session
+            common["user_ref"] = self.oracle.sessions[order.session][2] + 1
+            terms = self.terms(order.instrument, order.side)
+            if r.random() < 0.4:
+                terms |= {"price": order.price, "displayed": order.displayed, "flags": o.HIDDEN * order.hidden}
+                terms |= {"order_type": order.kind, "time_in_force": order.tif, "minimum": 0}
+                terms |= {"stop_price": order.stop_price, "expire_time_ns": order.expires}
+            terms["quantity"] = min(terms["quantity"] + order.filled, 2**64 - 1)
+            return self.command(REPLACE, user_ref_original=order.user_ref, **common, **terms)
+        instrument = r.randrange(INSTRUMENTS) if r.random() < 0.99 else len(self.oracle.instruments)
+        side = r.choice((o.BUY, o.SELL)) if r.random() < 0.995 else 3
+        return self.command(ENTER, instrument=instrument, side=side, **common, **self.terms(instrument, side))
+
+    def heal(self) -> dict[str, Any] | None:
+        """Open again what is closed, so that most of the flow trades."""
+        r = self.random
+        if self.oracle.halted:
+            return self.command(7)
+        for number, account in enumerate(self.oracle.accounts):
+            if account.killed:
+                return self.command(18, account=number)
+            if account.limits and r.random() < 0.1:
+                limit = r.choice(list(account.limits))
+                return self.command(17, account=number, limit=limit, instrument=o.ANY_INSTRUMENT, value=o.UNLIMITED)
+        for index, instrument in enumerate(self.oracle.instruments):
+            if instrument.phase != o.CONTINUOUS and r.random() < 0.3:
+                return self.command(13, instrument=index, phase=r.choice((0, 0, 0, 3, 6)))
+        return None
+
+    def administration(self, draw: float) -> dict[str, Any]:  # noqa: PLR0911
+        """Phases, limits, mass cancels and the like."""
+        r = self.random
+        instrument = r.randrange(INSTRUMENTS)
+        if draw < 0.50:
+            phase = r.choice((0, 1, 2, 3, 3, 4, 5, 6, 6, 9))
+            return self.command(13, instrument=instrument, phase=phase)
+        if draw < 0.60:
+            return self.command(14, instrument=instrument)
+        if draw < 0.72:
+            limit = r.randrange(9)
+            values = {
+                1: (5, 50),
+                2: (30, 500),
+                3: (50, 500),
+                4: (30_000, 600_000),
+                5: (100, 900),
+                6: (100, 900),
+                7: (2, 20),
+            }
+            value = r.choice((*values.get(limit, (0, 1)), o.UNLIMITED, o.UNLIMITED, o.UNLIMITED))
+            where = r.choice((instrument, o.ANY_INSTRUMENT))
+            return self.command(17, account=r.randrange(5), limit=limit, instrument=where, value=value)
+        if draw < 0.77:
+            return self.command(18, account=r.randrange(5), value=r.choice((0, 0, 1)))
+        if draw < 0.82:
+            return self.command(
+                15, session=r.choice((o.NOBODY, *range(SESSIONS), 60)),
+                account=r.choice((o.ANY_ACCOUNT, 0, 1, 2, 3, 9)),
+                instrument=r.choice((o.ANY_INSTRUMENT, instrument)), side=r.randrange(4),
+            )  # fmt: skip
+        if draw < 0.92:
+            return self.command(16)
+        if draw < 0.98:
+            return self.instrument(instrument, kind=11)
+        return self.command(r.choice((0, 19, 9, 200)), value=r.randrange(4))
