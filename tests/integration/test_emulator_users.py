@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_processes import wait_for
+from local_processes import free_port, wait_for
 
-PORT = 24480
+PORT = free_port()
 NOBODY = 65534
 
 pytestmark = pytest.mark.integration

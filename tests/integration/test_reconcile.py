@@ -10,7 +10,10 @@ from contextlib import contextmanager
 import pytest
 from ironbook import core
 from ironbook.kinesis_codec import MarketDataRecord, aggregate, encode_all
+from ironbook.protocols import ouch50
+from ironbook.reconciliation import clients
 from ironbook.reconciliation.stream import hash_key
+from ironbook.settlement import Config
 from venue import STREAM, Venue
 
 pytestmark = pytest.mark.integration
@@ -106,6 +109,40 @@ def test_a_changed_row_is_named(venue: Venue, statement: str, words: list[str]) 
     venue.reconciled()
 
 
+Reports = list[ouch50.Report]
+
+
+def changed_execution(reports: Reports, **what: int) -> Reports:
+    """Return the reports with one execution changed, or without it."""
+    at = next(number for number, report in enumerate(reports) if isinstance(report, ouch50.Executed))
+    return reports[:at] + [reports[at]._replace(**what)] * bool(what) + reports[at + 1 :]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"quantity": 999_999}, "has match 1 as 999999 at"),
+        ({"price": 1}, "at 0.0001, the journal as"),
+        ({"match_ref": 999_999}, "has match 999999, which the journal has not"),
+        ({}, "has no report of match 1 "),
+    ],
+)
+def test_an_execution_that_a_client_saw_otherwise_is_named(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch, change: dict[str, int], named: str
+) -> None:
+    """One session's real reports, as the gateway sends them, with one of them changed on the way."""
+    read = clients.session_reports
+
+    def forged(config: Config, number: int) -> Reports:
+        reports = read(config, number)
+        return changed_execution(reports, **change) if config.sessions[number].username == "TAKER1" else reports
+
+    monkeypatch.setattr(clients, "session_reports", forged)
+    line = venue.refused()
+    assert "client reports: TAKER1 " in line
+    assert named in line
+
+
 def test_a_flipped_byte_of_the_journal_is_named(venue: Venue) -> None:
     [segment] = venue.journal.glob("*.journal")
     offset = segment.stat().st_size // 2
@@ -151,19 +188,6 @@ def test_a_kinesis_record_that_comes_twice_is_read_once(venue: Venue) -> None:
     venue.reconciled()
 
 
-def test_a_missing_kinesis_record_is_named(venue: Venue) -> None:
-    venue.kill("publisher")
-    renew_stream(venue)
-    missing = a_trade(venue)
-    put(venue, [record for record in market_data(venue) if record != missing])
-    value = json.loads(missing.data)
-    assert f"record (0, {value['sequence']}, {value['index']}) is missing" in venue.refused()
-    renew_stream(venue)
-    venue.start_publisher()
-    venue.settle()
-    venue.reconciled()
-
-
 @contextmanager
 def refilled_stream(venue: Venue) -> Iterator[None]:
     """An empty stream that the publisher leaves alone; at the end it is made anew, filled and reconciled."""
@@ -174,6 +198,20 @@ def refilled_stream(venue: Venue) -> Iterator[None]:
     venue.start_publisher()
     venue.settle()
     venue.reconciled()
+
+
+def test_missing_kinesis_records_are_named(venue: Venue) -> None:
+    """One that carries money, and two that do not: the sums would miss only the first."""
+    with refilled_stream(venue):
+        records = market_data(venue)
+        kinds = (b'"trade"', b'"add"', b'"cancel"')
+        missing = [next(record for record in records if kind in record.data) for kind in kinds]
+        put(venue, [record for record in records if record not in missing])
+        venue.refused()
+        found = venue.report()["differences"]
+        for record in missing:
+            value = json.loads(record.data)
+            assert any(f"record (0, {value['sequence']}, {value['index']}) is missing" in line for line in found)
 
 
 def test_kinesis_records_out_of_their_symbols_order_are_named(venue: Venue) -> None:

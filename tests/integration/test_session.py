@@ -106,6 +106,23 @@ def test_a_ledger_that_is_killed_again_and_again_writes_each_trade_once(venue: V
     venue.reconciled()
 
 
+def test_a_row_that_is_refused_leaves_the_checkpoint_where_it_was(venue: Venue) -> None:
+    """Rows, positions and checkpoint are one transaction: none of them is there without the others."""
+    with venue.connect() as connection:
+        held = "SELECT sequence, index, (SELECT count(*) FROM trades) FROM ledger_checkpoint"
+        before = connection.execute(held).fetchone()
+        connection.execute("ALTER TABLE trades ADD CONSTRAINT refused CHECK (quantity < 0) NOT VALID")
+        venue.replay(venue.generate(500, seed=13))
+        wait_for(lambda: venue.processes["ledger"].poll() is not None, "the ledger's end")
+        assert "refuses the ledger's rows" in venue.log("ledger")
+        assert connection.execute(held).fetchone() == before
+        connection.execute("ALTER TABLE trades DROP CONSTRAINT refused")
+    venue.kill("ledger")
+    venue.start_ledger()
+    venue.settle()
+    venue.reconciled()
+
+
 def test_what_is_behind_is_named_at_the_deadline(venue: Venue) -> None:
     venue.kill("ledger", signal.SIGTERM)
     venue.replay(venue.generate(200, seed=21))

@@ -20,7 +20,10 @@ NO_HOST = "Is the host name right?"
 UNREACHED = "Is the server running, and is the port right? Do the security group and the routes let this machine in?"
 TIMED_OUT = "Do the security group and the routes let this machine in?"
 NO_PASSWORD = "Give the password"
-REFUSED = "Check the user and the password, and that the database is there and not out of sessions"
+REFUSED = (
+    "Check the user and the password (-e aws_database_reset_password=true lets provision set back a changed one),"
+    " and that the database is there and not out of sessions"
+)
 NOT_LET_IN = "Does pg_hba.conf let this user in from here, and has the server a session to spare?"
 NO_TLS = (
     "sslmode=disable is for a server on this machine; any other one must offer TLS, with a certificate for this very "
