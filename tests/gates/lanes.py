@@ -82,6 +82,7 @@ def pytest(paths: str, options: str = "") -> str:
 
 UNIT = "tests/unit tests/tidy"
 # The tests of the emulator's repairs start an emulator; that takes longer than the inner loop may.
+# What takes a second or more is marked slow.
 FAST_OPTIONS = '-m "not slow and not integration" -n 2 --ignore tests/unit/emulator'
 # Through the link in .venv, so that module_utils have the name under which they import each other.
 MODULE_UTILS = ".venv/collections/ansible_collections/ironbook/trading/plugins/module_utils"
@@ -96,7 +97,8 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),
-    "venue": (("session",), 95, ()),
+    "venue": (("session", "reconcile"), 110, ()),
+    "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 90, ()),
     "site": ((), 90, ()),

@@ -123,6 +123,7 @@ def test_row_that_takes_either_class_is_met_by_one() -> None:
     assert State(EITHER, [Result("test_u", "passed", Mark("XXX-02", "U"))]).proved
 
 
+@pytest.mark.slow
 def test_report_tells_outcomes_apart(tmp_path: Path) -> None:
     """Skips, expected failures and broken fixtures prove nothing; under xdist the count is the same."""
     body = """
@@ -164,6 +165,7 @@ def test_part(): pass
     assert counts[0] == counts[1] == [*expected, ("NET-04", "failed"), ("NET-05", "passed")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_wrong_mark_stops_the_collection(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The run ends before a test has run, with the line that names the mark."""
