@@ -25,9 +25,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing beside the sources
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gates import debian, ports  # found through the line above
+from gates import debian, ports  # noqa: E402  (found through the line above)
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -181,6 +182,8 @@ def environment(lane: Lane) -> dict[str, str]:
         "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # nothing beside the sources; pip has compiled what is in .venv
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),
         "MYPY_CACHE_DIR": str(CACHE / "mypy"),
         "PY_COLORS": "0",
