@@ -212,11 +212,12 @@ def read_results(paths: Iterable[Path]) -> Iterator[Result]:
 
 
 def states(rows: dict[str, Row], results: Iterable[Result]) -> list[State]:
-    """Sort results to their rows. A result of a row that no longer exists is dropped."""
+    """Sort results to their rows. Raises ValueError where a report names a row or a class that there is not."""
     by_row = {row.id: State(row) for row in rows.values()}
     for result in results:
-        if result.mark.row in by_row:
-            by_row[result.mark.row].results.append(result)
+        if result.mark.row not in by_row or result.mark.by not in CLASSES:
+            raise ValueError(f"{result.test}: no row {result.mark.row!r} of class {result.mark.by!r}")
+        by_row[result.mark.row].results.append(result)
     return list(by_row.values())
 
 
@@ -268,8 +269,11 @@ def main() -> int:
     parser.add_argument("--reports", type=Path, default=REPORTS, help="directory of the reports of the last run")
     parser.add_argument("--brief", action="store_true", help="print only the last lines, and write nothing")
     arguments = parser.parse_args()
-    rows = read_rows()
-    text = summary(rows, sorted(arguments.reports.glob("*.json")))
+    try:
+        rows = read_rows()
+        text = summary(rows, sorted(arguments.reports.glob("*.json")))
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     if arguments.brief:
         text = text.split("\n\n")[-1]
     else:

@@ -267,8 +267,8 @@ def wait_until_serving(site: Site, supervisor: Supervisor, seconds: float) -> No
             given_up = process["statename"] == "FATAL" or len(attempts) > ATTEMPTS_MAX
             if given_up or time.monotonic() > deadline:
                 raise CommandError(
-                    f"{name} does not answer ({process['statename']}): {_last_line(site, name)} "
-                    f"(log: {_log(site, name)})"
+                    f"{name} does not answer ({process['statename']}): {_last_line(site, name)}: "
+                    f"mend that and call this again, or begin anew with 'make clean-site' (log: {_log(site, name)})"
                 )
             time.sleep(0.05)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import select
 import shlex
 import signal
 import time
@@ -184,27 +185,35 @@ def _processes(matches: Callable[[Path], bool]) -> list[int]:
 def end(find: Callable[[], list[int]], stop: signal.Signals, seconds: float) -> list[int]:
     """Ask the processes that `find` finds to end, kill after `seconds` what stayed, and return what is left even so.
 
-    `find` is asked again after each process is held by a pidfd, so that an id that was given to another process in
-    between is never signalled.
+    Each process is held by a pidfd: `find` is asked again before a signal is sent, so that none reaches a process that
+    was given the id in between; and a process has ended when all of its threads have, which is when its ports are free.
+    `find` alone no longer sees it once the first of them is gone.
     """
-    for number, patience in ((stop, seconds), (signal.SIGKILL, 5.0)):
-        _signal(find, number)
-        deadline = time.monotonic() + patience
-        while find() and time.monotonic() < deadline:
-            time.sleep(0.05)
-    return find()
-
-
-def _signal(find: Callable[[], list[int]], number: signal.Signals) -> None:
-    for pid in find():
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if pid in find():
-                signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            pass
-        finally:
+    held: dict[int, int] = {}
+    try:
+        for number, patience in ((stop, seconds), (signal.SIGKILL, 5.0)):
+            _signal(find, number, held)
+            deadline = time.monotonic() + patience
+            while (find() or _running(held)) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        return sorted({*find(), *_running(held)})
+    finally:
+        for descriptor in held.values():
             os.close(descriptor)
+
+
+def _signal(find: Callable[[], list[int]], number: signal.Signals, held: dict[int, int]) -> None:
+    for pid in {*find(), *_running(held)}:
+        with contextlib.suppress(ProcessLookupError):
+            known = pid in held
+            if not known:
+                held[pid] = os.pidfd_open(pid)
+            if known or pid in find():
+                signal.pidfd_send_signal(held[pid], number)
+            else:
+                os.close(held.pop(pid))
+
+
+def _running(held: Mapping[int, int]) -> list[int]:
+    """Those processes that have not ended: a pidfd becomes readable when the last thread has (pidfd_open(2))."""
+    return [pid for pid, descriptor in held.items() if not select.select([descriptor], [], [], 0)[0]]

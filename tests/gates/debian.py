@@ -15,9 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing beside the sources
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "requirements"))
 
-import preflight  # found through the line above
+import preflight  # noqa: E402  (found through the line above)
 
 # Command that a lane runs -> Debian package. The fuzzer's runtime is a library, so it has a probe of its own below.
 PACKAGES = {

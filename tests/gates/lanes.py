@@ -25,9 +25,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # nothing beside the sources
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gates import debian, ports  # found through the line above
+from gates import debian, ports  # noqa: E402  (found through the line above)
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -82,6 +83,7 @@ def pytest(paths: str, options: str = "") -> str:
 
 UNIT = "tests/unit tests/tidy"
 # The tests of the emulator's repairs start an emulator; that takes longer than the inner loop may.
+# What takes a second or more is marked slow.
 FAST_OPTIONS = '-m "not slow and not integration" -n 2 --ignore tests/unit/emulator'
 # Through the link in .venv, so that module_utils have the name under which they import each other.
 MODULE_UTILS = ".venv/collections/ansible_collections/ironbook/trading/plugins/module_utils"
@@ -96,7 +98,8 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),
-    "venue": (("session",), 95, ()),
+    "venue": (("session", "reconcile"), 110, ()),
+    "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 90, ()),
     "site": ((), 90, ()),
@@ -179,6 +182,8 @@ def environment(lane: Lane) -> dict[str, str]:
         "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # nothing beside the sources; pip has compiled what is in .venv
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),
         "MYPY_CACHE_DIR": str(CACHE / "mypy"),
         "PY_COLORS": "0",

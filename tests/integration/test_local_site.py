@@ -216,7 +216,7 @@ def test_a_server_that_cannot_start_is_named_with_its_log(shared) -> None:
         version.write_text(good)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert str(shared.state / "log" / "postgres.log") in done.stderr
+    assert str(shared.state / "log" / "postgres.log") in done.stderr and "'make clean-site'" in done.stderr
     shared.up()
 
 

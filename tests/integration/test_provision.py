@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psycopg
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
+from integration import platform_drift as drift
+from integration.platform_drift import PREFIX
 from local_processes import ROOT, LocalSite, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-PREFIX = "ironbook-local"
 ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]
 TIERS = {
     "public": ["10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24"],
@@ -169,21 +171,6 @@ def tables(ec2, vpc) -> list[dict[str, Any]]:
     return ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["RouteTables"]
 
 
-def table_of(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> dict[str, Any]:
-    """The route table that the subnet is explicitly associated with."""
-    (table,) = [t for t in tables if subnet["SubnetId"] in [a.get("SubnetId") for a in t["Associations"]]]
-    return table
-
-
-def targets(table: dict[str, Any]) -> dict[str, str]:
-    """Destination -> gateway of each route but the VPC's own."""
-    return {
-        route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
-        for route in table["Routes"]
-        if route.get("GatewayId") != "local"
-    }
-
-
 # ------------------------------------------------------------------------------------------------ a venue's first days
 
 
@@ -251,7 +238,7 @@ def test_each_tier_has_its_address_in_each_zone(subnets, tables, tier: str) -> N
     assert all(ip_network(cidr).num_addresses == 256 for cidr in found)
     assert len(subnets) == 9
     if tier == "database":
-        assert [targets(table_of(tables, subnets[cidr])) for cidr in found] == [{}, {}, {}]
+        assert [drift.targets(drift.table_of(tables, subnets[cidr])) for cidr in found] == [{}, {}, {}]
 
 
 @pytest.mark.feature("NET-10", by="M")
@@ -260,7 +247,7 @@ def test_only_public_subnets_route_to_the_internet_gateway(ec2, vpc, subnets, ta
         "InternetGateways"
     ]
     assert [(a["VpcId"], a["State"]) for a in gateway["Attachments"]] == [(vpc["VpcId"], "available")]
-    through = [table for table in tables if gateway["InternetGatewayId"] in targets(table).values()]
+    through = [table for table in tables if gateway["InternetGatewayId"] in drift.targets(table).values()]
     reached = {a["SubnetId"] for table in through for a in table["Associations"] if "SubnetId" in a}
     assert reached == {subnets[cidr]["SubnetId"] for cidr in TIERS["public"]}
     assert not any(a.get("Main") for table in through for a in table["Associations"])
@@ -277,12 +264,12 @@ def test_each_private_subnet_goes_out_through_its_own_zone(ec2, vpc, subnets, ta
     assert len({a["AllocationId"] for g in gateways for a in g["NatGatewayAddresses"]}) == 3
     for cidr in TIERS["private"]:
         wanted = {"0.0.0.0/0": by_zone[subnets[cidr]["AvailabilityZone"]]}
-        assert targets(table_of(tables, subnets[cidr])) == wanted
+        assert drift.targets(drift.table_of(tables, subnets[cidr])) == wanted
 
 
 def ways_out(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> set[str]:
     """Kinds of gateway that traffic of a subnet can take: igw, nat. Fails unless its route table is its own."""
-    return {gateway.split("-")[0] for gateway in targets(table_of(tables, subnet)).values()}
+    return {gateway.split("-")[0] for gateway in drift.targets(drift.table_of(tables, subnet)).values()}
 
 
 @pytest.mark.feature("NET-12", by="M")
@@ -375,6 +362,14 @@ def test_the_database_is_postgresql_for_trading_admin(platform: Platform, subnet
     assert platform.second.changed == {}
 
 
+def test_every_resource_carries_the_six_tags(platform: Platform, ec2, vpc) -> None:
+    """VPC, subnets, tables, gateways of two kinds, addresses, groups of two kinds, hosts with two parts, stores."""
+    found = drift.tags_of_everything(platform.client, ec2, vpc)
+    assert len(found) == 1 + 9 + 5 + 1 + 3 + 3 + 2 + 3 + 3 * 3 + 5
+    assert {name: tags for name, tags in found.items() if not TAGS.items() <= tags.items()} == {}
+    assert [name for name, tags in found.items() if not tags.get("Name")] == []
+
+
 # --------------------------------------------------------------------------------------- verification and its controls
 
 
@@ -383,94 +378,100 @@ def found_problems(platform: Platform) -> list[str]:
     hosts = [
         {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
     ]
-    wanted = Wanted(PREFIX, "10.0.0.0/16", ZONES, TIERS, 3, hosts, TAGS)
+    wanted = Wanted(PREFIX, "10.0.0.0/16", ZONES, TIERS, 3, hosts, TAGS, described_groups(platform))
     return problems(wanted, read(platform.client, PREFIX))
+
+
+def described_groups(platform: Platform) -> list[dict[str, Any]]:
+    """The rules that there should be: orders from the private tier; the database from engines; out to it and to AWS."""
+    orders = f"{platform.site.port + 100}-{platform.site.port + 199}"
+    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
+    to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
+    return [
+        {
+            "name": f"{PREFIX}-engine",
+            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}],
+            "egress": [to_database, to_aws],
+        },
+        {
+            "name": f"{PREFIX}-database",
+            "ingress": [{"proto": "tcp", "ports": [5432], "group_id": f"{PREFIX}-engine"}],
+            "egress": [],
+        },
+    ]
 
 
 def test_verification_finds_nothing_to_complain_about(platform: Platform) -> None:
     assert found_problems(platform) == []
 
 
-def break_subnet_tag(ec2, vpc, subnets, tables) -> None:
-    ec2.delete_tags(Resources=[subnets["10.0.2.0/24"]["SubnetId"]], Tags=[{"Key": "Compliance"}])
-
-
-def break_route_table_tag(ec2, vpc, subnets, tables) -> None:
-    ec2.delete_tags(Resources=[table_of(tables, subnets["10.0.3.0/24"])["RouteTableId"]], Tags=[{"Key": "Team"}])
-
-
-def break_private_route(ec2, vpc, subnets, tables) -> None:
-    """A private subnet that everybody on the internet could be let into."""
-    (gateway,) = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
-        "InternetGateways"
-    ]
-    ec2.replace_route(
-        RouteTableId=table_of(tables, subnets["10.0.1.0/24"])["RouteTableId"],
-        DestinationCidrBlock="0.0.0.0/0",
-        GatewayId=gateway["InternetGatewayId"],
-    )
-
-
-def break_database_isolation(ec2, vpc, subnets, tables) -> None:
-    ec2.create_route(
-        RouteTableId=table_of(tables, subnets["10.0.11.0/24"])["RouteTableId"],
-        DestinationCidrBlock="0.0.0.0/0",
-        NatGatewayId=targets(table_of(tables, subnets["10.0.3.0/24"]))["0.0.0.0/0"],
-    )
-
-
-def break_association(ec2, vpc, subnets, tables) -> None:
-    subnet = subnets["10.0.103.0/24"]
-    (association,) = [a for a in table_of(tables, subnet)["Associations"] if a.get("SubnetId") == subnet["SubnetId"]]
-    ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
-
-
-def break_placement_group_tag(ec2, vpc, subnets, tables) -> None:
-    (group,) = ec2.describe_placement_groups(GroupNames=[f"{PREFIX}-us-east-1b"])["PlacementGroups"]
-    ec2.delete_tags(Resources=[group["GroupId"]], Tags=[{"Key": "Project"}])
-
-
-def break_security_group(ec2, vpc, subnets, tables) -> None:
-    """Not a matter of verification yet (the row SGN-09 is); provision removes it."""
-    filters = [{"Name": "group-name", "Values": [f"{PREFIX}-engine"]}]
-    (group,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-    ec2.authorize_security_group_ingress(
-        GroupId=group["GroupId"], IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
-    )
-
-
-BREAKAGES = {
-    break_subnet_tag: "tag Compliance of subnet-",
-    break_route_table_tag: "tag Team of rtb-",
-    break_private_route: "the default route of subnet 10.0.1.0/24 (us-east-1a) leads to igw-",
-    break_database_isolation: "the database subnet 10.0.11.0/24 has a way out, through nat-",
-    break_association: "subnet 10.0.103.0/24 has no route table of its own",
-    break_placement_group_tag: f"tag Project of {PREFIX}-us-east-1b of placement_groups",
-    break_security_group: "",
-}
+def must_say(platform: Platform, complaint: str, breakage: Callable[[], object]) -> None:
+    """Break something; verification must name it in a line of its own."""
+    before = set(found_problems(platform))
+    breakage()
+    new = set(found_problems(platform)) - before
+    assert any(line.startswith(complaint) for line in new), f"{complaint}: {new}"
 
 
 def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
     platform: Platform, ec2, vpc, subnets, tables
 ) -> None:
     """Negative controls of the verification, all in one life, since a run takes its time."""
-    for breakage, complaint in BREAKAGES.items():
-        before = set(found_problems(platform))
-        breakage(ec2, vpc, subnets, tables)
-        new = set(found_problems(platform)) - before
-        assert any(line.startswith(complaint) for line in new) or not complaint, f"{breakage.__name__}: {new}"
+    there = count_resources(platform.environment)
+    for breakage, complaint in drift.BREAKAGES.items():
+        must_say(platform, complaint, lambda breakage=breakage: breakage(ec2, vpc, subnets, tables))  # type: ignore[misc]
+    for resource, kind in drift.untag_of_ec2(ec2, vpc, subnets).items():
+        untag = {"Resources": [resource], "Tags": [{"Key": "Team"}]}
+        must_say(platform, f"tag Team of {resource} of {kind} is missing", lambda u=untag: ec2.delete_tags(**u))  # type: ignore[misc]
+    for complaint, undo in (drift.untag_the_rest(platform.client) | drift.undo_stores(platform.client)).items():
+        must_say(platform, complaint, undo)
+    for complaint, undo in drift.undo_network(ec2, subnets, tables).items():
+        must_say(platform, complaint, undo)
+    must_say(platform, f"0 VPCs are named {PREFIX}", lambda: drift.take_names(ec2, vpc, subnets, tables))
     mended = platform.play("provision")
     assert mended.returncode == 0, mended.output
-    assert set(mended.changed) == {
-        "zone_us-east-1b",
-        "routes_us-east-1a",
-        "routes_us-east-1c",
-        "routes_database",
-        "routes_public",
-        "placement_us-east-1b",
-        "security_groups",
-    }
+    untouched = {"zone_us-east-1a", "placement_us-east-1a", "placement_us-east-1c", "instance_0_2"}
+    assert set(mended.changed) == set(platform.first.changed) - untouched
+    # An address is never released behind your back: others may let it in by its number.
+    (left,) = found_problems(platform)
+    assert re.match(rf"address eipalloc-\w+ \({PREFIX}-us-east-1b\) belongs to no NAT gateway any more", left)
+    ec2.release_address(AllocationId=left.split()[1])
     assert found_problems(platform) == []
+    assert count_resources(platform.environment) == there | {"nat": there["nat"] + 1}  # the deleted one is still told
+    (database,) = platform.client("rds").describe_db_instances()["DBInstances"]
+    assert (database["DeletionProtection"], database["BackupRetentionPeriod"]) == (True, 30)
+
+
+def test_what_provision_cannot_set_back_is_named(platform: Platform, ec2) -> None:
+    """A host without its Name is nobody's, and data stays under the key that it was written under."""
+    host, kms = drift.engine(ec2, "engine-0-0")["InstanceId"], platform.client("kms")
+    key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["KeyId"]
+    unnamed = {"Resources": [host], "Tags": [{"Key": "Name"}]}
+    must_say(platform, f"instance {host} (without a Name) in us-east-1a", lambda: ec2.delete_tags(**unnamed))
+    must_say(platform, "of keys there is none", lambda: kms.delete_alias(AliasName=f"alias/{PREFIX}"))
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+    under = f"database {PREFIX}-database is encrypted under arn:aws:kms:"
+    must_say(platform, under, lambda: kms.create_alias(AliasName=f"alias/{PREFIX}", TargetKeyId=other))
+    kms.update_alias(AliasName=f"alias/{PREFIX}", TargetKeyId=key)
+    ec2.create_tags(Resources=[host], Tags=[{"Key": "Name", "Value": "engine-0-0"}])
+    assert found_problems(platform) == []
+
+
+def test_a_changed_password_is_refused_with_the_remedy_which_sets_it_back(platform: Platform) -> None:
+    """AWS does not tell whether the password is still ours; the login does."""
+    superuser = (platform.site.state / "secrets" / "postgres_superuser_password").read_text().strip()
+    place = {"host": "127.0.0.1", "port": platform.site.port + 1, "dbname": "postgres"}
+    with psycopg.connect(**place, user="rdsadmin", password=superuser, autocommit=True) as connection:
+        connection.execute("alter role trading_admin password 'changed by hand'")
+    refused = platform.play("migrate")
+    assert refused.returncode != 0
+    assert "password authentication failed" in refused.output
+    assert "-e aws_database_reset_password=true" in refused.output
+    change = set_variables("aws_database_reset_password: true")
+    reset = platform.play("provision", inventory=platform.inventory("reset", change))
+    assert reset.changed == {"database": 1}, reset.output
+    migrated = platform.play("migrate")
+    assert migrated.returncode == 0, migrated.output
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals

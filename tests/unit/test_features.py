@@ -22,6 +22,7 @@ from feature_rows import (
     document,
     parse_mark,
     read_rows,
+    states,
     summary,
 )
 
@@ -49,7 +50,7 @@ def run_pytest(directory: Path, body: str, *options: str) -> tuple[subprocess.Co
     (directory / "test_it.py").write_text("import pytest\n" + body)
     report = directory / "report" / "features.json"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(directory)]
-    environment = {"PATH": "/usr/bin:/bin", "IRONBOOK_FEATURES_REPORT": str(report)}
+    environment = {"PATH": "/usr/bin:/bin", "IRONBOOK_FEATURES_REPORT": str(report), "PYTHONDONTWRITEBYTECODE": "1"}
     process = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=directory, check=False)
     return process, report
 
@@ -123,6 +124,14 @@ def test_row_that_takes_either_class_is_met_by_one() -> None:
     assert State(EITHER, [Result("test_u", "passed", Mark("XXX-02", "U"))]).proved
 
 
+@pytest.mark.parametrize("mark", [Mark("NET-99", "M"), Mark("NET-03", "Q")], ids=["row", "class"])
+def test_report_of_an_unknown_row_or_class_is_an_error(mark: Mark) -> None:
+    """`make features` counts nothing that the catalogue does not know."""
+    with pytest.raises(ValueError, match=f"no row '{mark.row}' of class '{mark.by}'"):
+        states(read_rows(), [Result("a test", "passed", mark)])
+
+
+@pytest.mark.slow
 def test_report_tells_outcomes_apart(tmp_path: Path) -> None:
     """Skips, expected failures and broken fixtures prove nothing; under xdist the count is the same."""
     body = """
@@ -164,6 +173,7 @@ def test_part(): pass
     assert counts[0] == counts[1] == [*expected, ("NET-04", "failed"), ("NET-05", "passed")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_wrong_mark_stops_the_collection(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The run ends before a test has run, with the line that names the mark."""

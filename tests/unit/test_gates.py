@@ -103,6 +103,7 @@ def test_every_file_of_the_integration_tests_is_in_one_lane() -> None:
     assert there == ["integration-venue", "integration-database", "integration-site"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reason", "strict", "state"),
     [("tshark is missing", True, "FAIL"), ("tshark is missing", False, "ok"), (lanes.MAY_LACK, True, "ok")],
@@ -128,7 +129,7 @@ def test_runs_are_made_of_lanes() -> None:
     assert {"ruff", "mypy", "unit-fast", "c-test"} <= {lane.name for lane in chosen(LANES, "fast")}
     assert not {"molecule", "unit"} & {lane.name for lane in chosen(LANES, "fast")}
     assert not any(lane.name.startswith("integration") for lane in chosen(LANES, "fast"))
-    assert len(chosen(LANES, "integration")) == len(lanes.INTEGRATION_LANES)
+    assert set(chosen(LANES, "integration")) == {lane for lane in LANES if lane.name.startswith("integration")}
     assert [lane.name for lane in chosen(LANES, "ruff")] == ["ruff"]
 
 

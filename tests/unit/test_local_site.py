@@ -178,3 +178,15 @@ def test_only_children_of_this_sites_supervisord_are_ended(tmp_path) -> None:
         for process in (ours, neighbour, unrelated):
             process.kill()
             process.communicate()
+
+
+def test_a_process_that_is_no_longer_seen_is_still_waited_for() -> None:
+    """As one of several threads, the first of which is gone: /proc has no environment of it, and it has its ports."""
+    process = sleeper()
+    try:
+        seen = iter([[process.pid], [process.pid]])
+        assert supervision.end(lambda: next(seen, []), signal.SIGTERM, 0.2) == []
+        assert process.poll() == -signal.SIGKILL, "it ignores SIGTERM, so only SIGKILL ended it"
+    finally:
+        process.kill()
+        process.communicate()

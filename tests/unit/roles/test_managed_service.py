@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from local_processes import ROOT, environment
 
+pytestmark = pytest.mark.slow  # starts Ansible
+
 COMMAND = [sys.executable, "-m", "ironbook.cli", "engine", "run", "--config", "/var/lib/iron book/100%.json"]
 VARIABLES = {
     "managed_service_name": "engine-0-0",

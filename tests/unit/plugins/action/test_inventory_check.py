@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # starts Ansible
+
 ROOT = Path(__file__).resolve().parents[4]
 
 PLAYBOOK = """---
@@ -64,5 +68,5 @@ def test_all_problems_are_told_together(tmp_path: Path) -> None:
 def test_a_dead_emulator_is_one_problem_with_its_remedy(tmp_path: Path) -> None:
     done = check(tmp_path, "aws_database_backup_days: 35\n", "http://127.0.0.1:9")
     assert done.returncode != 0
-    assert "http://127.0.0.1:9 does not say whose account this is" in done.stdout
-    assert "ironbook local up" in done.stdout
+    assert "http://127.0.0.1:9 does not say whose account this is" in done.stdout + done.stderr
+    assert "ironbook local up" in done.stdout + done.stderr

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * ironbook_layout.h: the layout of the structs of ironbook.h, field by field, as they lie on disk and on sockets. It is
- * the second half of that header, and is included by nobody else.
+ * layout.c: the structs of ironbook.h lie on disk and on sockets as they lie in memory. Here the compiler checks that,
+ * field by field; there is no code.
  */
-#ifndef IRONBOOK_LAYOUT_H
-#define IRONBOOK_LAYOUT_H
+#include "ironbook.h"
 
 _Static_assert(sizeof(struct ib_command) == 128, "layout");
 _Static_assert(sizeof(struct ib_instrument_command) == 128, "layout");
@@ -69,5 +68,3 @@ _Static_assert(offsetof(struct ib_event, limit) == 97, "layout");
 _Static_assert(offsetof(struct ib_event, account) == 98, "layout");
 _Static_assert(offsetof(struct ib_event, reserved) == 100, "layout");
 _Static_assert(offsetof(struct ib_event, client_data) == 104, "layout");
-
-#endif

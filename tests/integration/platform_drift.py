@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody may change in AWS behind our back, one thing of each kind, and what verification says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+PREFIX = "ironbook-local"
+BUCKET = f"{PREFIX}-audit-123456789012"
+STREAM = f"{PREFIX}-market-data"
+Client = Callable[[str], Any]
+
+
+def table_of(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> dict[str, Any]:
+    """The route table that the subnet is explicitly associated with."""
+    (table,) = [t for t in tables if subnet["SubnetId"] in [a.get("SubnetId") for a in t["Associations"]]]
+    return table
+
+
+def targets(table: dict[str, Any]) -> dict[str, str]:
+    """Destination -> gateway of each route but the VPC's own."""
+    return {
+        route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
+        for route in table["Routes"]
+        if route.get("GatewayId") != "local"
+    }
+
+
+def break_subnet_tag(ec2, vpc, subnets, tables) -> None:
+    ec2.delete_tags(Resources=[subnets["10.0.2.0/24"]["SubnetId"]], Tags=[{"Key": "Compliance"}])
+
+
+def break_route_table_tag(ec2, vpc, subnets, tables) -> None:
+    ec2.delete_tags(Resources=[table_of(tables, subnets["10.0.3.0/24"])["RouteTableId"]], Tags=[{"Key": "Team"}])
+
+
+def break_private_route(ec2, vpc, subnets, tables) -> None:
+    """A private subnet that everybody on the internet could be let into."""
+    (gateway,) = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]
+    ec2.replace_route(
+        RouteTableId=table_of(tables, subnets["10.0.1.0/24"])["RouteTableId"],
+        DestinationCidrBlock="0.0.0.0/0",
+        GatewayId=gateway["InternetGatewayId"],
+    )
+
+
+def break_database_isolation(ec2, vpc, subnets, tables) -> None:
+    ec2.create_route(
+        RouteTableId=table_of(tables, subnets["10.0.11.0/24"])["RouteTableId"],
+        DestinationCidrBlock="0.0.0.0/0",
+        NatGatewayId=targets(table_of(tables, subnets["10.0.3.0/24"]))["0.0.0.0/0"],
+    )
+
+
+def break_association(ec2, vpc, subnets, tables) -> None:
+    subnet = subnets["10.0.103.0/24"]
+    (association,) = [a for a in table_of(tables, subnet)["Associations"] if a.get("SubnetId") == subnet["SubnetId"]]
+    ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+
+
+def break_placement_group_tag(ec2, vpc, subnets, tables) -> None:
+    (group,) = ec2.describe_placement_groups(GroupNames=[f"{PREFIX}-us-east-1b"])["PlacementGroups"]
+    ec2.delete_tags(Resources=[group["GroupId"]], Tags=[{"Key": "Project"}])
+
+
+# What is done to the platform, with what verification says of it.  Each is set back by the next run of provision.
+BREAKAGES = {
+    break_subnet_tag: "tag Compliance of subnet-",
+    break_route_table_tag: "tag Team of rtb-",
+    break_private_route: "the default route of subnet 10.0.1.0/24 (us-east-1a) leads to igw-",
+    break_database_isolation: "the database subnet 10.0.11.0/24 has a way out, through nat-",
+    break_association: "subnet 10.0.103.0/24 has no route table of its own",
+    break_placement_group_tag: f"tag Project of {PREFIX}-us-east-1b of placement_groups",
+}
+
+
+def security_group(ec2, name: str) -> dict[str, Any]:
+    filters = [{"Name": "group-name", "Values": [f"{PREFIX}-{name}"]}]
+    (group,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    return group
+
+
+def engine(ec2, name: str) -> dict[str, Any]:
+    filters = [{"Name": "tag:Name", "Values": [name]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    (instance,) = [i for r in ec2.describe_instances(Filters=filters)["Reservations"] for i in r["Instances"]]
+    return instance
+
+
+def nat_gateway(ec2, subnets, cidr: str) -> dict[str, Any]:
+    gateways = ec2.describe_nat_gateways(Filters=[{"Name": "subnet-id", "Values": [subnets[cidr]["SubnetId"]]}])
+    (gateway,) = [gateway for gateway in gateways["NatGateways"] if gateway["State"] == "available"]
+    return gateway
+
+
+def untag_of_ec2(ec2, vpc, subnets) -> dict[str, str]:
+    """Ids of one EC2 resource of each kind but those of BREAKAGES -> what verification calls the kind."""
+    host = engine(ec2, "engine-0-0")
+    gateway = nat_gateway(ec2, subnets, "10.0.103.0/24")
+    (internet,) = ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [vpc["VpcId"]]}])[
+        "InternetGateways"
+    ]
+    return {
+        vpc["VpcId"]: "vpcs",
+        internet["InternetGatewayId"]: "internet_gateways",
+        gateway["NatGatewayId"]: "nat_gateways",
+        gateway["NatGatewayAddresses"][0]["AllocationId"]: "addresses",
+        security_group(ec2, "database")["GroupId"]: "security_groups",
+        host["InstanceId"]: "instances",
+        host["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]: "volumes",
+        host["NetworkInterfaces"][0]["NetworkInterfaceId"]: "interfaces",
+    }
+
+
+def untag_the_rest(client: Client) -> dict[str, Callable[[], object]]:
+    """What verification says -> how the tag Team is taken off the one resource of each other kind."""
+    s3, kms, kinesis, rds = (client(service) for service in ("s3", "kms", "kinesis", "rds"))
+    key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["KeyId"]
+    kept = [tag for tag in s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"] if tag["Key"] != "Team"]
+    database = rds.describe_db_instances()["DBInstances"][0]["DBInstanceArn"]
+    group = rds.describe_db_subnet_groups()["DBSubnetGroups"][0]["DBSubnetGroupArn"]
+    return {
+        f"tag Team of {BUCKET} of buckets": lambda: s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": kept}),
+        f"tag Team of alias/{PREFIX} of keys": lambda: kms.untag_resource(KeyId=key, TagKeys=["Team"]),
+        f"tag Team of {STREAM} of streams": lambda: kinesis.remove_tags_from_stream(
+            StreamName=STREAM, TagKeys=["Team"]
+        ),
+        f"tag Team of {PREFIX}-database of databases": lambda: rds.remove_tags_from_resource(
+            ResourceName=database, TagKeys=["Team"]
+        ),
+        f"tag Team of {PREFIX}-database of database_subnet_groups": lambda: rds.remove_tags_from_resource(
+            ResourceName=group, TagKeys=["Team"]
+        ),
+    }
+
+
+def undo_stores(client: Client) -> dict[str, Callable[[], object]]:
+    """What verification says -> how one property of the key, the bucket or the stream is taken away."""
+    s3, kms, kinesis = (client(service) for service in ("s3", "kms", "kinesis"))
+    key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["KeyId"]
+    plain = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    lists = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    return {
+        f"the policy of bucket {BUCKET} does not refuse": lambda: s3.delete_bucket_policy(Bucket=BUCKET),
+        f"bucket {BUCKET} does not keep the public out": lambda: s3.delete_public_access_block(Bucket=BUCKET),
+        f"bucket {BUCKET} is not versioned": lambda: s3.put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"}
+        ),
+        f"bucket {BUCKET} is encrypted under no key of ours": lambda: s3.put_bucket_encryption(
+            Bucket=BUCKET, ServerSideEncryptionConfiguration=plain
+        ),
+        f"bucket {BUCKET} has access lists": lambda: s3.put_bucket_ownership_controls(
+            Bucket=BUCKET, OwnershipControls=lists
+        ),
+        f"key alias/{PREFIX} is not rotated": lambda: kms.disable_key_rotation(KeyId=key),
+        f"stream {STREAM} is encrypted under no key": lambda: kinesis.stop_stream_encryption(
+            StreamName=STREAM, EncryptionType="KMS", KeyId=key
+        ),
+        f"database {PREFIX}-database can be reached": lambda: client("rds").modify_db_instance(
+            DBInstanceIdentifier=f"{PREFIX}-database",
+            PubliclyAccessible=True,
+            DeletionProtection=False,
+            BackupRetentionPeriod=1,
+            ApplyImmediately=True,
+        ),
+    }
+
+
+def undo_network(ec2, subnets, tables) -> dict[str, Callable[[], object]]:
+    """What verification says -> a rule added or taken away, a host stopped, a gateway deleted."""
+    engines, database = (security_group(ec2, name) for name in ("engine", "database"))
+    everywhere = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}
+    gateway = nat_gateway(ec2, subnets, "10.0.102.0/24")["NatGatewayId"]
+    return {
+        f"security group {PREFIX}-engine has a rule that nobody described: ingress tcp 22 from 0.0.0.0/0": lambda: (
+            ec2.authorize_security_group_ingress(GroupId=engines["GroupId"], **ssh)
+        ),
+        f"security group {PREFIX}-database has a rule that nobody described: egress everything": lambda: (
+            ec2.authorize_security_group_egress(GroupId=database["GroupId"], IpPermissions=[everywhere])
+        ),
+        f"security group {PREFIX}-database lacks the rule: ingress tcp 5432 from {PREFIX}-engine": lambda: (
+            ec2.revoke_security_group_ingress(GroupId=database["GroupId"], IpPermissions=database["IpPermissions"])
+        ),
+        "engine-0-1 is stopped": lambda: ec2.stop_instances(InstanceIds=[engine(ec2, "engine-0-1")["InstanceId"]]),
+        "address eipalloc-": lambda: ec2.delete_nat_gateway(NatGatewayId=gateway),
+    }
+
+
+def take_names(ec2, vpc, subnets, tables) -> None:
+    """The VPC and a route table lose the Name that Ansible's modules know them by."""
+    table = table_of(tables, subnets["10.0.2.0/24"])["RouteTableId"]
+    ec2.delete_tags(Resources=[vpc["VpcId"], table], Tags=[{"Key": "Name"}])
+
+
+def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
+    """Tags of each resource in the account, but for what AWS makes with a VPC: main table, default group and ACL."""
+    inside = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
+    resources = [
+        *((s["SubnetId"], s) for s in ec2.describe_subnets(Filters=inside)["Subnets"]),
+        *((t["RouteTableId"], t) for t in ec2.describe_route_tables(Filters=inside)["RouteTables"] if not is_main(t)),
+        *((g["InternetGatewayId"], g) for g in ec2.describe_internet_gateways()["InternetGateways"]),
+        *((g["NatGatewayId"], g) for g in ec2.describe_nat_gateways()["NatGateways"] if g["State"] == "available"),
+        *((a["AllocationId"], a) for a in ec2.describe_addresses()["Addresses"]),
+        *((g["GroupId"], g) for g in ec2.describe_security_groups(Filters=inside)["SecurityGroups"]),
+        *((g["GroupId"], g) for g in ec2.describe_placement_groups()["PlacementGroups"]),
+        *((v["VolumeId"], v) for v in ec2.describe_volumes()["Volumes"]),
+        *((i["InstanceId"], i) for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]),
+    ]
+    found = {name: resource.get("Tags", []) for name, resource in [(vpc["VpcId"], vpc), *resources]}
+    for interface in ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"]:
+        if interface.get("Attachment", {}).get("InstanceId"):  # the others are AWS's own, of NAT gateways
+            found[interface["NetworkInterfaceId"]] = interface["TagSet"]
+    default = [g["GroupId"] for g in ec2.describe_security_groups(Filters=inside)["SecurityGroups"]]
+    default = [g for g in default if g not in {security_group(ec2, n)["GroupId"] for n in ("engine", "database")}]
+    assert len(default) == 1
+    del found[default[0]]
+    s3, kms, kinesis, rds = (client(service) for service in ("s3", "kms", "kinesis", "rds"))
+    for bucket in s3.list_buckets()["Buckets"]:
+        found[bucket["Name"]] = s3.get_bucket_tagging(Bucket=bucket["Name"])["TagSet"]
+    for key in kms.list_keys()["Keys"]:
+        pairs = kms.list_resource_tags(KeyId=key["KeyId"])["Tags"]
+        found[key["KeyId"]] = [{"Key": pair["TagKey"], "Value": pair["TagValue"]} for pair in pairs]
+    for stream in kinesis.list_streams()["StreamNames"]:
+        found[stream] = kinesis.list_tags_for_stream(StreamName=stream)["Tags"]
+    for database in rds.describe_db_instances()["DBInstances"]:
+        found[database["DBInstanceArn"]] = database["TagList"]
+    for group in rds.describe_db_subnet_groups()["DBSubnetGroups"]:
+        arn = group["DBSubnetGroupArn"]
+        found[arn] = rds.list_tags_for_resource(ResourceName=arn)["TagList"]
+    return {name: {pair["Key"]: pair["Value"] for pair in pairs} for name, pairs in found.items()}
+
+
+def is_main(table: dict[str, Any]) -> bool:
+    return any(association.get("Main") for association in table["Associations"])
