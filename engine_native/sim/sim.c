@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "book_path.h"
 #include "hash.h"
 #include "matcher_state.h"
 #include "reference.h"
@@ -87,8 +88,9 @@ static void draw_terms(struct run *run, struct ib_command *command)
     command->price = draw_price(run, command->instrument);
     command->quantity = draw_quantity(run);
     command->reason = one_in(run, 100) ? IB_REASON_UNSUPPORTED : IB_REASON_NONE;
+    uint64_t data = one_in(run, 3) ? 0 : run->random;
     for (unsigned i = 0; i < sizeof command->client_data; i++) {
-        command->client_data[i] = (uint8_t)(run->random >> (i % 8 * 8));
+        command->client_data[i] = (uint8_t)(data >> (i % 8 * 8));
     }
 }
 
@@ -213,7 +215,7 @@ static void compare_book(struct run *run)
         const struct ib_order *order = ib_book_order(book, index);
         const struct ib_level *level = ib_book_level(book, order->level);
         if (ib_order_ref(order) != expected->order_ref || ib_order_remaining(order) != expected->open ||
-            ib_order_executed(order) != expected->filled || ib_book_price(book, level) != expected->price ||
+            ib_book_executed(book, index) != expected->filled || ib_book_price(book, level) != expected->price ||
             ib_level_side(level) != expected->side || ib_level_instrument(level) != expected->instrument) {
             fail(run, "an order of the book differs");
         }

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "matcher_state.h"
+#include "matcher_path.h"
 #include "memory.h"
 
 int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
@@ -126,27 +126,6 @@ uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char
     return matcher->symbol_index[symbol_bucket(matcher, symbol)] - 1; /* 0, nothing, becomes UINT32_MAX */
 }
 
-/* ---- events ---- */
-
-void ib_turn_emit(struct ib_turn *turn, struct ib_event *event, uint16_t session)
-{
-    IB_ASSERT(event->type >= IB_EVENT_ACCEPTED);
-    struct ib_matcher *matcher = turn->matcher;
-    matcher->event_count++;
-    event->session = session;
-    event->session_seq = 0;
-    if (session != IB_SESSION_NONE) {
-        IB_ASSERT(session < matcher->session_count);
-        event->session_seq = ++matcher->sessions[session].session_seq;
-    }
-    event->seq = turn->command->seq;
-    event->time_ns = turn->command->time_ns;
-    event->index = turn->index++;
-    if (turn->sink.emit != NULL) {
-        turn->sink.emit(turn->sink.context, event);
-    }
-}
-
 /* ---- commands ---- */
 
 static void add_instrument(struct ib_turn *turn)
@@ -198,11 +177,11 @@ static void change_trading_state(struct ib_turn *turn, int state)
         return;
     }
     turn->matcher->trading_state = state;
-    struct ib_event event = {
-        .type = IB_EVENT_TRADING_STATE,
-        .reason = state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE,
-    };
-    ib_turn_emit(turn, &event, IB_SESSION_NONE);
+    ib_turn_number(turn, IB_SESSION_NONE);
+    if (ib_turn_is_reporting(turn)) {
+        ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
+                       state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE);
+    }
 }
 
 static void end_of_day(struct ib_turn *turn)
@@ -211,8 +190,10 @@ static void end_of_day(struct ib_turn *turn)
     IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
-        struct ib_event event = {.type = IB_EVENT_END_OF_DAY};
-        ib_turn_emit(turn, &event, session);
+        ib_turn_number(turn, session);
+        if (ib_turn_is_reporting(turn)) {
+            ib_event_plain(turn, session, IB_EVENT_END_OF_DAY, IB_REASON_NONE);
+        }
     }
 }
 
@@ -232,7 +213,8 @@ static int is_new(struct ib_turn *turn)
     return 1;
 }
 
-static void apply(struct ib_turn *turn)
+/* Everything but plain orders. */
+static void apply_special(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
     IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
@@ -257,6 +239,42 @@ static void apply(struct ib_turn *turn)
     }
 }
 
+/* A turn of its own, so that the path's may live in registers. */
+static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matcher, const struct ib_command *command,
+                                                       struct ib_event_sink sink)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
+    if (matcher->trading_state != IB_TRADING_ENDED) {
+        apply_special(&turn);
+    }
+    return turn.index;
+}
+
+/* Number of events. */
+IB_PATH uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
+                      int reporting)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
+    if (IB_LIKELY(matcher->trading_state == IB_TRADING_OPEN)) {
+        if (command->type == IB_COMMAND_ENTER && IB_LIKELY(ib_path_enter(&turn, reporting))) {
+            return turn.index;
+        }
+        if (command->type == IB_COMMAND_CANCEL && IB_LIKELY(ib_path_cancel(&turn, reporting))) {
+            return turn.index;
+        }
+    }
+    return take_special(matcher, command, sink);
+}
+
+/* The same, compiled for somebody who takes the events: the usual case of a venue, but the slower one. */
+static __attribute__((noinline)) uint32_t take_and_report(struct ib_matcher *matcher, const struct ib_command *command,
+                                                          struct ib_event_sink sink)
+{
+    IB_ASSERT(sink.emit != NULL);
+    IB_ASSERT(matcher->seq == command->seq);
+    return take(matcher, command, sink, 1);
+}
+
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
@@ -265,10 +283,8 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
     }
     matcher->seq = command->seq;
     matcher->time_ns = command->time_ns;
-    if (matcher->trading_state != IB_TRADING_ENDED) {
-        struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
-        apply(&turn);
-    }
+    matcher->event_count += sink.emit == NULL ? take(matcher, command, sink, 0)
+                                              : take_and_report(matcher, command, sink);
 #ifdef IB_CHECK
     char text[IB_ERROR_TEXT_SIZE] = "";
     if (ib_matcher_check(matcher, text, sizeof text) != IB_OK) {
@@ -369,8 +385,8 @@ int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_s
     for (uint32_t i = 1; i < matcher->book.orders.fresh; i++) {
         const struct ib_order *order = ib_book_order(&matcher->book, i);
         /* Free slots keep their last owner, so this may look at both kinds. */
-        if (order->session >= matcher->session_count ||
-            order->user_ref > matcher->sessions[order->session].last_user_ref) {
+        uint16_t session = ib_order_session(order);
+        if (session >= matcher->session_count || order->user_ref > matcher->sessions[session].last_user_ref) {
             broken = "an order's number was seen from its session";
         }
         if (ib_order_ref(order) > matcher->seq) {
