@@ -4,6 +4,8 @@
  */
 #include "auction.h"
 
+#include <stddef.h>
+
 #include "check.h"
 
 void ib_auction_begin(struct ib_auction *auction, uint64_t limit_buys, uint64_t market_buys, uint64_t market_sells)

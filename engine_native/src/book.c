@@ -20,9 +20,20 @@ static size_t cold_bytes(const struct ib_book *book)
     return ((size_t)book->orders.capacity + 1) * sizeof *book->cold;
 }
 
+static size_t expiry_bytes(const struct ib_book *book)
+{
+    IB_ASSERT(book->orders.capacity > 0);
+    return ((size_t)book->orders.capacity + 1) * sizeof *book->expiry;
+}
+
 static size_t instrument_bytes(void)
 {
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_instrument);
+}
+
+static size_t rare_bytes(void)
+{
+    return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_rare);
 }
 
 int ib_book_open(struct ib_book *book, uint32_t orders)
@@ -40,6 +51,9 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_pool_open(&book->nodes, sizeof(struct ib_price_node), 2 * orders);
     }
     if (status == IB_OK) {
+        status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
+    }
+    if (status == IB_OK) {
         book->bucket_capacity = BUCKETS_MIN;
         while (book->bucket_capacity < 2 * (uint64_t)orders) { /* two buckets an order */
             book->bucket_capacity *= 2;
@@ -49,7 +63,10 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         book->buckets = ib_memory_reserve(bucket_bytes(book));
         book->cold = ib_memory_reserve(cold_bytes(book));
         book->instruments = ib_memory_reserve(instrument_bytes());
-        if (book->buckets == NULL || book->cold == NULL || book->instruments == NULL) {
+        book->rare = ib_memory_reserve(rare_bytes());
+        book->expiry = ib_memory_reserve(expiry_bytes(book));
+        if (book->buckets == NULL || book->cold == NULL || book->instruments == NULL || book->rare == NULL ||
+            book->expiry == NULL) {
             status = IB_ERROR_MEMORY;
         }
     }
@@ -63,10 +80,13 @@ void ib_book_close(struct ib_book *book)
 {
     IB_ASSERT(book != NULL);
     if (book->bucket_capacity != 0) { /* the pools were opened */
+        ib_memory_release(book->expiry, expiry_bytes(book));
+        ib_memory_release(book->rare, rare_bytes());
         ib_memory_release(book->instruments, instrument_bytes());
         ib_memory_release(book->cold, cold_bytes(book));
         ib_memory_release(book->buckets, bucket_bytes(book));
     }
+    ib_pool_close(&book->extras);
     ib_pool_close(&book->nodes);
     ib_pool_close(&book->levels);
     ib_pool_close(&book->orders);
@@ -78,13 +98,23 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
     IB_ASSERT(book->instruments != NULL);
     IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
+    uint32_t index = book->instrument_count++;
+    for (unsigned side = 0; side < 2; side++) {
+        ib_price_index_clear(&book->instruments[index].sides[side]);
+        for (unsigned place = 0; place < 3; place++) {
+            ib_price_index_clear(&book->rare[index].sides[place][side]);
+        }
+    }
+    ib_book_set_tick(book, index, tick);
+}
+
+void ib_book_set_tick(struct ib_book *book, uint32_t index, uint64_t tick)
+{
     IB_ASSERT(tick >= 1 && tick <= INT64_MAX);
-    struct ib_book_instrument *instrument = &book->instruments[book->instrument_count++];
-    ib_price_index_clear(&instrument->sides[0]);
-    ib_price_index_clear(&instrument->sides[1]);
+    IB_ASSERT(ib_book_is_empty(book, index));
+    struct ib_book_instrument *instrument = &book->instruments[index];
     instrument->tick = tick;
     instrument->tick_shift = (uint32_t)__builtin_ctzll(tick);
-    instrument->ticks_max = UINT64_MAX / tick;
     uint64_t odd = tick >> instrument->tick_shift;
     uint64_t inverse = odd; /* right in its lowest 3 bits; each Newton step doubles the bits that are right */
     for (int step = 0; step < 5; step++) {
@@ -94,16 +124,36 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
     instrument->tick_inverse = inverse;
 }
 
+int ib_book_is_empty(const struct ib_book *book, uint32_t index)
+{
+    IB_ASSERT(index < book->instrument_count);
+    IB_ASSERT(book->rare != NULL);
+    uint32_t live = book->instruments[index].sides[0].best | book->instruments[index].sides[1].best;
+    for (unsigned place = 0; place < 3; place++) {
+        live |= book->rare[index].sides[place][0].best | book->rare[index].sides[place][1].best;
+    }
+    return live == IB_NONE;
+}
+
 /* ---- hash ---- */
 
-uint64_t ib_book_cold_hash(const struct ib_book *book, uint32_t index)
+/* What the cold half of an order contributes, and its extra. */
+static uint64_t cold_hash(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_order_cold *cold = &book->cold[index];
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    IB_ASSERT(extra == NULL || extra->order == index);
     uint64_t data[3];
     memcpy(data, cold->client_data, sizeof data);
-    uint64_t hash = ib_mix(ib_order_ref(ib_book_order(book, index)), cold->executed);
-    return ib_mix(hash + data[0], data[1]) ^ ib_mix(hash + IB_HASH_C, data[2]);
+    uint64_t hash = ib_mix(ib_order_ref(ib_book_order(book, index)), ib_cold_executed(cold));
+    uint64_t sum = ib_mix(hash + data[0], data[1]) ^ ib_mix(hash + IB_HASH_C, data[2]);
+    if (extra != NULL) {
+        sum += ib_mix(hash + extra->displayed, extra->shown);
+        uint64_t attributes = (uint64_t)extra->self_trade << 56 | (uint64_t)extra->is_hidden << 60;
+        sum ^= ib_mix(hash + (uint64_t)extra->price, extra->expire_time_ns ^ attributes);
+    }
+    return sum;
 }
 
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
@@ -112,7 +162,7 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
     uint64_t hash = ib_order_weight(order, level->key, level->side_index) * ib_order_remaining(order);
-    return ib_order_has_cold(order) ? hash + ib_book_cold_hash(book, index) : hash;
+    return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
 /* ---- id index ---- */
@@ -148,11 +198,24 @@ void ib_book_grow_buckets(struct ib_book *book)
 
 /* ---- levels ---- */
 
+/* Tells the path of plain orders whether hidden orders and stops stand in an instrument. */
+static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
+{
+    IB_ASSERT(instrument < book->instrument_count);
+    const struct ib_book_rare *rare = &book->rare[instrument];
+    const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
+    const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
+    uint32_t special = book->instruments[instrument].special & ~(uint32_t)(IB_SPECIAL_HIDDEN | IB_SPECIAL_STOPS);
+    special |= (hidden[0].best | hidden[1].best) != IB_NONE ? IB_SPECIAL_HIDDEN : 0u;
+    special |= (stops[0].best | stops[1].best) != IB_NONE ? IB_SPECIAL_STOPS : 0u;
+    book->instruments[instrument].special = special;
+}
+
 uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key)
 {
-    IB_ASSERT(side_index >> 1 < book->instrument_count);
+    IB_ASSERT((side_index & (IB_SIDES_MAX - 1)) >> 1 < book->instrument_count);
     IB_ASSERT(!ib_pool_is_full(&book->levels));
-    struct ib_price_index *side = ib_book_side(book, side_index);
+    struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint32_t *place = ib_price_index_place(side, &book->nodes, key);
     IB_ASSERT(*place == IB_NONE);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
@@ -162,6 +225,9 @@ uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t k
         side->best_key = key;
         side->best = index;
     }
+    if (side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, (side_index & (IB_SIDES_MAX - 1)) >> 1);
+    }
     return index;
 }
 
@@ -170,10 +236,13 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
     IB_ASSERT(level->head == IB_NONE && level->quantity == 0);
-    struct ib_price_index *side = ib_book_side(book, level->side_index);
+    struct ib_price_index *side = ib_book_any_side(book, level->side_index);
     ib_price_index_remove(side, &book->nodes, level->key);
     if (side->best == index) {
         ib_price_index_find_best(side, &book->nodes);
+    }
+    if (level->side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, ib_level_instrument(level));
     }
     ib_pool_give(&book->levels, index, sizeof(struct ib_level));
 }
@@ -187,9 +256,78 @@ void ib_book_write_cold(struct ib_book *book, uint32_t index, uint64_t executed,
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(!ib_order_has_cold(order));
     order->identity |= IB_ORDER_COLD;
-    book->cold[index].executed = executed;
+    book->cold[index].history = ib_cold_history(executed, IB_NONE);
     memcpy(book->cold[index].client_data, client_data, sizeof book->cold[index].client_data);
-    book->hash += ib_book_cold_hash(book, index);
+    book->hash += cold_hash(book, index);
+}
+
+/* The cold half leaves the hash, and an extra its heap and its pool. The order has no cold half any more. */
+void ib_book_drop_cold(struct ib_book *book, uint32_t index)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(ib_order_has_cold(order));
+    book->hash -= cold_hash(book, index);
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    uint32_t extra_index = ib_cold_extra(&book->cold[index]);
+    order->identity &= ~(uint64_t)IB_ORDER_COLD;
+    if (extra == NULL) {
+        return;
+    }
+    const struct ib_level *level = ib_book_level(book, order->level);
+    if (extra->expiry_place != 0) {
+        ib_book_expiry_remove(book, extra_index);
+    }
+    if (extra->displayed > 0) {
+        uint32_t instrument = ib_level_instrument(level);
+        IB_ASSERT(book->rare[instrument].icebergs > 0);
+        book->iceberg_count--;
+        if (--book->rare[instrument].icebergs == 0) {
+            book->instruments[instrument].special &= ~(uint32_t)IB_SPECIAL_ICEBERGS;
+        }
+    }
+    book->parked_count -= ib_level_is_parked(level) ? 1u : 0u;
+    ib_pool_give(&book->extras, extra_index, sizeof(struct ib_order_extra));
+}
+
+/* An order, which is indexed and has no extra yet, gets one. */
+static void add_extra(struct ib_book *book, uint32_t index, const struct ib_order_extra *extra)
+{
+    static const uint8_t blank[IB_CLIENT_DATA_SIZE];
+    struct ib_order *order = ib_book_order(book, index);
+    const struct ib_level *level = ib_book_level(book, order->level);
+    if (!ib_order_has_cold(order)) {
+        ib_book_write_cold(book, index, 0, blank);
+    }
+    IB_ASSERT(ib_cold_extra(&book->cold[index]) == IB_NONE);
+    IB_ASSERT(extra->shown <= ib_order_remaining(order));
+    book->hash -= cold_hash(book, index);
+    uint32_t added = ib_pool_take(&book->extras, sizeof *extra);
+    book->cold[index].history |= added;
+    struct ib_order_extra *own = ib_book_extra(book, index);
+    *own = *extra;
+    own->order = index;
+    own->expiry_place = 0;
+    book->hash += cold_hash(book, index);
+    if (extra->expire_time_ns != 0) {
+        ib_book_expiry_add(book, added);
+    }
+    if (extra->displayed > 0) {
+        book->iceberg_count++;
+        book->rare[ib_level_instrument(level)].icebergs++;
+        book->instruments[ib_level_instrument(level)].special |= IB_SPECIAL_ICEBERGS;
+    }
+    book->parked_count += ib_level_is_parked(level) ? 1u : 0u;
+}
+
+uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, const struct ib_order_extra *extra)
+{
+    IB_ASSERT(!ib_book_is_full(book));
+    IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
+    uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
+    if (extra != NULL) {
+        add_extra(book, index, extra);
+    }
+    return index;
 }
 
 void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
@@ -203,7 +341,11 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
         book->cold[index] = (struct ib_order_cold){0};
         order->identity |= IB_ORDER_COLD;
     }
-    book->cold[index].executed += quantity;
+    book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL) {
+        extra->shown = extra->shown > quantity ? extra->shown - quantity : 0;
+    }
     ib_order_set_remaining(order, remaining - quantity);
     ib_book_level(book, order->level)->quantity -= quantity;
     book->hash += ib_book_order_hash(book, index);
@@ -216,18 +358,25 @@ void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
     uint64_t before = ib_order_remaining(order);
     IB_ASSERT(remaining > 0 && remaining <= before);
     book->hash -= ib_book_order_hash(book, index);
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL && extra->shown > remaining) {
+        extra->shown = remaining;
+    }
     ib_order_set_remaining(order, remaining);
     ib_book_level(book, order->level)->quantity -= before - remaining;
     book->hash += ib_book_order_hash(book, index);
 }
 
 void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uint8_t time_in_force,
-                    const uint8_t *client_data)
+                    const uint8_t *client_data, const struct ib_order_extra *extra)
 {
     IB_ASSERT(index != IB_NONE);
     IB_ASSERT(client_data != NULL);
     struct ib_order *order = ib_book_order(book, index);
     uint64_t executed = ib_book_executed(book, index);
+    if (ib_order_has_cold(order)) {
+        ib_book_drop_cold(book, index);
+    }
     book->hash -= ib_book_order_hash(book, index);
     ib_book_unindex_order(book, index);
     order->user_ref = user_ref;
@@ -236,5 +385,36 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     book->hash += ib_book_order_hash(book, index);
     if (executed != 0 || !ib_book_is_blank(client_data)) {
         ib_book_write_cold(book, index, executed, client_data);
+    }
+    if (extra != NULL) {
+        add_extra(book, index, extra);
+    }
+}
+
+void ib_book_show(struct ib_book *book, uint32_t index, uint64_t shown)
+{
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    IB_ASSERT(extra != NULL && extra->displayed > 0);
+    IB_ASSERT(shown <= ib_order_remaining(ib_book_order(book, index)));
+    book->hash -= cold_hash(book, index);
+    extra->shown = shown;
+    book->hash += cold_hash(book, index);
+}
+
+void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(order_ref > ib_order_ref(order));
+    struct ib_level *level = ib_book_level(book, order->level);
+    book->hash -= ib_book_order_hash(book, index);
+    ib_level_unlink(level, ib_book_order(book, 0), index);
+    order->identity = order_ref << IB_ORDER_REF_SHIFT |
+                      (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
+    ib_level_append(level, ib_book_order(book, 0), index);
+    book->hash += ib_book_order_hash(book, index);
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL && extra->expiry_place != 0) {
+        ib_book_expiry_renumber(book, ib_cold_extra(&book->cold[index]));
     }
 }

@@ -66,20 +66,23 @@ static inline int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE
 }
 
 /* The level at a key of a side, made when it does not exist. */
-static inline uint32_t ib_book_level_for(struct ib_book *book, uint32_t side_index, uint64_t key)
+static inline uint32_t ib_book_level_for(struct ib_book *book, const struct ib_price_index *side, uint32_t side_index,
+                                         uint64_t key)
 {
-    uint32_t level = ib_price_index_find(ib_book_side(book, side_index), &book->nodes, key);
+    uint32_t level = ib_price_index_find(side, &book->nodes, key);
     return level != IB_NONE ? level : ib_book_add_level(book, side_index, key);
 }
 
-/* Behind all orders at its price. The caller has asked ib_book_is_full. */
-static inline __attribute__((always_inline)) uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
+/* Behind all orders at its price; `side` is the entry's. The caller has asked ib_book_is_full. */
+static inline __attribute__((always_inline)) uint32_t ib_book_rest(struct ib_book *book,
+                                                                   const struct ib_price_index *side,
+                                                                   const struct ib_book_entry *entry)
 {
-    IB_EXPECT(entry->session < IB_SESSIONS_MAX && entry->side_index >> 1 < book->instrument_count);
+    IB_EXPECT(entry->session < IB_SESSIONS_MAX && side == ib_book_any_side(book, entry->side_index));
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t index = ib_pool_take(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t level_index = ib_book_level_for(book, entry->side_index, entry->key);
+    uint32_t level_index = ib_book_level_for(book, side, entry->side_index, entry->key);
     struct ib_level *level = ib_book_level(book, level_index);
     order->level = level_index;
     order->user_ref = entry->user_ref;
@@ -103,7 +106,7 @@ static inline void ib_book_forget(struct ib_book *book, uint32_t index, const st
     const struct ib_order *order = ib_book_order(book, index);
     book->hash -= ib_order_weight(order, level->key, level->side_index) * ib_order_remaining(order);
     if (ib_order_has_cold(order)) {
-        book->hash -= ib_book_cold_hash(book, index);
+        ib_book_drop_cold(book, index);
     }
     ib_book_unindex_order(book, index);
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));

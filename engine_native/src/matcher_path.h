@@ -14,27 +14,15 @@
 
 #define IB_PATH static inline __attribute__((always_inline))
 
-/* The key on the other side up to which an order trades: its own price there, or, for a market order, any. */
-IB_PATH uint64_t ib_incoming_limit(const struct ib_incoming *incoming)
-{
-    return incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~incoming->key;
-}
-
-/* What is left of it may stand in the book. */
-IB_PATH int ib_may_rest(uint8_t order_type, uint8_t time_in_force)
-{
-    return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
-}
-
 /* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
 IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
                              uint64_t quantity, int64_t price, int reporting)
 {
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
     if (reporting) {
-        ib_event_resting_executed(turn, order, quantity);
+        ib_event_resting_executed(turn, order, quantity, 0);
     }
-    ib_turn_number(turn, turn->command->session);
+    ib_turn_number(turn, incoming->session);
     if (reporting) {
         ib_event_executed(turn, incoming, quantity, price);
     }
@@ -60,6 +48,11 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
         incoming->remaining -= quantity;
         matcher->match_ref++;
         ib_report_trade(turn, incoming, index, quantity, price, reporting);
+        uint32_t row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
+        if (row != 0) {
+            ib_risk_take(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
+            ib_risk_trade(&matcher->risk, row, ~incoming->side_index & 1, quantity);
+        }
         if (quantity < open) {
             ib_book_fill_part(book, index, quantity);
             part = quantity;
@@ -72,6 +65,10 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
     matcher->traded_quantity += traded;
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
     incoming->executed += traded;
+    ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
+    if (incoming->row != 0) {
+        ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
+    }
     ib_book_advance(book, level_index, index, traded - part);
 }
 
@@ -79,8 +76,8 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
 {
     struct ib_book_entry entry = {
         .side_index = incoming->side_index,
-        .user_ref = turn->command->user_ref,
-        .session = turn->command->session,
+        .user_ref = incoming->user_ref,
+        .session = incoming->session,
         .time_in_force = incoming->time_in_force,
         .order_type = incoming->order_type,
         .key = incoming->key,
@@ -89,10 +86,14 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
         .executed = incoming->executed,
         .client_data = incoming->client_data,
     };
-    ib_book_rest(&turn->matcher->book, &entry);
+    struct ib_book *book = &turn->matcher->book;
+    ib_book_rest(book, ib_book_side(book, entry.side_index), &entry);
+    if (incoming->row != 0) {
+        ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
+    }
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
-        ib_event_rested(turn, incoming);
+        ib_event_rested(turn, incoming, 0);
     }
 }
 
@@ -100,21 +101,43 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
 IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int reporting)
 {
     const struct ib_price_index *opposite = ib_book_side(&turn->matcher->book, incoming->side_index ^ 1);
-    uint64_t limit = ib_incoming_limit(incoming);
-    while (opposite->best_key <= limit) {
+    while (opposite->best_key <= ~incoming->key) {
         ib_trade_level(turn, incoming, opposite->best, reporting);
         if (incoming->remaining == 0) {
             return;
         }
     }
-    if (ib_may_rest(incoming->order_type, incoming->time_in_force)) {
+    if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {
         ib_rest(turn, incoming, reporting);
     } else {
-        ib_turn_number(turn, turn->command->session);
+        ib_turn_number(turn, incoming->session);
         if (reporting) {
-            ib_event_expired(turn, incoming);
+            ib_event_dropped(turn, incoming, incoming->remaining, IB_REASON_IMMEDIATE_OR_CANCEL);
         }
     }
+}
+
+/* The risk row of a plain order that the gate lets in; 0: it was rejected. */
+IB_PATH uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t side_number)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    const struct ib_command *command = turn->command;
+    struct ib_risk_order order = {
+        .account = account,
+        .order_type = IB_ORDER_LIMIT,
+        .is_sell = (uint8_t)side_number,
+        .quantity = command->quantity,
+        .price = command->price,
+        .base = ib_matcher_base(matcher, command->instrument),
+        .instrument = command->instrument,
+    };
+    ib_risk_count_message(&matcher->risk, account, command->time_ns);
+    uint8_t reason = ib_risk_refusal(&matcher->risk, &order);
+    if (IB_LIKELY(reason == IB_REASON_NONE)) {
+        return ib_risk_make(&matcher->risk, account, command->instrument);
+    }
+    ib_turn_reject(turn, reason);
+    return 0;
 }
 
 /* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */
@@ -122,30 +145,46 @@ IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
-    /* Four bytes that lie side by side: one load. */
-    uint32_t terms = (uint32_t)command->time_in_force | (uint32_t)command->order_type << 8 |
-                     (uint32_t)command->reason << 16;
+    /* Bytes that lie side by side: one load. */
+    uint64_t terms = (uint64_t)command->time_in_force | (uint64_t)command->order_type << 8 |
+                     (uint64_t)command->reason << 16 | (uint64_t)command->self_trade << 24 |
+                     (uint64_t)command->flags << 32;
     uint32_t side_number = (uint32_t)command->side - IB_SIDE_BUY;
     if ((terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_DAY) && terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_IOC)) ||
-        side_number > 1 || command->instrument >= matcher->book.instrument_count ||
+        (command->displayed | command->minimum) != 0 || side_number > 1 || command->instrument >= matcher->book.instrument_count ||
         command->session >= matcher->session_count || command->quantity - 1 >= IB_QUANTITY_MAX ||
         ib_book_is_full(&matcher->book)) {
         return 0;
     }
     struct ib_session *session = &matcher->sessions[command->session];
+    const struct ib_book_instrument *instrument = &matcher->book.instruments[command->instrument];
     uint64_t ticks;
-    if (command->user_ref <= session->last_user_ref ||
-        !ib_book_ticks(&matcher->book.instruments[command->instrument], command->price, &ticks)) {
+    if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
+        return 0;
+    }
+    uint64_t key = ib_book_key(side_number, ticks);
+    if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 ||
+                                     instrument->sides[side_number ^ 1].best_key <= ~key)) {
         return 0;
     }
     session->last_user_ref = command->user_ref;
+    uint32_t row = 0;
+    if (session->account != 0) {
+        row = ib_path_gate(turn, session->account, side_number);
+        if (row == 0) {
+            return 1;
+        }
+    }
     struct ib_incoming incoming = {
         .side_index = 2 * command->instrument + side_number,
+        .user_ref = command->user_ref,
+        .session = command->session,
         .time_in_force = command->time_in_force,
         .order_type = IB_ORDER_LIMIT,
-        .key = ib_book_key(side_number, ticks),
+        .row = row,
+        .key = key,
         .price = command->price,
-        .order_ref = command->seq, /* unique, and in order of time */
+        .order_ref = ib_turn_next_ref(turn),
         .remaining = command->quantity,
         .client_data = command->client_data,
     };
@@ -169,9 +208,15 @@ IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
+    const struct ib_order *order = ib_book_order(book, index);
     ib_turn_number(turn, command->session);
     if (reporting) {
-        ib_event_canceled(turn, index, ib_order_remaining(ib_book_order(book, index)), 0);
+        ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
+    }
+    if (ib_matcher_account(turn->matcher, command->session) != 0) {
+        const struct ib_level *level = ib_book_level(book, order->level);
+        uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
+        ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
     }
     ib_book_remove(book, index);
     return 1;

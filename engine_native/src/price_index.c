@@ -218,3 +218,46 @@ uint32_t ib_price_index_above(const struct ib_price_index *index, const struct i
     }
     return lowest_below(nodes, candidate);
 }
+
+static uint32_t highest_below(const struct ib_pool *nodes, uint32_t at)
+{
+    IB_ASSERT(at != IB_NONE);
+    for (;;) {
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        IB_ASSERT(node->bitmap != 0);
+        uint32_t child = node->child[63 - __builtin_clzll(node->bitmap)];
+        if (node->shift == 0) {
+            return child;
+        }
+        at = child;
+    }
+}
+
+uint32_t ib_price_index_below(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
+{
+    IB_ASSERT(index != NULL);
+    IB_ASSERT(nodes != NULL);
+    uint32_t candidate = IB_NONE; /* the nearest subtree, or level, that lies below all of the path */
+    int candidate_is_level = 0;
+    uint32_t at = index->root;
+    while (at != IB_NONE) {
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        if (!ib_price_node_covers(node, key)) {
+            if (node->prefix < key >> node->shift >> DIGIT_BITS) {
+                return highest_below(nodes, at);
+            }
+            break;
+        }
+        unsigned digit = ib_price_node_digit(node, key);
+        uint64_t below = node->bitmap & (bit(digit) - 1);
+        if (below != 0) {
+            candidate = node->child[63 - __builtin_clzll(below)];
+            candidate_is_level = node->shift == 0;
+        }
+        at = node->shift != 0 && (node->bitmap & bit(digit)) != 0 ? node->child[digit] : IB_NONE;
+    }
+    if (candidate == IB_NONE || candidate_is_level) {
+        return candidate;
+    }
+    return highest_below(nodes, candidate);
+}

@@ -52,6 +52,8 @@ void ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, 
 void ib_price_index_find_best(struct ib_price_index *index, const struct ib_pool *nodes);
 /* Level with the lowest key above `key`; IB_NONE when there is none. */
 uint32_t ib_price_index_above(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
+/* … with the highest key below it. */
+uint32_t ib_price_index_below(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 
 static inline struct ib_price_node *ib_price_node_at(const struct ib_pool *nodes, uint32_t index)
 {
