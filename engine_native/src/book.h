@@ -8,7 +8,8 @@
  *   instrument ─► side ─► price index ─► level ─► head … tail
  *                   └ best ───────────────┘
  *
- * The book stores and finds; it decides nothing, emits nothing and knows no clock. All memory is taken at open.
+ * The book stores and finds; it decides nothing, emits nothing and knows no clock. All memory is taken at open. What
+ * every order passes through is inline, in book_path.h.
  */
 #ifndef IB_BOOK_H
 #define IB_BOOK_H
@@ -16,12 +17,14 @@
 #include "level.h"
 #include "price_index.h"
 
+/* What an order that comes in looks at: whether it can trade, and how many ticks its price is. */
 struct ib_book_instrument {
     struct ib_price_index sides[2]; /* 0 buy, 1 sell */
     uint64_t tick;
     uint64_t tick_inverse; /* inverse of the tick's odd part modulo 2^64 */
     uint64_t ticks_max;    /* UINT64_MAX / tick */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
+    uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct ib_book_instrument) == 64, "one cache line");
@@ -30,8 +33,11 @@ struct ib_book {
     struct ib_pool orders;
     struct ib_pool levels;
     struct ib_pool nodes; /* of all price indexes */
+    struct ib_order_cold *cold; /* the other halves of `orders` */
     uint32_t *buckets;    /* (session, user_ref) -> first order of the chain */
-    uint32_t bucket_mask;
+    uint32_t bucket_mask; /* a power of two less one: the lowest that covers bucket_count */
+    uint32_t bucket_count;
+    uint32_t bucket_capacity;
     uint32_t instrument_count;
     struct ib_book_instrument *instruments;
     uint64_t hash; /* sum over the resting orders of what each one contributes: equal books, equal sums */
@@ -39,13 +45,12 @@ struct ib_book {
 
 /* What makes a new resting order. */
 struct ib_book_entry {
-    uint32_t instrument;
-    uint8_t side;
+    uint32_t side_index; /* 2 x instrument + (side is sell) */
+    uint32_t user_ref;
+    uint16_t session;
     uint8_t time_in_force;
     uint8_t order_type;
-    uint16_t session;
-    uint32_t user_ref;
-    uint64_t ticks;
+    uint64_t key;
     uint64_t order_ref;
     uint64_t remaining;
     uint64_t executed;
@@ -58,13 +63,8 @@ void ib_book_close(struct ib_book *book);
 /* The next index gets `tick` (at least 1). The caller has seen that instrument_count < IB_INSTRUMENTS_MAX. */
 void ib_book_add_instrument(struct ib_book *book, uint64_t tick);
 
-/* Order of (session, user_ref), or IB_NONE. */
-uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref);
-/* Behind all orders at its price. The caller has asked ib_book_is_full. */
-uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry);
-void ib_book_remove(struct ib_book *book, uint32_t order);
-/* Trades `quantity` of an order; it leaves the book when nothing remains. */
-void ib_book_fill(struct ib_book *book, uint32_t order, uint64_t quantity);
+/* Trades a part of an order. */
+void ib_book_fill_part(struct ib_book *book, uint32_t order, uint64_t quantity);
 /* Shrinks an order where it stands; 0 < remaining <= what remains now. */
 void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
 /* The order lives on, where it stands, under its owner's new number and data. */
@@ -75,8 +75,15 @@ void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uin
 int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 
 /* What one order contributes to the hash of the book. */
-uint64_t ib_book_order_hash(const struct ib_order *order, const struct ib_level *level);
-uint32_t ib_book_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref);
+uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
+/* What its cold half contributes, when it has one. */
+uint64_t ib_book_cold_hash(const struct ib_book *book, uint32_t order);
+
+/* For book_path.h: what does not happen to every order. */
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key);
+void ib_book_drop_level(struct ib_book *book, uint32_t level);
+void ib_book_grow_buckets(struct ib_book *book);
+void ib_book_write_cold(struct ib_book *book, uint32_t order, uint64_t executed, const uint8_t *client_data);
 
 static inline struct ib_order *ib_book_order(const struct ib_book *book, uint32_t index)
 {
@@ -93,6 +100,18 @@ static inline int ib_book_is_full(const struct ib_book *book)
     return ib_pool_is_full(&book->orders);
 }
 
+static inline uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
+{
+    return ib_order_has_cold(ib_book_order(book, index)) ? book->cold[index].executed : 0;
+}
+
+/* IB_CLIENT_DATA_SIZE bytes. */
+static inline const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
+{
+    static const uint8_t none[IB_CLIENT_DATA_SIZE];
+    return ib_order_has_cold(ib_book_order(book, index)) ? book->cold[index].client_data : none;
+}
+
 static inline unsigned ib_side_number(uint8_t side)
 {
     return side == IB_SIDE_SELL;
@@ -101,7 +120,7 @@ static inline unsigned ib_side_number(uint8_t side)
 /* Key of a price on a side; the complement of a key is the same price on the other side. */
 static inline uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
 {
-    return side_number ? ticks : ~ticks;
+    return ticks ^ ((uint64_t)side_number - 1);
 }
 
 static inline uint32_t ib_level_instrument(const struct ib_level *level)
@@ -117,14 +136,13 @@ static inline uint8_t ib_level_side(const struct ib_level *level)
 /* Price of a level in units of 10^-4. */
 static inline int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
 {
-    uint64_t ticks = (level->side_index & 1) ? level->key : ~level->key;
+    uint64_t ticks = ib_book_key(level->side_index & 1, level->key);
     return (int64_t)(ticks * book->instruments[level->side_index >> 1].tick);
 }
 
-/* Best level of a side, or IB_NONE. */
-static inline uint32_t ib_book_best(const struct ib_book *book, uint32_t instrument, unsigned side_number)
+static inline struct ib_price_index *ib_book_side(const struct ib_book *book, uint32_t side_index)
 {
-    return book->instruments[instrument].sides[side_number].best;
+    return &book->instruments[side_index >> 1].sides[side_index & 1];
 }
 
 /* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the

@@ -5,14 +5,14 @@
  */
 #include <stdio.h>
 
-#include "book.h"
+#include "book_path.h"
 
 /* What the walk has seen so far. */
 struct walk {
     const struct ib_book *book;
     uint32_t side_index;
     uint64_t lowest_key; /* no key may come below: keys ascend along a side */
-    uint32_t side_levels;
+    uint32_t first_level; /* of the side */
     uint32_t nodes;
     uint32_t levels;
     uint32_t orders;
@@ -35,14 +35,17 @@ static int is_live_index(const struct ib_pool *pool, uint32_t index)
     return index != IB_NONE && index < pool->fresh;
 }
 
-static int check_order(struct walk *walk, uint32_t index, const struct ib_level *level)
+static int check_order(struct walk *walk, uint32_t index)
 {
-    IB_ASSERT(level != NULL);
+    IB_ASSERT(index != IB_NONE);
     const struct ib_book *book = walk->book;
     const struct ib_order *order = ib_book_order(book, index);
     REQUIRE(walk, ib_order_remaining(order) > 0, "an order in the book has something left");
-    REQUIRE(walk, ib_book_find(book, order->session, order->user_ref) == index, "the id index finds each order");
-    walk->hash += ib_book_order_hash(order, level);
+    REQUIRE(walk, ib_book_find(book, ib_order_session(order), order->user_ref) == index,
+            "the id index finds each order");
+    REQUIRE(walk, !ib_order_has_cold(order) || book->cold[index].executed != 0 ||
+                      !ib_book_is_blank(book->cold[index].client_data), "a cold half says something");
+    walk->hash += ib_book_order_hash(book, index);
     walk->orders++;
     REQUIRE(walk, walk->orders <= book->orders.in_use, "no more orders in levels than in use");
     return 1;
@@ -55,8 +58,7 @@ static int check_level(struct walk *walk, uint32_t level_index, uint64_t key)
     const struct ib_level *level = ib_book_level(book, level_index);
     REQUIRE(walk, level->key == key, "a level stands at its key");
     REQUIRE(walk, level->side_index == walk->side_index, "a level knows its side");
-    REQUIRE(walk, level->count > 0, "a level holds an order");
-    uint32_t count = 0;
+    REQUIRE(walk, level->head != IB_NONE, "a level holds an order");
     uint32_t prev = IB_NONE;
     uint64_t quantity = 0;
     uint64_t ref = 0;
@@ -66,19 +68,19 @@ static int check_level(struct walk *walk, uint32_t level_index, uint64_t key)
         REQUIRE(walk, order->prev == prev, "links agree both ways");
         REQUIRE(walk, order->level == level_index, "an order knows its level");
         REQUIRE(walk, ib_order_ref(order) > ref, "older orders come first");
-        if (!check_order(walk, index, level)) {
+        if (!check_order(walk, index)) {
             return 0;
         }
         ref = ib_order_ref(order);
         prev = index;
         quantity += ib_order_remaining(order);
-        count++;
     }
     REQUIRE(walk, level->tail == prev, "the tail is the last order");
-    REQUIRE(walk, level->count == count, "a level counts its orders");
     REQUIRE(walk, level->quantity == quantity, "a level sums its quantity");
     walk->levels++;
-    walk->side_levels++;
+    if (walk->first_level == IB_NONE) {
+        walk->first_level = level_index;
+    }
     return 1;
 }
 
@@ -115,21 +117,14 @@ static int check_node(struct walk *walk, uint32_t index, uint32_t shift_limit)
 static int check_side(struct walk *walk, const struct ib_price_index *side)
 {
     const struct ib_book *book = walk->book;
-    walk->side_levels = 0;
+    walk->first_level = IB_NONE;
     walk->lowest_key = 0;
     if (side->root != IB_NONE && !check_node(walk, side->root, 64)) {
         return 0;
     }
-    REQUIRE(walk, side->count == walk->side_levels, "a side counts its levels");
-    REQUIRE(walk, side->best == ib_price_index_lowest(side, &book->nodes), "the best level is the lowest key");
-    if (side->leaf != IB_NONE) {
-        REQUIRE(walk, is_live_index(&book->nodes, side->leaf), "the last leaf is a node");
-        const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, side->leaf);
-        REQUIRE(walk, leaf->shift == 0 && leaf->bitmap != 0, "the last leaf is a leaf in use");
-        uint64_t key = leaf->prefix << 6 | (unsigned)__builtin_ctzll(leaf->bitmap);
-        REQUIRE(walk, ib_price_index_find(side, &book->nodes, key) == leaf->child[key & 63],
-                "the last leaf belongs to its side");
-    }
+    REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
+    uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
+    REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");
     return 1;
 }
 
@@ -157,11 +152,15 @@ static int check_buckets(struct walk *walk)
 {
     const struct ib_book *book = walk->book;
     uint32_t chained = 0;
-    for (uint64_t b = 0; b <= book->bucket_mask; b++) {
-        for (uint32_t index = book->buckets[b]; index != IB_NONE; index = ib_book_order(book, index)->chain) {
+    REQUIRE(walk, book->bucket_count <= book->bucket_capacity && book->bucket_count >= 2 * book->orders.in_use,
+            "two buckets an order");
+    REQUIRE(walk, (book->bucket_mask & (book->bucket_mask + 1)) == 0 && book->bucket_count - 1 <= book->bucket_mask &&
+                      book->bucket_count - 1 > book->bucket_mask >> 1, "the mask just covers the buckets");
+    for (uint32_t b = 0; b < book->bucket_count; b++) {
+        for (uint32_t index = book->buckets[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(book, index))) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
-            REQUIRE(walk, ib_book_bucket(book, order->session, order->user_ref) == b, "an order is in its bucket");
+            REQUIRE(walk, ib_book_bucket(book, ib_order_session(order), order->user_ref) == b, "an order is in its bucket");
             chained++;
             REQUIRE(walk, chained <= book->orders.in_use, "no chain is a ring");
         }

@@ -126,27 +126,6 @@ uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char
     return matcher->symbol_index[symbol_bucket(matcher, symbol)] - 1; /* 0, nothing, becomes UINT32_MAX */
 }
 
-/* ---- events ---- */
-
-void ib_turn_emit(struct ib_turn *turn, struct ib_event *event, uint16_t session)
-{
-    IB_ASSERT(event->type >= IB_EVENT_ACCEPTED);
-    struct ib_matcher *matcher = turn->matcher;
-    matcher->event_count++;
-    event->session = session;
-    event->session_seq = 0;
-    if (session != IB_SESSION_NONE) {
-        IB_ASSERT(session < matcher->session_count);
-        event->session_seq = ++matcher->sessions[session].session_seq;
-    }
-    event->seq = turn->command->seq;
-    event->time_ns = turn->command->time_ns;
-    event->index = turn->index++;
-    if (turn->sink.emit != NULL) {
-        turn->sink.emit(turn->sink.context, event);
-    }
-}
-
 /* ---- commands ---- */
 
 static void add_instrument(struct ib_turn *turn)
@@ -198,11 +177,10 @@ static void change_trading_state(struct ib_turn *turn, int state)
         return;
     }
     turn->matcher->trading_state = state;
-    struct ib_event event = {
-        .type = IB_EVENT_TRADING_STATE,
-        .reason = state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE,
-    };
-    ib_turn_emit(turn, &event, IB_SESSION_NONE);
+    if (ib_turn_number(turn, IB_SESSION_NONE)) {
+        ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
+                       state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE);
+    }
 }
 
 static void end_of_day(struct ib_turn *turn)
@@ -211,15 +189,16 @@ static void end_of_day(struct ib_turn *turn)
     IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
-        struct ib_event event = {.type = IB_EVENT_END_OF_DAY};
-        ib_turn_emit(turn, &event, session);
+        if (ib_turn_number(turn, session)) {
+            ib_event_plain(turn, session, IB_EVENT_END_OF_DAY, IB_REASON_NONE);
+        }
     }
 }
 
 /* Whether an ENTER or REPLACE is new; a number that was seen before is a client's resend and has its result. */
 static int is_new(struct ib_turn *turn)
 {
-    IB_ASSERT(turn->matcher->session_count <= IB_SESSIONS_MAX);
+    IB_EXPECT(turn->matcher->session_count <= IB_SESSIONS_MAX);
     const struct ib_command *command = turn->command;
     if (command->session >= turn->matcher->session_count) {
         return 0;
@@ -268,6 +247,7 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
     if (matcher->trading_state != IB_TRADING_ENDED) {
         struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
         apply(&turn);
+        matcher->event_count += turn.index;
     }
 #ifdef IB_CHECK
     char text[IB_ERROR_TEXT_SIZE] = "";
@@ -369,8 +349,8 @@ int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_s
     for (uint32_t i = 1; i < matcher->book.orders.fresh; i++) {
         const struct ib_order *order = ib_book_order(&matcher->book, i);
         /* Free slots keep their last owner, so this may look at both kinds. */
-        if (order->session >= matcher->session_count ||
-            order->user_ref > matcher->sessions[order->session].last_user_ref) {
+        uint16_t session = ib_order_session(order);
+        if (session >= matcher->session_count || order->user_ref > matcher->sessions[session].last_user_ref) {
             broken = "an order's number was seen from its session";
         }
         if (ib_order_ref(order) > matcher->seq) {

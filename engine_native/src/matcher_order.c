@@ -4,85 +4,30 @@
  *
  * Price-time priority: the best price trades first, at one price the oldest order; the price of a trade is that of
  * the order that stood in the book. A command is either rejected as a whole, before anything is touched, or done.
+ *
+ * This is the path of every order. It builds no event that nobody takes, allocates nothing, divides nothing, and walks
+ * no further than what it trades.
  */
+#include "book_path.h"
 #include "matcher_state.h"
-
-/* The order that is being matched. Its description is the event that reports it: all its reports are that one event
- * with another type and other numbers, so it is built once. `event.remaining` is what is open of it. */
-struct incoming {
-    struct ib_event event;
-    uint64_t ticks; /* limit orders only */
-    uint64_t executed;
-};
-
-static void describe_incoming(struct incoming *incoming, const struct ib_command *command, uint32_t instrument,
-                              uint8_t side)
-{
-    IB_ASSERT(side == IB_SIDE_BUY || side == IB_SIDE_SELL);
-    IB_ASSERT(instrument != UINT32_MAX);
-    incoming->event = (struct ib_event){
-        .instrument = instrument,
-        .user_ref = command->user_ref,
-        .side = side,
-        .time_in_force = command->time_in_force,
-        .order_type = command->order_type,
-        .order_ref = command->seq, /* unique, and in order of time */
-        .price = command->price,
-        .remaining = command->quantity,
-    };
-    memcpy(incoming->event.client_data, command->client_data, sizeof incoming->event.client_data);
-}
-
-static struct ib_event event_of_resting(const struct ib_book *book, const struct ib_order *order, uint16_t type)
-{
-    IB_ASSERT(order->level != IB_NONE);
-    IB_ASSERT(ib_order_remaining(order) > 0);
-    const struct ib_level *level = ib_book_level(book, order->level);
-    struct ib_event event = {
-        .type = type,
-        .instrument = ib_level_instrument(level),
-        .user_ref = order->user_ref,
-        .side = ib_level_side(level),
-        .time_in_force = order->time_in_force,
-        .order_type = order->order_type,
-        .order_ref = ib_order_ref(order),
-        .price = ib_book_price(book, level),
-        .remaining = ib_order_remaining(order),
-        .flags = IB_FLAG_RESTING,
-    };
-    memcpy(event.client_data, order->client_data, sizeof event.client_data);
-    return event;
-}
 
 static void reject(struct ib_turn *turn, uint8_t reason)
 {
     IB_ASSERT(turn->index == 0);
-    const struct ib_command *command = turn->command;
     IB_ASSERT(reason != IB_REASON_NONE);
-    struct ib_event event = {
-        .type = IB_EVENT_REJECTED,
-        .instrument = command->instrument,
-        .user_ref = command->user_ref,
-        .user_ref_original = command->user_ref_original,
-        .side = command->side,
-        .time_in_force = command->time_in_force,
-        .order_type = command->order_type,
-        .reason = reason,
-        .price = command->price,
-        .quantity = command->quantity,
-    };
-    memcpy(event.client_data, command->client_data, sizeof event.client_data);
     turn->matcher->rejects++;
-    ib_turn_emit(turn, &event, command->session);
+    if (ib_turn_number(turn, turn->command->session)) {
+        ib_event_rejected(turn, reason);
+    }
 }
 
 /* Why type, time in force, size or price of the command cannot be; IB_REASON_NONE when they can. `executed` is what
  * the order has traded already: its total size must stay above it. */
-static uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
-                                uint64_t executed, uint64_t *ticks)
+static inline uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
+                                       uint64_t executed, uint64_t *ticks)
 {
-    IB_ASSERT(instrument->tick >= 1);
-    IB_ASSERT(executed <= IB_QUANTITY_MAX);
+    IB_EXPECT(instrument->tick >= 1 && executed <= IB_QUANTITY_MAX);
+    *ticks = 0;
     if (command->order_type != IB_ORDER_LIMIT && command->order_type != IB_ORDER_MARKET) {
         return IB_REASON_ORDER_TYPE_INVALID;
     }
@@ -92,7 +37,6 @@ static uint8_t refusal_of_terms(const struct ib_command *command, const struct i
     if (command->quantity <= executed || command->quantity > IB_QUANTITY_MAX) {
         return IB_REASON_QUANTITY_INVALID;
     }
-    *ticks = 0;
     if (command->order_type == IB_ORDER_LIMIT && !ib_book_ticks(instrument, command->price, ticks)) {
         return IB_REASON_PRICE_INVALID;
     }
@@ -100,122 +44,108 @@ static uint8_t refusal_of_terms(const struct ib_command *command, const struct i
 }
 
 /* What is left of it may stand in the book. */
-static int may_rest(uint8_t order_type, uint8_t time_in_force)
+static inline int may_rest(uint8_t order_type, uint8_t time_in_force)
 {
     return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
 }
 
-/* One match between the incoming order and the oldest order of the best opposite level. `report` is the event of the
- * resting side, complete but for what differs from fill to fill. */
-static void trade(struct ib_turn *turn, struct incoming *incoming, const struct ib_level *level, struct ib_event *report)
+/* Both reports of one match; `index` has not been touched yet, `incoming` has. */
+static inline void report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t index,
+                                uint64_t quantity, int64_t price)
 {
-    IB_ASSERT(level->head != IB_NONE);
-    IB_ASSERT(incoming->event.remaining > 0);
-    struct ib_matcher *matcher = turn->matcher;
-    struct ib_event *event = &incoming->event;
-    uint32_t resting_index = level->head;
-    const struct ib_order *resting = ib_book_order(&matcher->book, resting_index);
-    int64_t price = ib_book_price(&matcher->book, level);
-    uint64_t open = ib_order_remaining(resting);
-    uint64_t quantity = event->remaining < open ? event->remaining : open;
-    matcher->match_ref++;
-    matcher->traded_quantity += quantity;
-    matcher->notional += (ib_uint128)(uint64_t)price * quantity;
-
-    report->user_ref = resting->user_ref;
-    report->time_in_force = resting->time_in_force;
-    report->order_type = resting->order_type;
-    report->order_ref = ib_order_ref(resting);
-    report->price = price;
-    report->quantity = quantity;
-    report->remaining = open - quantity;
-    report->match_ref = matcher->match_ref;
-    memcpy(report->client_data, resting->client_data, sizeof report->client_data);
-    ib_turn_emit(turn, report, resting->session);
-
-    incoming->executed += quantity;
-    event->remaining -= quantity;
-    event->quantity = quantity;
-    event->price = price;
-    event->match_ref = matcher->match_ref;
-    ib_turn_emit(turn, event, turn->command->session);
-
-    ib_book_fill(&matcher->book, resting_index, quantity);
+    const struct ib_order *resting = ib_book_order(&turn->matcher->book, index);
+    struct ib_event event;
+    if (ib_turn_number(turn, ib_order_session(resting))) {
+        event = (struct ib_event){.type = IB_EVENT_EXECUTED, .quantity = quantity};
+        event.match_ref = turn->matcher->match_ref;
+        event.remaining = ib_order_remaining(resting) - quantity;
+        ib_event_resting(turn, index, event);
+    }
+    if (ib_turn_number(turn, turn->command->session)) {
+        event = (struct ib_event){.type = IB_EVENT_EXECUTED, .quantity = quantity, .price = price};
+        event.match_ref = turn->matcher->match_ref;
+        event.remaining = incoming->remaining;
+        event.flags = IB_FLAG_INCOMING;
+        ib_event_incoming(turn, incoming, turn->command->session, event);
+    }
 }
 
-/* Trades while the best opposite price is good enough. */
-static void trade_all(struct ib_turn *turn, struct incoming *incoming)
+/* Trades with the best opposite level, oldest order first, until one of the two is used up. */
+static void trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index)
 {
-    IB_ASSERT(turn->index == 1);
-    IB_ASSERT(incoming->event.remaining > 0);
-    const struct ib_book *book = &turn->matcher->book;
-    struct ib_event *event = &incoming->event;
-    unsigned opposite = !ib_side_number(event->side);
-    /* A market order takes any price: the worst key there is. */
-    uint64_t limit = event->order_type == IB_ORDER_MARKET ? UINT64_MAX : ib_book_key(opposite, incoming->ticks);
-    uint32_t best = ib_book_best(book, event->instrument, opposite);
-    if (best == IB_NONE || ib_book_level(book, best)->key > limit) {
-        return; /* the usual case: nothing to report */
-    }
-    int64_t price = event->price;
-    struct ib_event report = {
-        .type = IB_EVENT_EXECUTED,
-        .instrument = event->instrument,
-        .side = opposite ? IB_SIDE_SELL : IB_SIDE_BUY,
-        .flags = IB_FLAG_RESTING,
-    };
-    event->type = IB_EVENT_EXECUTED;
-    event->flags = IB_FLAG_INCOMING;
-    event->user_ref_original = 0;
-    while (best != IB_NONE && ib_book_level(book, best)->key <= limit && event->remaining > 0) {
-        trade(turn, incoming, ib_book_level(book, best), &report);
-        best = ib_book_best(book, event->instrument, opposite);
-    }
-    event->price = price;
+    struct ib_matcher *matcher = turn->matcher;
+    struct ib_book *book = &matcher->book;
+    const struct ib_level *level = ib_book_level(book, level_index);
+    IB_ASSERT(level->head != IB_NONE);
+    int64_t price = ib_book_price(book, level);
+    uint64_t before = incoming->remaining;
+    uint32_t index = level->head;
+    do {
+        uint64_t open = ib_order_remaining(ib_book_order(book, index));
+        uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
+        uint32_t next = ib_book_order(book, index)->next;
+        incoming->remaining -= quantity;
+        matcher->match_ref++;
+        report_trade(turn, incoming, index, quantity, price);
+        if (quantity < open) {
+            ib_book_fill_part(book, index, quantity);
+            break;
+        }
+        ib_book_remove(book, index);
+        index = next;
+    } while (index != IB_NONE && incoming->remaining > 0);
+    uint64_t traded = before - incoming->remaining;
+    incoming->executed += traded;
+    matcher->traded_quantity += traded;
+    matcher->notional += (ib_uint128)(uint64_t)price * traded;
 }
 
 /* Trades what can be traded; what is left rests or is cancelled. */
-static void match(struct ib_turn *turn, struct incoming *incoming)
+static inline void match(struct ib_turn *turn, struct ib_incoming *incoming)
 {
-    IB_ASSERT(incoming->event.remaining <= IB_QUANTITY_MAX);
-    struct ib_event *event = &incoming->event;
-    trade_all(turn, incoming);
-    if (event->remaining == 0) {
+    struct ib_book *book = &turn->matcher->book;
+    const struct ib_command *command = turn->command;
+    const struct ib_price_index *opposite = ib_book_side(book, incoming->side_index ^ 1);
+    uint64_t key = ib_book_key(incoming->side_index & 1, incoming->ticks);
+    /* The same price on the other side is the complement; a market order takes any, the worst key there is. */
+    uint64_t limit = incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~key;
+    while (opposite->best_key <= limit && incoming->remaining > 0) {
+        trade_level(turn, incoming, opposite->best);
+    }
+    if (incoming->remaining == 0) {
         return;
     }
-    event->match_ref = 0;
-    event->user_ref_original = 0;
-    event->quantity = event->remaining;
-    if (!may_rest(event->order_type, event->time_in_force)) {
-        event->type = IB_EVENT_CANCELED;
-        event->reason = IB_REASON_IMMEDIATE_OR_CANCEL;
-        event->remaining = 0;
-        event->flags = IB_FLAG_INCOMING;
-        ib_turn_emit(turn, event, turn->command->session);
+    if (!may_rest(incoming->order_type, incoming->time_in_force)) {
+        if (ib_turn_number(turn, command->session)) {
+            struct ib_event event = {.type = IB_EVENT_CANCELED, .reason = IB_REASON_IMMEDIATE_OR_CANCEL};
+            event.quantity = incoming->remaining;
+            event.flags = IB_FLAG_INCOMING;
+            ib_event_incoming(turn, incoming, command->session, event);
+        }
         return;
     }
     struct ib_book_entry entry = {
-        .instrument = event->instrument,
-        .side = event->side,
-        .time_in_force = event->time_in_force,
-        .order_type = event->order_type,
-        .session = turn->command->session,
-        .user_ref = event->user_ref,
-        .ticks = incoming->ticks,
-        .order_ref = event->order_ref,
-        .remaining = event->remaining,
+        .side_index = incoming->side_index,
+        .user_ref = command->user_ref,
+        .session = command->session,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .key = key,
+        .order_ref = incoming->order_ref,
+        .remaining = incoming->remaining,
         .executed = incoming->executed,
-        .client_data = event->client_data,
+        .client_data = incoming->client_data,
     };
-    ib_book_rest(&turn->matcher->book, &entry);
-    event->type = IB_EVENT_RESTED;
-    event->flags = IB_FLAG_RESTING;
-    ib_turn_emit(turn, event, IB_SESSION_NONE);
+    ib_book_rest(book, &entry);
+    if (ib_turn_number(turn, IB_SESSION_NONE)) {
+        struct ib_event event = {.type = IB_EVENT_RESTED, .flags = IB_FLAG_RESTING};
+        event.quantity = event.remaining = incoming->remaining;
+        ib_event_incoming(turn, incoming, IB_SESSION_NONE, event);
+    }
 }
 
-static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
+static inline uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
 {
-    IB_ASSERT(turn->command->type == IB_COMMAND_ENTER);
     const struct ib_command *command = turn->command;
     const struct ib_book *book = &turn->matcher->book;
     if (command->reason != IB_REASON_NONE) {
@@ -240,30 +170,29 @@ static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
 void ib_turn_enter(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
-    IB_ASSERT(turn->command->user_ref > 0);
     const struct ib_command *command = turn->command;
-    uint64_t ticks = 0;
+    uint64_t ticks;
     uint8_t reason = refusal_of_enter(turn, &ticks);
     if (reason != IB_REASON_NONE) {
         reject(turn, reason);
         return;
     }
-    struct incoming incoming;
-    describe_incoming(&incoming, command, command->instrument, command->side);
-    incoming.ticks = ticks;
-    incoming.executed = 0;
-    incoming.event.type = IB_EVENT_ACCEPTED;
-    incoming.event.quantity = command->quantity;
-    incoming.event.flags = IB_FLAG_INCOMING;
-    ib_turn_emit(turn, &incoming.event, command->session);
+    struct ib_incoming incoming = {
+        .side_index = 2 * command->instrument + ib_side_number(command->side),
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .ticks = ticks,
+        .price = command->price,
+        .order_ref = command->seq, /* unique, and in order of time */
+        .remaining = command->quantity,
+        .client_data = command->client_data,
+    };
+    if (ib_turn_number(turn, command->session)) {
+        struct ib_event event = {.type = IB_EVENT_ACCEPTED, .flags = IB_FLAG_INCOMING};
+        event.quantity = event.remaining = command->quantity;
+        ib_event_incoming(turn, &incoming, command->session, event);
+    }
     match(turn, &incoming);
-}
-
-/* The order that a command of its own session names, or IB_NONE. */
-static uint32_t find_own(const struct ib_turn *turn, uint32_t user_ref)
-{
-    IB_ASSERT(turn->command->type != IB_COMMAND_ENTER);
-    return ib_book_find(&turn->matcher->book, turn->command->session, user_ref);
 }
 
 static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, uint64_t *ticks)
@@ -280,29 +209,39 @@ static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t index, ui
     if (index == IB_NONE) {
         return IB_REASON_ORDER_UNKNOWN;
     }
-    const struct ib_order *order = ib_book_order(book, index);
-    uint32_t instrument = ib_level_instrument(ib_book_level(book, order->level));
-    return refusal_of_terms(command, &book->instruments[instrument], ib_order_executed(order), ticks);
+    uint32_t instrument = ib_level_instrument(ib_book_level(book, ib_book_order(book, index)->level));
+    return refusal_of_terms(command, &book->instruments[instrument], ib_book_executed(book, index), ticks);
 }
 
 /* What a Replace does not say again stays as it was entered: each zero byte of its client data is the old order's. */
-static void inherit_client_data(struct ib_event *event, const struct ib_order *before)
+static void inherit_client_data(uint8_t *merged, const uint8_t *said, const uint8_t *before)
 {
+    IB_ASSERT(merged != said && merged != before);
     for (size_t i = 0; i < IB_CLIENT_DATA_SIZE; i++) {
-        if (event->client_data[i] == 0) {
-            event->client_data[i] = before->client_data[i];
-        }
+        merged[i] = said[i] != 0 ? said[i] : before[i];
+    }
+}
+
+static void report_replaced(struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref, int kept)
+{
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(before_ref <= incoming->order_ref);
+    if (ib_turn_number(turn, turn->command->session)) {
+        struct ib_event event = {.type = IB_EVENT_REPLACED, .match_ref = before_ref, .flags = IB_FLAG_RESTING};
+        event.user_ref_original = turn->command->user_ref_original;
+        event.quantity = event.remaining = incoming->remaining;
+        event.flags |= kept ? (uint32_t)IB_FLAG_PRIORITY_KEPT : 0u;
+        ib_event_incoming(turn, incoming, turn->command->session, event);
     }
 }
 
 void ib_turn_replace(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
-    IB_ASSERT(turn->command->user_ref > 0);
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
-    uint32_t index = find_own(turn, command->user_ref_original);
-    uint64_t ticks = 0;
+    uint32_t index = ib_book_find(book, command->session, command->user_ref_original);
+    uint64_t ticks;
     uint8_t reason = refusal_of_replace(turn, index, &ticks);
     if (reason != IB_REASON_NONE) {
         reject(turn, reason);
@@ -311,56 +250,57 @@ void ib_turn_replace(struct ib_turn *turn)
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
     uint64_t before_ref = ib_order_ref(order);
-    struct incoming incoming;
-    struct ib_event *event = &incoming.event;
-    describe_incoming(&incoming, command, ib_level_instrument(level), ib_level_side(level));
-    inherit_client_data(event, order);
-    incoming.ticks = ticks;
-    incoming.executed = ib_order_executed(order);
-    event->remaining = command->quantity - incoming.executed;
+    uint8_t client_data[IB_CLIENT_DATA_SIZE];
+    inherit_client_data(client_data, command->client_data, ib_book_client_data(book, index));
+    struct ib_incoming incoming = {
+        .side_index = level->side_index,
+        .time_in_force = command->time_in_force,
+        .order_type = command->order_type,
+        .ticks = ticks,
+        .price = command->price,
+        .order_ref = command->seq,
+        .executed = ib_book_executed(book, index),
+        .client_data = client_data,
+    };
+    incoming.remaining = command->quantity - incoming.executed;
     int keeps_priority = may_rest(command->order_type, command->time_in_force) &&
-                         ib_book_key(ib_side_number(event->side), ticks) == level->key &&
-                         event->remaining <= ib_order_remaining(order);
-    event->type = IB_EVENT_REPLACED;
-    event->user_ref_original = command->user_ref_original;
-    event->match_ref = before_ref;
-    event->quantity = event->remaining;
-    event->flags = IB_FLAG_RESTING;
+                         ib_book_key(level->side_index & 1, ticks) == level->key &&
+                         incoming.remaining <= ib_order_remaining(order);
     if (keeps_priority) {
-        event->order_ref = before_ref;
-        event->flags |= IB_FLAG_PRIORITY_KEPT;
-        ib_book_shrink(book, index, event->remaining);
-        ib_book_rename(book, index, command->user_ref, command->time_in_force, event->client_data);
-        ib_turn_emit(turn, event, command->session);
+        incoming.order_ref = before_ref;
+        ib_book_shrink(book, index, incoming.remaining);
+        ib_book_rename(book, index, command->user_ref, command->time_in_force, client_data);
+        report_replaced(turn, &incoming, before_ref, 1);
         return;
     }
     ib_book_remove(book, index);
-    ib_turn_emit(turn, event, command->session);
+    report_replaced(turn, &incoming, before_ref, 0);
     match(turn, &incoming);
 }
 
 void ib_turn_cancel(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
-    IB_ASSERT(turn->command->type == IB_COMMAND_CANCEL);
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
-    uint32_t index = find_own(turn, command->user_ref);
+    uint32_t index = ib_book_find(book, command->session, command->user_ref);
     if (index == IB_NONE) {
         return; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
-    const struct ib_order *order = ib_book_order(book, index);
-    uint64_t before = ib_order_remaining(order);
-    uint64_t executed = ib_order_executed(order);
-    uint64_t remaining = command->quantity > executed ? command->quantity - executed : 0;
-    if (remaining >= before) {
-        return; /* the new size is not smaller */
+    uint64_t before = ib_order_remaining(ib_book_order(book, index));
+    uint64_t remaining = 0;
+    if (command->quantity != 0) {
+        uint64_t executed = ib_book_executed(book, index);
+        remaining = command->quantity > executed ? command->quantity - executed : 0;
+        if (remaining >= before) {
+            return; /* the new size is not smaller */
+        }
     }
-    struct ib_event event = event_of_resting(book, order, IB_EVENT_CANCELED);
-    event.reason = IB_REASON_USER;
-    event.quantity = before - remaining;
-    event.remaining = remaining;
-    ib_turn_emit(turn, &event, command->session);
+    if (ib_turn_number(turn, command->session)) {
+        struct ib_event event = {.type = IB_EVENT_CANCELED, .reason = IB_REASON_USER, .remaining = remaining};
+        event.quantity = before - remaining;
+        ib_event_resting(turn, index, event);
+    }
     if (remaining == 0) {
         ib_book_remove(book, index);
     } else {

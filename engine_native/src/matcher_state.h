@@ -36,13 +36,52 @@ struct ib_turn {
     uint32_t index; /* of the next event */
 };
 
+/* An order that comes in: entered, or put in the place of another. */
+struct ib_incoming {
+    uint32_t side_index; /* 2 x instrument + (side is sell) */
+    uint8_t time_in_force;
+    uint8_t order_type;
+    uint64_t ticks; /* 0 for a market order */
+    int64_t price;
+    uint64_t order_ref;
+    uint64_t remaining;
+    uint64_t executed;
+    const uint8_t *client_data;
+};
+
 /* ENTER and REPLACE (matcher_order.c); the session exists and user_ref is new. */
 void ib_turn_enter(struct ib_turn *turn);
 void ib_turn_replace(struct ib_turn *turn);
 void ib_turn_cancel(struct ib_turn *turn);
 
-/* Numbers the event, completes it from the command, hands it out. `session` = who gets the report, or
- * IB_SESSION_NONE (matcher.c). */
-void ib_turn_emit(struct ib_turn *turn, struct ib_event *event, uint16_t session);
+/* ---- events (matcher_event.c) ----
+ *
+ * Every event is numbered, in the matcher's count and, when it is a report, in its session's stream: ib_turn_number.
+ * It is built only when somebody takes it, by one of the functions below; so whoever emits says
+ *
+ *     if (ib_turn_number(turn, session)) {
+ *         ib_event_...(turn, ...);
+ *     }
+ */
+
+/* The next event, for a session or IB_SESSION_NONE. Whether it is to be built. */
+static inline int ib_turn_number(struct ib_turn *turn, uint16_t session)
+{
+    turn->index++;
+    if (session != IB_SESSION_NONE) {
+        IB_EXPECT(session < turn->matcher->session_count);
+        turn->matcher->sessions[session].session_seq++;
+    }
+    return turn->sink.emit != NULL;
+}
+
+/* The session that sent the command gets `type`; its number is the last one given. `event` carries what is special. */
+void ib_event_incoming(const struct ib_turn *turn, const struct ib_incoming *incoming, uint16_t session,
+                       struct ib_event event);
+/* About an order in the book, as it stands there; `event.quantity` and `event.remaining` are said by the caller. */
+void ib_event_resting(const struct ib_turn *turn, uint32_t order, struct ib_event event);
+void ib_event_rejected(const struct ib_turn *turn, uint8_t reason);
+/* About no order. */
+void ib_event_plain(const struct ib_turn *turn, uint16_t session, uint16_t type, uint8_t reason);
 
 #endif

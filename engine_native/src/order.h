@@ -1,66 +1,121 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * order.h: one resting order in one cache line.
+ * order.h: one resting order: half a cache line that matching reads and writes, and, at the same index of a second
+ * array, half a line that most orders never touch.
  *
- *    0  next      4  prev       8  level     12  chain       links: FIFO of the level, level, bucket of the id index
- *   16  order_ref (48 bits) · executed, high 16 bits
- *   24  remaining (40 bits) · executed, low 24 bits
- *   32  user_ref 36  session   38  time_in_force · order_type
- *   40  client_data (24 bytes)
+ *   hot    0  next      4  prev       8  level     12  user_ref     links: FIFO of the level, level
+ *         16  order_ref (48 bits) · session (10) · time_in_force (3) · order_type (2) · has cold (1)
+ *         24  remaining (40 bits) · chain (24): next order in the same bucket of the id index
+ *   cold   0  executed    8  client_data (24 bytes)
  *
- * Price, side and instrument stand in the level. The three numbers of 16 and 24 are packed because a 65th byte would
- * cost every order a second cache line; IB_SEQ_MAX and IB_QUANTITY_MAX are the widths.
+ * Price, side and instrument stand in the level. An order has a cold half once it carries client data, or was executed
+ * in part. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
  */
 #ifndef IB_ORDER_H
 #define IB_ORDER_H
 
+#include <string.h>
+
 #include "check.h"
+#include "hash.h"
 #include "ironbook.h"
 
 struct ib_order {
     uint32_t next;  /* towards the tail of the level's FIFO; also the pool's free link */
     uint32_t prev;  /* towards the head */
     uint32_t level; /* where it stands */
-    uint32_t chain; /* next order in the same bucket of the id index */
-    uint64_t packed_ref;
-    uint64_t packed_quantity;
     uint32_t user_ref;
-    uint16_t session;
-    uint8_t time_in_force;
-    uint8_t order_type;
+    uint64_t identity; /* what it is: stays as long as it stands, but for the bit that tells of a cold half */
+    uint64_t amount;   /* remaining, and the chain */
+};
+
+struct ib_order_cold {
+    uint64_t executed; /* units traded so far, over all replacements: Cancel and Replace speak of total size */
     uint8_t client_data[IB_CLIENT_DATA_SIZE];
 };
 
-_Static_assert(sizeof(struct ib_order) == 64, "one cache line");
-
+_Static_assert(sizeof(struct ib_order) == 32, "two orders a cache line");
+_Static_assert(sizeof(struct ib_order_cold) == 32, "two a cache line");
 _Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
 _Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << 40) - 1, "width of remaining and executed");
+_Static_assert(IB_SESSIONS_MAX <= 1 << 10, "width of session");
+_Static_assert(IB_ORDERS_MAX <= 1 << 24, "width of chain");
 
-#define IB_EXECUTED_LOW_BITS 24
+enum {
+    IB_ORDER_COLD = 1,
+    IB_ORDER_TYPE_SHIFT = 1,
+    IB_ORDER_TIME_IN_FORCE_SHIFT = 3,
+    IB_ORDER_SESSION_SHIFT = 6,
+    IB_ORDER_REF_SHIFT = 16,
+    IB_ORDER_CHAIN_BITS = 24,
+};
+
+#define IB_ORDER_CHAIN_MASK (((uint64_t)1 << IB_ORDER_CHAIN_BITS) - 1)
+
+static inline uint64_t ib_order_identity(uint64_t order_ref, uint16_t session, uint8_t time_in_force, uint8_t order_type)
+{
+    IB_EXPECT(order_ref <= IB_SEQ_MAX && session < IB_SESSIONS_MAX);
+    IB_EXPECT(time_in_force < 8 && order_type < 4);
+    return order_ref << IB_ORDER_REF_SHIFT | (uint64_t)session << IB_ORDER_SESSION_SHIFT |
+           (uint64_t)time_in_force << IB_ORDER_TIME_IN_FORCE_SHIFT | (uint64_t)order_type << IB_ORDER_TYPE_SHIFT;
+}
 
 static inline uint64_t ib_order_ref(const struct ib_order *order)
 {
-    return order->packed_ref >> 16;
+    return order->identity >> IB_ORDER_REF_SHIFT;
+}
+
+static inline uint16_t ib_order_session(const struct ib_order *order)
+{
+    return (uint16_t)(order->identity >> IB_ORDER_SESSION_SHIFT & 0x3ff);
+}
+
+static inline uint8_t ib_order_time_in_force(const struct ib_order *order)
+{
+    return (uint8_t)(order->identity >> IB_ORDER_TIME_IN_FORCE_SHIFT & 7);
+}
+
+static inline uint8_t ib_order_type(const struct ib_order *order)
+{
+    return (uint8_t)(order->identity >> IB_ORDER_TYPE_SHIFT & 3);
+}
+
+static inline int ib_order_has_cold(const struct ib_order *order)
+{
+    return (order->identity & IB_ORDER_COLD) != 0;
 }
 
 /* Units that are still open; never 0 in the book. */
 static inline uint64_t ib_order_remaining(const struct ib_order *order)
 {
-    return order->packed_quantity >> IB_EXECUTED_LOW_BITS;
+    return order->amount >> IB_ORDER_CHAIN_BITS;
 }
 
-/* Units traded so far, over all replacements: Cancel and Replace speak of total size. */
-static inline uint64_t ib_order_executed(const struct ib_order *order)
+static inline uint32_t ib_order_chain(const struct ib_order *order)
 {
-    return (order->packed_ref & 0xffff) << IB_EXECUTED_LOW_BITS | (order->packed_quantity & 0xffffff);
+    return (uint32_t)(order->amount & IB_ORDER_CHAIN_MASK);
 }
 
-static inline void ib_order_pack(struct ib_order *order, uint64_t order_ref, uint64_t remaining, uint64_t executed)
+static inline void ib_order_set_remaining(struct ib_order *order, uint64_t remaining)
 {
-    IB_ASSERT(order_ref <= IB_SEQ_MAX);
-    IB_ASSERT((remaining | executed) <= IB_QUANTITY_MAX);
-    order->packed_ref = order_ref << 16 | executed >> IB_EXECUTED_LOW_BITS;
-    order->packed_quantity = remaining << IB_EXECUTED_LOW_BITS | (executed & 0xffffff);
+    IB_EXPECT(remaining <= IB_QUANTITY_MAX);
+    order->amount = remaining << IB_ORDER_CHAIN_BITS | (order->amount & IB_ORDER_CHAIN_MASK);
+}
+
+static inline void ib_order_set_chain(struct ib_order *order, uint32_t chain)
+{
+    IB_EXPECT(chain <= IB_ORDER_CHAIN_MASK);
+    order->amount = (order->amount & ~IB_ORDER_CHAIN_MASK) | chain;
+}
+
+/* What one unit of the order weighs in the hash of the book: it names the order and the place where it stands. Odd, so
+ * that no two sizes of one order weigh the same. */
+static inline uint64_t ib_order_weight(const struct ib_order *order, uint64_t key, uint32_t side_index)
+{
+    uint64_t who = (order->identity & ~(uint64_t)IB_ORDER_COLD) + order->user_ref * IB_HASH_A;
+    uint64_t where = key * IB_HASH_B + side_index;
+    uint64_t product = (who ^ (where << 32 | where >> 32)) * IB_HASH_C;
+    return (product ^ product >> 32) | 1;
 }
 
 #endif

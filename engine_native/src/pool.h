@@ -40,24 +40,26 @@ static inline int ib_pool_is_full(const struct ib_pool *pool)
     return pool->in_use == pool->capacity;
 }
 
-/* The caller has asked ib_pool_is_full before: exhaustion is decided where it can be rejected. */
-static inline uint32_t ib_pool_take(struct ib_pool *pool)
+/* The caller has asked ib_pool_is_full before: exhaustion is decided where it can be rejected. `slot_size` is the
+ * pool's own, told again because a constant turns the address into a shift. */
+static inline uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
 {
     IB_ASSERT(!ib_pool_is_full(pool));
+    IB_EXPECT(slot_size == pool->slot_size);
     pool->in_use++;
     uint32_t index = pool->free_head;
     if (index == IB_NONE) {
         return pool->fresh++;
     }
-    memcpy(&pool->free_head, pool->slots + (size_t)index * pool->slot_size, sizeof pool->free_head);
+    memcpy(&pool->free_head, pool->slots + index * slot_size, sizeof pool->free_head);
     return index;
 }
 
-static inline void ib_pool_give(struct ib_pool *pool, uint32_t index)
+static inline void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_size)
 {
     IB_ASSERT(index != IB_NONE && index < pool->fresh);
-    IB_ASSERT(pool->in_use > 0);
-    memcpy(pool->slots + (size_t)index * pool->slot_size, &pool->free_head, sizeof pool->free_head);
+    IB_EXPECT(pool->in_use > 0 && slot_size == pool->slot_size);
+    memcpy(pool->slots + index * slot_size, &pool->free_head, sizeof pool->free_head);
     pool->free_head = index;
     pool->in_use--;
 }

@@ -16,7 +16,7 @@ static uint64_t bit(unsigned digit)
 static uint32_t new_leaf(struct ib_pool *nodes, uint64_t key)
 {
     IB_ASSERT(!ib_pool_is_full(nodes));
-    uint32_t index = ib_pool_take(nodes);
+    uint32_t index = ib_pool_take(nodes, sizeof(struct ib_price_node));
     struct ib_price_node *leaf = ib_price_node_at(nodes, index);
     leaf->bitmap = 0; /* children are valid only where the bitmap says so: no need to clear them */
     leaf->prefix = key >> DIGIT_BITS;
@@ -36,7 +36,7 @@ static uint32_t fork_above(struct ib_pool *nodes, uint32_t *link, uint64_t key)
     IB_ASSERT(shift > node->shift);
 
     uint32_t leaf = new_leaf(nodes, key);
-    uint32_t index = ib_pool_take(nodes);
+    uint32_t index = ib_pool_take(nodes, sizeof(struct ib_price_node));
     struct ib_price_node *fork = ib_price_node_at(nodes, index);
     fork->shift = shift;
     fork->prefix = key >> shift >> DIGIT_BITS;
@@ -80,26 +80,15 @@ static uint32_t leaf_for(struct ib_price_index *index, struct ib_pool *nodes, ui
     return IB_NONE;
 }
 
-static int is_in_last_leaf(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
-{
-    IB_ASSERT(index->leaf < nodes->fresh);
-    return index->leaf != IB_NONE && ib_price_node_at(nodes, index->leaf)->prefix == key >> DIGIT_BITS;
-}
-
 uint32_t *ib_price_index_place(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
-    IB_ASSERT(index != NULL);
-    IB_ASSERT(nodes != NULL);
-    if (!is_in_last_leaf(index, nodes, key)) {
-        index->leaf = leaf_for(index, nodes, key);
-    }
-    struct ib_price_node *leaf = ib_price_node_at(nodes, index->leaf);
+    IB_ASSERT(key != IB_KEY_NONE);
+    struct ib_price_node *leaf = ib_price_node_at(nodes, leaf_for(index, nodes, key));
     IB_ASSERT(leaf->shift == 0 && ib_price_node_covers(leaf, key));
     unsigned digit = ib_price_node_digit(leaf, key);
     if ((leaf->bitmap & bit(digit)) == 0) {
         leaf->bitmap |= bit(digit);
         leaf->child[digit] = IB_NONE;
-        index->count++;
     }
     return &leaf->child[digit];
 }
@@ -136,10 +125,7 @@ static void prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t 
     }
     uint32_t leaf = *link;
     IB_ASSERT(ib_price_node_at(nodes, leaf)->bitmap == 0);
-    if (index->leaf == leaf) {
-        index->leaf = IB_NONE;
-    }
-    ib_pool_give(nodes, leaf);
+    ib_pool_give(nodes, leaf, sizeof(struct ib_price_node));
     if (parent_link == NULL) {
         index->root = IB_NONE;
         return;
@@ -150,28 +136,23 @@ static void prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t 
     IB_ASSERT(node->bitmap != 0);
     if ((node->bitmap & (node->bitmap - 1)) == 0) {
         *parent_link = node->child[__builtin_ctzll(node->bitmap)];
-        ib_pool_give(nodes, fork);
+        ib_pool_give(nodes, fork, sizeof(struct ib_price_node));
     }
 }
 
 void ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
-    IB_ASSERT(index->count > 0);
     IB_ASSERT(index->root != IB_NONE);
-    uint32_t at = index->leaf;
-    if (!is_in_last_leaf(index, nodes, key)) {
-        at = index->root;
-        while (ib_price_node_at(nodes, at)->shift != 0) {
-            const struct ib_price_node *node = ib_price_node_at(nodes, at);
-            at = node->child[ib_price_node_digit(node, key)];
-        }
+    uint32_t at = index->root;
+    while (ib_price_node_at(nodes, at)->shift != 0) {
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        at = node->child[ib_price_node_digit(node, key)];
     }
     struct ib_price_node *leaf = ib_price_node_at(nodes, at);
     unsigned digit = ib_price_node_digit(leaf, key);
     IB_ASSERT(ib_price_node_covers(leaf, key));
     IB_ASSERT((leaf->bitmap & bit(digit)) != 0);
     leaf->bitmap &= ~bit(digit);
-    index->count--;
     if (leaf->bitmap == 0) {
         prune(index, nodes, key);
     }
@@ -191,10 +172,22 @@ static uint32_t lowest_below(const struct ib_pool *nodes, uint32_t at)
     }
 }
 
-uint32_t ib_price_index_lowest(const struct ib_price_index *index, const struct ib_pool *nodes)
+void ib_price_index_find_best(struct ib_price_index *index, const struct ib_pool *nodes)
 {
-    IB_ASSERT((index->root == IB_NONE) == (index->count == 0));
-    return index->root == IB_NONE ? IB_NONE : lowest_below(nodes, index->root);
+    IB_ASSERT(index != NULL);
+    index->best = IB_NONE;
+    index->best_key = IB_KEY_NONE;
+    for (uint32_t at = index->root; at != IB_NONE;) {
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        IB_ASSERT(node->bitmap != 0);
+        unsigned digit = (unsigned)__builtin_ctzll(node->bitmap);
+        at = node->child[digit];
+        if (node->shift == 0) {
+            index->best = at;
+            index->best_key = node->prefix << DIGIT_BITS | digit;
+            return;
+        }
+    }
 }
 
 uint32_t ib_price_index_above(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)

@@ -27,13 +27,20 @@ struct ib_price_node {
     uint32_t child[64]; /* leaf: level; inner: node */
 };
 
-/* One side's index. All zero = empty. */
+/* No level may have it: it is the lowest key of an empty side. */
+#define IB_KEY_NONE UINT64_MAX
+
+/* One side's index. Empty: ib_price_index_clear. */
 struct ib_price_index {
+    uint64_t best_key; /* the lowest key, or IB_KEY_NONE: one comparison tells whether an order can trade */
+    uint32_t best;     /* its level, or IB_NONE */
     uint32_t root;
-    uint32_t leaf;  /* the leaf that was used last, or IB_NONE: most orders come near the one before */
-    uint32_t best;  /* level with the lowest key, or IB_NONE */
-    uint32_t count; /* levels */
 };
+
+static inline void ib_price_index_clear(struct ib_price_index *index)
+{
+    *index = (struct ib_price_index){.best_key = IB_KEY_NONE};
+}
 
 /* Level at `key`, or IB_NONE. */
 uint32_t ib_price_index_find(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
@@ -41,8 +48,8 @@ uint32_t ib_price_index_find(const struct ib_price_index *index, const struct ib
 uint32_t *ib_price_index_place(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
 /* `key` must exist. */
 void ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
-/* Level with the lowest key, by search; IB_NONE when empty. */
-uint32_t ib_price_index_lowest(const struct ib_price_index *index, const struct ib_pool *nodes);
+/* Finds best and best_key anew. */
+void ib_price_index_find_best(struct ib_price_index *index, const struct ib_pool *nodes);
 /* Level with the lowest key above `key`; IB_NONE when there is none. */
 uint32_t ib_price_index_above(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 
