@@ -219,7 +219,11 @@ static void replace(struct reference *r, const struct ib_command *c)
     order.order_type = c->order_type;
     order.price = c->price;
     order.open = c->quantity - old->filled;
-    memcpy(order.client_data, c->client_data, sizeof order.client_data);
+    for (int i = 0; i < IB_CLIENT_DATA_SIZE; i++) {
+        if (c->client_data[i] != 0) { /* what is not said again stays */
+            order.client_data[i] = c->client_data[i];
+        }
+    }
     int stays = c->order_type == IB_ORDER_LIMIT && c->time_in_force == IB_TIME_IN_FORCE_DAY &&
                 order.price == old->price && order.open <= old->open;
     if (!stays) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "book_path.h"
 #include "hash.h"
 #include "matcher_state.h"
 #include "reference.h"
@@ -213,7 +214,7 @@ static void compare_book(struct run *run)
         const struct ib_order *order = ib_book_order(book, index);
         const struct ib_level *level = ib_book_level(book, order->level);
         if (ib_order_ref(order) != expected->order_ref || ib_order_remaining(order) != expected->open ||
-            ib_order_executed(order) != expected->filled || ib_book_price(book, level) != expected->price ||
+            ib_book_executed(book, index) != expected->filled || ib_book_price(book, level) != expected->price ||
             ib_level_side(level) != expected->side || ib_level_instrument(level) != expected->instrument) {
             fail(run, "an order of the book differs");
         }

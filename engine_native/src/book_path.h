@@ -73,7 +73,7 @@ static inline uint32_t ib_book_level_for(struct ib_book *book, uint32_t side_ind
 }
 
 /* Behind all orders at its price. The caller has asked ib_book_is_full. */
-static inline uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
+static inline __attribute__((always_inline)) uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
 {
     IB_EXPECT(entry->session < IB_SESSIONS_MAX && entry->side_index >> 1 < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
@@ -97,20 +97,40 @@ static inline uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_e
     return index;
 }
 
-/* Takes a whole order out of the book. */
-static inline void ib_book_remove(struct ib_book *book, uint32_t index)
+/* An order leaves the hash, the id index and the pool; its links to its neighbours are the caller's. */
+static inline void ib_book_forget(struct ib_book *book, uint32_t index, const struct ib_level *level)
 {
-    IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
-    uint32_t level_index = order->level;
-    struct ib_level *level = ib_book_level(book, level_index);
     book->hash -= ib_order_weight(order, level->key, level->side_index) * ib_order_remaining(order);
     if (ib_order_has_cold(order)) {
         book->hash -= ib_book_cold_hash(book, index);
     }
     ib_book_unindex_order(book, index);
-    ib_level_unlink(level, ib_book_order(book, 0), index);
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
+}
+
+/* All orders of a level before `head` were forgotten, `quantity` in all; with IB_NONE it is empty and goes too. */
+static inline void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t head, uint64_t quantity)
+{
+    struct ib_level *level = ib_book_level(book, level_index);
+    IB_EXPECT(level->quantity >= quantity);
+    level->quantity -= quantity;
+    level->head = head;
+    ib_book_order(book, head)->prev = IB_NONE;
+    if (head == IB_NONE) {
+        level->tail = IB_NONE;
+        ib_book_drop_level(book, level_index);
+    }
+}
+
+/* Takes a whole order out of the book. */
+static inline void ib_book_remove(struct ib_book *book, uint32_t index)
+{
+    IB_EXPECT(index != IB_NONE && index < book->orders.fresh);
+    uint32_t level_index = ib_book_order(book, index)->level;
+    struct ib_level *level = ib_book_level(book, level_index);
+    ib_level_unlink(level, ib_book_order(book, 0), index);
+    ib_book_forget(book, index, level);
     if (level->head == IB_NONE) {
         ib_book_drop_level(book, level_index);
     }

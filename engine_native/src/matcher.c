@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "matcher_state.h"
+#include "matcher_path.h"
 #include "memory.h"
 
 int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
@@ -177,7 +177,8 @@ static void change_trading_state(struct ib_turn *turn, int state)
         return;
     }
     turn->matcher->trading_state = state;
-    if (ib_turn_number(turn, IB_SESSION_NONE)) {
+    ib_turn_number(turn, IB_SESSION_NONE);
+    if (ib_turn_is_reporting(turn)) {
         ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
                        state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE);
     }
@@ -189,7 +190,8 @@ static void end_of_day(struct ib_turn *turn)
     IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
-        if (ib_turn_number(turn, session)) {
+        ib_turn_number(turn, session);
+        if (ib_turn_is_reporting(turn)) {
             ib_event_plain(turn, session, IB_EVENT_END_OF_DAY, IB_REASON_NONE);
         }
     }
@@ -198,7 +200,7 @@ static void end_of_day(struct ib_turn *turn)
 /* Whether an ENTER or REPLACE is new; a number that was seen before is a client's resend and has its result. */
 static int is_new(struct ib_turn *turn)
 {
-    IB_EXPECT(turn->matcher->session_count <= IB_SESSIONS_MAX);
+    IB_ASSERT(turn->matcher->session_count <= IB_SESSIONS_MAX);
     const struct ib_command *command = turn->command;
     if (command->session >= turn->matcher->session_count) {
         return 0;
@@ -211,7 +213,8 @@ static int is_new(struct ib_turn *turn)
     return 1;
 }
 
-static void apply(struct ib_turn *turn)
+/* Everything but plain orders. */
+static void apply_special(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
     IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
@@ -236,6 +239,42 @@ static void apply(struct ib_turn *turn)
     }
 }
 
+/* A turn of its own, so that the path's may live in registers. */
+static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matcher, const struct ib_command *command,
+                                                       struct ib_event_sink sink)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
+    if (matcher->trading_state != IB_TRADING_ENDED) {
+        apply_special(&turn);
+    }
+    return turn.index;
+}
+
+/* Number of events. */
+IB_PATH uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
+                      int reporting)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
+    if (IB_LIKELY(matcher->trading_state == IB_TRADING_OPEN)) {
+        if (command->type == IB_COMMAND_ENTER && IB_LIKELY(ib_path_enter(&turn, reporting))) {
+            return turn.index;
+        }
+        if (command->type == IB_COMMAND_CANCEL && IB_LIKELY(ib_path_cancel(&turn, reporting))) {
+            return turn.index;
+        }
+    }
+    return take_special(matcher, command, sink);
+}
+
+/* The same, compiled for somebody who takes the events: the usual case of a venue, but the slower one. */
+static __attribute__((noinline)) uint32_t take_and_report(struct ib_matcher *matcher, const struct ib_command *command,
+                                                          struct ib_event_sink sink)
+{
+    IB_ASSERT(sink.emit != NULL);
+    IB_ASSERT(matcher->seq == command->seq);
+    return take(matcher, command, sink, 1);
+}
+
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
@@ -244,11 +283,8 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
     }
     matcher->seq = command->seq;
     matcher->time_ns = command->time_ns;
-    if (matcher->trading_state != IB_TRADING_ENDED) {
-        struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
-        apply(&turn);
-        matcher->event_count += turn.index;
-    }
+    matcher->event_count += sink.emit == NULL ? take(matcher, command, sink, 0)
+                                              : take_and_report(matcher, command, sink);
 #ifdef IB_CHECK
     char text[IB_ERROR_TEXT_SIZE] = "";
     if (ib_matcher_check(matcher, text, sizeof text) != IB_OK) {

@@ -36,7 +36,10 @@ struct ib_session {
     uint32_t session_seq;   /* number of its last report; 0 = none */
     char username[IB_USERNAME_SIZE]; /* padded with spaces */
     char firm[IB_FIRM_SIZE];         /* padded with spaces */
+    char reserved[14];               /* 32 bytes: a session's row is found by a shift */
 };
+
+_Static_assert(sizeof(struct ib_session) == 32, "a power of two");
 
 /* An instrument, as INSTRUMENT_ADD defined it. */
 struct ib_instrument {

@@ -17,38 +17,108 @@ static void emit(const struct ib_turn *turn, struct ib_event *event, uint16_t se
     turn->sink.emit(turn->sink.context, event);
 }
 
-void ib_event_incoming(const struct ib_turn *turn, const struct ib_incoming *incoming, uint16_t session,
-                       struct ib_event event)
+/* The fields that every event about the order that comes in has. */
+static struct ib_event about_incoming(const struct ib_turn *turn, const struct ib_incoming *incoming, uint16_t type)
 {
     IB_ASSERT(incoming->order_ref > 0);
-    IB_ASSERT(session == turn->command->session || session == IB_SESSION_NONE);
-    event.instrument = incoming->side_index >> 1;
-    event.user_ref = turn->command->user_ref;
-    event.side = (incoming->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
-    event.time_in_force = incoming->time_in_force;
-    event.order_type = incoming->order_type;
-    event.order_ref = incoming->order_ref;
-    event.price = event.type == IB_EVENT_EXECUTED ? event.price : incoming->price;
+    IB_ASSERT(incoming->client_data != NULL);
+    struct ib_event event = {
+        .type = type,
+        .instrument = incoming->side_index >> 1,
+        .user_ref = turn->command->user_ref,
+        .side = (incoming->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .order_ref = incoming->order_ref,
+        .price = incoming->price,
+        .quantity = incoming->remaining,
+        .remaining = incoming->remaining,
+        .flags = IB_FLAG_INCOMING,
+    };
     memcpy(event.client_data, incoming->client_data, sizeof event.client_data);
-    emit(turn, &event, session);
+    return event;
 }
 
-void ib_event_resting(const struct ib_turn *turn, uint32_t index, struct ib_event event)
+void ib_event_accepted(const struct ib_turn *turn, const struct ib_incoming *incoming)
 {
+    struct ib_event event = about_incoming(turn, incoming, IB_EVENT_ACCEPTED);
+    emit(turn, &event, turn->command->session);
+}
+
+void ib_event_rested(const struct ib_turn *turn, const struct ib_incoming *incoming)
+{
+    struct ib_event event = about_incoming(turn, incoming, IB_EVENT_RESTED);
+    event.flags = IB_FLAG_RESTING;
+    emit(turn, &event, IB_SESSION_NONE);
+}
+
+void ib_event_expired(const struct ib_turn *turn, const struct ib_incoming *incoming)
+{
+    struct ib_event event = about_incoming(turn, incoming, IB_EVENT_CANCELED);
+    event.reason = IB_REASON_IMMEDIATE_OR_CANCEL;
+    event.remaining = 0;
+    emit(turn, &event, turn->command->session);
+}
+
+void ib_event_replaced(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref, int kept)
+{
+    IB_ASSERT(before_ref <= incoming->order_ref);
+    struct ib_event event = about_incoming(turn, incoming, IB_EVENT_REPLACED);
+    event.user_ref_original = turn->command->user_ref_original;
+    event.match_ref = before_ref;
+    event.flags = IB_FLAG_RESTING | (kept ? (uint32_t)IB_FLAG_PRIORITY_KEPT : 0u);
+    emit(turn, &event, turn->command->session);
+}
+
+void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity, int64_t price)
+{
+    struct ib_event event = about_incoming(turn, incoming, IB_EVENT_EXECUTED);
+    event.match_ref = turn->matcher->match_ref;
+    event.quantity = quantity;
+    event.price = price;
+    emit(turn, &event, turn->command->session);
+}
+
+/* The fields that every event about an order in the book has. */
+static struct ib_event about_resting(const struct ib_turn *turn, uint32_t index, uint16_t type)
+{
+    IB_ASSERT(index != IB_NONE);
     const struct ib_book *book = &turn->matcher->book;
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
-    IB_ASSERT(index != IB_NONE && order->level != IB_NONE);
-    event.instrument = ib_level_instrument(level);
-    event.user_ref = order->user_ref;
-    event.side = ib_level_side(level);
-    event.time_in_force = ib_order_time_in_force(order);
-    event.order_type = ib_order_type(order);
-    event.order_ref = ib_order_ref(order);
-    event.price = ib_book_price(book, level);
-    event.flags = IB_FLAG_RESTING;
+    IB_ASSERT(order->level != IB_NONE);
+    struct ib_event event = {
+        .type = type,
+        .instrument = ib_level_instrument(level),
+        .user_ref = order->user_ref,
+        .side = ib_level_side(level),
+        .time_in_force = ib_order_time_in_force(order),
+        .order_type = ib_order_type(order),
+        .order_ref = ib_order_ref(order),
+        .price = ib_book_price(book, level),
+        .flags = IB_FLAG_RESTING,
+    };
     memcpy(event.client_data, ib_book_client_data(book, index), sizeof event.client_data);
+    return event;
+}
+
+void ib_event_resting_executed(const struct ib_turn *turn, uint32_t index, uint64_t quantity)
+{
+    const struct ib_order *order = ib_book_order(&turn->matcher->book, index);
+    struct ib_event event = about_resting(turn, index, IB_EVENT_EXECUTED);
+    event.match_ref = turn->matcher->match_ref;
+    event.quantity = quantity;
+    event.remaining = ib_order_remaining(order) - quantity;
     emit(turn, &event, ib_order_session(order));
+}
+
+void ib_event_canceled(const struct ib_turn *turn, uint32_t index, uint64_t quantity, uint64_t remaining)
+{
+    struct ib_event event = about_resting(turn, index, IB_EVENT_CANCELED);
+    event.reason = IB_REASON_USER;
+    event.quantity = quantity;
+    event.remaining = remaining;
+    emit(turn, &event, turn->command->session);
 }
 
 void ib_event_rejected(const struct ib_turn *turn, uint8_t reason)

@@ -5,28 +5,29 @@
  * Price-time priority: the best price trades first, at one price the oldest order; the price of a trade is that of
  * the order that stood in the book. A command is either rejected as a whole, before anything is touched, or done.
  *
- * This is the path of every order. It builds no event that nobody takes, allocates nothing, divides nothing, and walks
- * no further than what it trades.
+ * Plain orders do not come here: theirs is matcher_path.h. What it leaves over is told here what is wrong with it, or
+ * done with the same pieces.
  */
-#include "book_path.h"
-#include "matcher_state.h"
+#include "matcher_path.h"
 
 static void reject(struct ib_turn *turn, uint8_t reason)
 {
     IB_ASSERT(turn->index == 0);
     IB_ASSERT(reason != IB_REASON_NONE);
     turn->matcher->rejects++;
-    if (ib_turn_number(turn, turn->command->session)) {
+    ib_turn_number(turn, turn->command->session);
+    if (ib_turn_is_reporting(turn)) {
         ib_event_rejected(turn, reason);
     }
 }
 
 /* Why type, time in force, size or price of the command cannot be; IB_REASON_NONE when they can. `executed` is what
  * the order has traded already: its total size must stay above it. */
-static inline uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
+static uint8_t refusal_of_terms(const struct ib_command *command, const struct ib_book_instrument *instrument,
                                        uint64_t executed, uint64_t *ticks)
 {
-    IB_EXPECT(instrument->tick >= 1 && executed <= IB_QUANTITY_MAX);
+    IB_ASSERT(instrument->tick >= 1);
+    IB_ASSERT(executed <= IB_QUANTITY_MAX);
     *ticks = 0;
     if (command->order_type != IB_ORDER_LIMIT && command->order_type != IB_ORDER_MARKET) {
         return IB_REASON_ORDER_TYPE_INVALID;
@@ -43,108 +44,15 @@ static inline uint8_t refusal_of_terms(const struct ib_command *command, const s
     return IB_REASON_NONE;
 }
 
-/* What is left of it may stand in the book. */
-static inline int may_rest(uint8_t order_type, uint8_t time_in_force)
+/* For what is not plain, one compiled copy is enough. */
+static void match(struct ib_turn *turn, struct ib_incoming *incoming)
 {
-    return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
+    IB_ASSERT(incoming->remaining > 0);
+    IB_ASSERT(incoming->remaining <= IB_QUANTITY_MAX);
+    ib_match(turn, incoming, ib_turn_is_reporting(turn));
 }
 
-/* Both reports of one match; `index` has not been touched yet, `incoming` has. */
-static inline void report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t index,
-                                uint64_t quantity, int64_t price)
-{
-    const struct ib_order *resting = ib_book_order(&turn->matcher->book, index);
-    struct ib_event event;
-    if (ib_turn_number(turn, ib_order_session(resting))) {
-        event = (struct ib_event){.type = IB_EVENT_EXECUTED, .quantity = quantity};
-        event.match_ref = turn->matcher->match_ref;
-        event.remaining = ib_order_remaining(resting) - quantity;
-        ib_event_resting(turn, index, event);
-    }
-    if (ib_turn_number(turn, turn->command->session)) {
-        event = (struct ib_event){.type = IB_EVENT_EXECUTED, .quantity = quantity, .price = price};
-        event.match_ref = turn->matcher->match_ref;
-        event.remaining = incoming->remaining;
-        event.flags = IB_FLAG_INCOMING;
-        ib_event_incoming(turn, incoming, turn->command->session, event);
-    }
-}
-
-/* Trades with the best opposite level, oldest order first, until one of the two is used up. */
-static void trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index)
-{
-    struct ib_matcher *matcher = turn->matcher;
-    struct ib_book *book = &matcher->book;
-    const struct ib_level *level = ib_book_level(book, level_index);
-    IB_ASSERT(level->head != IB_NONE);
-    int64_t price = ib_book_price(book, level);
-    uint64_t before = incoming->remaining;
-    uint32_t index = level->head;
-    do {
-        uint64_t open = ib_order_remaining(ib_book_order(book, index));
-        uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
-        uint32_t next = ib_book_order(book, index)->next;
-        incoming->remaining -= quantity;
-        matcher->match_ref++;
-        report_trade(turn, incoming, index, quantity, price);
-        if (quantity < open) {
-            ib_book_fill_part(book, index, quantity);
-            break;
-        }
-        ib_book_remove(book, index);
-        index = next;
-    } while (index != IB_NONE && incoming->remaining > 0);
-    uint64_t traded = before - incoming->remaining;
-    incoming->executed += traded;
-    matcher->traded_quantity += traded;
-    matcher->notional += (ib_uint128)(uint64_t)price * traded;
-}
-
-/* Trades what can be traded; what is left rests or is cancelled. */
-static inline void match(struct ib_turn *turn, struct ib_incoming *incoming)
-{
-    struct ib_book *book = &turn->matcher->book;
-    const struct ib_command *command = turn->command;
-    const struct ib_price_index *opposite = ib_book_side(book, incoming->side_index ^ 1);
-    uint64_t key = ib_book_key(incoming->side_index & 1, incoming->ticks);
-    /* The same price on the other side is the complement; a market order takes any, the worst key there is. */
-    uint64_t limit = incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~key;
-    while (opposite->best_key <= limit && incoming->remaining > 0) {
-        trade_level(turn, incoming, opposite->best);
-    }
-    if (incoming->remaining == 0) {
-        return;
-    }
-    if (!may_rest(incoming->order_type, incoming->time_in_force)) {
-        if (ib_turn_number(turn, command->session)) {
-            struct ib_event event = {.type = IB_EVENT_CANCELED, .reason = IB_REASON_IMMEDIATE_OR_CANCEL};
-            event.quantity = incoming->remaining;
-            event.flags = IB_FLAG_INCOMING;
-            ib_event_incoming(turn, incoming, command->session, event);
-        }
-        return;
-    }
-    struct ib_book_entry entry = {
-        .side_index = incoming->side_index,
-        .user_ref = command->user_ref,
-        .session = command->session,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .key = key,
-        .order_ref = incoming->order_ref,
-        .remaining = incoming->remaining,
-        .executed = incoming->executed,
-        .client_data = incoming->client_data,
-    };
-    ib_book_rest(book, &entry);
-    if (ib_turn_number(turn, IB_SESSION_NONE)) {
-        struct ib_event event = {.type = IB_EVENT_RESTED, .flags = IB_FLAG_RESTING};
-        event.quantity = event.remaining = incoming->remaining;
-        ib_event_incoming(turn, incoming, IB_SESSION_NONE, event);
-    }
-}
-
-static inline uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
+static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)
 {
     const struct ib_command *command = turn->command;
     const struct ib_book *book = &turn->matcher->book;
@@ -161,7 +69,7 @@ static inline uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *tic
         return IB_REASON_SIDE_INVALID;
     }
     uint8_t reason = refusal_of_terms(command, &book->instruments[command->instrument], 0, ticks);
-    if (reason == IB_REASON_NONE && may_rest(command->order_type, command->time_in_force) && ib_book_is_full(book)) {
+    if (reason == IB_REASON_NONE && ib_may_rest(command->order_type, command->time_in_force) && ib_book_is_full(book)) {
         reason = IB_REASON_BOOK_FULL; /* even if it would trade at once: whether it does is not known yet */
     }
     return reason;
@@ -181,16 +89,15 @@ void ib_turn_enter(struct ib_turn *turn)
         .side_index = 2 * command->instrument + ib_side_number(command->side),
         .time_in_force = command->time_in_force,
         .order_type = command->order_type,
-        .ticks = ticks,
+        .key = ib_book_key(ib_side_number(command->side), ticks),
         .price = command->price,
         .order_ref = command->seq, /* unique, and in order of time */
         .remaining = command->quantity,
         .client_data = command->client_data,
     };
-    if (ib_turn_number(turn, command->session)) {
-        struct ib_event event = {.type = IB_EVENT_ACCEPTED, .flags = IB_FLAG_INCOMING};
-        event.quantity = event.remaining = command->quantity;
-        ib_event_incoming(turn, &incoming, command->session, event);
+    ib_turn_number(turn, command->session);
+    if (ib_turn_is_reporting(turn)) {
+        ib_event_accepted(turn, &incoming);
     }
     match(turn, &incoming);
 }
@@ -222,19 +129,6 @@ static void inherit_client_data(uint8_t *merged, const uint8_t *said, const uint
     }
 }
 
-static void report_replaced(struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref, int kept)
-{
-    IB_ASSERT(turn->index == 0);
-    IB_ASSERT(before_ref <= incoming->order_ref);
-    if (ib_turn_number(turn, turn->command->session)) {
-        struct ib_event event = {.type = IB_EVENT_REPLACED, .match_ref = before_ref, .flags = IB_FLAG_RESTING};
-        event.user_ref_original = turn->command->user_ref_original;
-        event.quantity = event.remaining = incoming->remaining;
-        event.flags |= kept ? (uint32_t)IB_FLAG_PRIORITY_KEPT : 0u;
-        ib_event_incoming(turn, incoming, turn->command->session, event);
-    }
-}
-
 void ib_turn_replace(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
@@ -256,26 +150,30 @@ void ib_turn_replace(struct ib_turn *turn)
         .side_index = level->side_index,
         .time_in_force = command->time_in_force,
         .order_type = command->order_type,
-        .ticks = ticks,
+        .key = ib_book_key(level->side_index & 1, ticks),
         .price = command->price,
         .order_ref = command->seq,
         .executed = ib_book_executed(book, index),
         .client_data = client_data,
     };
     incoming.remaining = command->quantity - incoming.executed;
-    int keeps_priority = may_rest(command->order_type, command->time_in_force) &&
-                         ib_book_key(level->side_index & 1, ticks) == level->key &&
+    int keeps_priority = ib_may_rest(command->order_type, command->time_in_force) &&
+                         incoming.key == level->key &&
                          incoming.remaining <= ib_order_remaining(order);
     if (keeps_priority) {
         incoming.order_ref = before_ref;
         ib_book_shrink(book, index, incoming.remaining);
         ib_book_rename(book, index, command->user_ref, command->time_in_force, client_data);
-        report_replaced(turn, &incoming, before_ref, 1);
-        return;
+    } else {
+        ib_book_remove(book, index);
     }
-    ib_book_remove(book, index);
-    report_replaced(turn, &incoming, before_ref, 0);
-    match(turn, &incoming);
+    ib_turn_number(turn, command->session);
+    if (ib_turn_is_reporting(turn)) {
+        ib_event_replaced(turn, &incoming, before_ref, keeps_priority);
+    }
+    if (!keeps_priority) {
+        match(turn, &incoming);
+    }
 }
 
 void ib_turn_cancel(struct ib_turn *turn)
@@ -288,18 +186,14 @@ void ib_turn_cancel(struct ib_turn *turn)
         return; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
     uint64_t before = ib_order_remaining(ib_book_order(book, index));
-    uint64_t remaining = 0;
-    if (command->quantity != 0) {
-        uint64_t executed = ib_book_executed(book, index);
-        remaining = command->quantity > executed ? command->quantity - executed : 0;
-        if (remaining >= before) {
-            return; /* the new size is not smaller */
-        }
+    uint64_t executed = ib_book_executed(book, index);
+    uint64_t remaining = command->quantity > executed ? command->quantity - executed : 0;
+    if (remaining >= before) {
+        return; /* the new size is not smaller */
     }
-    if (ib_turn_number(turn, command->session)) {
-        struct ib_event event = {.type = IB_EVENT_CANCELED, .reason = IB_REASON_USER, .remaining = remaining};
-        event.quantity = before - remaining;
-        ib_event_resting(turn, index, event);
+    ib_turn_number(turn, command->session);
+    if (ib_turn_is_reporting(turn)) {
+        ib_event_canceled(turn, index, before - remaining, remaining);
     }
     if (remaining == 0) {
         ib_book_remove(book, index);

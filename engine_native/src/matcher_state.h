@@ -41,47 +41,60 @@ struct ib_incoming {
     uint32_t side_index; /* 2 x instrument + (side is sell) */
     uint8_t time_in_force;
     uint8_t order_type;
-    uint64_t ticks; /* 0 for a market order */
-    int64_t price;
+    uint64_t key;  /* of its price on its own side; of a market order nothing */
+    int64_t price; /* as the command said it */
     uint64_t order_ref;
     uint64_t remaining;
     uint64_t executed;
     const uint8_t *client_data;
 };
 
-/* ENTER and REPLACE (matcher_order.c); the session exists and user_ref is new. */
+/* What the path of plain orders (matcher_path.h) leaves over, and REPLACE (matcher_order.c). The session exists and
+ * user_ref is new. */
 void ib_turn_enter(struct ib_turn *turn);
 void ib_turn_replace(struct ib_turn *turn);
 void ib_turn_cancel(struct ib_turn *turn);
 
 /* ---- events (matcher_event.c) ----
  *
- * Every event is numbered, in the matcher's count and, when it is a report, in its session's stream: ib_turn_number.
- * It is built only when somebody takes it, by one of the functions below; so whoever emits says
+ * Every event is numbered, in the matcher's count and, when it is a report, in its session's stream. It is built only
+ * when somebody takes it: whoever reports says
  *
- *     if (ib_turn_number(turn, session)) {
+ *     ib_turn_number(turn, session);
+ *     if (reporting) {
  *         ib_event_...(turn, ...);
  *     }
+ *
+ * `reporting` is a parameter, not a look at the turn, because the path of plain orders is compiled for both answers.
  */
 
-/* The next event, for a session or IB_SESSION_NONE. Whether it is to be built. */
-static inline int ib_turn_number(struct ib_turn *turn, uint16_t session)
+/* Whether somebody takes the events. */
+static inline int ib_turn_is_reporting(const struct ib_turn *turn)
+{
+    return turn->sink.emit != NULL;
+}
+
+/* The next event, for a session or IB_SESSION_NONE. */
+static inline void ib_turn_number(struct ib_turn *turn, uint16_t session)
 {
     turn->index++;
     if (session != IB_SESSION_NONE) {
         IB_EXPECT(session < turn->matcher->session_count);
         turn->matcher->sessions[session].session_seq++;
     }
-    return turn->sink.emit != NULL;
 }
 
-/* The session that sent the command gets `type`; its number is the last one given. `event` carries what is special. */
-void ib_event_incoming(const struct ib_turn *turn, const struct ib_incoming *incoming, uint16_t session,
-                       struct ib_event event);
-/* About an order in the book, as it stands there; `event.quantity` and `event.remaining` are said by the caller. */
-void ib_event_resting(const struct ib_turn *turn, uint32_t order, struct ib_event event);
-void ib_event_rejected(const struct ib_turn *turn, uint8_t reason);
+/* About the order that comes in; `remaining` of it is what is open after the event. */
+void ib_event_accepted(const struct ib_turn *turn, const struct ib_incoming *incoming);
+void ib_event_rested(const struct ib_turn *turn, const struct ib_incoming *incoming);
+void ib_event_expired(const struct ib_turn *turn, const struct ib_incoming *incoming);
+void ib_event_replaced(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref, int kept);
+void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity, int64_t price);
+/* About an order in the book, before it is touched. */
+void ib_event_resting_executed(const struct ib_turn *turn, uint32_t order, uint64_t quantity);
+void ib_event_canceled(const struct ib_turn *turn, uint32_t order, uint64_t quantity, uint64_t remaining);
 /* About no order. */
+void ib_event_rejected(const struct ib_turn *turn, uint8_t reason);
 void ib_event_plain(const struct ib_turn *turn, uint16_t session, uint16_t type, uint8_t reason);
 
 #endif

@@ -20,6 +20,8 @@
 #include "hash.h"
 #include "ironbook.h"
 
+#define IB_QUANTITY_BITS 40
+
 struct ib_order {
     uint32_t next;  /* towards the tail of the level's FIFO; also the pool's free link */
     uint32_t prev;  /* towards the head */
@@ -37,7 +39,7 @@ struct ib_order_cold {
 _Static_assert(sizeof(struct ib_order) == 32, "two orders a cache line");
 _Static_assert(sizeof(struct ib_order_cold) == 32, "two a cache line");
 _Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
-_Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << 40) - 1, "width of remaining and executed");
+_Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << IB_QUANTITY_BITS) - 1, "width of remaining and executed");
 _Static_assert(IB_SESSIONS_MAX <= 1 << 10, "width of session");
 _Static_assert(IB_ORDERS_MAX <= 1 << 24, "width of chain");
 

@@ -44,7 +44,7 @@ static inline int ib_pool_is_full(const struct ib_pool *pool)
  * pool's own, told again because a constant turns the address into a shift. */
 static inline uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
 {
-    IB_ASSERT(!ib_pool_is_full(pool));
+    IB_EXPECT(!ib_pool_is_full(pool));
     IB_EXPECT(slot_size == pool->slot_size);
     pool->in_use++;
     uint32_t index = pool->free_head;
@@ -57,7 +57,7 @@ static inline uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
 
 static inline void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_size)
 {
-    IB_ASSERT(index != IB_NONE && index < pool->fresh);
+    IB_EXPECT(index != IB_NONE && index < pool->fresh);
     IB_EXPECT(pool->in_use > 0 && slot_size == pool->slot_size);
     memcpy(pool->slots + index * slot_size, &pool->free_head, sizeof pool->free_head);
     pool->free_head = index;

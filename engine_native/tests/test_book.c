@@ -3,7 +3,7 @@
  * test_book.c: the check of the invariants is itself checked: each kind of damage must be found, and found by name.
  * And exact division by the tick.
  */
-#include "book.h"
+#include "book_path.h"
 #include "test.h"
 
 static struct ib_book book;
@@ -13,11 +13,12 @@ static uint32_t rest(uint32_t user_ref, uint8_t side, uint64_t ticks)
 {
     static uint64_t order_ref;
     static const uint8_t client_data[IB_CLIENT_DATA_SIZE] = "data";
+    unsigned side_number = ib_side_number(side);
     struct ib_book_entry entry = {
-        .side = side,
+        .side_index = side_number,
         .session = 1,
         .user_ref = user_ref,
-        .ticks = ticks,
+        .key = ib_book_key(side_number, ticks),
         .order_ref = ++order_ref,
         .remaining = 10,
         .order_type = IB_ORDER_LIMIT,
@@ -69,29 +70,31 @@ static void damage_is_found(void)
     order->prev = second;
     EXPECT(is_found("links agree both ways"));
     *order = saved_order;
-    ib_order_pack(order, 100, 10, 0); /* younger than the one behind it */
+    order->identity += (uint64_t)100 << IB_ORDER_REF_SHIFT; /* younger than the one behind it */
     EXPECT(is_found("older orders come first"));
     *order = saved_order;
-    ib_order_pack(order, ib_order_ref(order), 0, 0);
+    ib_order_set_remaining(order, 0);
     EXPECT(is_found("something left"));
     *order = saved_order;
-    ib_order_pack(order, ib_order_ref(order), 11, 0);
+    ib_order_set_remaining(order, 11);
     EXPECT(is_found("sums its quantity"));
     level->quantity++;
     EXPECT(is_found("the hash is the sum"));
     *order = saved_order;
     *level = saved_level;
-    order->client_data[3] ^= 1;
+    book.cold[first].client_data[3] ^= 1;
     EXPECT(is_found("the hash is the sum"));
-    *order = saved_order;
+    book.cold[first].client_data[3] ^= 1;
+    book.cold[first].executed++;
+    EXPECT(is_found("the hash is the sum"));
+    memset(&book.cold[first], 0, sizeof book.cold[first]);
+    EXPECT(is_found("a cold half says something"));
+    memcpy(book.cold[first].client_data, "data", 4);
     order->user_ref = 99;
     EXPECT(is_found("the id index finds each order"));
     *order = saved_order;
     level->tail = first;
     EXPECT(is_found("the tail is the last order"));
-    *level = saved_level;
-    level->count = 3;
-    EXPECT(is_found("counts its orders"));
     *level = saved_level;
     level->key--;
     EXPECT(is_found("stands at its key"));
@@ -99,12 +102,12 @@ static void damage_is_found(void)
     bids->best = ib_book_order(&book, ib_book_find(&book, 1, 3))->level;
     EXPECT(is_found("the best level is the lowest key"));
     bids->best = saved_order.level;
-    asks->count++;
-    EXPECT(is_found("a side counts its levels"));
-    asks->count--;
-    asks->leaf = bids->leaf;
-    EXPECT(is_found("the last leaf belongs to its side"));
-    asks->leaf = IB_NONE;
+    asks->best_key++;
+    EXPECT(is_found("the key of its best level"));
+    asks->best_key--;
+    book.bucket_mask = book.bucket_mask << 1 | 1;
+    EXPECT(is_found("the mask just covers the buckets"));
+    book.bucket_mask >>= 1;
     EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
     book.levels.in_use++;
     EXPECT(is_found("nothing leaks"));
@@ -155,8 +158,8 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
     ib_book_shrink(&book, order, 4);
     EXPECT_EQUAL(ib_book_find(&book, 1, 1), IB_NONE);
     EXPECT_EQUAL(ib_book_find(&book, 1, 90), order);
-    ib_book_fill(&book, order, 3);
-    EXPECT_EQUAL(ib_order_executed(ib_book_order(&book, order)), 3);
+    ib_book_fill_part(&book, order, 3);
+    EXPECT_EQUAL(ib_book_executed(&book, order), 3);
     EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
     for (uint32_t user_ref = 0; user_ref < 100; user_ref++) {
         if (ib_book_find(&book, 1, user_ref) != IB_NONE) {
@@ -164,8 +167,42 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
             EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
         }
     }
-    EXPECT_EQUAL(book.hash, 0); /* an empty book, however it became empty */
+    EXPECT_EQUAL((long long)book.hash, 0); /* an empty book, however it became empty */
     EXPECT_EQUAL(book.nodes.in_use + book.levels.in_use + book.orders.in_use, 0);
+    ib_book_close(&book);
+}
+
+/* More orders than the first page of buckets: the table grows under them, one bucket at a time, and finds all. */
+static void the_id_index_grows_with_the_book(void)
+{
+    enum { ORDERS_MANY = 3000 };
+    (void)ib_book_open(&book, ORDERS_MANY);
+    ib_book_add_instrument(&book, 1);
+    uint32_t stride = 1 << 20 | 1 << 10; /* hardly a difference in the lower bits */
+    for (uint32_t i = 0; i < ORDERS_MANY; i++) {
+        (void)rest(1 + i * stride, IB_SIDE_BUY, 100 + i % 7);
+        if (i % 500 == 0) {
+            EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+        }
+    }
+    EXPECT(ib_book_is_full(&book));
+    EXPECT_EQUAL(book.bucket_count, 2 * ORDERS_MANY);
+    uint32_t longest = 0;
+    for (uint32_t b = 0; b < book.bucket_count; b++) {
+        uint32_t length = 0;
+        for (uint32_t index = book.buckets[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(&book, index))) {
+            length++;
+        }
+        longest = length > longest ? length : longest;
+    }
+    EXPECT(longest < 64);
+    for (uint32_t i = 0; i < ORDERS_MANY; i++) {
+        uint32_t index = ib_book_find(&book, 1, 1 + i * stride);
+        EXPECT(index != IB_NONE);
+        ib_book_remove(&book, index);
+    }
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    EXPECT_EQUAL(book.orders.in_use, 0);
     ib_book_close(&book);
 }
 
@@ -175,6 +212,7 @@ static const struct test_case cases[] = {
     CASE(a_crossed_book_is_found),
     CASE(ticks_divide_exactly),
     CASE(replaced_and_shrunk_orders_keep_the_index),
+    CASE(the_id_index_grows_with_the_book),
 };
 
 TEST_MAIN("test_book", cases)

@@ -10,16 +10,16 @@ static void recycles_the_last_slot(void)
 {
     struct ib_pool pool;
     EXPECT_EQUAL(ib_pool_open(&pool, 64, 3), IB_OK);
-    uint32_t first = ib_pool_take(&pool);
-    uint32_t second = ib_pool_take(&pool);
-    uint32_t third = ib_pool_take(&pool);
+    uint32_t first = ib_pool_take(&pool, 64);
+    uint32_t second = ib_pool_take(&pool, 64);
+    uint32_t third = ib_pool_take(&pool, 64);
     EXPECT(first != IB_NONE && second != first && third != second);
     EXPECT(ib_pool_is_full(&pool));
-    ib_pool_give(&pool, first);
-    ib_pool_give(&pool, third);
+    ib_pool_give(&pool, first, 64);
+    ib_pool_give(&pool, third, 64);
     EXPECT_EQUAL(ib_pool_count_free(&pool), 2);
-    EXPECT_EQUAL(ib_pool_take(&pool), third);
-    EXPECT_EQUAL(ib_pool_take(&pool), first);
+    EXPECT_EQUAL(ib_pool_take(&pool, 64), third);
+    EXPECT_EQUAL(ib_pool_take(&pool, 64), first);
     EXPECT(ib_pool_is_full(&pool));
     EXPECT_EQUAL(pool.fresh, 4);
     ib_pool_close(&pool);
@@ -29,9 +29,9 @@ static void a_broken_free_list_is_noticed(void)
 {
     struct ib_pool pool;
     EXPECT_EQUAL(ib_pool_open(&pool, 64, 4), IB_OK);
-    uint32_t slot = ib_pool_take(&pool);
-    (void)ib_pool_take(&pool);
-    ib_pool_give(&pool, slot);
+    uint32_t slot = ib_pool_take(&pool, 64);
+    (void)ib_pool_take(&pool, 64);
+    ib_pool_give(&pool, slot, 64);
     memcpy(pool.slots + (size_t)slot * 64, &slot, sizeof slot); /* a ring */
     EXPECT_EQUAL(ib_pool_count_free(&pool), UINT32_MAX);
     ib_pool_close(&pool);

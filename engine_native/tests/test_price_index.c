@@ -42,24 +42,29 @@ static uint64_t random_key(void)
 {
     switch (next_random() % 8) {
     case 0: return next_random();
-    case 1: return next_random() % 3 == 0 ? 0 : UINT64_MAX;
+    case 1: return next_random() % 3 == 0 ? 0 : IB_KEY_NONE - 1;
     case 2: return 1000000 + next_random() % 100000;
     default: return 1000000 + next_random() % 200;
     }
 }
 
-static void agree(const struct ib_price_index *index, const struct ib_pool *nodes, const struct model *model)
+static void agree(struct ib_price_index *index, const struct ib_pool *nodes, const struct model *model)
 {
-    EXPECT_EQUAL(index->count, model->count);
-    EXPECT_EQUAL(ib_price_index_lowest(index, nodes), lowest_at_least(model, 0));
+    ib_price_index_find_best(index, nodes);
+    EXPECT_EQUAL(index->best, lowest_at_least(model, 0));
+    if (index->best == IB_NONE) {
+        EXPECT(index->best_key == IB_KEY_NONE);
+    } else {
+        EXPECT_EQUAL(ib_price_index_find(index, nodes, index->best_key), index->best);
+    }
     for (uint32_t i = 0; i < model->count; i++) {
         uint64_t key = model->keys[i];
         EXPECT_EQUAL(ib_price_index_find(index, nodes, key), model->levels[i]);
-        uint32_t above = key == UINT64_MAX ? IB_NONE : lowest_at_least(model, key + 1);
+        uint32_t above = lowest_at_least(model, key + 1);
         EXPECT_EQUAL(ib_price_index_above(index, nodes, key), above);
     }
     uint64_t probe = random_key();
-    uint32_t above = probe == UINT64_MAX ? IB_NONE : lowest_at_least(model, probe + 1);
+    uint32_t above = lowest_at_least(model, probe + 1);
     EXPECT_EQUAL(ib_price_index_above(index, nodes, probe), above);
     EXPECT(nodes->in_use <= 2 * model->count);
 }
@@ -67,7 +72,8 @@ static void agree(const struct ib_price_index *index, const struct ib_pool *node
 static void random_against_array(void)
 {
     struct ib_pool nodes;
-    struct ib_price_index index = {0};
+    struct ib_price_index index;
+    ib_price_index_clear(&index);
     struct model model = {.count = 0};
     EXPECT_EQUAL(ib_pool_open(&nodes, sizeof(struct ib_price_node), 2 * LEVELS), IB_OK);
     for (uint32_t step = 1; step <= 20000; step++) {
@@ -100,15 +106,16 @@ static void random_against_array(void)
 static void near_prices_stay_small(void)
 {
     struct ib_pool nodes;
-    struct ib_price_index index = {0};
+    struct ib_price_index index;
+    ib_price_index_clear(&index);
     EXPECT_EQUAL(ib_pool_open(&nodes, sizeof(struct ib_price_node), 4000), IB_OK);
     for (uint32_t i = 0; i < 1000; i++) {
         *ib_price_index_place(&index, &nodes, 4096 * 100 + i) = i + 1;
     }
     EXPECT_EQUAL(nodes.in_use, 1 + 16);
-    *ib_price_index_place(&index, &nodes, UINT64_MAX) = 5000; /* a far one: one leaf, one fork */
+    *ib_price_index_place(&index, &nodes, IB_KEY_NONE - 1) = 5000; /* a far one: one leaf, one fork */
     EXPECT_EQUAL(nodes.in_use, 1 + 16 + 2);
-    ib_price_index_remove(&index, &nodes, UINT64_MAX);
+    ib_price_index_remove(&index, &nodes, IB_KEY_NONE - 1);
     EXPECT_EQUAL(nodes.in_use, 1 + 16);
     ib_pool_close(&nodes);
 }

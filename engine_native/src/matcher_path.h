@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * matcher_path.h: the path of a plain order: a limit order, DAY or IOC, and the cancel of a whole order. It is compiled
+ * into ib_matcher_apply, twice: once with a taker of events and once without, where not even a test for one is left.
+ * Whatever is special leaves it early and stands in matcher_order.c, which uses the same pieces.
+ *
+ * No allocation, no division, no event that nobody takes; it walks no further than what it trades.
+ */
+#ifndef IB_MATCHER_PATH_H
+#define IB_MATCHER_PATH_H
+
+#include "book_path.h"
+#include "matcher_state.h"
+
+#define IB_PATH static inline __attribute__((always_inline))
+
+/* The key on the other side up to which an order trades: its own price there, or, for a market order, any. */
+IB_PATH uint64_t ib_incoming_limit(const struct ib_incoming *incoming)
+{
+    return incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~incoming->key;
+}
+
+/* What is left of it may stand in the book. */
+IB_PATH int ib_may_rest(uint8_t order_type, uint8_t time_in_force)
+{
+    return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
+}
+
+/* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
+IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
+                             uint64_t quantity, int64_t price, int reporting)
+{
+    ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
+    if (reporting) {
+        ib_event_resting_executed(turn, order, quantity);
+    }
+    ib_turn_number(turn, turn->command->session);
+    if (reporting) {
+        ib_event_executed(turn, incoming, quantity, price);
+    }
+}
+
+/* Trades with the best opposite level, oldest order first, until one of the two is used up. */
+IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    struct ib_book *book = &matcher->book;
+    struct ib_level *level = ib_book_level(book, level_index);
+    IB_EXPECT(level->head != IB_NONE && incoming->remaining > 0);
+    int64_t price = ib_book_price(book, level);
+    uint64_t before = incoming->remaining;
+    uint64_t part = 0; /* what is traded of an order that stays */
+    uint32_t index = level->head;
+    do {
+        const struct ib_order *order = ib_book_order(book, index);
+        uint64_t open = ib_order_remaining(order);
+        uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
+        uint32_t next = order->next;
+        __builtin_prefetch(ib_book_order(book, next));
+        incoming->remaining -= quantity;
+        matcher->match_ref++;
+        ib_report_trade(turn, incoming, index, quantity, price, reporting);
+        if (quantity < open) {
+            ib_book_fill_part(book, index, quantity);
+            part = quantity;
+            break;
+        }
+        ib_book_forget(book, index, level);
+        index = next;
+    } while (index != IB_NONE && incoming->remaining > 0);
+    uint64_t traded = before - incoming->remaining;
+    matcher->traded_quantity += traded;
+    matcher->notional += (ib_uint128)(uint64_t)price * traded;
+    incoming->executed += traded;
+    ib_book_advance(book, level_index, index, traded - part);
+}
+
+IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
+{
+    struct ib_book_entry entry = {
+        .side_index = incoming->side_index,
+        .user_ref = turn->command->user_ref,
+        .session = turn->command->session,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .key = incoming->key,
+        .order_ref = incoming->order_ref,
+        .remaining = incoming->remaining,
+        .executed = incoming->executed,
+        .client_data = incoming->client_data,
+    };
+    ib_book_rest(&turn->matcher->book, &entry);
+    ib_turn_number(turn, IB_SESSION_NONE);
+    if (reporting) {
+        ib_event_rested(turn, incoming);
+    }
+}
+
+/* Trades what can be traded; what is left rests or is cancelled. */
+IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int reporting)
+{
+    const struct ib_price_index *opposite = ib_book_side(&turn->matcher->book, incoming->side_index ^ 1);
+    uint64_t limit = ib_incoming_limit(incoming);
+    while (opposite->best_key <= limit) {
+        ib_trade_level(turn, incoming, opposite->best, reporting);
+        if (incoming->remaining == 0) {
+            return;
+        }
+    }
+    if (ib_may_rest(incoming->order_type, incoming->time_in_force)) {
+        ib_rest(turn, incoming, reporting);
+    } else {
+        ib_turn_number(turn, turn->command->session);
+        if (reporting) {
+            ib_event_expired(turn, incoming);
+        }
+    }
+}
+
+/* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */
+IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    const struct ib_command *command = turn->command;
+    /* Four bytes that lie side by side: one load. */
+    uint32_t terms = (uint32_t)command->time_in_force | (uint32_t)command->order_type << 8 |
+                     (uint32_t)command->reason << 16;
+    uint32_t side_number = (uint32_t)command->side - IB_SIDE_BUY;
+    if ((terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_DAY) && terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_IOC)) ||
+        side_number > 1 || command->instrument >= matcher->book.instrument_count ||
+        command->session >= matcher->session_count || command->quantity - 1 >= IB_QUANTITY_MAX ||
+        ib_book_is_full(&matcher->book)) {
+        return 0;
+    }
+    struct ib_session *session = &matcher->sessions[command->session];
+    uint64_t ticks;
+    if (command->user_ref <= session->last_user_ref ||
+        !ib_book_ticks(&matcher->book.instruments[command->instrument], command->price, &ticks)) {
+        return 0;
+    }
+    session->last_user_ref = command->user_ref;
+    struct ib_incoming incoming = {
+        .side_index = 2 * command->instrument + side_number,
+        .time_in_force = command->time_in_force,
+        .order_type = IB_ORDER_LIMIT,
+        .key = ib_book_key(side_number, ticks),
+        .price = command->price,
+        .order_ref = command->seq, /* unique, and in order of time */
+        .remaining = command->quantity,
+        .client_data = command->client_data,
+    };
+    ib_turn_number(turn, command->session);
+    if (reporting) {
+        ib_event_accepted(turn, &incoming);
+    }
+    ib_match(turn, &incoming, reporting);
+    return 1;
+}
+
+/* Whether it was the cancel of a whole order, or named none. If not, nothing was touched. */
+IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
+{
+    const struct ib_command *command = turn->command;
+    struct ib_book *book = &turn->matcher->book;
+    if (command->quantity != 0) {
+        return 0;
+    }
+    uint32_t index = ib_book_find(book, command->session, command->user_ref);
+    if (index == IB_NONE) {
+        return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
+    }
+    ib_turn_number(turn, command->session);
+    if (reporting) {
+        ib_event_canceled(turn, index, ib_order_remaining(ib_book_order(book, index)), 0);
+    }
+    ib_book_remove(book, index);
+    return 1;
+}
+
+#endif
