@@ -9,6 +9,7 @@ runs through unnoticed ends this script with 1.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,9 +47,19 @@ MUTANTS = [
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
     Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", ""),
-    Mutant("a level that is traded off stays", "book_path.h", "level->tail = IB_NONE;\n        ib_book_drop_level(book, level_index);", "level->tail = IB_NONE;"),
-    Mutant("a grown id index loses orders", "book", "        ib_book_index_order(book, index);\n        index = next;", "        index = next;"),
-    Mutant("a filled order's client data is lost", "book", "        book->cold[index] = (struct ib_order_cold){0};\n        order", "        order"),
+    Mutant(
+        "a level that is traded off stays",
+        "book_path.h",
+        "level->tail = IB_NONE;\n        ib_book_drop_level(book, level_index);",
+        "level->tail = IB_NONE;",
+    ),
+    Mutant("a grown id index loses orders", "book", "ib_book_index_order(book, index);\n        index = next;", "index = next;"),
+    Mutant(
+        "an order has the client data of the one before in its slot",
+        "book",
+        "book->cold[index] = (struct ib_order_cold){0};\n        order",
+        "order",
+    ),
     Mutant("a replacement never keeps its place", "matcher_order", "int keeps_priority =", "int keeps_priority = 0 &&"),
     Mutant(
         "a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"
@@ -107,19 +118,16 @@ def catches(mutant: Mutant, build: Path, objects: dict[str, Path]) -> str | None
     text = (HOME / "src" / file).read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
         sys.exit(f"mutants: {mutant.name}: {file} has its line {text.count(mutant.old)} times")
-    changed = build / file
-    changed.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    # A header's fault is in every file that includes it; a copy beside the sources' copies is found first.
-    names = [mutant.file] if file.endswith(".c") else INCLUDERS
+    # A whole copy of the sources: a header includes others from where it stands itself.
+    sources = build / "src"
+    shutil.rmtree(sources, ignore_errors=True)
+    shutil.copytree(HOME / "src", sources)
+    (sources / file).write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    names = INCLUDERS if file.endswith(".h") else [mutant.file]
     linked = [str(path) for name, path in objects.items() if name not in names]
     for name in names:
-        source = build / f"{name}.c"
-        if file.endswith(".h"):
-            source.write_text((HOME / "src" / f"{name}.c").read_text(encoding="utf-8"), encoding="utf-8")
-        compile_object(source, build / f"mutant_{name}.o")
+        compile_object(sources / f"{name}.c", build / f"mutant_{name}.o")
         linked.append(str(build / f"mutant_{name}.o"))
-    if file.endswith(".h"):
-        changed.unlink()
     program = build / "mutant"
     result = run(["gcc", *linked, "-o", str(program)])
     if result.returncode != 0:

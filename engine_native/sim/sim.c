@@ -88,8 +88,9 @@ static void draw_terms(struct run *run, struct ib_command *command)
     command->price = draw_price(run, command->instrument);
     command->quantity = draw_quantity(run);
     command->reason = one_in(run, 100) ? IB_REASON_UNSUPPORTED : IB_REASON_NONE;
+    uint64_t data = one_in(run, 3) ? 0 : run->random;
     for (unsigned i = 0; i < sizeof command->client_data; i++) {
-        command->client_data[i] = (uint8_t)(run->random >> (i % 8 * 8));
+        command->client_data[i] = (uint8_t)(data >> (i % 8 * 8));
     }
 }
 

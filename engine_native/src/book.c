@@ -6,7 +6,7 @@
 #include "hash.h"
 #include "memory.h"
 
-enum { BUCKETS_MIN = 1024 }; /* one page */
+enum { BUCKETS_MIN = 16 }; /* one cache line */
 
 static size_t bucket_bytes(const struct ib_book *book)
 {
