@@ -172,7 +172,7 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
     ib_book_close(&book);
 }
 
-/* The table grows under them, one bucket at a time, and finds all. */
+/* The table grows under the orders, one bucket at a time, and finds all. */
 static void the_id_index_grows_with_the_book(void)
 {
     enum { ORDERS_MANY = 3000 };
