@@ -49,7 +49,8 @@ static void match(struct ib_turn *turn, struct ib_incoming *incoming)
 {
     IB_ASSERT(incoming->remaining > 0);
     IB_ASSERT(incoming->remaining <= IB_QUANTITY_MAX);
-    ib_match(turn, incoming, ib_turn_is_reporting(turn));
+    const struct ib_price_index *opposite = ib_book_side(&turn->matcher->book, incoming->side_index ^ 1);
+    ib_match(turn, incoming, opposite, ib_turn_is_reporting(turn));
 }
 
 static uint8_t refusal_of_enter(const struct ib_turn *turn, uint64_t *ticks)

@@ -12,22 +12,20 @@
 #include "book_path.h"
 #include "matcher_state.h"
 
-#define IB_PATH static inline __attribute__((always_inline))
-
 /* The key on the other side up to which an order trades: its own price there, or, for a market order, any. */
-IB_PATH uint64_t ib_incoming_limit(const struct ib_incoming *incoming)
+IB_INLINE uint64_t ib_incoming_limit(const struct ib_incoming *incoming)
 {
     return incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~incoming->key;
 }
 
 /* What is left of it may stand in the book. */
-IB_PATH int ib_may_rest(uint8_t order_type, uint8_t time_in_force)
+IB_INLINE int ib_may_rest(uint8_t order_type, uint8_t time_in_force)
 {
     return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
 }
 
 /* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
-IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
+IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
                              uint64_t quantity, int64_t price, int reporting)
 {
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
@@ -41,7 +39,7 @@ IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *inc
 }
 
 /* Trades with the best opposite level, oldest order first, until one of the two is used up. */
-IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
+IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
@@ -65,7 +63,7 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
             part = quantity;
             break;
         }
-        ib_book_forget(book, index, level);
+        ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, level);
         index = next;
     } while (index != IB_NONE && incoming->remaining > 0);
     uint64_t traded = before - incoming->remaining;
@@ -75,7 +73,29 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
     ib_book_advance(book, level_index, index, traded - part);
 }
 
-IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
+/* Trades up to `limit`. */
+IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+                        uint64_t limit, int reporting)
+{
+    while (opposite->best_key <= limit && incoming->remaining > 0) {
+        ib_trade_level(turn, incoming, opposite->best, reporting);
+    }
+}
+
+/* The same with nobody listening; what remains. Not inline: most orders do not trade, and are better off without its
+ * registers. */
+static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *matcher, const struct ib_command *command,
+                                                           const struct ib_price_index *opposite, uint64_t limit,
+                                                           uint64_t quantity)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command};
+    struct ib_incoming incoming = {.remaining = quantity};
+    IB_EXPECT(opposite->best_key <= limit && quantity > 0);
+    ib_trade(&turn, &incoming, opposite, limit, 0);
+    return incoming.remaining;
+}
+
+IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
 {
     struct ib_book_entry entry = {
         .side_index = incoming->side_index,
@@ -96,13 +116,22 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
     }
 }
 
-/* Trades what can be traded; what is left rests or is cancelled. */
-IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int reporting)
+/* Trades what can be traded; what is left rests or is cancelled. `opposite` is the other side of its instrument. */
+IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+                        int reporting)
 {
-    const struct ib_price_index *opposite = ib_book_side(&turn->matcher->book, incoming->side_index ^ 1);
     uint64_t limit = ib_incoming_limit(incoming);
-    while (opposite->best_key <= limit) {
-        ib_trade_level(turn, incoming, opposite->best, reporting);
+    if (opposite->best_key <= limit) {
+        if (reporting) {
+            ib_trade(turn, incoming, opposite, limit, 1);
+        } else {
+            struct ib_matcher *matcher = turn->matcher;
+            uint64_t before = matcher->match_ref;
+            uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit, incoming->remaining);
+            turn->index += 2 * (uint32_t)(matcher->match_ref - before);
+            incoming->executed += incoming->remaining - remaining;
+            incoming->remaining = remaining;
+        }
         if (incoming->remaining == 0) {
             return;
         }
@@ -118,30 +147,36 @@ IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int re
 }
 
 /* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */
-IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
+IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
-    /* Four bytes that lie side by side: one load. */
-    uint32_t terms = (uint32_t)command->time_in_force | (uint32_t)command->order_type << 8 |
-                     (uint32_t)command->reason << 16;
-    uint32_t side_number = (uint32_t)command->side - IB_SIDE_BUY;
-    if ((terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_DAY) && terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_IOC)) ||
-        side_number > 1 || command->instrument >= matcher->book.instrument_count ||
-        command->session >= matcher->session_count || command->quantity - 1 >= IB_QUANTITY_MAX ||
+    /* side, time_in_force, order_type, reason, self_trade, flags, account: eight bytes that lie side by side. A plain
+     * order has a side, is DAY or IOC, is limited, and has none of the others; its account is its session's. */
+    uint64_t terms;
+    memcpy(&terms, &command->side, sizeof terms);
+    uint32_t side_number = (uint32_t)(terms & 0xff) - IB_SIDE_BUY;
+    uint64_t special = (terms & 0xffffffffff00) - ((uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8);
+    if (!IB_LIKELY(special == 0)) {
+        if (special != (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8) {
+            return 0;
+        }
+    }
+    if (side_number > 1 || (command->displayed | command->minimum) != 0 || (command->quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 ||
+        command->instrument >= matcher->book.instrument_count || command->session >= matcher->session_count ||
         ib_book_is_full(&matcher->book)) {
         return 0;
     }
     struct ib_session *session = &matcher->sessions[command->session];
+    const struct ib_book_instrument *instrument = &matcher->book.instruments[command->instrument];
     uint64_t ticks;
-    if (command->user_ref <= session->last_user_ref ||
-        !ib_book_ticks(&matcher->book.instruments[command->instrument], command->price, &ticks)) {
+    if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
         return 0;
     }
     session->last_user_ref = command->user_ref;
     struct ib_incoming incoming = {
         .side_index = 2 * command->instrument + side_number,
-        .time_in_force = command->time_in_force,
+        .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
         .key = ib_book_key(side_number, ticks),
         .price = command->price,
@@ -153,19 +188,20 @@ IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    ib_match(turn, &incoming, reporting);
+    ib_match(turn, &incoming, &instrument->sides[side_number ^ 1], reporting);
     return 1;
 }
 
 /* Whether it was the cancel of a whole order, or named none. If not, nothing was touched. */
-IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
+IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
 {
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
     if (command->quantity != 0) {
         return 0;
     }
-    uint32_t index = ib_book_find(book, command->session, command->user_ref);
+    uint32_t *bucket = ib_book_order_bucket(book, command->session, command->user_ref);
+    uint32_t index = ib_book_find_in(book, bucket, command->session, command->user_ref);
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
@@ -173,7 +209,7 @@ IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_canceled(turn, index, ib_order_remaining(ib_book_order(book, index)), 0);
     }
-    ib_book_remove(book, index);
+    ib_book_remove_from(book, bucket, index);
     return 1;
 }
 
