@@ -8,7 +8,7 @@
  *
  * Units: price in units of 10^-4 of the currency and quantity in units of 1, unless the instrument's scales say
  * otherwise; time in nanoseconds since the Unix epoch (UTC). All integers are native little-endian; both structs are written to disk and to
- * sockets as they lie in memory, so their layout is asserted (src/layout.c) and never changes within a format.
+ * sockets as they lie in memory, so their layout is asserted (src/layout.h) and never changes within a format.
  *
  * The part between CFFI-BEGIN and CFFI-END is plain C that both the compiler and cffi read: no
  * declaration of the core exists twice.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 HOME = Path(__file__).resolve().parent.parent
 CORE = [
-    *("book", "book_check", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "matcher"),
+    *("book", "book_check", "buckets", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "matcher"),
     *("matcher_event", "matcher_order", "memory", "pool", "price_index", "replay", "status"),
 ]
 # Those that include the headers with the path of plain orders.
@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->head;", "index = level->tail;"),
-    Mutant("no trade at the limit itself", "matcher_path.h", "best_key <= limit", "best_key < limit"),
+    Mutant("no trade at the limit itself", "matcher_path.h", ": ~incoming->key;", ": ~incoming->key - 1;"),
     Mutant("a trade at the incoming price", "matcher_event", "    event.price = price;\n", ""),
     Mutant("an IOC order rests", "matcher_path.h", "&& time_in_force == IB_TIME_IN_FORCE_DAY;", "|| time_in_force;"),
     Mutant(
@@ -53,7 +53,18 @@ MUTANTS = [
         "level->tail = IB_NONE;\n        ib_book_drop_level(book, level_index);",
         "level->tail = IB_NONE;",
     ),
-    Mutant("a grown id index loses orders", "book", "ib_book_index_order(book, index);\n        index = next;", "index = next;"),
+    Mutant(
+        "a grown id index loses orders",
+        "book",
+        "ib_order_set_chain(order, *bucket);\n            *bucket = index;\n            index = next;",
+        "index = next;",
+    ),
+    Mutant(
+        "a grown price hash loses levels",
+        "book",
+        "level->chain = *bucket;\n            *bucket = index;\n            index = next;",
+        "index = next;",
+    ),
     Mutant(
         "an order has the client data of the one before in its slot",
         "book",
@@ -88,13 +99,13 @@ MUTANTS = [
     Mutant(
         "the best price is not searched again",
         "book",
-        "ib_price_index_find_best(side, &book->nodes);",
-        "side->best = IB_NONE;",
+        "side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);",
+        "side->best_key = next_key;",
     ),
     Mutant(
         "ticks are not checked",
         "book",
-        "instrument->ticks_max = UINT64_MAX / tick;",
+        "instrument->ticks_max = INT64_MAX / tick;",
         "instrument->ticks_max = UINT64_MAX;",
     ),
 ]

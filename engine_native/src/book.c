@@ -6,14 +6,6 @@
 #include "hash.h"
 #include "memory.h"
 
-enum { BUCKETS_MIN = 16 }; /* one cache line */
-
-static size_t bucket_bytes(const struct ib_book *book)
-{
-    IB_ASSERT((book->bucket_capacity & (book->bucket_capacity - 1)) == 0);
-    return (size_t)book->bucket_capacity * sizeof *book->buckets;
-}
-
 static size_t cold_bytes(const struct ib_book *book)
 {
     IB_ASSERT(book->orders.capacity > 0);
@@ -48,25 +40,21 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_pool_open(&book->levels, sizeof(struct ib_level), orders);
     }
     if (status == IB_OK) {
-        status = ib_pool_open(&book->nodes, sizeof(struct ib_price_node), 2 * orders);
+        status = ib_price_nodes_open(&book->nodes, orders);
     }
     if (status == IB_OK) {
-        status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
+        status = ib_buckets_open(&book->order_buckets, IB_BUCKETS_ORDER * (uint64_t)orders + 1);
     }
     if (status == IB_OK) {
-        book->bucket_capacity = BUCKETS_MIN;
-        while (book->bucket_capacity < 2 * (uint64_t)orders) { /* two buckets an order */
-            book->bucket_capacity *= 2;
-        }
-        book->bucket_count = BUCKETS_MIN;
-        book->bucket_mask = BUCKETS_MIN - 1;
-        book->buckets = ib_memory_reserve(bucket_bytes(book));
+        status = ib_buckets_open(&book->level_buckets, IB_BUCKETS_LEVEL * (uint64_t)orders + 1);
+    }
+    if (status == IB_OK) {
         book->cold = ib_memory_reserve(cold_bytes(book));
         book->instruments = ib_memory_reserve(instrument_bytes());
         book->rare = ib_memory_reserve(rare_bytes());
         book->expiry = ib_memory_reserve(expiry_bytes(book));
-        if (book->buckets == NULL || book->cold == NULL || book->instruments == NULL || book->rare == NULL ||
-            book->expiry == NULL) {
+        status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
+        if (book->cold == NULL || book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
             status = IB_ERROR_MEMORY;
         }
     }
@@ -79,15 +67,18 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
 void ib_book_close(struct ib_book *book)
 {
     IB_ASSERT(book != NULL);
-    if (book->bucket_capacity != 0) { /* the pools were opened */
+    ib_memory_release(book->instruments, instrument_bytes());
+    ib_memory_release(book->rare, rare_bytes());
+    if (book->expiry != NULL) {
         ib_memory_release(book->expiry, expiry_bytes(book));
-        ib_memory_release(book->rare, rare_bytes());
-        ib_memory_release(book->instruments, instrument_bytes());
+    }
+    if (book->cold != NULL) {
         ib_memory_release(book->cold, cold_bytes(book));
-        ib_memory_release(book->buckets, bucket_bytes(book));
     }
     ib_pool_close(&book->extras);
-    ib_pool_close(&book->nodes);
+    ib_buckets_close(&book->level_buckets);
+    ib_buckets_close(&book->order_buckets);
+    ib_price_nodes_close(&book->nodes);
     ib_pool_close(&book->levels);
     ib_pool_close(&book->orders);
     *book = (struct ib_book){0};
@@ -161,38 +152,50 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint64_t hash = ib_order_weight(order, level->key, level->side_index) * ib_order_remaining(order);
+    uint64_t hash = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
+                    ib_order_remaining(order);
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
-/* ---- id index ---- */
+/* ---- growing the indexes: two or four buckets with each order or level, so that none has to wait ---- */
 
-/* Moves to the new last bucket what belongs there, out of the one half a table below. */
-static void split_bucket(struct ib_book *book)
+void ib_book_grow_order_buckets(struct ib_book *book)
 {
-    IB_ASSERT(book->bucket_count < book->bucket_capacity);
-    uint32_t added = book->bucket_count++;
-    if (added > book->bucket_mask) {
-        book->bucket_mask = book->bucket_mask << 1 | 1;
-    }
-    IB_ASSERT(added <= book->bucket_mask && book->buckets[added] == IB_NONE);
-    uint32_t *from = &book->buckets[added & book->bucket_mask >> 1];
-    uint32_t index = *from;
-    *from = IB_NONE;
-    while (index != IB_NONE) {
-        uint32_t next = ib_order_chain(ib_book_order(book, index));
-        ib_book_index_order(book, index);
-        index = next;
+    struct ib_buckets *buckets = &book->order_buckets;
+    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_ORDER * (book->orders.in_use - 1));
+    while (buckets->last < IB_BUCKETS_ORDER * book->orders.in_use) {
+        uint32_t from;
+        (void)ib_buckets_grow(buckets, &from);
+        uint32_t index = buckets->heads[from];
+        buckets->heads[from] = IB_NONE;
+        while (index != IB_NONE) {
+            struct ib_order *order = ib_book_order(book, index);
+            uint32_t *bucket = ib_book_order_bucket(book, ib_order_session(order), order->user_ref);
+            uint32_t next = ib_order_chain(order);
+            ib_order_set_chain(order, *bucket);
+            *bucket = index;
+            index = next;
+        }
     }
 }
 
-void ib_book_grow_buckets(struct ib_book *book)
+static void grow_level_buckets(struct ib_book *book)
 {
-    uint32_t target = 2 * book->orders.in_use;
-    IB_ASSERT(target <= book->bucket_capacity);
-    IB_ASSERT(target <= book->bucket_count + 2); /* it grows as the book does: two at a time */
-    while (book->bucket_count < target) {
-        split_bucket(book);
+    struct ib_buckets *buckets = &book->level_buckets;
+    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_LEVEL * (book->levels.in_use - 1));
+    while (buckets->last < IB_BUCKETS_LEVEL * book->levels.in_use) {
+        uint32_t from;
+        (void)ib_buckets_grow(buckets, &from);
+        uint32_t index = buckets->heads[from];
+        buckets->heads[from] = IB_NONE;
+        while (index != IB_NONE) {
+            struct ib_level *level = ib_book_level(book, index);
+            uint32_t *bucket = ib_book_level_bucket(book, level->side_index, level->key);
+            uint32_t next = level->chain;
+            level->chain = *bucket;
+            *bucket = index;
+            index = next;
+        }
     }
 }
 
@@ -211,40 +214,57 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key)
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket)
 {
-    IB_ASSERT((side_index & (IB_SIDES_MAX - 1)) >> 1 < book->instrument_count);
-    IB_ASSERT(!ib_pool_is_full(&book->levels));
+    IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
+    IB_EXPECT(bucket == ib_book_level_bucket(book, side_index, key));
     struct ib_price_index *side = ib_book_any_side(book, side_index);
-    uint32_t *place = ib_price_index_place(side, &book->nodes, key);
-    IB_ASSERT(*place == IB_NONE);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
-    *place = index;
-    *ib_book_level(book, index) = (struct ib_level){.key = key, .side_index = side_index};
+    struct ib_level *level = ib_book_level(book, index);
+    level->key = key;
+    level->quantity = 0;
+    level->head = IB_NONE;
+    level->tail = IB_NONE;
+    level->side_index = side_index;
+    level->chain = *bucket;
+    *bucket = index;
+    ib_price_index_add(side, &book->nodes, key);
     if (key < side->best_key) {
         side->best_key = key;
         side->best = index;
     }
     if (side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, (side_index & (IB_SIDES_MAX - 1)) >> 1);
+        look_for_rare_sides(book, ib_side_instrument(side_index));
+    }
+    if (book->level_buckets.last < IB_BUCKETS_LEVEL * book->levels.in_use) {
+        grow_level_buckets(book);
     }
     return index;
 }
 
 void ib_book_drop_level(struct ib_book *book, uint32_t index)
 {
-    IB_ASSERT(index != IB_NONE);
+    IB_EXPECT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
-    IB_ASSERT(level->head == IB_NONE && level->quantity == 0);
-    struct ib_price_index *side = ib_book_any_side(book, level->side_index);
-    ib_price_index_remove(side, &book->nodes, level->key);
-    if (side->best == index) {
-        ib_price_index_find_best(side, &book->nodes);
+    IB_EXPECT(level->head == IB_NONE && level->quantity == 0);
+    uint32_t side_index = level->side_index;
+    uint64_t key = level->key;
+    uint32_t *link = ib_book_level_bucket(book, side_index, key);
+    while (*link != index) {
+        IB_ASSERT(*link != IB_NONE);
+        link = &ib_book_level(book, *link)->chain;
     }
-    if (level->side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, ib_level_instrument(level));
-    }
+    *link = level->chain;
     ib_pool_give(&book->levels, index, sizeof(struct ib_level));
+    struct ib_price_index *side = ib_book_any_side(book, side_index);
+    uint64_t next_key = ib_price_index_remove(side, &book->nodes, key);
+    if (side->best == index) {
+        side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);
+        side->best = side->best_key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, side->best_key);
+    }
+    if (side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, ib_side_instrument(side_index));
+    }
 }
 
 /* ---- orders ---- */
@@ -323,7 +343,7 @@ uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, co
 {
     IB_ASSERT(!ib_book_is_full(book));
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
-    uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
+    uint32_t index = ib_book_rest(book, entry);
     if (extra != NULL) {
         add_extra(book, index, extra);
     }
@@ -378,10 +398,13 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
         ib_book_drop_cold(book, index);
     }
     book->hash -= ib_book_order_hash(book, index);
-    ib_book_unindex_order(book, index);
+    ib_book_unindex_order(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
     order->user_ref = user_ref;
-    order->identity = ib_order_identity(ib_order_ref(order), ib_order_session(order), time_in_force, ib_order_type(order));
-    ib_book_index_order(book, index);
+    uint16_t session = ib_order_session(order);
+    order->identity = ib_order_identity(ib_order_ref(order), session, time_in_force, ib_order_type(order));
+    uint32_t *bucket = ib_book_order_bucket(book, session, user_ref);
+    ib_order_set_chain(order, *bucket);
+    *bucket = index;
     book->hash += ib_book_order_hash(book, index);
     if (executed != 0 || !ib_book_is_blank(client_data)) {
         ib_book_write_cold(book, index, executed, client_data);
@@ -411,7 +434,7 @@ void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
     ib_level_unlink(level, ib_book_order(book, 0), index);
     order->identity = order_ref << IB_ORDER_REF_SHIFT |
                       (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
-    ib_level_append(level, ib_book_order(book, 0), index);
+    ib_level_append(level, ib_book_order(book, 0), index, ib_order_remaining(order));
     book->hash += ib_book_order_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL && extra->expiry_place != 0) {

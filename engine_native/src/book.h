@@ -5,8 +5,9 @@
  *
  *   (session, user_ref) ─► bucket ─► order ◄─► order …      one chain through the orders of a bucket
  *                                      │ level
- *   instrument ─► side ─► price index ─► level ─► head … tail
- *                   └ best ───────────────┘
+ *   (side, price) ─► bucket ─────────► level ─► head … tail
+ *   instrument ─► side ─► best ──────────┘
+ *                  └ price index: which prices there are, in order
  *
  * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
  * wait for the closing auction (one level).
@@ -17,6 +18,7 @@
 #ifndef IB_BOOK_H
 #define IB_BOOK_H
 
+#include "buckets.h"
 #include "ironbook_core.h"
 #include "level.h"
 #include "price_index.h"
@@ -58,20 +60,18 @@ _Static_assert(sizeof(struct ib_book_rare) == 128, "two cache lines");
 struct ib_book {
     struct ib_pool orders;
     struct ib_pool levels;
-    struct ib_pool nodes; /* of all price indexes */
-    struct ib_order_cold *cold; /* the other halves of `orders` */
-    uint32_t *buckets;    /* (session, user_ref) -> first order of the chain */
-    uint32_t bucket_mask; /* a power of two less one: the lowest that covers bucket_count */
-    uint32_t bucket_count;
-    uint32_t bucket_capacity;
-    uint32_t instrument_count;
+    struct ib_buckets order_buckets; /* (session, user_ref) -> orders */
+    struct ib_buckets level_buckets; /* (side, key) -> levels */
     struct ib_book_instrument *instruments;
+    struct ib_order_cold *cold; /* the other halves of `orders` */
+    struct ib_price_nodes nodes; /* of all price indexes */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
     uint32_t expiry_count;
     uint32_t iceberg_count;  /* orders with a displayed quantity */
     uint32_t parked_count;   /* orders in stop sides and at-close queues */
+    uint32_t instrument_count;
     uint64_t hash; /* sum over the resting orders of what each one contributes: equal books, equal sums */
 };
 
@@ -137,8 +137,10 @@ struct ib_walk {
 
 void ib_walk_begin(struct ib_walk *walk, const struct ib_book *book, uint32_t instrument);
 uint32_t ib_walk_next(struct ib_walk *walk); /* IB_NONE = the end */
-/* The order behind this one on its side, or IB_NONE. */
-uint32_t ib_book_behind(const struct ib_book *book, uint32_t order);
+/* The level next to this one on its side, away from the best, or towards it: a buy's next lower, next higher price. */
+uint32_t ib_book_level_behind(const struct ib_book *book, uint32_t level);
+uint32_t ib_book_level_before(const struct ib_book *book, uint32_t level);
+uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index); /* farthest from the best */
 
 /* Every invariant, in O(book). IB_OK, or IB_ERROR_ARGUMENT and the broken one in `text`. */
 int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
@@ -147,67 +149,72 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key);
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket);
 void ib_book_drop_level(struct ib_book *book, uint32_t level);
-void ib_book_grow_buckets(struct ib_book *book);
+void ib_book_grow_order_buckets(struct ib_book *book);
 void ib_book_write_cold(struct ib_book *book, uint32_t order, uint64_t executed, const uint8_t *client_data);
 void ib_book_drop_cold(struct ib_book *book, uint32_t order);
 
-static inline struct ib_order *ib_book_order(const struct ib_book *book, uint32_t index)
+IB_INLINE struct ib_order *ib_book_order(const struct ib_book *book, uint32_t index)
 {
     return (struct ib_order *)(void *)book->orders.slots + index;
 }
 
-static inline struct ib_level *ib_book_level(const struct ib_book *book, uint32_t index)
+IB_INLINE struct ib_level *ib_book_level(const struct ib_book *book, uint32_t index)
 {
     return (struct ib_level *)(void *)book->levels.slots + index;
 }
 
-static inline int ib_book_is_full(const struct ib_book *book)
+IB_INLINE int ib_book_is_full(const struct ib_book *book)
 {
     return ib_pool_is_full(&book->orders);
 }
 
-static inline uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
+IB_INLINE uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
 {
     return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(&book->cold[index]) : 0;
 }
 
 /* IB_CLIENT_DATA_SIZE bytes. */
-static inline const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
+IB_INLINE const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
 {
     static const uint8_t none[IB_CLIENT_DATA_SIZE];
     return ib_order_has_cold(ib_book_order(book, index)) ? book->cold[index].client_data : none;
 }
 
 /* What an order has besides, or null. */
-static inline struct ib_order_extra *ib_book_extra(const struct ib_book *book, uint32_t index)
+IB_INLINE struct ib_order_extra *ib_book_extra(const struct ib_book *book, uint32_t index)
 {
     uint32_t extra = ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_extra(&book->cold[index]) : IB_NONE;
     return extra == IB_NONE ? NULL : (struct ib_order_extra *)(void *)book->extras.slots + extra;
 }
 
 /* What the book shows of an order, or would if it were not hidden. */
-static inline uint64_t ib_book_shown(const struct ib_book *book, uint32_t index)
+IB_INLINE uint64_t ib_book_shown(const struct ib_book *book, uint32_t index)
 {
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     return extra != NULL && extra->displayed > 0 ? extra->shown : ib_order_remaining(ib_book_order(book, index));
 }
 
-static inline unsigned ib_side_number(uint8_t side)
+IB_INLINE unsigned ib_side_number(uint8_t side)
 {
     return side == IB_SIDE_SELL;
 }
 
 /* Key of a price on a side; the complement of a key is the same price on the other side. */
-static inline uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
+IB_INLINE uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
 {
     return ticks ^ ((uint64_t)side_number - 1);
 }
 
-static inline uint32_t ib_level_instrument(const struct ib_level *level)
+IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
 {
-    return (level->side_index & (IB_SIDES_MAX - 1)) >> 1;
+    return (side_index & (IB_SIDES_MAX - 1)) >> 1;
+}
+
+IB_INLINE uint32_t ib_level_instrument(const struct ib_level *level)
+{
+    return ib_side_instrument(level->side_index);
 }
 
 /* enum ib_place */
@@ -221,7 +228,7 @@ static inline int ib_level_is_parked(const struct ib_level *level)
     return ib_level_place(level) >= IB_PLACE_STOP;
 }
 
-static inline uint8_t ib_level_side(const struct ib_level *level)
+IB_INLINE uint8_t ib_level_side(const struct ib_level *level)
 {
     return (level->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
 }
@@ -233,7 +240,7 @@ static inline uint64_t ib_book_stop_key(unsigned side_number, uint64_t ticks)
 }
 
 /* Price of a visible level with limit orders in units of 10^-4: all that stands there in CONTINUOUS. */
-static inline int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
+IB_INLINE int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
 {
     IB_EXPECT(level->side_index < IB_SIDES_MAX && level->key != 0);
     uint64_t ticks = ib_book_key(level->side_index & 1, level->key);
@@ -250,7 +257,7 @@ static inline int64_t ib_book_any_price(const struct ib_book *book, const struct
 }
 
 /* A visible side. */
-static inline struct ib_price_index *ib_book_side(const struct ib_book *book, uint32_t side_index)
+IB_INLINE struct ib_price_index *ib_book_side(const struct ib_book *book, uint32_t side_index)
 {
     IB_EXPECT(side_index < IB_SIDES_MAX);
     return &book->instruments[side_index >> 1].sides[side_index & 1];
@@ -269,7 +276,7 @@ static inline struct ib_price_index *ib_book_any_side(const struct ib_book *book
 /* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the
  * tick divides the price, and lands on what times the tick exceeds 64 bits when it does not. False = off the tick, or
  * below 1. */
-static inline int ib_book_ticks(const struct ib_book_instrument *instrument, int64_t price, uint64_t *ticks)
+IB_INLINE int ib_book_ticks(const struct ib_book_instrument *instrument, int64_t price, uint64_t *ticks)
 {
     uint64_t product = (uint64_t)price * instrument->tick_inverse;
     uint32_t shift = instrument->tick_shift;

@@ -13,7 +13,8 @@ struct walk {
     uint32_t side_index;
     uint64_t lowest_key; /* no key may come below: keys ascend along a side */
     uint32_t first_level; /* of the side */
-    uint32_t nodes;
+    uint32_t leaves;
+    uint32_t forks;
     uint32_t levels;
     uint32_t orders;
     uint32_t extras;
@@ -85,7 +86,8 @@ static int check_order(struct walk *walk, uint32_t index)
     REQUIRE(walk, ib_book_find(book, ib_order_session(order), order->user_ref) == index,
             "the id index finds each order");
     REQUIRE(walk, !ib_order_has_cold(order) || book->cold[index].history != 0 ||
-                      !ib_book_is_blank(book->cold[index].client_data), "a cold half says something");
+                      !ib_book_is_blank(ib_book_client_data(book, index)),
+            "a cold half says something");
     if (!check_extra(walk, index)) {
         return 0;
     }
@@ -95,13 +97,11 @@ static int check_order(struct walk *walk, uint32_t index)
     return 1;
 }
 
-static int check_level(struct walk *walk, uint32_t level_index, uint64_t key)
+static int check_level(struct walk *walk, uint32_t level_index)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, is_live_index(&book->levels, level_index), "a leaf names a level");
+    REQUIRE(walk, is_live_index(&book->levels, level_index), "the price hash names a level");
     const struct ib_level *level = ib_book_level(book, level_index);
-    REQUIRE(walk, level->key == key, "a level stands at its key");
-    REQUIRE(walk, level->side_index == walk->side_index, "a level knows its side");
     REQUIRE(walk, level->head != IB_NONE, "a level holds an order");
     uint32_t prev = IB_NONE;
     uint64_t quantity = 0;
@@ -128,32 +128,60 @@ static int check_level(struct walk *walk, uint32_t level_index, uint64_t key)
     return 1;
 }
 
-/* Recursion is bounded: shift falls by at least six from node to node. */
-static int check_node(struct walk *walk, uint32_t index, uint32_t shift_limit)
+static int check_leaf(struct walk *walk, uint32_t node)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, is_live_index(&book->nodes, index), "the price index links to nodes");
-    const struct ib_price_node *node = ib_price_node_at(&book->nodes, index);
-    REQUIRE(walk, node->shift < shift_limit && node->shift % 6 == 0, "shifts fall along the price index");
-    REQUIRE(walk, node->bitmap != 0, "no node is empty");
-    REQUIRE(walk, node->shift == 0 || (node->bitmap & (node->bitmap - 1)) != 0, "an inner node is a fork");
-    walk->nodes++;
-    REQUIRE(walk, walk->nodes <= book->nodes.in_use, "no more nodes in trees than in use");
-    for (uint64_t left = node->bitmap; left != 0; left &= left - 1) {
-        unsigned digit = (unsigned)__builtin_ctzll(left);
-        uint64_t key = (node->prefix << 6 | digit) << node->shift;
+    REQUIRE(walk, is_live_index(&book->nodes.leaves, node & ~IB_NODE_LEAF), "the price index links to nodes");
+    const struct ib_price_leaf *leaf = ib_price_leaf_at(&book->nodes, node);
+    REQUIRE(walk, leaf->bitmap != 0, "no node is empty");
+    walk->leaves++;
+    REQUIRE(walk, walk->leaves <= book->nodes.leaves.in_use, "no more leaves in trees than in use");
+    for (uint64_t left = leaf->bitmap; left != 0; left &= left - 1) {
+        uint64_t key = leaf->prefix << 6 | (unsigned)__builtin_ctzll(left);
         REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
         walk->lowest_key = key;
-        int sound = node->shift == 0 ? check_level(walk, node->child[digit], key)
-                                     : check_node(walk, node->child[digit], node->shift);
-        if (!sound) {
+        uint32_t level = ib_book_find_level(book, walk->side_index, key);
+        REQUIRE(walk, level != IB_NONE, "a price of the index has a level");
+        if (!check_level(walk, level)) {
             return 0;
         }
-        if (node->shift != 0) {
-            const struct ib_price_node *child = ib_price_node_at(&book->nodes, node->child[digit]);
-            uint64_t child_key = child->prefix << 6 << child->shift;
-            REQUIRE(walk, child_key >> node->shift == key >> node->shift, "a child lies below its digit");
+    }
+    return 1;
+}
+
+/* The lowest key that a node can hold. */
+static uint64_t node_key(const struct ib_book *book, uint32_t node)
+{
+    IB_ASSERT(node != IB_NONE);
+    if (ib_price_node_is_leaf(node)) {
+        return ib_price_leaf_at(&book->nodes, node)->prefix << 6;
+    }
+    const struct ib_price_fork *fork = ib_price_fork_at(&book->nodes, node);
+    return fork->prefix << 6 << fork->shift;
+}
+
+/* Recursion is bounded: shift falls by at least six from node to node. */
+static int check_node(struct walk *walk, uint32_t node, uint32_t shift_limit)
+{
+    const struct ib_book *book = walk->book;
+    if (ib_price_node_is_leaf(node)) {
+        return check_leaf(walk, node);
+    }
+    REQUIRE(walk, is_live_index(&book->nodes.forks, node), "the price index links to nodes");
+    const struct ib_price_fork *fork = ib_price_fork_at(&book->nodes, node);
+    REQUIRE(walk, fork->shift < shift_limit && fork->shift >= 6 && fork->shift % 6 == 0,
+            "shifts fall along the price index");
+    REQUIRE(walk, (fork->bitmap & (fork->bitmap - 1)) != 0, "a fork has two ways");
+    walk->forks++;
+    REQUIRE(walk, walk->forks <= book->nodes.forks.in_use, "no more forks in trees than in use");
+    for (uint64_t left = fork->bitmap; left != 0; left &= left - 1) {
+        unsigned digit = (unsigned)__builtin_ctzll(left);
+        uint64_t key = (fork->prefix << 6 | digit) << fork->shift;
+        if (!check_node(walk, fork->child[digit], fork->shift)) {
+            return 0;
         }
+        REQUIRE(walk, node_key(book, fork->child[digit]) >> fork->shift == key >> fork->shift,
+                "a child lies below its digit");
     }
     return 1;
 }
@@ -226,25 +254,52 @@ static int check_instruments(struct walk *walk)
     return 1;
 }
 
-static int check_buckets(struct walk *walk)
+static int check_table(struct walk *walk, const struct ib_buckets *buckets, uint32_t entries, uint32_t each)
+{
+    IB_ASSERT(buckets->heads != NULL);
+    REQUIRE(walk, buckets->last < buckets->capacity && buckets->last / each >= entries, "there are buckets for all");
+    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->half == buckets->mask / 2 + 1,
+            "the mask is a power of two less one");
+    REQUIRE(walk, buckets->last <= buckets->mask && buckets->last >= buckets->half, "the mask just covers the buckets");
+    return 1;
+}
+
+static int check_order_buckets(struct walk *walk)
 {
     const struct ib_book *book = walk->book;
+    const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
-    REQUIRE(walk, book->bucket_count <= book->bucket_capacity && book->bucket_count >= 2 * book->orders.in_use,
-            "two buckets an order");
-    REQUIRE(walk, (book->bucket_mask & (book->bucket_mask + 1)) == 0 && book->bucket_count - 1 <= book->bucket_mask &&
-                      book->bucket_count - 1 > book->bucket_mask >> 1, "the mask just covers the buckets");
-    for (uint32_t b = 0; b < book->bucket_count; b++) {
-        for (uint32_t index = book->buckets[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(book, index))) {
+    for (uint32_t b = 0; b <= buckets->last; b++) {
+        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(book, index))) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
-            REQUIRE(walk, ib_book_bucket(book, ib_order_session(order), order->user_ref) == b, "an order is in its bucket");
+            REQUIRE(walk, ib_book_order_bucket(book, ib_order_session(order), order->user_ref) == &buckets->heads[b],
+                    "an order is in its bucket");
             chained++;
             REQUIRE(walk, chained <= book->orders.in_use, "no chain is a ring");
         }
     }
     REQUIRE(walk, chained == walk->orders, "the id index holds the book's orders and no others");
-    return 1;
+    return check_table(walk, buckets, book->orders.in_use, IB_BUCKETS_ORDER);
+}
+
+static int check_level_buckets(struct walk *walk)
+{
+    const struct ib_book *book = walk->book;
+    const struct ib_buckets *buckets = &book->level_buckets;
+    uint32_t chained = 0;
+    for (uint32_t b = 0; b <= buckets->last; b++) {
+        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_book_level(book, index)->chain) {
+            REQUIRE(walk, is_live_index(&book->levels, index), "a chain links levels");
+            const struct ib_level *level = ib_book_level(book, index);
+            REQUIRE(walk, ib_book_level_bucket(book, level->side_index, level->key) == &buckets->heads[b],
+                    "a level is in its bucket");
+            chained++;
+            REQUIRE(walk, chained <= book->levels.in_use, "no chain is a ring");
+        }
+    }
+    REQUIRE(walk, chained == walk->levels, "the price hash holds the book's levels and no others");
+    return check_table(walk, buckets, book->levels.in_use, IB_BUCKETS_LEVEL);
 }
 
 static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t seen)
@@ -261,8 +316,10 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
 {
     IB_ASSERT(book != NULL && text != NULL);
     struct walk walk = {.book = book};
-    int sound = check_instruments(&walk) && check_buckets(&walk) && check_pool(&walk, &book->orders, walk.orders) &&
-                check_pool(&walk, &book->levels, walk.levels) && check_pool(&walk, &book->nodes, walk.nodes) &&
+    int sound = check_instruments(&walk) && check_order_buckets(&walk) && check_level_buckets(&walk) &&
+                check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
+                check_pool(&walk, &book->nodes.leaves, walk.leaves) &&
+                check_pool(&walk, &book->nodes.forks, walk.forks) &&
                 check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";

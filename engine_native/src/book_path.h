@@ -8,25 +8,31 @@
 
 #include "book.h"
 
-/* Bucket of an order's number. 16 consecutive numbers of a session lie side by side, one cache line, and the lines are
- * scattered: no stride of numbers piles up in one bucket. The table grows by one bucket at a time (linear hashing), so
- * that it is as small as the book ever was, and no order has to wait for a table to be moved: buckets above the count
- * do not exist yet, and theirs are still with those half a table below. */
-static inline uint32_t ib_book_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref)
+enum {
+    /* Buckets for each order and each level. The emptier, the fewer chains, and the fewer guesses go wrong; the fuller,
+     * the fewer lines. */
+    IB_BUCKETS_ORDER = 2,
+    IB_BUCKETS_LEVEL = 4,
+};
+
+IB_INLINE uint32_t *ib_book_order_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref)
 {
-    uint64_t line = ((uint64_t)session << 28 | user_ref >> 4) * IB_HASH_A;
-    uint32_t bucket = ((uint32_t)(line >> 32) << 4 | (user_ref & 15)) & book->bucket_mask;
-    uint32_t below = bucket & book->bucket_mask >> 1;
-    return bucket < book->bucket_count ? bucket : below;
+    return ib_buckets_at(&book->order_buckets, (uint64_t)session << 28 | user_ref >> 4, user_ref);
 }
 
-/* Order of (session, user_ref), or IB_NONE. */
-static inline uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
+IB_INLINE uint32_t *ib_book_level_bucket(const struct ib_book *book, uint32_t side_index, uint64_t key)
 {
-    uint32_t index = book->buckets[ib_book_bucket(book, session, user_ref)];
+    return ib_buckets_at(&book->level_buckets, (key >> 4) + side_index * (uint64_t)0x5851f42d, key);
+}
+
+/* Order of (session, user_ref) in its bucket, or IB_NONE. */
+IB_INLINE uint32_t ib_book_find_in(const struct ib_book *book, const uint32_t *bucket, uint16_t session,
+                                       uint32_t user_ref)
+{
+    uint32_t index = *bucket;
     while (index != IB_NONE) {
         const struct ib_order *order = ib_book_order(book, index);
-        if (order->user_ref == user_ref && ib_order_session(order) == session) {
+        if (IB_LIKELY(order->user_ref == user_ref && ib_order_session(order) == session)) {
             break;
         }
         index = ib_order_chain(order);
@@ -34,18 +40,16 @@ static inline uint32_t ib_book_find(const struct ib_book *book, uint16_t session
     return index;
 }
 
-static inline void ib_book_index_order(struct ib_book *book, uint32_t index)
+/* Order of (session, user_ref), or IB_NONE. */
+IB_INLINE uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
 {
-    struct ib_order *order = ib_book_order(book, index);
-    uint32_t *bucket = &book->buckets[ib_book_bucket(book, ib_order_session(order), order->user_ref)];
-    ib_order_set_chain(order, *bucket);
-    *bucket = index;
+    return ib_book_find_in(book, ib_book_order_bucket(book, session, user_ref), session, user_ref);
 }
 
-static inline void ib_book_unindex_order(struct ib_book *book, uint32_t index)
+/* `bucket` is the order's own. */
+IB_INLINE void ib_book_unindex_order(struct ib_book *book, uint32_t *bucket, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
-    uint32_t *bucket = &book->buckets[ib_book_bucket(book, ib_order_session(order), order->user_ref)];
     if (IB_LIKELY(*bucket == index)) {
         *bucket = ib_order_chain(order);
         return;
@@ -58,62 +62,82 @@ static inline void ib_book_unindex_order(struct ib_book *book, uint32_t index)
     ib_order_set_chain(before, ib_order_chain(order));
 }
 
-static inline int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
-{
-    uint64_t words[3];
-    memcpy(words, client_data, sizeof words);
-    return (words[0] | words[1] | words[2]) == 0;
-}
-
-/* The level at a key of a side, made when it does not exist. */
-static inline uint32_t ib_book_level_for(struct ib_book *book, const struct ib_price_index *side, uint32_t side_index,
+/* Level at a key of a side, in its bucket, or IB_NONE. */
+IB_INLINE uint32_t ib_book_find_level_in(const struct ib_book *book, const uint32_t *bucket, uint32_t side_index,
                                          uint64_t key)
 {
-    uint32_t level = ib_price_index_find(side, &book->nodes, key);
-    return level != IB_NONE ? level : ib_book_add_level(book, side_index, key);
+    uint32_t index = *bucket;
+    while (index != IB_NONE) {
+        const struct ib_level *level = ib_book_level(book, index);
+        if (IB_LIKELY(level->key == key && level->side_index == side_index)) {
+            break;
+        }
+        index = level->chain;
+    }
+    return index;
 }
 
-/* Behind all orders at its price; `side` is the entry's. The caller has asked ib_book_is_full. */
-static inline __attribute__((always_inline)) uint32_t ib_book_rest(struct ib_book *book,
-                                                                   const struct ib_price_index *side,
-                                                                   const struct ib_book_entry *entry)
+IB_INLINE uint32_t ib_book_find_level(const struct ib_book *book, uint32_t side_index, uint64_t key)
 {
-    IB_EXPECT(entry->session < IB_SESSIONS_MAX && side == ib_book_any_side(book, entry->side_index));
+    return ib_book_find_level_in(book, ib_book_level_bucket(book, side_index, key), side_index, key);
+}
+
+IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
+{
+    uint64_t first;
+    uint64_t second;
+    uint64_t third;
+    memcpy(&first, client_data, sizeof first);
+    memcpy(&second, client_data + 8, sizeof second);
+    memcpy(&third, client_data + 16, sizeof third);
+    return (first | second | third) == 0;
+}
+
+/* Behind all orders at its price. The caller has asked ib_book_is_full. */
+IB_INLINE uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
+{
+    IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t index = ib_pool_take(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t level_index = ib_book_level_for(book, side, entry->side_index, entry->key);
-    struct ib_level *level = ib_book_level(book, level_index);
+    uint32_t *level_bucket = ib_book_level_bucket(book, entry->side_index, entry->key);
+    uint32_t level_index = ib_book_find_level_in(book, level_bucket, entry->side_index, entry->key);
+    if (level_index == IB_NONE) {
+        level_index = ib_book_add_level(book, entry->side_index, entry->key, level_bucket);
+    }
+    uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
+    order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | *bucket;
+    *bucket = index;
+    uint64_t identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
+    order->identity = identity;
     order->level = level_index;
-    order->user_ref = entry->user_ref;
-    order->identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
-    order->amount = entry->remaining << IB_ORDER_CHAIN_BITS;
-    ib_level_append(level, ib_book_order(book, 0), index);
-    ib_book_index_order(book, index);
-    book->hash += ib_order_weight(order, entry->key, entry->side_index) * entry->remaining;
+    ib_level_append(ib_book_level(book, level_index), ib_book_order(book, 0), index, entry->remaining);
+    order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
+    book->hash += ib_order_weight(identity, entry->user_ref, entry->key, entry->side_index) * entry->remaining;
     if (entry->executed != 0 || !ib_book_is_blank(entry->client_data)) {
         ib_book_write_cold(book, index, entry->executed, entry->client_data);
     }
-    if (book->bucket_count < 2 * book->orders.in_use) {
-        ib_book_grow_buckets(book);
+    if (book->order_buckets.last < IB_BUCKETS_ORDER * book->orders.in_use) {
+        ib_book_grow_order_buckets(book);
     }
     return index;
 }
 
 /* An order leaves the hash, the id index and the pool; its links to its neighbours are the caller's. */
-static inline void ib_book_forget(struct ib_book *book, uint32_t index, const struct ib_level *level)
+IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t index, const struct ib_level *level)
 {
     const struct ib_order *order = ib_book_order(book, index);
-    book->hash -= ib_order_weight(order, level->key, level->side_index) * ib_order_remaining(order);
+    book->hash -= ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
+                  ib_order_remaining(order);
     if (ib_order_has_cold(order)) {
         ib_book_drop_cold(book, index);
     }
-    ib_book_unindex_order(book, index);
+    ib_book_unindex_order(book, bucket, index);
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
 }
 
 /* All orders of a level before `head` were forgotten, `quantity` in all; with IB_NONE it is empty and goes too. */
-static inline void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t head, uint64_t quantity)
+IB_INLINE void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t head, uint64_t quantity)
 {
     struct ib_level *level = ib_book_level(book, level_index);
     IB_EXPECT(level->quantity >= quantity);
@@ -126,17 +150,24 @@ static inline void ib_book_advance(struct ib_book *book, uint32_t level_index, u
     }
 }
 
-/* Takes a whole order out of the book. */
-static inline void ib_book_remove(struct ib_book *book, uint32_t index)
+/* Takes a whole order, found in `bucket`, out of the book. */
+IB_INLINE void ib_book_remove_from(struct ib_book *book, uint32_t *bucket, uint32_t index)
 {
     IB_EXPECT(index != IB_NONE && index < book->orders.fresh);
     uint32_t level_index = ib_book_order(book, index)->level;
     struct ib_level *level = ib_book_level(book, level_index);
     ib_level_unlink(level, ib_book_order(book, 0), index);
-    ib_book_forget(book, index, level);
+    ib_book_forget(book, bucket, index, level);
     if (level->head == IB_NONE) {
         ib_book_drop_level(book, level_index);
     }
+}
+
+/* Takes a whole order out of the book. */
+IB_INLINE void ib_book_remove(struct ib_book *book, uint32_t index)
+{
+    const struct ib_order *order = ib_book_order(book, index);
+    ib_book_remove_from(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
 }
 
 #endif

@@ -2,7 +2,7 @@
  *
  * book_walk.c: all live orders of an instrument in the order that mass cancels, closes and snapshots have in common.
  */
-#include "book.h"
+#include "book_path.h"
 
 /* The stages of the walk; the last is the at-close queue, where both sides stand in one order of time. */
 static const struct stage {
@@ -23,16 +23,47 @@ static uint32_t first_of(const struct ib_book *book, uint32_t instrument, uint32
     return level == IB_NONE ? IB_NONE : ib_book_level(book, level)->head;
 }
 
-uint32_t ib_book_behind(const struct ib_book *book, uint32_t index)
+static uint32_t level_at(const struct ib_book *book, uint32_t side_index, uint64_t key)
+{
+    uint32_t level = key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, key);
+    IB_ASSERT((key == IB_KEY_NONE) == (level == IB_NONE));
+    return level;
+}
+
+uint32_t ib_book_level_behind(const struct ib_book *book, uint32_t index)
+{
+    IB_ASSERT(index != IB_NONE);
+    const struct ib_level *level = ib_book_level(book, index);
+    const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
+    return level_at(book, level->side_index, ib_price_index_from(side, &book->nodes, level->key + 1));
+}
+
+uint32_t ib_book_level_before(const struct ib_book *book, uint32_t index)
+{
+    IB_ASSERT(index != IB_NONE);
+    const struct ib_level *level = ib_book_level(book, index);
+    const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
+    uint64_t key = level->key == 0 ? IB_KEY_NONE : ib_price_index_to(side, &book->nodes, level->key - 1);
+    return level_at(book, level->side_index, key);
+}
+
+uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index)
+{
+    IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
+    const struct ib_price_index *side = ib_book_any_side(book, side_index);
+    return level_at(book, side_index, ib_price_index_to(side, &book->nodes, IB_KEY_NONE - 1));
+}
+
+/* The order behind this one on its side, or IB_NONE. */
+static uint32_t behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
     if (order->next != IB_NONE) {
         return order->next;
     }
-    const struct ib_level *level = ib_book_level(book, order->level);
-    IB_ASSERT(level->tail == index);
-    uint32_t next = ib_price_index_above(ib_book_any_side(book, level->side_index), &book->nodes, level->key);
+    IB_ASSERT(ib_book_level(book, order->level)->tail == index);
+    uint32_t next = ib_book_level_behind(book, order->level);
     return next == IB_NONE ? IB_NONE : ib_book_level(book, next)->head;
 }
 
@@ -65,7 +96,7 @@ uint32_t ib_walk_next(struct ib_walk *walk)
     }
     uint32_t index = walk->next[from];
     if (index != IB_NONE) {
-        walk->next[from] = ib_book_behind(book, index); /* now, because this one may leave */
+        walk->next[from] = behind(book, index); /* now, because this one may leave */
     }
     return index;
 }

@@ -19,6 +19,7 @@
 
 #include "check.h"
 #include "memory.h"
+#include "layout.h"
 
 enum {
     BLOCK_EVENTS = 4096,   /* between two checkpoints; what a seek scans at most */

@@ -18,6 +18,7 @@
 #include "check.h"
 #include "crc32c.h"
 #include "hash.h"
+#include "layout.h"
 
 #define SEGMENT_SUFFIX ".journal"
 #define SEGMENT_DIGITS 20

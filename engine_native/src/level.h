@@ -25,7 +25,7 @@ struct ib_level {
     uint32_t head;
     uint32_t tail;
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
-    uint32_t reserved;
+    uint32_t chain;      /* next level in the same bucket of the price hash */
 };
 
 /* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */
@@ -36,7 +36,7 @@ _Static_assert(2 * IB_INSTRUMENTS_MAX <= IB_SIDES_MAX, "width of a side_index");
 
 _Static_assert(sizeof(struct ib_level) == 32, "two levels a cache line");
 
-static inline void ib_level_append(struct ib_level *level, struct ib_order *orders, uint32_t index)
+IB_INLINE void ib_level_append(struct ib_level *level, struct ib_order *orders, uint32_t index, uint64_t remaining)
 {
     IB_EXPECT((level->head == IB_NONE) == (level->tail == IB_NONE));
     struct ib_order *order = &orders[index];
@@ -44,12 +44,12 @@ static inline void ib_level_append(struct ib_level *level, struct ib_order *orde
     order->prev = tail;
     order->next = IB_NONE;
     orders[tail].next = index;
-    level->head = tail == IB_NONE ? index : level->head;
+    level->head = IB_CHOOSE(tail == IB_NONE, index, level->head);
     level->tail = index;
-    level->quantity += ib_order_remaining(order);
+    level->quantity += remaining;
 }
 
-static inline void ib_level_unlink(struct ib_level *level, struct ib_order *orders, uint32_t index)
+IB_INLINE void ib_level_unlink(struct ib_level *level, struct ib_order *orders, uint32_t index)
 {
     const struct ib_order *order = &orders[index];
     IB_EXPECT(level->quantity >= ib_order_remaining(order));
@@ -57,8 +57,8 @@ static inline void ib_level_unlink(struct ib_level *level, struct ib_order *orde
     uint32_t prev = order->prev;
     orders[prev].next = next;
     orders[next].prev = prev;
-    level->head = prev == IB_NONE ? next : level->head;
-    level->tail = next == IB_NONE ? prev : level->tail;
+    level->head = IB_CHOOSE(prev == IB_NONE, next, level->head);
+    level->tail = IB_CHOOSE(next == IB_NONE, prev, level->tail);
     level->quantity -= ib_order_remaining(order);
 }
 

@@ -188,7 +188,7 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
 }
 
 /* Number of events. */
-IB_PATH uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
+IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
                       int reporting)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
@@ -203,25 +203,15 @@ IB_PATH uint32_t take(struct ib_matcher *matcher, const struct ib_command *comma
     return take_special(matcher, command, sink);
 }
 
-/* The same, compiled for somebody who takes the events: the usual case of a venue, but the slower one. */
-static __attribute__((noinline)) uint32_t take_and_report(struct ib_matcher *matcher, const struct ib_command *command,
-                                                          struct ib_event_sink sink)
+IB_INLINE int apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
+                    int reporting)
 {
-    IB_ASSERT(sink.emit != NULL);
-    IB_ASSERT(matcher->seq == command->seq);
-    return take(matcher, command, sink, 1);
-}
-
-int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
-{
-    IB_ASSERT(matcher != NULL && command != NULL);
     if (command->seq != matcher->seq + 1 || command->seq > IB_SEQ_MAX || command->time_ns < matcher->time_ns) {
         return IB_ERROR_ARGUMENT;
     }
     matcher->seq = command->seq;
     matcher->time_ns = command->time_ns;
-    matcher->event_count += sink.emit == NULL ? take(matcher, command, sink, 0)
-                                              : take_and_report(matcher, command, sink);
+    matcher->event_count += take(matcher, command, sink, reporting);
 #ifdef IB_CHECK
     char text[IB_ERROR_TEXT_SIZE] = "";
     if (ib_matcher_check(matcher, text, sizeof text) != IB_OK) {
@@ -229,6 +219,37 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
     }
 #endif
     return IB_OK;
+}
+
+/* With somebody who takes the events: the usual case of a venue, but not the one to be kept short. */
+static __attribute__((noinline)) int apply_reporting(struct ib_matcher *matcher, const struct ib_command *command,
+                                                     struct ib_event_sink sink)
+{
+    IB_ASSERT(matcher != NULL && command != NULL);
+    IB_ASSERT(sink.emit != NULL);
+    return apply(matcher, command, sink, 1);
+}
+
+int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
+                           struct ib_event_sink sink, size_t *applied)
+{
+    IB_ASSERT(matcher != NULL && applied != NULL);
+    IB_ASSERT(commands != NULL || count == 0);
+    int status = IB_OK;
+    size_t i = 0;
+    for (; i < count && status == IB_OK; i++) {
+        status = sink.emit == NULL ? apply(matcher, &commands[i], sink, 0) : apply_reporting(matcher, &commands[i], sink);
+    }
+    *applied = status == IB_OK ? i : i - 1;
+    return status;
+}
+
+int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
+{
+    size_t applied;
+    IB_ASSERT(matcher != NULL && command != NULL);
+    return sink.emit == NULL ? ib_matcher_apply_group(matcher, command, 1, sink, &applied)
+                             : apply_reporting(matcher, command, sink);
 }
 
 /* ---- batches ---- */

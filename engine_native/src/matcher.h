@@ -52,6 +52,11 @@ _Static_assert(sizeof(struct ib_instrument) == 64, "one cache line");
 
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink);
 
+/* The same for `count` commands, until one is refused: `*applied` tells how many were taken. It knows what comes next,
+ * and with many instruments fetches its memory ahead; so whoever has a group in hand should hand over the group. */
+int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
+                           struct ib_event_sink sink, size_t *applied);
+
 uint64_t ib_matcher_seq(const struct ib_matcher *matcher);     /* last command applied; 0 = none */
 uint64_t ib_matcher_time_ns(const struct ib_matcher *matcher); /* its time */
 

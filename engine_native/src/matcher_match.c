@@ -116,9 +116,8 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
     const struct ib_book *book = &turn->matcher->book;
     uint32_t side_index = arrival->order.side_index ^ 1;
     uint64_t limit = limit_of(&arrival->order);
-    const struct ib_price_index *sides[2] = {
-        ib_book_side(book, side_index), ib_book_any_side(book, IB_PLACE_HIDDEN << IB_PLACE_SHIFT | side_index)};
-    uint32_t levels[2] = {sides[0]->best, sides[1]->best};
+    uint32_t levels[2] = {ib_book_side(book, side_index)->best,
+                          ib_book_any_side(book, IB_PLACE_HIDDEN << IB_PLACE_SHIFT | side_index)->best};
     uint64_t sum = 0;
     int met_own = 0;
     while (sum < needed && !met_own) {
@@ -128,8 +127,7 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
             break;
         }
         sum += available_at(turn, arrival, level, &met_own);
-        unsigned from = at == levels[1];
-        levels[from] = ib_price_index_above(sides[from], &book->nodes, level->key);
+        levels[at == levels[1]] = ib_book_level_behind(book, at);
     }
     return sum >= needed;
 }

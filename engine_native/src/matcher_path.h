@@ -2,7 +2,8 @@
  *
  * matcher_path.h: the path of a plain order: a limit order, DAY or IOC, and the cancel of a whole order. It is compiled
  * into ib_matcher_apply, twice: once with a taker of events and once without, where not even a test for one is left.
- * Whatever is special leaves it early and stands in matcher_order.c, which uses the same pieces.
+ * Whatever is special leaves it early: an order with attributes, an instrument that is not continuous or has hidden
+ * orders, a trade with icebergs, stops or bands about. It stands in matcher_order.c and matcher_match.c.
  *
  * No allocation, no division, no event that nobody takes; it walks no further than what it trades.
  */
@@ -12,10 +13,8 @@
 #include "book_path.h"
 #include "matcher_state.h"
 
-#define IB_PATH static inline __attribute__((always_inline))
-
 /* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
-IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
+IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
                              uint64_t quantity, int64_t price, int reporting)
 {
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
@@ -29,7 +28,7 @@ IB_PATH void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *inc
 }
 
 /* Trades with the best opposite level, oldest order first, until one of the two is used up. */
-IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
+IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
@@ -58,7 +57,7 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
             part = quantity;
             break;
         }
-        ib_book_forget(book, index, level);
+        ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, level);
         index = next;
     } while (index != IB_NONE && incoming->remaining > 0);
     uint64_t traded = before - incoming->remaining;
@@ -72,7 +71,34 @@ IB_PATH void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, 
     ib_book_advance(book, level_index, index, traded - part);
 }
 
-IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
+/* Trades up to `limit`. */
+IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+                        uint64_t limit, int reporting)
+{
+    while (opposite->best_key <= limit && incoming->remaining > 0) {
+        ib_trade_level(turn, incoming, opposite->best, reporting);
+    }
+}
+
+/* The same with nobody listening; what remains. Not inline: most orders do not trade, and are better off without its
+ * registers. */
+static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *matcher, const struct ib_command *command,
+                                                           const struct ib_price_index *opposite, uint64_t limit,
+                                                           uint64_t quantity, uint32_t row)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command};
+    struct ib_incoming incoming = {
+        .side_index = 2 * command->instrument + ib_side_number(command->side),
+        .session = command->session,
+        .row = row,
+        .remaining = quantity,
+    };
+    IB_EXPECT(opposite->best_key <= limit && quantity > 0);
+    ib_trade(&turn, &incoming, opposite, limit, 0);
+    return incoming.remaining;
+}
+
+IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
 {
     struct ib_book_entry entry = {
         .side_index = incoming->side_index,
@@ -86,8 +112,7 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
         .executed = incoming->executed,
         .client_data = incoming->client_data,
     };
-    struct ib_book *book = &turn->matcher->book;
-    ib_book_rest(book, ib_book_side(book, entry.side_index), &entry);
+    ib_book_rest(&turn->matcher->book, &entry);
     if (incoming->row != 0) {
         ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
     }
@@ -97,12 +122,23 @@ IB_PATH void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, i
     }
 }
 
-/* Trades what can be traded; what is left rests or is cancelled. */
-IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int reporting)
+/* Trades what can be traded; what is left rests or is cancelled. `opposite` is the other side of its instrument. */
+IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+                        int reporting)
 {
-    const struct ib_price_index *opposite = ib_book_side(&turn->matcher->book, incoming->side_index ^ 1);
-    while (opposite->best_key <= ~incoming->key) {
-        ib_trade_level(turn, incoming, opposite->best, reporting);
+    uint64_t limit = ~incoming->key; /* its own price on the other side */
+    if (opposite->best_key <= limit) {
+        if (reporting) {
+            ib_trade(turn, incoming, opposite, limit, 1);
+        } else {
+            struct ib_matcher *matcher = turn->matcher;
+            uint64_t before = matcher->match_ref;
+            uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit,
+                                                  incoming->remaining, incoming->row);
+            turn->index += 2 * (uint32_t)(matcher->match_ref - before);
+            incoming->executed += incoming->remaining - remaining;
+            incoming->remaining = remaining;
+        }
         if (incoming->remaining == 0) {
             return;
         }
@@ -118,7 +154,7 @@ IB_PATH void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, int re
 }
 
 /* The risk row of a plain order that the gate lets in; 0: it was rejected. */
-IB_PATH uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t side_number)
+IB_INLINE uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t side_number)
 {
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
@@ -141,18 +177,23 @@ IB_PATH uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t s
 }
 
 /* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */
-IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
+IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_command *command = turn->command;
-    /* Bytes that lie side by side: one load. */
-    uint64_t terms = (uint64_t)command->time_in_force | (uint64_t)command->order_type << 8 |
-                     (uint64_t)command->reason << 16 | (uint64_t)command->self_trade << 24 |
-                     (uint64_t)command->flags << 32;
-    uint32_t side_number = (uint32_t)command->side - IB_SIDE_BUY;
-    if ((terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_DAY) && terms != (IB_ORDER_LIMIT << 8 | IB_TIME_IN_FORCE_IOC)) ||
-        (command->displayed | command->minimum) != 0 || side_number > 1 || command->instrument >= matcher->book.instrument_count ||
-        command->session >= matcher->session_count || command->quantity - 1 >= IB_QUANTITY_MAX ||
+    /* side, time_in_force, order_type, reason, self_trade, flags, account: eight bytes that lie side by side. A plain
+     * order has a side, is DAY or IOC, is limited, and has none of the others; its account is its session's. */
+    uint64_t terms;
+    memcpy(&terms, &command->side, sizeof terms);
+    uint32_t side_number = (uint32_t)(terms & 0xff) - IB_SIDE_BUY;
+    uint64_t special = (terms & 0xffffffffff00) - ((uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8);
+    if (!IB_LIKELY(special == 0)) {
+        if (special != (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8) {
+            return 0;
+        }
+    }
+    if (side_number > 1 || (command->displayed | command->minimum) != 0 || (command->quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 ||
+        command->instrument >= matcher->book.instrument_count || command->session >= matcher->session_count ||
         ib_book_is_full(&matcher->book)) {
         return 0;
     }
@@ -179,7 +220,7 @@ IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
         .side_index = 2 * command->instrument + side_number,
         .user_ref = command->user_ref,
         .session = command->session,
-        .time_in_force = command->time_in_force,
+        .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
         .row = row,
         .key = key,
@@ -192,19 +233,20 @@ IB_PATH int ib_path_enter(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    ib_match(turn, &incoming, reporting);
+    ib_match(turn, &incoming, &instrument->sides[side_number ^ 1], reporting);
     return 1;
 }
 
 /* Whether it was the cancel of a whole order, or named none. If not, nothing was touched. */
-IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
+IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
 {
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
     if (command->quantity != 0) {
         return 0;
     }
-    uint32_t index = ib_book_find(book, command->session, command->user_ref);
+    uint32_t *bucket = ib_book_order_bucket(book, command->session, command->user_ref);
+    uint32_t index = ib_book_find_in(book, bucket, command->session, command->user_ref);
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
@@ -218,7 +260,7 @@ IB_PATH int ib_path_cancel(struct ib_turn *turn, int reporting)
         uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
         ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
     }
-    ib_book_remove(book, index);
+    ib_book_remove_from(book, bucket, index);
     return 1;
 }
 

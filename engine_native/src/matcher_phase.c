@@ -31,7 +31,7 @@ enum { SIDES = 4 };
 
 struct auction_sides {
     const struct ib_book *book;
-    const struct ib_price_index *side[SIDES];
+    uint32_t side_index[SIDES];
     uint32_t at[SIDES]; /* the next level of each, from the lowest price up */
 };
 
@@ -40,10 +40,9 @@ static struct auction_sides sides_of(const struct ib_book *book, uint32_t instru
     IB_ASSERT(instrument < book->instrument_count);
     struct auction_sides sides = {.book = book};
     for (uint32_t i = 0; i < SIDES; i++) {
-        uint32_t side_index = 2 * instrument | i >> 1 | (i & 1) << IB_PLACE_SHIFT;
-        sides.side[i] = ib_book_any_side(book, side_index);
+        uint32_t place = i & 1 ? IB_PLACE_HIDDEN : IB_PLACE_VISIBLE;
+        sides.side_index[i] = place << IB_PLACE_SHIFT | 2 * instrument | i >> 1;
     }
-    IB_ASSERT(IB_PLACE_HIDDEN == 1);
     return sides;
 }
 
@@ -51,9 +50,20 @@ static struct auction_sides sides_of(const struct ib_book *book, uint32_t instru
 static uint64_t market_quantity(const struct auction_sides *sides, unsigned side_number)
 {
     IB_ASSERT(side_number <= 1);
-    uint32_t best = sides->side[2 * side_number]->best;
-    IB_ASSERT(sides->side[2 * side_number + 1]->best_key != 0); /* no market order is hidden */
+    uint32_t best = ib_book_any_side(sides->book, sides->side_index[2 * side_number])->best;
     return best != IB_NONE && ib_book_level(sides->book, best)->key == 0 ? ib_book_level(sides->book, best)->quantity : 0;
+}
+
+/* To the level with the next higher limit price. */
+static void advance_side(struct auction_sides *sides, unsigned i)
+{
+    const struct ib_book *book = sides->book;
+    IB_ASSERT(i < SIDES);
+    IB_ASSERT(sides->at[i] != IB_NONE);
+    sides->at[i] = i >= 2 ? ib_book_level_behind(book, sides->at[i]) : ib_book_level_before(book, sides->at[i]);
+    if (sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+        sides->at[i] = IB_NONE; /* market orders have no price, and are ahead of all that have */
+    }
 }
 
 /* Sets each side to the level with its lowest limit price. */
@@ -62,26 +72,15 @@ static void rewind_sides(struct auction_sides *sides)
     const struct ib_book *book = sides->book;
     IB_ASSERT(book != NULL);
     for (unsigned i = 0; i < SIDES; i++) {
-        int is_sell = i >= 2;
-        /* A buy's key falls as its price rises: its lowest price is the highest key. Key 0 is no price. */
-        sides->at[i] = is_sell ? ib_price_index_above(sides->side[i], &book->nodes, 0)
-                               : ib_price_index_below(sides->side[i], &book->nodes, IB_KEY_NONE);
-        IB_ASSERT(sides->at[i] == IB_NONE || !is_sell || ib_book_level(book, sides->at[i])->key != 0);
-        if (sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+        /* The best buy is the highest: its lowest price is farthest from the best. */
+        sides->at[i] = i >= 2 ? ib_book_any_side(book, sides->side_index[i])->best
+                              : ib_book_last_level(book, sides->side_index[i]);
+        if (i >= 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+            advance_side(sides, i);
+        }
+        if (i < 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
             sides->at[i] = IB_NONE;
         }
-    }
-}
-
-static void advance_side(struct auction_sides *sides, unsigned i)
-{
-    const struct ib_book *book = sides->book;
-    IB_ASSERT(i < SIDES && sides->at[i] != IB_NONE);
-    uint64_t key = ib_book_level(book, sides->at[i])->key;
-    sides->at[i] = i >= 2 ? ib_price_index_above(sides->side[i], &book->nodes, key)
-                          : ib_price_index_below(sides->side[i], &book->nodes, key);
-    if (sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
-        sides->at[i] = IB_NONE;
     }
 }
 

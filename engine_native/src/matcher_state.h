@@ -15,8 +15,8 @@ enum { IB_SYMBOL_BUCKETS = 2 * IB_INSTRUMENTS_MAX };
 struct ib_matcher {
     struct ib_book book;
     uint64_t seq;
-    uint64_t time_ns;
     uint64_t event_count;
+    uint64_t time_ns; /* not beside seq: the compiler would join both in a vector first, and lose by it */
     uint64_t match_ref; /* of the last trade = number of trades */
     uint64_t traded_quantity;
     ib_uint128 notional;

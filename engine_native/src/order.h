@@ -70,7 +70,7 @@ enum {
 
 #define IB_ORDER_CHAIN_MASK (((uint64_t)1 << IB_ORDER_CHAIN_BITS) - 1)
 
-static inline uint64_t ib_order_identity(uint64_t order_ref, uint16_t session, uint8_t time_in_force, uint8_t order_type)
+IB_INLINE uint64_t ib_order_identity(uint64_t order_ref, uint16_t session, uint8_t time_in_force, uint8_t order_type)
 {
     IB_EXPECT(order_ref <= IB_SEQ_MAX && session < IB_SESSIONS_MAX);
     IB_EXPECT(time_in_force < 8 && order_type >= IB_ORDER_LIMIT && order_type <= IB_ORDER_STOP_LIMIT);
@@ -78,27 +78,27 @@ static inline uint64_t ib_order_identity(uint64_t order_ref, uint16_t session, u
            (uint64_t)time_in_force << IB_ORDER_TIME_IN_FORCE_SHIFT | ((uint64_t)order_type - 1) << IB_ORDER_TYPE_SHIFT;
 }
 
-static inline uint64_t ib_order_ref(const struct ib_order *order)
+IB_INLINE uint64_t ib_order_ref(const struct ib_order *order)
 {
     return order->identity >> IB_ORDER_REF_SHIFT;
 }
 
-static inline uint16_t ib_order_session(const struct ib_order *order)
+IB_INLINE uint16_t ib_order_session(const struct ib_order *order)
 {
     return (uint16_t)(order->identity >> IB_ORDER_SESSION_SHIFT & 0x3ff);
 }
 
-static inline uint8_t ib_order_time_in_force(const struct ib_order *order)
+IB_INLINE uint8_t ib_order_time_in_force(const struct ib_order *order)
 {
     return (uint8_t)(order->identity >> IB_ORDER_TIME_IN_FORCE_SHIFT & 7);
 }
 
-static inline uint8_t ib_order_type(const struct ib_order *order)
+IB_INLINE uint8_t ib_order_type(const struct ib_order *order)
 {
     return (uint8_t)((order->identity >> IB_ORDER_TYPE_SHIFT & 3) + 1);
 }
 
-static inline int ib_order_has_cold(const struct ib_order *order)
+IB_INLINE int ib_order_has_cold(const struct ib_order *order)
 {
     return (order->identity & IB_ORDER_COLD) != 0;
 }
@@ -121,36 +121,35 @@ static inline uint64_t ib_cold_history(uint64_t executed, uint32_t extra)
 }
 
 /* Units that are still open; never 0 in the book. */
-static inline uint64_t ib_order_remaining(const struct ib_order *order)
+IB_INLINE uint64_t ib_order_remaining(const struct ib_order *order)
 {
     return order->amount >> IB_ORDER_CHAIN_BITS;
 }
 
-static inline uint32_t ib_order_chain(const struct ib_order *order)
+IB_INLINE uint32_t ib_order_chain(const struct ib_order *order)
 {
     return (uint32_t)(order->amount & IB_ORDER_CHAIN_MASK);
 }
 
-static inline void ib_order_set_remaining(struct ib_order *order, uint64_t remaining)
+IB_INLINE void ib_order_set_remaining(struct ib_order *order, uint64_t remaining)
 {
     IB_EXPECT(remaining <= IB_QUANTITY_MAX);
     order->amount = remaining << IB_ORDER_CHAIN_BITS | (order->amount & IB_ORDER_CHAIN_MASK);
 }
 
-static inline void ib_order_set_chain(struct ib_order *order, uint32_t chain)
+IB_INLINE void ib_order_set_chain(struct ib_order *order, uint32_t chain)
 {
     IB_EXPECT(chain <= IB_ORDER_CHAIN_MASK);
     order->amount = (order->amount & ~IB_ORDER_CHAIN_MASK) | chain;
 }
 
-/* What one unit of the order weighs in the hash of the book: it names the order and the place where it stands. Odd, so
- * that no two sizes of one order weigh the same. */
-static inline uint64_t ib_order_weight(const struct ib_order *order, uint64_t key, uint32_t side_index)
+/* What one unit of the order weighs in the hash of the book: it names the order and the place where it stands. Two
+ * orders of a book differ in order_ref, so no two weigh the same but by an accident of 64 bits. */
+IB_INLINE uint64_t ib_order_weight(uint64_t identity, uint32_t user_ref, uint64_t key, uint32_t side_index)
 {
-    uint64_t who = (order->identity & ~(uint64_t)IB_ORDER_COLD) + order->user_ref * IB_HASH_A;
-    uint64_t where = key * IB_HASH_B + side_index;
-    uint64_t product = (who ^ (where << 32 | where >> 32)) * IB_HASH_C;
-    return (product ^ product >> 32) | 1;
+    uint64_t who = (identity & ~(uint64_t)IB_ORDER_COLD) + user_ref * (uint64_t)0x5f35db29;
+    uint64_t where = key * IB_HASH_A + side_index;
+    return who ^ where;
 }
 
 #endif

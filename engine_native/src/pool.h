@@ -35,14 +35,14 @@ void ib_pool_close(struct ib_pool *pool);
 /* Number of slots on the free list; UINT32_MAX when the list is broken. O(free). */
 uint32_t ib_pool_count_free(const struct ib_pool *pool);
 
-static inline int ib_pool_is_full(const struct ib_pool *pool)
+IB_INLINE int ib_pool_is_full(const struct ib_pool *pool)
 {
     return pool->in_use == pool->capacity;
 }
 
 /* The caller has asked ib_pool_is_full before: exhaustion is decided where it can be rejected. `slot_size` is the
  * pool's own, told again because a constant turns the address into a shift. */
-static inline uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
+IB_INLINE uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
 {
     IB_EXPECT(!ib_pool_is_full(pool));
     IB_EXPECT(slot_size == pool->slot_size);
@@ -55,7 +55,7 @@ static inline uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
     return index;
 }
 
-static inline void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_size)
+IB_INLINE void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_size)
 {
     IB_EXPECT(index != IB_NONE && index < pool->fresh);
     IB_EXPECT(pool->in_use > 0 && slot_size == pool->slot_size);

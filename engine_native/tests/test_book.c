@@ -97,7 +97,7 @@ static void damage_is_found(void)
     EXPECT(is_found("the tail is the last order"));
     *level = saved_level;
     level->key--;
-    EXPECT(is_found("stands at its key"));
+    EXPECT(is_found("a price of the index has a level"));
     *level = saved_level;
     bids->best = ib_book_order(&book, ib_book_find(&book, 1, 3))->level;
     EXPECT(is_found("the best level is the lowest key"));
@@ -105,18 +105,18 @@ static void damage_is_found(void)
     asks->best_key++;
     EXPECT(is_found("the key of its best level"));
     asks->best_key--;
-    book.bucket_mask = book.bucket_mask << 1 | 1;
-    EXPECT(is_found("the mask just covers the buckets"));
-    book.bucket_mask >>= 1;
+    book.order_buckets.capacity = 4;
+    EXPECT(is_found("there are buckets for all"));
+    book.order_buckets.capacity = 64;
     EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
-    book.levels.in_use++;
+    book.nodes.forks.in_use++;
     EXPECT(is_found("nothing leaks"));
-    book.levels.in_use--;
+    book.nodes.forks.in_use--;
     uint32_t bucket = 0;
-    while (book.buckets[bucket] != IB_NONE) {
+    while (book.order_buckets.heads[bucket] != IB_NONE) {
         bucket++;
     }
-    book.buckets[bucket] = first;
+    book.order_buckets.heads[bucket] = first;
     EXPECT(is_found("an order is in its bucket"));
     ib_book_close(&book);
 }
@@ -168,29 +168,29 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
         }
     }
     EXPECT_EQUAL((long long)book.hash, 0); /* an empty book, however it became empty */
-    EXPECT_EQUAL(book.nodes.in_use + book.levels.in_use + book.orders.in_use, 0);
+    EXPECT_EQUAL(book.nodes.leaves.in_use + book.nodes.forks.in_use + book.levels.in_use + book.orders.in_use, 0);
     ib_book_close(&book);
 }
 
-/* The table grows under them, one bucket at a time, and finds all. */
-static void the_id_index_grows_with_the_book(void)
+/* The table grows under the orders, one bucket at a time, and finds all. */
+static void the_indexes_grow_with_the_book(void)
 {
     enum { ORDERS_MANY = 3000 };
     (void)ib_book_open(&book, ORDERS_MANY);
     ib_book_add_instrument(&book, 1);
     uint32_t stride = 1 << 20 | 1 << 10; /* hardly a difference in the lower bits */
     for (uint32_t i = 0; i < ORDERS_MANY; i++) {
-        (void)rest(1 + i * stride, IB_SIDE_BUY, 100 + i % 7);
+        (void)rest(1 + i * stride, IB_SIDE_BUY, 100 + i % 700);
         if (i % 500 == 0) {
             EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
         }
     }
     EXPECT(ib_book_is_full(&book));
-    EXPECT_EQUAL(book.bucket_count, 2 * ORDERS_MANY);
+    EXPECT_EQUAL(book.order_buckets.last, 2 * ORDERS_MANY);
     uint32_t longest = 0;
-    for (uint32_t b = 0; b < book.bucket_count; b++) {
+    for (uint32_t b = 0; b <= book.order_buckets.last; b++) {
         uint32_t length = 0;
-        for (uint32_t index = book.buckets[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(&book, index))) {
+        for (uint32_t index = book.order_buckets.heads[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(&book, index))) {
             length++;
         }
         longest = length > longest ? length : longest;
@@ -212,7 +212,7 @@ static const struct test_case cases[] = {
     CASE(a_crossed_book_is_found),
     CASE(ticks_divide_exactly),
     CASE(replaced_and_shrunk_orders_keep_the_index),
-    CASE(the_id_index_grows_with_the_book),
+    CASE(the_indexes_grow_with_the_book),
 };
 
 TEST_MAIN("test_book", cases)

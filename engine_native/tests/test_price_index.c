@@ -10,7 +10,6 @@ enum { LEVELS = 200 };
 
 struct model {
     uint64_t keys[LEVELS];
-    uint32_t levels[LEVELS];
     uint32_t count;
 };
 
@@ -24,15 +23,11 @@ static uint64_t next_random(void)
     return random_state;
 }
 
-static uint32_t lowest_at_least(const struct model *model, uint64_t from)
+static uint64_t lowest_at_least(const struct model *model, uint64_t from)
 {
-    uint32_t best = IB_NONE;
-    uint64_t best_key = UINT64_MAX;
+    uint64_t best = IB_KEY_NONE;
     for (uint32_t i = 0; i < model->count; i++) {
-        if (model->keys[i] >= from && (best == IB_NONE || model->keys[i] < best_key)) {
-            best = model->levels[i];
-            best_key = model->keys[i];
-        }
+        best = model->keys[i] >= from && model->keys[i] < best ? model->keys[i] : best;
     }
     return best;
 }
@@ -48,76 +43,71 @@ static uint64_t random_key(void)
     }
 }
 
-static void agree(struct ib_price_index *index, const struct ib_pool *nodes, const struct model *model)
+static void agree(const struct ib_price_index *index, const struct ib_price_nodes *nodes, const struct model *model)
 {
-    ib_price_index_find_best(index, nodes);
-    EXPECT_EQUAL(index->best, lowest_at_least(model, 0));
-    if (index->best == IB_NONE) {
-        EXPECT(index->best_key == IB_KEY_NONE);
-    } else {
-        EXPECT_EQUAL(ib_price_index_find(index, nodes, index->best_key), index->best);
-    }
+    EXPECT(ib_price_index_from(index, nodes, 0) == lowest_at_least(model, 0));
     for (uint32_t i = 0; i < model->count; i++) {
         uint64_t key = model->keys[i];
-        EXPECT_EQUAL(ib_price_index_find(index, nodes, key), model->levels[i]);
-        uint32_t above = lowest_at_least(model, key + 1);
-        EXPECT_EQUAL(ib_price_index_above(index, nodes, key), above);
+        EXPECT(ib_price_index_from(index, nodes, key) == key);
+        EXPECT(ib_price_index_from(index, nodes, key + 1) == lowest_at_least(model, key + 1));
     }
     uint64_t probe = random_key();
-    uint32_t above = lowest_at_least(model, probe + 1);
-    EXPECT_EQUAL(ib_price_index_above(index, nodes, probe), above);
-    EXPECT(nodes->in_use <= 2 * model->count);
+    EXPECT(ib_price_index_from(index, nodes, probe) == lowest_at_least(model, probe));
+    EXPECT(nodes->leaves.in_use <= model->count && nodes->forks.in_use <= model->count);
 }
 
 static void random_against_array(void)
 {
-    struct ib_pool nodes;
+    struct ib_price_nodes nodes;
     struct ib_price_index index;
-    ib_price_index_clear(&index);
     struct model model = {.count = 0};
-    EXPECT_EQUAL(ib_pool_open(&nodes, sizeof(struct ib_price_node), 2 * LEVELS), IB_OK);
+    ib_price_index_clear(&index);
+    EXPECT_EQUAL(ib_price_nodes_open(&nodes, LEVELS), IB_OK);
     for (uint32_t step = 1; step <= 20000; step++) {
         uint64_t key = random_key();
-        uint32_t found = ib_price_index_find(&index, &nodes, key);
-        if (found == IB_NONE && model.count < LEVELS && next_random() % 100 < 55) {
-            *ib_price_index_place(&index, &nodes, key) = step;
-            model.keys[model.count] = key;
-            model.levels[model.count++] = step;
+        if (lowest_at_least(&model, key) != key && model.count < LEVELS && next_random() % 100 < 55) {
+            ib_price_index_add(&index, &nodes, key);
+            model.keys[model.count++] = key;
         } else if (model.count > 0) {
             uint32_t victim = (uint32_t)(next_random() % model.count);
-            ib_price_index_remove(&index, &nodes, model.keys[victim]);
+            key = model.keys[victim];
             model.keys[victim] = model.keys[--model.count];
-            model.levels[victim] = model.levels[model.count];
+            uint64_t left = ib_price_index_remove(&index, &nodes, key);
+            uint64_t in_leaf = lowest_at_least(&model, key / 64 * 64);
+            EXPECT(left == (in_leaf / 64 == key / 64 ? in_leaf : IB_KEY_NONE));
         }
         agree(&index, &nodes, &model);
         EXPECT_SOUND();
     }
     while (model.count > 0) {
-        ib_price_index_remove(&index, &nodes, model.keys[--model.count]);
+        (void)ib_price_index_remove(&index, &nodes, model.keys[--model.count]);
         agree(&index, &nodes, &model);
         EXPECT_SOUND();
     }
-    EXPECT_EQUAL(nodes.in_use, 0);
-    EXPECT_EQUAL(ib_pool_count_free(&nodes) + 1, nodes.fresh);
-    ib_pool_close(&nodes);
+    EXPECT_EQUAL(nodes.leaves.in_use + nodes.forks.in_use, 0);
+    EXPECT_EQUAL(ib_pool_count_free(&nodes.leaves) + 1, nodes.leaves.fresh);
+    EXPECT_EQUAL(ib_pool_count_free(&nodes.forks) + 1, nodes.forks.fresh);
+    ib_price_nodes_close(&nodes);
 }
 
-/* A usual book of 1,000 neighbouring prices is one root and its leaves. */
+/* A usual book of 1,000 neighbouring prices is one fork and its leaves. */
 static void near_prices_stay_small(void)
 {
-    struct ib_pool nodes;
+    struct ib_price_nodes nodes;
     struct ib_price_index index;
     ib_price_index_clear(&index);
-    EXPECT_EQUAL(ib_pool_open(&nodes, sizeof(struct ib_price_node), 4000), IB_OK);
+    EXPECT_EQUAL(ib_price_nodes_open(&nodes, 4000), IB_OK);
     for (uint32_t i = 0; i < 1000; i++) {
-        *ib_price_index_place(&index, &nodes, 4096 * 100 + i) = i + 1;
+        ib_price_index_add(&index, &nodes, 4096 * 100 + i);
     }
-    EXPECT_EQUAL(nodes.in_use, 1 + 16);
-    *ib_price_index_place(&index, &nodes, IB_KEY_NONE - 1) = 5000; /* a far one: one leaf, one fork */
-    EXPECT_EQUAL(nodes.in_use, 1 + 16 + 2);
-    ib_price_index_remove(&index, &nodes, IB_KEY_NONE - 1);
-    EXPECT_EQUAL(nodes.in_use, 1 + 16);
-    ib_pool_close(&nodes);
+    EXPECT_EQUAL(nodes.forks.in_use, 1);
+    EXPECT_EQUAL(nodes.leaves.in_use, 16);
+    ib_price_index_add(&index, &nodes, IB_KEY_NONE - 1); /* a far one: one leaf, one fork */
+    EXPECT_EQUAL(nodes.forks.in_use, 2);
+    EXPECT_EQUAL(nodes.leaves.in_use, 17);
+    (void)ib_price_index_remove(&index, &nodes, IB_KEY_NONE - 1);
+    EXPECT_EQUAL(nodes.forks.in_use + nodes.leaves.in_use, 1 + 16);
+    ib_price_nodes_close(&nodes);
 }
 
 static const struct test_case cases[] = {

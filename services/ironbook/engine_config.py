@@ -20,7 +20,7 @@ from ironbook.errors import CommandError
 
 # Each is a limit of the core: IB_ORDERS_MAX, positions in the event log, places of connections (ironbook.h,
 # gateway_internal.h).
-ORDERS_MAX = 16_777_216
+ORDERS_MAX = 16_777_215
 EVENTS_MAX = 4_294_967_295
 CONNECTIONS_MAX = 4_095
 SESSIONS_MAX = 1_024

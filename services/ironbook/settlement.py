@@ -284,11 +284,28 @@ def _why(config: Config, service: str) -> str:
     return f"it is {status['state']}" + (f": {status['reason']}" if status["reason"] else "")
 
 
+def engine_position(config: Config) -> Position:
+    """Return the last event that the engine has released."""
+    last = check_engine(config)["last_event"]
+    return Position(last["seq"], last["index"])
+
+
+def refuse_lost_end(config: Config, positions: dict[str, Position]) -> None:
+    """Raise CommandError where a consumer has had events that the engine, asked after it, does not have any more."""
+    engine = engine_position(config)
+    for name, position in positions.items():
+        if position > engine:
+            raise CommandError(
+                f"shard {config.shard}: the engine's journal has lost its end: its last event is {tuple(engine)}, "
+                f"but the {name} has had {tuple(position)}: stop the engine and restore {config.journal_directory} "
+                "from a copy before anybody trades"
+            )
+
+
 def run_wait(arguments: argparse.Namespace) -> int:
     """Wait, and print where everything is; fails with what is behind and why."""
     config = read_config(arguments.config)
-    status = check_engine(config)
-    target = Position(status["last_event"]["seq"], status["last_event"]["index"])
+    target = engine_position(config)
     client = kinesis_client()
     positions: dict[str, Position] = {}
     begin = time.monotonic()
@@ -298,6 +315,7 @@ def run_wait(arguments: argparse.Namespace) -> int:
         if positions.get("publisher", START) < target:
             positions["publisher"] = publisher_position(config, stream_identity(client, config.stream))
         if all(position >= target for position in positions.values()):
+            refuse_lost_end(config, positions)
             result = {name: list(position) for name, position in positions.items()}
             seconds = round(time.monotonic() - begin, 3)
             print(json.dumps({"result": {"engine": list(target), **result, "seconds": seconds}}))

@@ -19,6 +19,8 @@ from local_processes import ROOT, LocalSite, environment, local_site
 
 pytestmark = pytest.mark.integration
 
+# The groups that tell preflight and discover that they have passed in this run.
+BEFORE_DEPLOY = ("preflight_passed", "hosts_discovered")
 PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 
 
@@ -41,7 +43,7 @@ def copy_sources(target: Path) -> None:
 
 
 def write_inventory(site: LocalSite) -> None:
-    """Write the local inventory's variables, and the hosts that `discover` would find."""
+    """Write the local inventory's variables, and the hosts that `discover` would find: it has had its turn."""
     variables: dict[str, Any] = {}
     for file in sorted((ROOT / "inventories" / "local" / "group_vars" / "all").glob("*.yml")):
         variables |= yaml.safe_load(file.read_text()) or {}
@@ -50,7 +52,8 @@ def write_inventory(site: LocalSite) -> None:
         f"engine-0-{replica}": {"engine_shard": 0, "engine_replica": replica, "engine_role": role}
         for replica, role in enumerate(roles)
     }
-    inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}}}}
+    done = {name: {"hosts": {"localhost": {"ansible_connection": "local"}}} for name in BEFORE_DEPLOY}
+    inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}, **done}}}
     (site.state.parent / "hosts.yml").write_text(yaml.safe_dump(inventory))
 
 

@@ -109,6 +109,16 @@ def test_a_changed_row_is_named(venue: Venue, statement: str, words: list[str]) 
     venue.reconciled()
 
 
+def test_a_journal_that_lost_its_end_is_refused_before_anybody_waits_for_it(venue: Venue) -> None:
+    """The ledger has had what the engine does not have: it is named, with what to do."""
+    with changed_rows(venue, "UPDATE ledger_checkpoint SET sequence = sequence + 1"):
+        done = venue.command("settlement", "wait", "--config", str(venue.settlement), "--seconds", "5")
+    assert done.returncode == 1
+    assert "the engine's journal has lost its end" in done.stderr
+    assert "restore" in done.stderr
+    venue.settle()
+
+
 Reports = list[ouch50.Report]
 
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * layout.c: the structs of ironbook.h lie on disk and on sockets as they lie in memory. Here the compiler checks that,
- * field by field; there is no code.
+ * layout.h: the structs of ironbook.h lie on disk and on sockets as they lie in memory. Here the compiler checks that,
+ * field by field. Whoever writes them out includes it.
  */
+#ifndef IB_LAYOUT_H
+#define IB_LAYOUT_H
+
 #include "ironbook.h"
 
 _Static_assert(sizeof(struct ib_command) == 128, "layout");
@@ -68,3 +71,5 @@ _Static_assert(offsetof(struct ib_event, limit) == 97, "layout");
 _Static_assert(offsetof(struct ib_event, account) == 98, "layout");
 _Static_assert(offsetof(struct ib_event, reserved) == 100, "layout");
 _Static_assert(offsetof(struct ib_event, client_data) == 104, "layout");
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * buckets.h: the table under both indexes of the book, orders by (session, number) and levels by (side, price): where
+ * each chain begins. What a chain links, and how, is the business of whoever owns it.
+ *
+ *   heads:   0 … half … last … mask      a bucket b > last does not exist yet: its entries are in b - half
+ *
+ * The table grows by one bucket at a time (linear hashing): it is as small as the book ever was, its lines stay warm,
+ * and no order has to wait until a table has been moved.
+ *
+ * 16 neighbours, of numbers or of prices, lie side by side in one cache line; the lines are scattered by a
+ * multiplication. So what is used together is together, and no stride piles up in one bucket.
+ */
+#ifndef IB_BUCKETS_H
+#define IB_BUCKETS_H
+
+#include "check.h"
+#include "hash.h"
+
+struct ib_buckets {
+    uint32_t *heads;   /* first of each chain, or 0 */
+    uint32_t mask;     /* a power of two less one: the lowest that covers `last` */
+    uint32_t half;     /* (mask + 1) / 2 */
+    uint32_t last;     /* the last bucket that exists */
+    uint32_t capacity; /* a power of two */
+};
+
+int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity); /* enum ib_status; rounded up */
+void ib_buckets_close(struct ib_buckets *buckets);
+/* Makes one more bucket exist and returns it; the caller moves to it what now belongs there, out of `*from`. */
+uint32_t ib_buckets_grow(struct ib_buckets *buckets, uint32_t *from);
+
+/* `line` names 16 neighbours, the lowest four bits of `place` which of them. Whether its bucket exists already is a
+ * coin's toss: no branch. */
+IB_INLINE uint32_t *ib_buckets_at(const struct ib_buckets *buckets, uint64_t line, uint64_t place)
+{
+    uint32_t bucket = ((uint32_t)(line * IB_HASH_A >> 32) * 16 + (uint32_t)place) & buckets->mask;
+    uint32_t beyond = (uint32_t)((int32_t)(buckets->last - bucket) >> 31); /* all ones when it does not exist */
+    return &buckets->heads[bucket - (beyond & buckets->half)];
+}
+
+#endif
