@@ -41,7 +41,12 @@ class Mutant(NamedTuple):
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->head;", "index = level->tail;"),
     Mutant("no trade at the limit itself", "matcher_path.h", "= ~incoming->key; /*", "= ~incoming->key - 1; /*"),
-    Mutant("a trade at the incoming price", "matcher_event", "    event.price = price;\n", ""),
+    Mutant(
+        "a trade at the incoming price",
+        "matcher_event",
+        "event.quantity = quantity;\n    event.price = price;",
+        "event.quantity = quantity;",
+    ),
     Mutant("an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"),
     Mutant(
         "a plain order is taken whatever its number",

@@ -15,6 +15,7 @@ import sys
 from ironbook.errors import CommandError
 
 SUBCOMMANDS = {
+    "bench": "ironbook.bench",
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
@@ -24,6 +25,7 @@ SUBCOMMANDS = {
     "postgres": "ironbook.postgres",
     "publisher": "ironbook.publisher",
     "reconcile": "ironbook.reconcile",
+    "replay": "ironbook.replay",
     "secret": "ironbook.secret",
     "session": "ironbook.session_replay",
     "settlement": "ironbook.settlement",

@@ -89,7 +89,7 @@ class _Unseen:
     direction: int
 
 
-def _unseen_orders(messages: Iterable[Message]) -> tuple[list[_Unseen], list[_Unseen]]:
+def unseen_orders(messages: Iterable[Message]) -> tuple[list[_Unseen], list[_Unseen]]:
     """(resting at the start, added later), each in the order of ids, which is the order of time."""
     added: set[int] = set()
     unseen: dict[int, _Unseen] = {}
@@ -170,7 +170,7 @@ class _Planner:
 def plan_session(messages: Sequence[Message]) -> Plan:
     """Return the commands of a whole file."""
     planner = _Planner()
-    resting, later = _unseen_orders(messages)
+    resting, later = unseen_orders(messages)
     by_id = {order.order_id: order for order in later}
     for order in resting:
         planner.enter_unseen(order, messages[0])

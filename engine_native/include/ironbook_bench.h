@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * ironbook_bench.h: how fast the matcher is, and what it costs in memory, on a given order flow. No part of the
+ * venue; it stands in the installed library so that what is measured is what is installed.
+ *
+ * A flow is a LOBW file's records (services/ironbook/market_data/lobw.py has the format). They are turned into
+ * commands in batches, as a gateway would have done before; of that, nothing is measured.
+ */
+#ifndef IRONBOOK_BENCH_H
+#define IRONBOOK_BENCH_H
+
+#include "ironbook.h"
+
+/* CFFI-BEGIN */
+
+enum ib_bench_message_type {
+    IB_BENCH_NEW = 0,    /* a limit order that never crosses */
+    IB_BENCH_CANCEL = 1, /* of a resting order */
+    IB_BENCH_CROSS = 2,  /* a limit order that fills whole: sent as IOC */
+};
+
+/* One record as it lies in the file: 16 bytes, little-endian. */
+struct ib_bench_message {
+    uint8_t type; /* enum ib_bench_message_type */
+    uint8_t side; /* 0 buy, 1 sell */
+    uint16_t symbol;
+    uint32_t id;    /* from 1; rises over NEW and CROSS */
+    uint32_t price; /* ticks, at least 1 */
+    uint32_t quantity;
+};
+
+struct ib_bench_flow {
+    const struct ib_bench_message *messages; /* borrowed for the length of a call */
+    uint64_t count;    /* warm ones included */
+    uint64_t warm;     /* the first ones: applied, not measured */
+    uint32_t symbols;
+    uint32_t id_max;
+    uint32_t orders;   /* capacity of the book, as ib_matcher_open takes it */
+    uint32_t sessions; /* 1 …; order `id` is of session id modulo this; each has an account of its own */
+    uint32_t rules;    /* enum ib_rules; from 2 on every account has every limit of the risk gate set */
+    uint32_t reporting; /* 1: every event is built and taken by somebody; 0: events are counted, not built */
+};
+
+struct ib_bench_memory {
+    uint64_t peak_orders;      /* the most orders that rested at one time */
+    uint64_t order_bytes;      /* what the flow touched, after the definitions: whole 4 KiB pages, as the kernel says */
+    uint64_t definition_bytes; /* what the definitions touched */
+};
+
+/* What is wrong with the record at `*index`; null when nothing is wrong with any. */
+const char *ib_bench_fault(const struct ib_bench_flow *flow, uint64_t *index);
+
+/* Each of these runs the whole flow once through a fresh matcher. IB_ERROR_CONFIGURATION: the risk gate that `rules`
+ * promises let an order through that exceeds a limit. */
+
+/* `*ns`: CPU time of this thread for the measured messages. */
+int ib_bench_pass(const struct ib_bench_flow *flow, uint64_t *ns, struct ib_totals *totals);
+/* `ns`: one number for each measured message, without what the clock itself costs. */
+int ib_bench_latency(const struct ib_bench_flow *flow, uint32_t *ns);
+/* IB_ERROR_IO where the kernel does not tell (/proc/self/smaps_rollup). */
+int ib_bench_memory(const struct ib_bench_flow *flow, struct ib_bench_memory *memory);
+
+/* Compiler and what of its options can be known. */
+const char *ib_bench_compiler(void);
+
+/* CFFI-END */
+
+#endif
