@@ -47,7 +47,9 @@ MUTANTS = [
         "event.quantity = quantity;\n    event.price = price;",
         "event.quantity = quantity;",
     ),
-    Mutant("an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"),
+    Mutant(
+        "an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"
+    ),
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
@@ -80,7 +82,9 @@ MUTANTS = [
         "book->cold[index] = (struct ib_order_cold){0};\n        order",
         "order",
     ),
-    Mutant("a replacement never keeps its place", "matcher_order", "return !ib_level_is_parked(level) &&", "return 0 &&"),
+    Mutant(
+        "a replacement never keeps its place", "matcher_order", "return !ib_level_is_parked(level) &&", "return 0 &&"
+    ),
     Mutant(
         "a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"
     ),
@@ -104,7 +108,9 @@ MUTANTS = [
         "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;",
         "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS; book->hash++;",
     ),
-    Mutant("the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""),
+    Mutant(
+        "the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""
+    ),
     Mutant(
         "the best price is not searched again",
         "book",

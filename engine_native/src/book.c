@@ -3,6 +3,7 @@
  * book.c: see book.h. Its invariants stand in book_check.c.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "hash.h"
 #include "memory.h"
 

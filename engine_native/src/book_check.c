@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 
 /* What the walk has seen so far. */
 struct walk {

@@ -4,7 +4,7 @@
  * [n] at [2n] and [2n + 1]. An extra knows its place, so that an order that leaves before its time is taken out in
  * logarithmic time.
  */
-#include "book.h"
+#include "book_rare.h"
 
 static struct ib_order_extra *extra_at(const struct ib_book *book, uint32_t place)
 {

@@ -3,6 +3,7 @@
  * book_walk.c: all live orders of an instrument in the order that mass cancels, closes and snapshots have in common.
  */
 #include "book_path.h"
+#include "book_rare.h"
 
 /* The stages of the walk; the last is the at-close queue, where both sides stand in one order of time. */
 static const struct stage {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 
 /* ---- instruments ---- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 
 #define REQUIRE(condition, words) \

@@ -2,6 +2,7 @@
  *
  * matcher_event.c: building events, for whoever takes them. None of this runs when nobody does.
  */
+#include "book_rare.h"
 #include "matcher_state.h"
 
 /* Completes the event from the command and from the numbers that ib_turn_number has given, and hands it out. */

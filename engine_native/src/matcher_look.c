@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 
 /* ---- look-ups ---- */

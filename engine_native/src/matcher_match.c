@@ -5,6 +5,7 @@
  * prevention, price bands. One order at a time; the path of plain orders (matcher_path.h) does the same for plain ones.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 #include "terms.h"
 

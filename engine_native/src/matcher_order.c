@@ -7,6 +7,7 @@
  * done.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 #include "terms.h"
 

@@ -11,7 +11,7 @@
 #define IB_MATCHER_PATH_H
 
 #include "book_path.h"
-#include "matcher_state.h"
+#include "matcher_gate.h"
 
 /* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
 IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
@@ -151,29 +151,6 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, cons
             ib_event_dropped(turn, incoming, incoming->remaining, IB_REASON_IMMEDIATE_OR_CANCEL);
         }
     }
-}
-
-/* The risk row of a plain order that the gate lets in; 0: it was rejected. */
-IB_INLINE uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t side_number)
-{
-    struct ib_matcher *matcher = turn->matcher;
-    const struct ib_command *command = turn->command;
-    struct ib_risk_order order = {
-        .account = account,
-        .order_type = IB_ORDER_LIMIT,
-        .is_sell = (uint8_t)side_number,
-        .quantity = command->quantity,
-        .price = command->price,
-        .base = ib_matcher_base(matcher, command->instrument),
-        .instrument = command->instrument,
-    };
-    ib_risk_count_message(&matcher->risk, account, command->time_ns);
-    uint8_t reason = ib_risk_refusal(&matcher->risk, &order);
-    if (IB_LIKELY(reason == IB_REASON_NONE)) {
-        return ib_risk_make(&matcher->risk, account, command->instrument);
-    }
-    ib_turn_reject(turn, reason);
-    return 0;
 }
 
 /* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */

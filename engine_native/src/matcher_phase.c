@@ -4,6 +4,7 @@
  */
 #include "auction.h"
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 
 void ib_turn_set_phase(struct ib_turn *turn, uint32_t index, uint8_t phase, uint8_t reason)

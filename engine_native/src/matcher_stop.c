@@ -5,6 +5,7 @@
  * cancelled and replaced, and they count as open.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "matcher_state.h"
 #include "terms.h"
 
