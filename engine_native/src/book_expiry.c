@@ -26,7 +26,7 @@ static int is_before(const struct ib_book *book, uint32_t place, uint32_t other)
 
 static void swap(struct ib_book *book, uint32_t place, uint32_t other)
 {
-    IB_ASSERT(place != other);
+    IB_ASSERT(place != other && book->expiry[place] != book->expiry[other]);
     uint32_t moved = book->expiry[place];
     book->expiry[place] = book->expiry[other];
     book->expiry[other] = moved;
@@ -75,6 +75,7 @@ void ib_book_expiry_remove(struct ib_book *book, uint32_t extra)
     uint32_t place = leaving->expiry_place;
     IB_ASSERT(place >= 1 && place <= book->expiry_count && book->expiry[place] == extra);
     uint32_t last = book->expiry_count;
+    IB_ASSERT(leaving->expire_time_ns > 0);
     if (place != last) {
         swap(book, place, last);
     }

@@ -96,6 +96,7 @@ uint32_t ib_walk_next(struct ib_walk *walk)
         from = ib_order_ref(ib_book_order(book, walk->next[1])) < ib_order_ref(ib_book_order(book, walk->next[0]));
     }
     uint32_t index = walk->next[from];
+    IB_ASSERT(walk->stage == LAST || walk->next[1] == IB_NONE);
     if (index != IB_NONE) {
         walk->next[from] = behind(book, index); /* now, because this one may leave */
     }

@@ -74,6 +74,7 @@ static uint32_t best_within(const struct ib_book *book, uint32_t side_index, uin
 int ib_book_would_trade(const struct ib_book *book, uint32_t side_index, uint64_t key)
 {
     IB_ASSERT(key != 0 && key != IB_KEY_NONE);
+    IB_ASSERT(side_index < IB_SIDES_MAX);
     return best_within(book, side_index ^ 1, ~key) != IB_NONE;
 }
 
@@ -115,6 +116,7 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
 {
     IB_ASSERT(needed > 0 && needed <= IB_QUANTITY_MAX);
     const struct ib_book *book = &turn->matcher->book;
+    IB_ASSERT(needed <= arrival->order.remaining);
     uint32_t side_index = arrival->order.side_index ^ 1;
     uint64_t limit = limit_of(&arrival->order);
     uint32_t levels[2] = {ib_book_side(book, side_index)->best,
@@ -166,6 +168,7 @@ static void refresh(struct ib_turn *turn, uint32_t index)
     uint64_t remaining = ib_order_remaining(ib_book_order(book, index));
     uint64_t displayed = ib_book_extra(book, index)->displayed;
     IB_ASSERT(displayed > 0 && remaining > 0);
+    IB_ASSERT(turn->matcher->rules >= IB_RULES_2);
     ib_book_requeue(book, index, ib_turn_next_ref(turn));
     ib_book_show(book, index, displayed < remaining ? displayed : remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
@@ -216,6 +219,7 @@ static void trade(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t ind
         return;
     }
     ib_book_fill_part(book, index, quantity);
+    IB_ASSERT(ib_order_remaining(ib_book_order(book, index)) == open - quantity);
     if (quantity == shown) {
         refresh(turn, index);
     }
@@ -243,6 +247,7 @@ static void decrement(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t
         return;
     }
     ib_book_shrink(book, index, open - quantity);
+    IB_ASSERT(is_iceberg || quantity < shown); /* what shows all of itself and stays lost a part of it */
     if (is_iceberg) {
         ib_book_show(book, index, shown - quantity);
     }
@@ -308,6 +313,7 @@ static void leave(struct ib_turn *turn, struct ib_arrival *arrival, uint8_t reas
     IB_ASSERT(incoming->remaining > 0);
     if (incoming->order_type == IB_ORDER_MARKET || ib_time_in_force_is_immediate(incoming->time_in_force)) {
         drop(turn, arrival, incoming->remaining, reason);
+        IB_ASSERT(incoming->remaining == 0);
     } else {
         ib_turn_rest(turn, arrival);
     }

@@ -199,6 +199,7 @@ static void arrive(struct ib_turn *turn, struct ib_arrival *arrival)
 /* The row of the order's account; the gate has seen that there is one to be had. */
 static uint32_t row_for(struct ib_turn *turn, uint32_t instrument)
 {
+    IB_ASSERT(instrument < turn->matcher->book.instrument_count);
     uint16_t account = ib_matcher_account(turn->matcher, turn->command->session);
     uint32_t row = account == 0 ? 0 : ib_risk_make(&turn->matcher->risk, account, instrument);
     IB_ASSERT(account == 0 || row != 0);
@@ -302,6 +303,7 @@ void ib_turn_replace(struct ib_turn *turn)
     const struct ib_order *order = ib_book_order(book, old);
     uint64_t before_ref = ib_order_ref(order);
     uint32_t flags = ib_level_is_parked(ib_book_level(book, order->level)) ? 0 : IB_FLAG_RESTING;
+    IB_ASSERT(arrival.order.side_index == (2 * request.instrument | request.side_number));
     ib_risk_take(&matcher->risk, arrival.order.row, request.side_number, ib_order_remaining(order), 1);
     ib_book_remove(book, old);
     arrival.order.order_ref = ib_turn_next_ref(turn);
@@ -352,6 +354,7 @@ void ib_turn_cancel(struct ib_turn *turn)
         return;
     }
     uint64_t shown = ib_book_shown(book, index);
+    IB_ASSERT(shown > 0 && shown <= before);
     ib_turn_number(turn, command->session);
     if (ib_turn_is_reporting(turn)) {
         int visible = ib_level_place(level) == IB_PLACE_VISIBLE;

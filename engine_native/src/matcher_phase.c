@@ -111,6 +111,7 @@ static int64_t next_price(struct auction_sides *sides, uint64_t *buys, uint64_t 
 /* Sum of all limit orders of the buy side. */
 static uint64_t limit_buys(struct auction_sides *sides)
 {
+    IB_ASSERT(sides->book != NULL);
     uint64_t sum = 0;
     uint64_t buys;
     uint64_t sells;
@@ -141,6 +142,7 @@ static struct outcome outcome_at(struct auction_sides *sides, int64_t price)
         outcome.buys += at >= price ? buys : 0;
         outcome.sells += at <= price ? sells : 0;
     }
+    IB_ASSERT(outcome.buys > 0 && outcome.sells > 0);
     return outcome;
 }
 
@@ -166,7 +168,9 @@ static struct outcome equilibrium(const struct ib_matcher *matcher, uint32_t ins
     if (!auction.told || auction.volume == 0) {
         return (struct outcome){0};
     }
-    return outcome_at(&sides, ib_auction_price(&auction, reference, tick));
+    struct outcome outcome = outcome_at(&sides, ib_auction_price(&auction, reference, tick));
+    IB_ASSERT((outcome.buys < outcome.sells ? outcome.buys : outcome.sells) == auction.volume);
+    return outcome;
 }
 
 /* ---- the auction itself ---- */

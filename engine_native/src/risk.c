@@ -69,6 +69,7 @@ static uint64_t in_force(unsigned limit, uint64_t value)
 {
     IB_ASSERT(limit >= IB_RISK_MESSAGE_RATE && limit < IB_RISK_LIMITS);
     uint64_t most = unlimited(limit);
+    IB_ASSERT(most >= IB_POSITION_MAX);
     return value < most ? value : most;
 }
 
@@ -222,6 +223,7 @@ uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *
 static uint64_t limits_hash(const struct ib_risk_row *row)
 {
     IB_ASSERT(row->account > 0);
+    IB_ASSERT((row->own & 1u << IB_RISK_MESSAGE_RATE) == 0);
     uint64_t hash = 0;
     for (unsigned limit = 1; limit < IB_RISK_LIMITS; limit++) {
         if (row->own & 1u << limit) {
