@@ -24,7 +24,7 @@ static uint32_t rest(uint32_t user_ref, uint8_t side, uint64_t ticks)
         .order_type = IB_ORDER_LIMIT,
         .client_data = client_data,
     };
-    return ib_book_put(&book, &entry, NULL);
+    return ib_book_rest(&book, &entry);
 }
 
 static void open_book(void)
