@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ from ironbook.core import Matcher
 from ironbook.core.records import COMMAND, unpack_events
 from unit.core.flow import FIELDS, Flow
 from unit.core.oracle import Oracle
-from unit.core.oracle_book import GTD, IN_AT_CLOSE, IN_STOP, Order
+from unit.core.oracle_book import GTD, IN_AT_CLOSE, IN_STOP, PHASE, Order
 
 
 def live_order(o: Order) -> tuple[int, ...]:
@@ -29,6 +30,8 @@ class Pair:
     def __init__(self, capacity: int) -> None:
         """Open both."""
         self.oracle = Oracle(capacity)
+        self.seen: Counter[tuple[str, int]] = Counter()  # what the events have said
+        self.deepest = 0
         self.core = Matcher(capacity)
 
     def step(self, command: dict[str, Any]) -> None:
@@ -37,6 +40,13 @@ class Pair:
         buffer = self.core.apply_packed(COMMAND.pack(*[command[name] for name in FIELDS]))
         events = [tuple(event) for event in unpack_events(buffer)]
         assert events == expected, f"after { ({k: v for k, v in command.items() if v}) }"
+        self.deepest = max(self.deepest, len(self.oracle.live))
+        for event in unpack_events(buffer):
+            self.seen["type", event.type] += 1
+            self.seen["reason", event.reason] += 1
+            if event.type == PHASE:
+                self.seen["phase", event.phase] += 1
+            self.seen.update(("flag", flag) for flag in (1, 2, 4, 8, 16) if event.flags & flag)
 
     def compare_state(self) -> None:
         """Compare sums and what is live, and let the core check all of its invariants."""
@@ -68,11 +78,12 @@ class Pair:
         self.compare_state()
 
 
-def run_flow(seed: int, steps: int, *, capacity: int, rules: int) -> Oracle:
-    """Run a seeded flow through both; return the oracle."""
+def run_flow(seed: int, steps: int, *, capacity: int, rules: int) -> Pair:
+    """Run a seeded flow through both, and end its day; return both, the core closed."""
     pair = Pair(capacity)
     with pair.core:
         flow = Flow(seed, pair.oracle, rules=rules)
         pair.run(flow.definitions())
         pair.run(flow.next() for _ in range(steps))
-    return pair.oracle
+        pair.run([flow.command(8), flow.command(7), flow.next()])
+    return pair

@@ -33,8 +33,8 @@ class Flow:
         self.rules = rules
         self.seq = 0
         self.time_ns = 1_700_000_000_000_000_000
-        self.middle = [1000] * INSTRUMENTS
-        self.tick = [1, 5, 100]
+        self.middle = [1000, 1000, 2000]
+        self.tick = [1, 5, 10]
 
     def command(self, kind: int, **fields: Any) -> dict[str, Any]:
         """Return a command with all of its fields."""
@@ -56,24 +56,31 @@ class Flow:
         made += [self.instrument(i) for i in range(INSTRUMENTS)]
         return made
 
-    def instrument(self, index: int, kind: int = 1) -> dict[str, Any]:
+    def symbol(self, index: int) -> int:
+        """Return which of the symbols an instrument has: its index changes when it was removed and added again."""
+        known = self.oracle.instruments
+        return known[index].symbol[3] - ord("0") if index < len(known) else index % INSTRUMENTS
+
+    def instrument(self, index: int, kind: int = 1, symbol: int | None = None) -> dict[str, Any]:
         """Return the definition of an instrument, with other bands each time."""
-        bands = [self.random.choice((0, 0, 50, 200, 500)) for _ in range(2)] if self.rules > 1 else [0, 0]
+        symbol = self.symbol(index) if symbol is None else symbol
+        bands = [self.random.choice((0, 0, 0, 100, 300, 1000)) for _ in range(2)] if self.rules > 1 else [0, 0]
         return self.command(
-            kind, instrument=index, price=self.tick[index % 3], quantity=(1, 1, 10)[index % 3] if self.rules > 1 else 0,
+            kind, instrument=index, price=self.tick[symbol], quantity=(1, 1, 10)[symbol] if self.rules > 1 else 0,
             displayed=bands[0], minimum=bands[1], reason=self.random.randrange(2) if self.rules > 1 else 0,
-            stop_price=self.random.choice((0, 1000)) if self.rules > 1 else 0,
-            client_data=b"SYM%d" % index if kind == 1 else b"",
+            stop_price=self.random.choice((0, 1003)) if self.rules > 1 else 0,
+            client_data=b"SYM%d" % symbol if kind == 1 else b"",
         )  # fmt: skip
 
     def terms(self, instrument: int, side: int) -> dict[str, Any]:
         """Return price, quantity and attributes of an order."""
         r = self.random
-        tick = self.tick[instrument % 3]
-        away = r.choice((-3, -2, -1, -1, 0, 0, 1, 2, 6)) * (1 if side == o.SELL else -1)
-        middle = self.middle[instrument % INSTRUMENTS]
+        symbol = self.symbol(instrument)
+        tick = self.tick[symbol]
+        away = r.choice((-3, -1, -1, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8)) * (1 if side == o.SELL else -1)
+        middle = self.middle[symbol]
         price = (middle // tick + away) * tick
-        lot = 10 if instrument % 3 == 2 and self.rules > 1 else 1
+        lot = 10 if symbol == 2 and self.rules > 1 else 1
         quantity = r.randrange(1, 60) * lot
         f: dict[str, Any] = {"price": price, "quantity": quantity, "order_type": o.LIMIT}
         if r.random() < 0.06:
@@ -92,7 +99,7 @@ class Flow:
     def new_terms(self, f: dict[str, Any], middle: int, tick: int, lot: int) -> dict[str, Any]:
         """What rules 2 know beyond a plain order."""
         r = self.random
-        g: dict[str, Any] = {"self_trade": r.choice((0, 0, 1, 2, 3, 4))}
+        g: dict[str, Any] = {"self_trade": r.choice((0, 0, 0, 1, 2, 3, 4))}
         draw = r.random()
         if draw < 0.10:
             g["displayed"] = max(1, f["quantity"] // lot // r.choice((2, 3, 5, 70))) * lot
@@ -105,82 +112,102 @@ class Flow:
         elif draw < 0.36:
             stop = (middle // tick + r.choice((-4, -2, -1, 0, 1, 2, 4))) * tick
             g |= {"order_type": r.choice((o.STOP, o.STOP_LIMIT)), "stop_price": stop, "time_in_force": o.DAY}
-        if draw > 0.5:
-            g["time_in_force"] = r.choice((o.DAY, o.DAY, o.GTC, o.AT_OPEN, o.IOC, o.FOK, o.GTD, o.AT_CLOSE))
+        if draw > 0.4:
+            g["time_in_force"] = r.choice((o.DAY, o.DAY, o.GTC, o.GTC, o.AT_OPEN, o.IOC, o.FOK, o.GTD, o.AT_CLOSE))
+        elif draw < 0.22 and r.random() < 0.7:
+            g["time_in_force"] = r.choice((o.DAY, o.GTC, o.GTD))
         if g.get("time_in_force") == o.GTD:
-            g["expire_time_ns"] = self.time_ns + r.choice((0, 10**9, 5 * 10**10))
+            g["expire_time_ns"] = self.time_ns + r.choice((0, 10**9, 5 * 10**10, 10**12))
         return g
 
     def next(self) -> dict[str, Any]:
         """Return the next command."""
         r = self.random
         draw = r.random()
-        live = list(self.oracle.live.values()) if draw > 0.55 else []
         if r.random() < 0.05:
             i = r.randrange(INSTRUMENTS)
-            self.middle[i] = max(500, min(2000, self.middle[i] + r.choice((-5, 5))))
-        if draw > 0.94 and self.rules > 1:
-            return self.administration(r.random())
-        healed = self.heal() if self.rules > 1 and draw < 0.2 else None
-        if healed is not None:
-            return healed
-        if draw > 0.937:
-            return self.command(6 if r.random() < 0.2 else 7)
-        if live and draw > 0.72:
-            order = r.choice(live)
-            quantity = r.choice((0, 0, order.filled + r.randrange(order.open + 2)))
-            session = order.session if r.random() < 0.97 else r.randrange(SESSIONS + 1)
-            return self.command(CANCEL, session=session, user_ref=order.user_ref, quantity=quantity)
+            self.middle[i] = max(500, min(2500, self.middle[i] + r.choice((-5, 5)) * self.tick[i]))
+        if self.rules > 1:
+            if draw > 0.955:
+                return self.administration(r.random())
+            healed = self.heal() if draw < 0.2 else None
+            if healed is not None:
+                return healed
+        if draw > 0.95:
+            return self.command(6 if r.random() < 0.05 else 7)
+        live = list(self.oracle.live.values()) if draw > 0.62 else []
+        if live and draw > 0.80:
+            return self.cancel(r.choice(live))
         session = r.randrange(SESSIONS) if r.random() < 0.99 else 77
         last = self.oracle.sessions[session][2] if session < SESSIONS else 0
         common = {
-            "session": session, "user_ref": last + r.choice((1, 1, 1, 1, 2, 0)), "reason": r.choice((0,) * 60 + (26,)),
-            "client_data": bytes([r.randrange(3)]) * r.randrange(24),
+            "session": session, "user_ref": last + r.choice((1, 1, 1, 1, 1, 1, 2, 0)),
+            "reason": r.choice((0,) * 60 + (26,)), "client_data": bytes([r.randrange(3)]) * r.randrange(24),
         }  # fmt: skip
         if live:
-            order = r.choice(live)
-            common["session"] = order.session
-            common["user_ref"] = self.oracle.sessions[order.session][2] + 1
-            terms = self.terms(order.instrument, order.side)
-            if r.random() < 0.4:
-                terms |= {"price": order.price, "displayed": order.displayed, "flags": o.HIDDEN * order.hidden}
-                terms |= {"order_type": order.kind, "time_in_force": order.tif, "minimum": 0}
-                terms |= {"stop_price": order.stop_price, "expire_time_ns": order.expires}
-            terms["quantity"] = min(terms["quantity"] + order.filled, 2**64 - 1)
-            return self.command(REPLACE, user_ref_original=order.user_ref, **common, **terms)
-        instrument = r.randrange(INSTRUMENTS) if r.random() < 0.99 else len(self.oracle.instruments)
+            return self.replace(r.choice(live), common)
+        instrument = self.some_instrument() if r.random() < 0.99 else r.randrange(len(self.oracle.instruments) + 1)
         side = r.choice((o.BUY, o.SELL)) if r.random() < 0.995 else 3
         return self.command(ENTER, instrument=instrument, side=side, **common, **self.terms(instrument, side))
+
+    def some_instrument(self) -> int:
+        """Return an instrument that was not removed."""
+        return self.random.choice([i for i, known in enumerate(self.oracle.instruments) if not known.removed])
+
+    def cancel(self, order: o.Order) -> dict[str, Any]:
+        """Cancel an order, all of it or a part; sometimes somebody else tries."""
+        r = self.random
+        quantity = r.choice((0, 0, order.filled + r.randrange(order.open + 2)))
+        session = order.session if r.random() < 0.97 else r.randrange(SESSIONS + 1)
+        return self.command(CANCEL, session=session, user_ref=order.user_ref, quantity=quantity)
+
+    def replace(self, order: o.Order, common: dict[str, Any]) -> dict[str, Any]:
+        """Replace an order by anything, or by nearly the same."""
+        r = self.random
+        common |= {"session": order.session, "user_ref": self.oracle.sessions[order.session][2] + 1}
+        terms = self.terms(order.instrument, order.side)
+        if r.random() < 0.4:
+            terms |= {"price": order.price, "displayed": order.displayed, "flags": o.HIDDEN * order.hidden}
+            terms |= {"order_type": order.kind, "time_in_force": order.tif, "minimum": 0}
+            terms |= {"stop_price": order.stop_price, "expire_time_ns": order.expires}
+        terms["quantity"] = min(terms["quantity"] + order.filled, 2**64 - 1)
+        original = order.user_ref if r.random() < 0.99 else 0
+        return self.command(REPLACE, user_ref_original=original, **common, **terms)
 
     def heal(self) -> dict[str, Any] | None:
         """Open again what is closed, so that most of the flow trades."""
         r = self.random
         if self.oracle.halted:
             return self.command(7)
+        live = {self.symbol(i) for i, known in enumerate(self.oracle.instruments) if not known.removed}
+        for symbol in set(range(INSTRUMENTS)) - live:
+            return self.instrument(len(self.oracle.instruments), symbol=symbol)
         for number, account in enumerate(self.oracle.accounts):
-            if account.killed:
+            if account.killed and r.random() < 0.3:
                 return self.command(18, account=number)
-            if account.limits and r.random() < 0.1:
-                limit = r.choice(list(account.limits))
-                return self.command(17, account=number, limit=limit, instrument=o.ANY_INSTRUMENT, value=o.UNLIMITED)
+            tight = {(o.ANY_INSTRUMENT, limit): value for limit, value in account.limits.items()} | account.own
+            tight = {where: value for where, value in tight.items() if value < o.POSITION_MAX}
+            if tight and r.random() < 0.008 * len(tight):
+                where, limit = r.choice(list(tight))
+                return self.command(17, account=number, limit=limit, instrument=where, value=o.UNLIMITED)
         for index, instrument in enumerate(self.oracle.instruments):
-            if instrument.phase != o.CONTINUOUS and r.random() < 0.3:
+            if not instrument.removed and instrument.phase != o.CONTINUOUS and r.random() < 0.15:
                 return self.command(13, instrument=index, phase=r.choice((0, 0, 0, 3, 6)))
         return None
 
     def administration(self, draw: float) -> dict[str, Any]:  # noqa: PLR0911
         """Phases, limits, mass cancels and the like."""
         r = self.random
-        instrument = r.randrange(INSTRUMENTS)
-        if draw < 0.50:
-            phase = r.choice((0, 1, 2, 3, 3, 4, 5, 6, 6, 9))
+        instrument = self.some_instrument()
+        if draw < 0.42:
+            phase = r.choice((0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 6, 9))
             return self.command(13, instrument=instrument, phase=phase)
-        if draw < 0.60:
+        if draw < 0.50:
             return self.command(14, instrument=instrument)
         if draw < 0.72:
             limit = r.randrange(9)
             values = {
-                1: (5, 50),
+                1: (2, 5),
                 2: (30, 500),
                 3: (50, 500),
                 4: (30_000, 600_000),
@@ -188,12 +215,12 @@ class Flow:
                 6: (100, 900),
                 7: (2, 20),
             }
-            value = r.choice((*values.get(limit, (0, 1)), o.UNLIMITED, o.UNLIMITED, o.UNLIMITED))
+            value = r.choice((*values.get(limit, (0, 1)), *values.get(limit, (0, 1)), o.UNLIMITED))
             where = r.choice((instrument, o.ANY_INSTRUMENT))
             return self.command(17, account=r.randrange(5), limit=limit, instrument=where, value=value)
-        if draw < 0.77:
+        if draw < 0.75:
             return self.command(18, account=r.randrange(5), value=r.choice((0, 0, 1)))
-        if draw < 0.82:
+        if draw < 0.78:
             return self.command(
                 15, session=r.choice((o.NOBODY, *range(SESSIONS), 60)),
                 account=r.choice((o.ANY_ACCOUNT, 0, 1, 2, 3, 9)),
@@ -201,6 +228,8 @@ class Flow:
             )  # fmt: skip
         if draw < 0.92:
             return self.command(16)
-        if draw < 0.98:
+        if draw < 0.97:
             return self.instrument(instrument, kind=11)
+        if draw < 0.98:
+            return self.command(12, instrument=instrument)
         return self.command(r.choice((0, 19, 9, 200)), value=r.randrange(4))
