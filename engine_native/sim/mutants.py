@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulation's negative control: deliberate faults in the core, each of which the simulation must notice.
+"""The negative control of simulation and flow: deliberate faults in the core, each of which one of them must notice.
 
     python3 sim/mutants.py BUILD_DIRECTORY
 
-Each mutant is one changed line of one source file.  It is compiled with the others, unchanged, and run; a mutant that
+Each mutant is one changed line of one source file.  It is compiled with the others, unchanged, and run: first against
+flows that the oracle of tests/unit/core has written (sim/flow.c), then, for rules 1, in the simulation.  A mutant that
 runs through unnoticed ends this script with 1.
 """
 
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from mutants_rules_2 import MUTANTS as RULES_2
+
 HOME = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HOME.parent / "tests"))
+
+from unit.core.flow import FIELDS, Flow  # noqa: E402
+from unit.core.oracle import Oracle  # noqa: E402
+
+COMMAND = struct.Struct("<QQHHIIIqQBBBBBBHQQ24sqQQBB6x")  # struct ib_command, and ib_event
+EVENT = struct.Struct("<QQIHHIIIBBBBQQqQQIIQBBH4x24s")
+FLOWS = [(1, 12, 6000), (2, 300, 12000), (3, 300, 12000)]  # seed, capacity, steps
 # Those that include the headers with the path of plain orders.
 INCLUDERS = [
     *("book", "book_check", "book_expiry", "book_walk", "matcher", "matcher_admin", "matcher_check", "matcher_event"),
@@ -138,8 +150,44 @@ def compile_object(source: Path, target: Path) -> None:
         sys.exit(f"mutants: {source} does not compile:\n{result.stderr}")
 
 
-def catches(mutant: Mutant, build: Path, objects: dict[str, Path]) -> str | None:
-    """Return what the simulation says about a mutant, or None when it does not notice."""
+def write_flows(build: Path) -> list[list[str]]:
+    """Let the oracle write its flows; return the arguments of sim/flow.c for each."""
+    made = []
+    for seed, capacity, steps in FLOWS:
+        oracle = Oracle(capacity)
+        flow = Flow(seed, oracle)
+        names = [build / f"flow_{seed}.{kind}" for kind in ("commands", "events")]
+        with names[0].open("wb") as commands, names[1].open("wb") as events:
+            definitions = iter(flow.definitions())
+            for _ in range(steps):
+                command = next(definitions, None) or flow.next()
+                commands.write(COMMAND.pack(*[command[name] for name in FIELDS]))
+                events.write(b"".join(EVENT.pack(*event) for event in oracle.apply(command)))
+        made.append([str(capacity), *map(str, names)])
+    return made
+
+
+def notice(programs: Path, flows: list[list[str]]) -> str | None:
+    """Return what the flows or the simulation say about a core, or None when they notice nothing."""
+    runs = [[str(programs / "run_flow"), *arguments] for arguments in flows]
+    runs.append([str(programs / "run_sim"), "--seeds", "8", "--steps", "2000"])
+    for command in runs:
+        result = run(command)
+        if result.returncode != 0:
+            return (result.stdout + result.stderr).strip().splitlines()[-1]
+    return None
+
+
+def link(objects: list[str], build: Path, programs: Path) -> None:
+    """Link both programs with a core; one that does not link proves nothing."""
+    for program, mains in (("run_flow", ["flow"]), ("run_sim", ["sim", "reference"])):
+        result = run(["gcc", *objects, *[str(build / f"{main}.o") for main in mains], "-o", str(programs / program)])
+        if result.returncode != 0:
+            sys.exit(f"mutants: {program} does not link:\n{result.stderr}")
+
+
+def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[list[str]]) -> str | None:
+    """Return what is said about a mutant, or None when it is not noticed."""
     file = mutant.file if mutant.file.endswith(".h") else f"{mutant.file}.c"
     text = (HOME / "src" / file).read_text(encoding="utf-8")
     if text.count(mutant.old) != 1:
@@ -154,35 +202,32 @@ def catches(mutant: Mutant, build: Path, objects: dict[str, Path]) -> str | None
     for name in names:
         compile_object(sources / f"{name}.c", build / f"mutant_{name}.o")
         linked.append(str(build / f"mutant_{name}.o"))
-    program = build / "mutant"
-    result = run(["gcc", *linked, "-o", str(program)])
-    if result.returncode != 0:
-        sys.exit(f"mutants: {mutant.name} does not link:\n{result.stderr}")
-    result = run([str(program), "--seeds", "8", "--steps", "2000"])
-    if result.returncode == 0:
-        return None
-    return (result.stdout + result.stderr).strip().splitlines()[-1]
+    link(linked, build, build)
+    return notice(build, flows)
 
 
 def main() -> int:
     """Try every mutant; 1 when one is missed."""
     build = Path(sys.argv[1]) / "mutants"
     build.mkdir(parents=True, exist_ok=True)
-    objects = {name: build / f"{name}.o" for name in [*CORE, "sim", "reference"]}
+    objects = {name: build / f"{name}.o" for name in CORE}
     for name, target in objects.items():
-        compile_object(HOME / ("src" if name in CORE else "sim") / f"{name}.c", target)
-    program = build / "sound"
-    run(["gcc", *map(str, objects.values()), "-o", str(program)])
-    sound = run([str(program), "--seeds", "8", "--steps", "2000"])
-    if sound.returncode != 0:
-        print(f"mutants: the core itself does not pass, so nothing is proven: {sound.stdout}{sound.stderr}")
+        compile_object(HOME / "src" / f"{name}.c", target)
+    for name in ("flow", "sim", "reference"):
+        compile_object(HOME / "sim" / f"{name}.c", build / f"{name}.o")
+    flows = write_flows(build)
+    link([str(path) for path in objects.values()], build, build)
+    said = notice(build, flows)
+    if said is not None:
+        print(f"mutants: the core itself does not pass, so nothing is proven: {said}")
         return 1
     missed = 0
-    for mutant in MUTANTS:
-        said = catches(mutant, build, objects)
+    mutants = MUTANTS + [Mutant(*fields) for fields in RULES_2]
+    for mutant in mutants:
+        said = catches(mutant, build, objects, flows)
         missed += said is None
         print(f"  {'MISSED' if said is None else 'caught'}: {mutant.name}{'' if said is None else f' ({said})'}")
-    print(f"mutants: {len(MUTANTS) - missed} of {len(MUTANTS)} caught")
+    print(f"mutants: {len(mutants) - missed} of {len(mutants)} caught")
     return missed > 0
 
 

@@ -19,7 +19,8 @@ FIELDS = (
     "stop_price", "expire_time_ns", "value", "phase", "limit",
 )  # fmt: skip
 EXTREMES = (0, 1, 2**31, 2**40 - 1, 2**40, 2**62, 2**63 - 1)
-SESSIONS, INSTRUMENTS = 5, 3
+SESSIONS, INSTRUMENTS = 6, 3
+ACCOUNTS = (0, 1, 1, 2, 3, 0)  # of each session
 ENTER, REPLACE, CANCEL = 3, 4, 5
 
 
@@ -51,7 +52,7 @@ class Flow:
         made = [self.command(9, value=2)] if new else []
         made += [self.command(10, account=i, client_data=b"ACCOUNT%d" % i) for i in (1, 2, 3)] if new else []
         for i in range(SESSIONS):
-            account = (0, 1, 1, 2, 3)[i] if new else 0
+            account = ACCOUNTS[i] if new else 0
             made.append(self.command(2, session=i, account=account, client_data=b"USER%d FIRM" % i))
         made += [self.instrument(i) for i in range(INSTRUMENTS)]
         return made
@@ -68,7 +69,7 @@ class Flow:
         return self.command(
             kind, instrument=index, price=self.tick[symbol], quantity=(1, 1, 10)[symbol] if self.rules > 1 else 0,
             displayed=bands[0], minimum=bands[1], reason=self.random.randrange(2) if self.rules > 1 else 0,
-            stop_price=self.random.choice((0, 1003)) if self.rules > 1 else 0,
+            stop_price=self.random.choice((0, self.middle[symbol], self.middle[symbol] + 3)) if self.rules > 1 else 0,
             client_data=b"SYM%d" % symbol if kind == 1 else b"",
         )  # fmt: skip
 
@@ -93,7 +94,9 @@ class Flow:
             name = r.choice([*f, "order_type", "time_in_force", "price", "quantity"])
             f[name] = r.choice(EXTREMES) if name in ("price", "quantity", "stop_price") else r.randrange(10)
         if r.random() < 0.02:
-            f["price"] += r.choice((-1, 1))
+            f["price"] = min(f["price"] + r.choice((-1, 1)), 2**63 - 1)
+        if side == o.SELL and r.random() < 0.005:  # a notional of 2^64, which 64 bits take for 0
+            f |= {"price": 2**62, "quantity": 4}
         return f
 
     def new_terms(self, f: dict[str, Any], middle: int, tick: int, lot: int) -> dict[str, Any]:
@@ -102,7 +105,9 @@ class Flow:
         g: dict[str, Any] = {"self_trade": r.choice((0, 0, 0, 1, 2, 3, 4))}
         draw = r.random()
         if draw < 0.10:
-            g["displayed"] = max(1, f["quantity"] // lot // r.choice((2, 3, 5, 70))) * lot
+            g["displayed"] = max(1, f["quantity"] // lot // r.choice((2, 3, 5))) * lot
+            if r.random() < 0.1:  # about as many slices as there may be
+                g |= {"displayed": lot, "quantity": r.randrange(62, 68) * lot}
         elif draw < 0.17:
             g["flags"] = o.HIDDEN
         elif draw < 0.22:
