@@ -136,7 +136,8 @@ LANES = (
     Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),
     Lane("c-test", native("test"), 40, ("gcc", "make"), (FAST,)),
     Lane("fuzz", native("fuzz"), 30, ("clang", "fuzzer", "make")),
-    Lane("sim", native("sim"), 30, ("gcc", "make")),
+    Lane("sim", native("sim"), 90, ("gcc", "make")),
+    Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(
         "ansible-lint",
         "ANSIBLE_INVENTORY=tests/gates/inventory.yml ansible-lint --offline --strict",

@@ -78,6 +78,16 @@ class Pair:
         self.compare_state()
 
 
+# What a flow of rules 2 must have reached: every type of event, reason, phase and flag. EVENT_LOG_FULL is the gateway's
+# reason, as UNSUPPORTED is, which stands for both; RISK_TABLE_FULL takes a thousand pairs (test_risk.c).
+EVERYTHING = (
+    {("type", kind) for kind in range(1, 15)}
+    | {("reason", reason) for reason in (*range(1, 12), *range(16, 25), *range(26, 30), *range(32, 39))}
+    | {("phase", phase) for phase in range(7)}
+    | {("flag", flag) for flag in (1, 2, 4, 8, 16)}
+)
+
+
 def run_flow(seed: int, steps: int, *, capacity: int, rules: int) -> Pair:
     """Run a seeded flow through both, and end its day; return both, the core closed."""
     pair = Pair(capacity)

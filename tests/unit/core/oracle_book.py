@@ -382,7 +382,8 @@ class Book:
         if MARKET not in (buys[0].kind, sells[0].kind) and min(o.price for o in sells) > max(o.price for o in buys):
             return (0, 0, 0)
         reference = instrument.reference or instrument.last
-        candidates = {o.price for o in buys + sells if o.kind != MARKET} or ({reference} if reference else set())
+        rounded = reference - reference % instrument.tick
+        candidates = {o.price for o in buys + sells if o.kind != MARKET} or ({rounded} if rounded else set())
         best: list[tuple[int, int]] = []
         key: tuple[int, int] | None = None
         for price in sorted(candidates):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.core.differential import Pair, run_flow
+from unit.core.differential import Pair
 from unit.core.flow import Flow
 from unit.core.oracle_book import Order
 
@@ -82,18 +82,6 @@ def compare(script: list[tuple[int, dict[str, int]]]) -> None:
 def test_core_and_oracle_say_the_same(script: list[tuple[int, dict[str, int]]]) -> None:
     """Every event, sum and count is the same after each command."""
     compare(script)
-
-
-@pytest.mark.parametrize("capacity", [12, 300])
-def test_a_flow_of_rules_1(capacity: int) -> None:
-    """What format 1 could say, in a book that is often full and in one that never is."""
-    assert run_flow(7, 5_000, capacity=capacity, rules=1).trades > 100
-
-
-@pytest.mark.parametrize(("seed", "capacity"), [(1, 12), (2, 300), (3, 12), (4, 300)])
-def test_a_flow_of_rules_2(seed: int, capacity: int) -> None:
-    """Every order type, phase and limit."""
-    assert run_flow(seed, 15_000, capacity=capacity, rules=2).trades > 100
 
 
 def test_the_comparison_notices_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
