@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "matcher_ahead.h"
 #include "matcher_path.h"
 #include "memory.h"
 
@@ -298,10 +299,22 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 {
     IB_ASSERT(matcher != NULL && applied != NULL);
     IB_ASSERT(commands != NULL || count == 0);
+    int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > IB_AHEAD_STEP;
+    struct ib_ahead ahead;
+    if (looks_ahead) {
+        ib_ahead_begin(&ahead);
+    }
     int status = IB_OK;
     size_t i = 0;
     for (; i < count && status == IB_OK; i++) {
-        status = sink.emit == NULL ? apply(matcher, &commands[i], sink, 0) : apply_reporting(matcher, &commands[i], sink);
+        if (looks_ahead) {
+            ib_look_ahead(&ahead, &matcher->book, &commands[i], count - i);
+        }
+        if (sink.emit == NULL) {
+            status = apply(matcher, &commands[i], sink, 0);
+        } else {
+            status = apply_reporting(matcher, &commands[i], sink);
+        }
     }
     *applied = status == IB_OK ? i : i - 1;
     return status;

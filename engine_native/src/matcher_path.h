@@ -156,13 +156,15 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     uint64_t terms;
     memcpy(&terms, &command->side, sizeof terms);
     uint32_t side_number = (uint32_t)(terms & 0xff) - IB_SIDE_BUY;
-    uint64_t special = (terms & 0xffffffffff00) - ((uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8);
+    const uint64_t plain = (uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8;
+    uint64_t special = (terms & 0xffffffffff00) - plain;
     if (!IB_LIKELY(special == 0)) {
         if (special != (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8) {
             return 0;
         }
     }
-    if (side_number > 1 || (command->displayed | command->minimum) != 0 || (command->quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 ||
+    if (side_number > 1 || (command->displayed | command->minimum) != 0 ||
+        (command->quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 || /* 0, or so large that it is looked at closely */
         command->instrument >= matcher->book.instrument_count || command->session >= matcher->session_count ||
         ib_book_is_full(&matcher->book)) {
         return 0;

@@ -89,7 +89,8 @@ void ib_event_accepted(const struct ib_turn *turn, const struct ib_incoming *inc
 void ib_event_rested(const struct ib_turn *turn, const struct ib_incoming *incoming);
 void ib_event_expired(const struct ib_turn *turn, const struct ib_incoming *incoming);
 void ib_event_replaced(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref, int kept);
-void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity, int64_t price);
+void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity,
+                       int64_t price);
 /* About an order in the book, before it is touched. */
 void ib_event_resting_executed(const struct ib_turn *turn, uint32_t order, uint64_t quantity);
 void ib_event_canceled(const struct ib_turn *turn, uint32_t order, uint64_t quantity, uint64_t remaining);

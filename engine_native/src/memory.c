@@ -9,8 +9,8 @@
 
 #include "check.h"
 
-/* Below this, clearing whole huge pages at the first touch costs more than they save. */
-#define HUGE_FROM_BYTES ((size_t)16 << 20)
+/* One huge page: below this there is none to be had. */
+#define HUGE_FROM_BYTES ((size_t)2 << 20)
 
 void *ib_memory_reserve(size_t bytes)
 {

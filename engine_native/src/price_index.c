@@ -50,7 +50,8 @@ static void fork_above(struct ib_price_nodes *nodes, uint32_t *link, uint64_t no
     unsigned old_digit = ib_price_fork_digit(fork, node_key);
     unsigned new_digit = ib_price_fork_digit(fork, key);
     IB_ASSERT(old_digit != new_digit);
-    fork->bitmap = ib_price_bit(old_digit) | ib_price_bit(new_digit); /* children are valid only where it says so: no need to clear them */
+    /* Children are valid only where the bitmap says so: no need to clear them. */
+    fork->bitmap = ib_price_bit(old_digit) | ib_price_bit(new_digit);
     fork->child[old_digit] = below;
     fork->child[new_digit] = leaf;
     *link = index;
@@ -91,7 +92,7 @@ void ib_price_index_prune(struct ib_price_index *index, struct ib_price_nodes *n
     uint32_t *link = &index->root;
     while (!ib_price_node_is_leaf(*link)) {
         struct ib_price_fork *fork = ib_price_fork_at(nodes, *link);
-        IB_EXPECT(ib_price_fork_covers(fork, key) && (fork->bitmap & ib_price_bit(ib_price_fork_digit(fork, key))) != 0);
+        IB_EXPECT(ib_price_fork_covers(fork, key));
         parent_link = link;
         link = &fork->child[ib_price_fork_digit(fork, key)];
     }

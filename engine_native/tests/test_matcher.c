@@ -174,6 +174,51 @@ static void batches_stop_where_events_might_not_fit(void)
     close_world();
 }
 
+/* With many instruments a group is looked ahead over; nothing may follow from it. */
+static void a_group_gives_what_its_commands_give_one_by_one(void)
+{
+    enum { MANY = 100, COMMANDS = 4000, GROUP = 37 };
+    static struct ib_command commands[COMMANDS];
+    uint64_t random = 88172645463325252u;
+    for (uint32_t i = 0; i < COMMANDS; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t draw = (uint32_t)(random >> 33);
+        char symbol[9];
+        (void)snprintf(symbol, sizeof symbol, "S%-7u", (unsigned)i);
+        commands[i] = i < MANY ? instrument_add(i, symbol, 1 + i % 3)
+                      : i == MANY ? session_add(0, "MAKER1MAKR")
+                      : draw % 3 == 0 ? cancel((uint16_t)(draw / 3 % 2), draw / 8 % i, 0)
+                                      : enter(0, i, 1 + draw / 4 % 2, 1 + draw / 8 % 50, (int64_t)(90 + draw / 512 % 20));
+        commands[i].instrument = i < MANY ? i : draw / 64 % (MANY + 2);
+        commands[i].seq = i + 1;
+    }
+    struct ib_matcher *single;
+    struct ib_matcher *grouped;
+    struct ib_event_sink silent = {.emit = NULL};
+    EXPECT_EQUAL(ib_matcher_open(&single, 500), IB_OK);
+    EXPECT_EQUAL(ib_matcher_open(&grouped, 500), IB_OK);
+    for (uint32_t i = 0; i < COMMANDS; i += GROUP) {
+        size_t count = COMMANDS - i < GROUP ? COMMANDS - i : GROUP;
+        size_t applied = 0;
+        EXPECT_EQUAL(ib_matcher_apply_group(grouped, &commands[i], count, silent, &applied), IB_OK);
+        EXPECT_EQUAL(applied, count);
+        for (size_t k = 0; k < count; k++) {
+            EXPECT_EQUAL(ib_matcher_apply(single, &commands[i + k], silent), IB_OK);
+        }
+        struct ib_totals left;
+        struct ib_totals right;
+        ib_matcher_totals(single, &left);
+        ib_matcher_totals(grouped, &right);
+        EXPECT_EQUAL(memcmp(&left, &right, sizeof left), 0);
+        EXPECT(i < 2 * MANY || left.trades > 0);
+    }
+    size_t applied = 9;
+    EXPECT_EQUAL(ib_matcher_apply_group(grouped, commands, 3, silent, &applied), IB_ERROR_ARGUMENT);
+    EXPECT_EQUAL(applied, 0);
+    ib_matcher_close(single);
+    ib_matcher_close(grouped);
+}
+
 static void capacities_out_of_range_are_refused(void)
 {
     struct ib_matcher *matcher = NULL;
@@ -193,6 +238,7 @@ static const struct test_case cases[] = {
     CASE(a_command_out_of_sequence_changes_nothing),
     CASE(the_hash_is_of_the_state),
     CASE(batches_stop_where_events_might_not_fit),
+    CASE(a_group_gives_what_its_commands_give_one_by_one),
     CASE(capacities_out_of_range_are_refused),
 };
 
