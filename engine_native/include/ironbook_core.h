@@ -39,6 +39,67 @@ int ib_matcher_trading_state(const struct ib_matcher *matcher); /* enum ib_tradi
 /* Every invariant of the whole state, in O(state). IB_OK, or IB_ERROR_ARGUMENT and the broken rule in `text`. */
 int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_size);
 
+/* Where a live order is. */
+enum ib_place { IB_PLACE_VISIBLE = 0, IB_PLACE_HIDDEN = 1, IB_PLACE_STOP = 2, IB_PLACE_AT_CLOSE = 3 };
+
+/* One live order, for whoever looks: checks, snapshots, people. 96 bytes. */
+struct ib_live_order {
+    uint64_t order_ref;
+    int64_t price;          /* limit; 0 of a market order */
+    int64_t stop_price;     /* of a parked stop, otherwise 0 */
+    uint64_t remaining;
+    uint64_t shown;         /* of `remaining`, what the book shows; 0 of a hidden or parked order */
+    uint64_t displayed;     /* of an iceberg: its slice; otherwise 0 */
+    uint64_t executed;
+    uint64_t expire_time_ns; /* GTD; otherwise 0 */
+    uint32_t instrument;
+    uint32_t user_ref;
+    uint16_t session;
+    uint8_t side;
+    uint8_t time_in_force;
+    uint8_t order_type;
+    uint8_t place;          /* enum ib_place */
+    uint8_t self_trade;     /* of a parked order, which still has to match; otherwise 0 */
+    uint8_t reserved[17];   /* zero */
+};
+
+/* What an instrument is at the moment. */
+struct ib_instrument_state {
+    int64_t tick;
+    uint64_t lot;
+    int64_t reference_price; /* 0 = none */
+    int64_t last_price;      /* of the newest trade; 0 = none */
+    uint64_t static_band;    /* basis points */
+    uint64_t dynamic_band;
+    uint32_t schedule;
+    uint8_t phase;           /* enum ib_phase */
+    uint8_t breach;
+    uint8_t removed;
+    uint8_t reserved;
+};
+
+/* What the risk gate keeps of one account in one instrument. */
+struct ib_risk_state {
+    int64_t position;   /* bought less sold */
+    uint64_t open_buy;  /* quantity of live buy orders */
+    uint64_t open_sell;
+    uint64_t open_orders;
+};
+
+/* All live orders in the walk of docs/matching.md, section 8; `*count` is how many there are, also when that is more
+ * than `capacity`: then IB_ERROR_CAPACITY and the first ones. */
+int ib_matcher_live_orders(const struct ib_matcher *matcher, struct ib_live_order *orders, size_t capacity,
+                           size_t *count);
+/* IB_ERROR_ARGUMENT: it was never defined. */
+int ib_matcher_instrument_state(const struct ib_matcher *matcher, uint32_t instrument,
+                                struct ib_instrument_state *state);
+/* All zero for a pair that never had an order. IB_ERROR_ARGUMENT: account or instrument was never defined. */
+int ib_matcher_risk_state(const struct ib_matcher *matcher, uint16_t account, uint32_t instrument,
+                          struct ib_risk_state *state);
+uint32_t ib_matcher_rules(const struct ib_matcher *matcher); /* version in force */
+/* When the next GTD order is due; UINT64_MAX when there is none. */
+uint64_t ib_matcher_next_expiry_ns(const struct ib_matcher *matcher);
+
 /* ---- journal: the sequenced input on disk ---- */
 
 enum ib_fsync_policy {

@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOME = Path(__file__).resolve().parent.parent
-CORE = [
-    *("book", "book_check", "buckets", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "matcher"),
-    *("matcher_event", "matcher_order", "memory", "pool", "price_index", "replay", "status"),
-]
 # Those that include the headers with the path of plain orders.
-INCLUDERS = ["book", "book_check", "matcher", "matcher_order"]
+INCLUDERS = [
+    *("book", "book_check", "book_expiry", "book_walk", "matcher", "matcher_admin", "matcher_check", "matcher_event"),
+    *("matcher_look", "matcher_match", "matcher_order", "matcher_phase", "matcher_stop", "terms"),
+]
+CORE = [
+    *INCLUDERS,
+    *("auction", "buckets", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "memory", "pool"),
+    *("price_index", "replay", "risk", "status"),
+]
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
 
 
@@ -36,9 +40,16 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->head;", "index = level->tail;"),
-    Mutant("no trade at the limit itself", "matcher_path.h", ": ~incoming->key;", ": ~incoming->key - 1;"),
-    Mutant("a trade at the incoming price", "matcher_event", "    event.price = price;\n", ""),
-    Mutant("an IOC order rests", "matcher_path.h", "&& time_in_force == IB_TIME_IN_FORCE_DAY;", "|| time_in_force;"),
+    Mutant("no trade at the limit itself", "matcher_path.h", "= ~incoming->key; /*", "= ~incoming->key - 1; /*"),
+    Mutant(
+        "a trade at the incoming price",
+        "matcher_event",
+        "event.quantity = quantity;\n    event.price = price;",
+        "event.quantity = quantity;",
+    ),
+    Mutant(
+        "an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"
+    ),
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
@@ -71,31 +82,35 @@ MUTANTS = [
         "book->cold[index] = (struct ib_order_cold){0};\n        order",
         "order",
     ),
-    Mutant("a replacement never keeps its place", "matcher_order", "int keeps_priority =", "int keeps_priority = 0 &&"),
+    Mutant(
+        "a replacement never keeps its place", "matcher_order", "return !ib_level_is_parked(level) &&", "return 0 &&"
+    ),
     Mutant(
         "a cancel forgets what is filled", "matcher_order", "command->quantity - executed : 0", "command->quantity : 0"
     ),
     Mutant(
         "a replacement forgets what is filled",
         "matcher_order",
-        ".executed = ib_book_executed(book, index),\n        .client",
-        ".executed = 0,\n        .client",
+        ".executed = ib_book_executed(book, old),",
+        ".executed = 0,",
     ),
     Mutant("orders of others can be cancelled", "book_path.h", " && ib_order_session(order) == session", ""),
     Mutant("a resend is taken again", "matcher", "session->last_user_ref = command->user_ref;", ""),
     Mutant(
         "a halt does not halt",
         "matcher_order",
-        "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
-        "OPEN && 0) {\n        return IB_REASON_HALTED;\n    }\n    if (index",
+        "OPEN) {\n        return IB_REASON_HALTED;\n    }\n    if (old",
+        "OPEN && 0) {\n        return IB_REASON_HALTED;\n    }\n    if (old",
     ),
     Mutant(
         "the state hash misses fills",
         "book",
-        "book->cold[index].executed += quantity;",
-        "book->cold[index].executed += quantity; book->hash++;",
+        "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;",
+        "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS; book->hash++;",
     ),
-    Mutant("the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""),
+    Mutant(
+        "the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""
+    ),
     Mutant(
         "the best price is not searched again",
         "book",
@@ -104,9 +119,9 @@ MUTANTS = [
     ),
     Mutant(
         "ticks are not checked",
-        "book",
-        "instrument->ticks_max = INT64_MAX / tick;",
-        "instrument->ticks_max = UINT64_MAX;",
+        "book.h",
+        "return price > 0 && !__builtin_mul_overflow(*ticks, instrument->tick, &back);",
+        "return price > 0;",
     ),
 ]
 

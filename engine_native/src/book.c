@@ -3,6 +3,7 @@
  * book.c: see book.h. Its invariants stand in book_check.c.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "hash.h"
 #include "memory.h"
 
@@ -12,9 +13,20 @@ static size_t cold_bytes(const struct ib_book *book)
     return ((size_t)book->orders.capacity + 1) * sizeof *book->cold;
 }
 
+static size_t expiry_bytes(const struct ib_book *book)
+{
+    IB_ASSERT(book->orders.capacity > 0);
+    return ((size_t)book->orders.capacity + 1) * sizeof *book->expiry;
+}
+
 static size_t instrument_bytes(void)
 {
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_instrument);
+}
+
+static size_t rare_bytes(void)
+{
+    return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_rare);
 }
 
 int ib_book_open(struct ib_book *book, uint32_t orders)
@@ -40,7 +52,12 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (status == IB_OK) {
         book->cold = ib_memory_reserve(cold_bytes(book));
         book->instruments = ib_memory_reserve(instrument_bytes());
-        status = book->cold != NULL && book->instruments != NULL ? IB_OK : IB_ERROR_MEMORY;
+        book->rare = ib_memory_reserve(rare_bytes());
+        book->expiry = ib_memory_reserve(expiry_bytes(book));
+        status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
+        if (book->cold == NULL || book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
+            status = IB_ERROR_MEMORY;
+        }
     }
     if (status != IB_OK) {
         ib_book_close(book);
@@ -52,9 +69,14 @@ void ib_book_close(struct ib_book *book)
 {
     IB_ASSERT(book != NULL);
     ib_memory_release(book->instruments, instrument_bytes());
+    ib_memory_release(book->rare, rare_bytes());
+    if (book->expiry != NULL) {
+        ib_memory_release(book->expiry, expiry_bytes(book));
+    }
     if (book->cold != NULL) {
         ib_memory_release(book->cold, cold_bytes(book));
     }
+    ib_pool_close(&book->extras);
     ib_buckets_close(&book->level_buckets);
     ib_buckets_close(&book->order_buckets);
     ib_price_nodes_close(&book->nodes);
@@ -68,13 +90,23 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
     IB_ASSERT(book->instruments != NULL);
     IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
+    uint32_t index = book->instrument_count++;
+    for (unsigned side = 0; side < 2; side++) {
+        ib_price_index_clear(&book->instruments[index].sides[side]);
+        for (unsigned place = 0; place < 3; place++) {
+            ib_price_index_clear(&book->rare[index].sides[place][side]);
+        }
+    }
+    ib_book_set_tick(book, index, tick);
+}
+
+void ib_book_set_tick(struct ib_book *book, uint32_t index, uint64_t tick)
+{
     IB_ASSERT(tick >= 1 && tick <= INT64_MAX);
-    struct ib_book_instrument *instrument = &book->instruments[book->instrument_count++];
-    ib_price_index_clear(&instrument->sides[0]);
-    ib_price_index_clear(&instrument->sides[1]);
+    IB_ASSERT(ib_book_is_empty(book, index));
+    struct ib_book_instrument *instrument = &book->instruments[index];
     instrument->tick = tick;
     instrument->tick_shift = (uint32_t)__builtin_ctzll(tick);
-    instrument->ticks_max = INT64_MAX / tick;
     uint64_t odd = tick >> instrument->tick_shift;
     uint64_t inverse = odd; /* right in its lowest 3 bits; each Newton step doubles the bits that are right */
     for (int step = 0; step < 5; step++) {
@@ -84,16 +116,36 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
     instrument->tick_inverse = inverse;
 }
 
+int ib_book_is_empty(const struct ib_book *book, uint32_t index)
+{
+    IB_ASSERT(index < book->instrument_count);
+    IB_ASSERT(book->rare != NULL);
+    uint32_t live = book->instruments[index].sides[0].best | book->instruments[index].sides[1].best;
+    for (unsigned place = 0; place < 3; place++) {
+        live |= book->rare[index].sides[place][0].best | book->rare[index].sides[place][1].best;
+    }
+    return live == IB_NONE;
+}
+
 /* ---- hash ---- */
 
-uint64_t ib_book_cold_hash(const struct ib_book *book, uint32_t index)
+/* What the cold half of an order contributes, and its extra. */
+static uint64_t cold_hash(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_order_cold *cold = &book->cold[index];
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    IB_ASSERT(extra == NULL || extra->order == index);
     uint64_t data[3];
     memcpy(data, cold->client_data, sizeof data);
-    uint64_t hash = ib_mix(ib_order_ref(ib_book_order(book, index)), cold->executed);
-    return ib_mix(hash + data[0], data[1]) ^ ib_mix(hash + IB_HASH_C, data[2]);
+    uint64_t hash = ib_mix(ib_order_ref(ib_book_order(book, index)), ib_cold_executed(cold));
+    uint64_t sum = ib_mix(hash + data[0], data[1]) ^ ib_mix(hash + IB_HASH_C, data[2]);
+    if (extra != NULL) {
+        sum += ib_mix(hash + extra->displayed, extra->shown);
+        uint64_t attributes = (uint64_t)extra->self_trade << 56 | (uint64_t)extra->is_hidden << 60;
+        sum ^= ib_mix(hash + (uint64_t)extra->price, extra->expire_time_ns ^ attributes);
+    }
+    return sum;
 }
 
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
@@ -103,7 +155,7 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     const struct ib_level *level = ib_book_level(book, order->level);
     uint64_t hash = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
                     ib_order_remaining(order);
-    return ib_order_has_cold(order) ? hash + ib_book_cold_hash(book, index) : hash;
+    return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
 /* ---- growing the indexes: two or four buckets with each order or level, so that none has to wait ---- */
@@ -150,11 +202,24 @@ static void grow_level_buckets(struct ib_book *book)
 
 /* ---- levels ---- */
 
+/* Tells the path of plain orders whether hidden orders and stops stand in an instrument. */
+static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
+{
+    IB_ASSERT(instrument < book->instrument_count);
+    const struct ib_book_rare *rare = &book->rare[instrument];
+    const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
+    const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
+    uint32_t special = book->instruments[instrument].special & ~(uint32_t)(IB_SPECIAL_HIDDEN | IB_SPECIAL_STOPS);
+    special |= (hidden[0].best | hidden[1].best) != IB_NONE ? IB_SPECIAL_HIDDEN : 0u;
+    special |= (stops[0].best | stops[1].best) != IB_NONE ? IB_SPECIAL_STOPS : 0u;
+    book->instruments[instrument].special = special;
+}
+
 uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket)
 {
-    IB_EXPECT(side_index >> 1 < book->instrument_count);
+    IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
     IB_EXPECT(bucket == ib_book_level_bucket(book, side_index, key));
-    struct ib_price_index *side = ib_book_side(book, side_index);
+    struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
     struct ib_level *level = ib_book_level(book, index);
     level->key = key;
@@ -168,6 +233,9 @@ uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t k
     if (key < side->best_key) {
         side->best_key = key;
         side->best = index;
+    }
+    if (side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, ib_side_instrument(side_index));
     }
     if (book->level_buckets.last < IB_BUCKETS_LEVEL * book->levels.in_use) {
         grow_level_buckets(book);
@@ -189,11 +257,14 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
     }
     *link = level->chain;
     ib_pool_give(&book->levels, index, sizeof(struct ib_level));
-    struct ib_price_index *side = ib_book_side(book, side_index);
+    struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint64_t next_key = ib_price_index_remove(side, &book->nodes, key);
     if (side->best == index) {
         side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);
         side->best = side->best_key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, side->best_key);
+    }
+    if (side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, ib_side_instrument(side_index));
     }
 }
 
@@ -206,9 +277,78 @@ void ib_book_write_cold(struct ib_book *book, uint32_t index, uint64_t executed,
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(!ib_order_has_cold(order));
     order->identity |= IB_ORDER_COLD;
-    book->cold[index].executed = executed;
+    book->cold[index].history = ib_cold_history(executed, IB_NONE);
     memcpy(book->cold[index].client_data, client_data, sizeof book->cold[index].client_data);
-    book->hash += ib_book_cold_hash(book, index);
+    book->hash += cold_hash(book, index);
+}
+
+/* The cold half leaves the hash, and an extra its heap and its pool. The order has no cold half any more. */
+void ib_book_drop_cold(struct ib_book *book, uint32_t index)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(ib_order_has_cold(order));
+    book->hash -= cold_hash(book, index);
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    uint32_t extra_index = ib_cold_extra(&book->cold[index]);
+    order->identity &= ~(uint64_t)IB_ORDER_COLD;
+    if (extra == NULL) {
+        return;
+    }
+    const struct ib_level *level = ib_book_level(book, order->level);
+    if (extra->expiry_place != 0) {
+        ib_book_expiry_remove(book, extra_index);
+    }
+    if (extra->displayed > 0) {
+        uint32_t instrument = ib_level_instrument(level);
+        IB_ASSERT(book->rare[instrument].icebergs > 0);
+        book->iceberg_count--;
+        if (--book->rare[instrument].icebergs == 0) {
+            book->instruments[instrument].special &= ~(uint32_t)IB_SPECIAL_ICEBERGS;
+        }
+    }
+    book->parked_count -= ib_level_is_parked(level) ? 1u : 0u;
+    ib_pool_give(&book->extras, extra_index, sizeof(struct ib_order_extra));
+}
+
+/* An order, which is indexed and has no extra yet, gets one. */
+static void add_extra(struct ib_book *book, uint32_t index, const struct ib_order_extra *extra)
+{
+    static const uint8_t blank[IB_CLIENT_DATA_SIZE];
+    struct ib_order *order = ib_book_order(book, index);
+    const struct ib_level *level = ib_book_level(book, order->level);
+    if (!ib_order_has_cold(order)) {
+        ib_book_write_cold(book, index, 0, blank);
+    }
+    IB_ASSERT(ib_cold_extra(&book->cold[index]) == IB_NONE);
+    IB_ASSERT(extra->shown <= ib_order_remaining(order));
+    book->hash -= cold_hash(book, index);
+    uint32_t added = ib_pool_take(&book->extras, sizeof *extra);
+    book->cold[index].history |= added;
+    struct ib_order_extra *own = ib_book_extra(book, index);
+    *own = *extra;
+    own->order = index;
+    own->expiry_place = 0;
+    book->hash += cold_hash(book, index);
+    if (extra->expire_time_ns != 0) {
+        ib_book_expiry_add(book, added);
+    }
+    if (extra->displayed > 0) {
+        book->iceberg_count++;
+        book->rare[ib_level_instrument(level)].icebergs++;
+        book->instruments[ib_level_instrument(level)].special |= IB_SPECIAL_ICEBERGS;
+    }
+    book->parked_count += ib_level_is_parked(level) ? 1u : 0u;
+}
+
+uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, const struct ib_order_extra *extra)
+{
+    IB_ASSERT(!ib_book_is_full(book));
+    IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
+    uint32_t index = ib_book_rest(book, entry);
+    if (extra != NULL) {
+        add_extra(book, index, extra);
+    }
+    return index;
 }
 
 void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
@@ -222,7 +362,11 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
         book->cold[index] = (struct ib_order_cold){0};
         order->identity |= IB_ORDER_COLD;
     }
-    book->cold[index].executed += quantity;
+    book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL) {
+        extra->shown = extra->shown > quantity ? extra->shown - quantity : 0;
+    }
     ib_order_set_remaining(order, remaining - quantity);
     ib_book_level(book, order->level)->quantity -= quantity;
     book->hash += ib_book_order_hash(book, index);
@@ -235,18 +379,25 @@ void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
     uint64_t before = ib_order_remaining(order);
     IB_ASSERT(remaining > 0 && remaining <= before);
     book->hash -= ib_book_order_hash(book, index);
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL && extra->shown > remaining) {
+        extra->shown = remaining;
+    }
     ib_order_set_remaining(order, remaining);
     ib_book_level(book, order->level)->quantity -= before - remaining;
     book->hash += ib_book_order_hash(book, index);
 }
 
 void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uint8_t time_in_force,
-                    const uint8_t *client_data)
+                    const uint8_t *client_data, const struct ib_order_extra *extra)
 {
     IB_ASSERT(index != IB_NONE);
     IB_ASSERT(client_data != NULL);
     struct ib_order *order = ib_book_order(book, index);
     uint64_t executed = ib_book_executed(book, index);
+    if (ib_order_has_cold(order)) {
+        ib_book_drop_cold(book, index);
+    }
     book->hash -= ib_book_order_hash(book, index);
     ib_book_unindex_order(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
     order->user_ref = user_ref;
@@ -258,5 +409,36 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     book->hash += ib_book_order_hash(book, index);
     if (executed != 0 || !ib_book_is_blank(client_data)) {
         ib_book_write_cold(book, index, executed, client_data);
+    }
+    if (extra != NULL) {
+        add_extra(book, index, extra);
+    }
+}
+
+void ib_book_show(struct ib_book *book, uint32_t index, uint64_t shown)
+{
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    IB_ASSERT(extra != NULL && extra->displayed > 0);
+    IB_ASSERT(shown <= ib_order_remaining(ib_book_order(book, index)));
+    book->hash -= cold_hash(book, index);
+    extra->shown = shown;
+    book->hash += cold_hash(book, index);
+}
+
+void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(order_ref > ib_order_ref(order));
+    struct ib_level *level = ib_book_level(book, order->level);
+    book->hash -= ib_book_order_hash(book, index);
+    ib_level_unlink(level, ib_book_order(book, 0), index);
+    order->identity = order_ref << IB_ORDER_REF_SHIFT |
+                      (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
+    ib_level_append(level, ib_book_order(book, 0), index, ib_order_remaining(order));
+    book->hash += ib_book_order_hash(book, index);
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    if (extra != NULL && extra->expiry_place != 0) {
+        ib_book_expiry_renumber(book, ib_cold_extra(&book->cold[index]));
     }
 }

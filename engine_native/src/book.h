@@ -9,6 +9,9 @@
  *   instrument ─► side ─► best ──────────┘
  *                  └ price index: which prices there are, in order
  *
+ * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
+ * wait for the closing auction (one level).
+ *
  * The book stores and finds; it decides nothing, emits nothing and knows no clock. All memory is taken at open. What
  * every order passes through is inline, in book_path.h.
  */
@@ -16,20 +19,43 @@
 #define IB_BOOK_H
 
 #include "buckets.h"
+#include "ironbook_core.h"
 #include "level.h"
 #include "price_index.h"
+
+/* What makes an instrument's orders leave the path of plain ones: at once … */
+enum ib_special {
+    IB_SPECIAL_PHASE = 1, /* it is not in CONTINUOUS */
+    IB_SPECIAL_REMOVED = 2,
+    IB_SPECIAL_LOT = 4,
+    IB_SPECIAL_HIDDEN = 8, /* hidden orders stand in the book */
+    IB_SPECIAL_ALWAYS = 15,
+    /* … or when they would trade */
+    IB_SPECIAL_ICEBERGS = 16,
+    IB_SPECIAL_STOPS = 32,
+    IB_SPECIAL_BANDS = 64,
+};
 
 /* What an order that comes in looks at: whether it can trade, and how many ticks its price is. */
 struct ib_book_instrument {
     struct ib_price_index sides[2]; /* 0 buy, 1 sell */
     uint64_t tick;
     uint64_t tick_inverse; /* inverse of the tick's odd part modulo 2^64 */
-    uint64_t ticks_max;    /* INT64_MAX / tick */
+    int64_t last_price;    /* of the newest trade; 0 = none */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
-    uint32_t reserved;
+    uint32_t special;      /* enum ib_special; 0 = all is plain */
 };
 
 _Static_assert(sizeof(struct ib_book_instrument) == 64, "one cache line");
+
+/* An instrument's rarer sides: those of IB_PLACE_HIDDEN, IB_PLACE_STOP, IB_PLACE_AT_CLOSE. */
+struct ib_book_rare {
+    struct ib_price_index sides[3][2];
+    uint32_t icebergs; /* orders with a displayed quantity */
+    uint32_t reserved[7];
+};
+
+_Static_assert(sizeof(struct ib_book_rare) == 128, "two cache lines");
 
 struct ib_book {
     struct ib_pool orders;
@@ -39,6 +65,12 @@ struct ib_book {
     struct ib_book_instrument *instruments;
     struct ib_order_cold *cold; /* the other halves of `orders` */
     struct ib_price_nodes nodes; /* of all price indexes */
+    struct ib_book_rare *rare; /* of the same instruments */
+    struct ib_pool extras;
+    uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
+    uint32_t expiry_count;
+    uint32_t iceberg_count;  /* orders with a displayed quantity */
+    uint32_t parked_count;   /* orders in stop sides and at-close queues */
     uint32_t instrument_count;
     uint64_t hash; /* sum over the resting orders of what each one contributes: equal books, equal sums */
 };
@@ -63,27 +95,31 @@ void ib_book_close(struct ib_book *book);
 /* The next index gets `tick` (at least 1). The caller has seen that instrument_count < IB_INSTRUMENTS_MAX. */
 void ib_book_add_instrument(struct ib_book *book, uint64_t tick);
 
-/* Trades a part of an order. */
+/* Gives an instrument without orders another tick. */
+void ib_book_set_tick(struct ib_book *book, uint32_t instrument, uint64_t tick);
+/* Whether nothing of an instrument is live. */
+int ib_book_is_empty(const struct ib_book *book, uint32_t instrument);
+
+/* Trades a part of an order; an iceberg's comes out of what it shows. */
 void ib_book_fill_part(struct ib_book *book, uint32_t order, uint64_t quantity);
-/* Shrinks an order where it stands; 0 < remaining <= what remains now. */
+/* Shrinks an order where it stands; 0 < remaining <= what remains now. An iceberg shows at most that. */
 void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
-/* The order lives on, where it stands, under its owner's new number and data. */
+/* The order lives on, where it stands, under its owner's new number and data; `extra` may be null. */
 void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uint8_t time_in_force,
-                    const uint8_t *client_data);
+                    const uint8_t *client_data, const struct ib_order_extra *extra);
 
 /* Every invariant, in O(book). IB_OK, or IB_ERROR_ARGUMENT and the broken one in `text`. */
 int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 
 /* What one order contributes to the hash of the book. */
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
-/* What its cold half contributes, when it has one. */
-uint64_t ib_book_cold_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
 uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket);
 void ib_book_drop_level(struct ib_book *book, uint32_t level);
 void ib_book_grow_order_buckets(struct ib_book *book);
 void ib_book_write_cold(struct ib_book *book, uint32_t order, uint64_t executed, const uint8_t *client_data);
+void ib_book_drop_cold(struct ib_book *book, uint32_t order);
 
 IB_INLINE struct ib_order *ib_book_order(const struct ib_book *book, uint32_t index)
 {
@@ -102,7 +138,7 @@ IB_INLINE int ib_book_is_full(const struct ib_book *book)
 
 IB_INLINE uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
 {
-    return ib_order_has_cold(ib_book_order(book, index)) ? book->cold[index].executed : 0;
+    return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(&book->cold[index]) : 0;
 }
 
 /* IB_CLIENT_DATA_SIZE bytes. */
@@ -123,9 +159,25 @@ IB_INLINE uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
     return ticks ^ ((uint64_t)side_number - 1);
 }
 
+IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
+{
+    return (side_index & (IB_SIDES_MAX - 1)) >> 1;
+}
+
 IB_INLINE uint32_t ib_level_instrument(const struct ib_level *level)
 {
-    return level->side_index >> 1;
+    return ib_side_instrument(level->side_index);
+}
+
+/* enum ib_place */
+static inline uint32_t ib_level_place(const struct ib_level *level)
+{
+    return level->side_index >> IB_PLACE_SHIFT;
+}
+
+static inline int ib_level_is_parked(const struct ib_level *level)
+{
+    return ib_level_place(level) >= IB_PLACE_STOP;
 }
 
 IB_INLINE uint8_t ib_level_side(const struct ib_level *level)
@@ -133,27 +185,41 @@ IB_INLINE uint8_t ib_level_side(const struct ib_level *level)
     return (level->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
 }
 
-/* Price of a level in units of 10^-4. */
+/* Price of a visible level with limit orders in units of 10^-4: all that stands there in CONTINUOUS. */
 IB_INLINE int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
 {
+    IB_EXPECT(level->side_index < IB_SIDES_MAX && level->key != 0);
     uint64_t ticks = ib_book_key(level->side_index & 1, level->key);
     return (int64_t)(ticks * book->instruments[level->side_index >> 1].tick);
 }
 
+/* A visible side. */
 IB_INLINE struct ib_price_index *ib_book_side(const struct ib_book *book, uint32_t side_index)
 {
+    IB_EXPECT(side_index < IB_SIDES_MAX);
     return &book->instruments[side_index >> 1].sides[side_index & 1];
 }
 
+/* Any side. */
+static inline struct ib_price_index *ib_book_any_side(const struct ib_book *book, uint32_t side_index)
+{
+    uint32_t visible = side_index & (IB_SIDES_MAX - 1);
+    if (IB_LIKELY(side_index == visible)) {
+        return ib_book_side(book, visible);
+    }
+    return &book->rare[visible >> 1].sides[(side_index >> IB_PLACE_SHIFT) - 1][visible & 1];
+}
+
 /* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the
- * tick divides the price, and lands above ticks_max when it does not, or when the price is negative. False = off the
- * tick, or below 1. */
+ * tick divides the price, and lands on what times the tick exceeds 64 bits when it does not. False = off the tick, or
+ * below 1. */
 IB_INLINE int ib_book_ticks(const struct ib_book_instrument *instrument, int64_t price, uint64_t *ticks)
 {
     uint64_t product = (uint64_t)price * instrument->tick_inverse;
     uint32_t shift = instrument->tick_shift;
     *ticks = product >> shift | product << (-shift & 63u);
-    return *ticks - 1 < instrument->ticks_max;
+    uint64_t back;
+    return price > 0 && !__builtin_mul_overflow(*ticks, instrument->tick, &back);
 }
 
 #endif

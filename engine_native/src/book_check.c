@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 
 /* What the walk has seen so far. */
 struct walk {
@@ -17,6 +18,10 @@ struct walk {
     uint32_t forks;
     uint32_t levels;
     uint32_t orders;
+    uint32_t extras;
+    uint32_t expiring;
+    uint32_t parked;
+    uint32_t icebergs;
     uint64_t hash;
     const char *broken; /* the first broken invariant, in words */
 };
@@ -36,6 +41,43 @@ static int is_live_index(const struct ib_pool *pool, uint32_t index)
     return index != IB_NONE && index < pool->fresh;
 }
 
+/* What a rare order has besides. */
+static int check_extra(struct walk *walk, uint32_t index)
+{
+    const struct ib_book *book = walk->book;
+    const struct ib_order *order = ib_book_order(book, index);
+    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_order_extra *extra = ib_book_extra(book, index);
+    int parked = ib_level_is_parked(level);
+    uint8_t type = ib_order_type(order);
+    REQUIRE(walk, parked == (extra != NULL && (parked || extra->price != 0)), "what is parked has an extra");
+    REQUIRE(walk, parked || type == IB_ORDER_LIMIT || type == IB_ORDER_MARKET, "no stop stands in the book");
+    REQUIRE(walk, parked || (type == IB_ORDER_MARKET) == (level->key == 0), "market orders stand ahead of all prices");
+    REQUIRE(walk, extra != NULL || ib_order_time_in_force(order) != IB_TIME_IN_FORCE_GTD, "GTD has its extra");
+    if (extra == NULL) {
+        return 1;
+    }
+    REQUIRE(walk, is_live_index(&book->extras, ib_cold_extra(&book->cold[index])), "a cold half names an extra");
+    REQUIRE(walk, extra->order == index, "an extra knows its order");
+    REQUIRE(walk, parked || extra->displayed > 0 || extra->expire_time_ns > 0, "an extra says something");
+    REQUIRE(walk, extra->displayed == 0 || (extra->shown > 0 && extra->shown <= extra->displayed &&
+                                            extra->shown <= ib_order_remaining(order)),
+            "an iceberg shows something, and no more than a slice or what remains");
+    REQUIRE(walk, extra->displayed == 0 || ib_level_place(level) != IB_PLACE_HIDDEN, "no iceberg is hidden");
+    REQUIRE(walk, (extra->expire_time_ns > 0) == (ib_order_time_in_force(order) == IB_TIME_IN_FORCE_GTD),
+            "GTD alone expires");
+    REQUIRE(walk, (extra->expire_time_ns > 0) == (extra->expiry_place > 0), "what expires is in the heap");
+    REQUIRE(walk, extra->expiry_place <= book->expiry_count &&
+                      (extra->expiry_place == 0 ||
+                       book->expiry[extra->expiry_place] == ib_cold_extra(&book->cold[index])),
+            "the heap has an extra where it says");
+    walk->extras++;
+    walk->expiring += extra->expiry_place > 0;
+    walk->icebergs += extra->displayed > 0;
+    walk->parked += parked != 0;
+    return 1;
+}
+
 static int check_order(struct walk *walk, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
@@ -44,9 +86,12 @@ static int check_order(struct walk *walk, uint32_t index)
     REQUIRE(walk, ib_order_remaining(order) > 0, "an order in the book has something left");
     REQUIRE(walk, ib_book_find(book, ib_order_session(order), order->user_ref) == index,
             "the id index finds each order");
-    REQUIRE(walk, !ib_order_has_cold(order) || ib_book_executed(book, index) != 0 ||
+    REQUIRE(walk, !ib_order_has_cold(order) || book->cold[index].history != 0 ||
                       !ib_book_is_blank(ib_book_client_data(book, index)),
             "a cold half says something");
+    if (!check_extra(walk, index)) {
+        return 0;
+    }
     walk->hash += ib_book_order_hash(book, index);
     walk->orders++;
     REQUIRE(walk, walk->orders <= book->orders.in_use, "no more orders in levels than in use");
@@ -156,23 +201,57 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
     return 1;
 }
 
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The heap of those that expire: nobody stands above who expires later. */
+static int check_expiry(struct walk *walk)
+{
+    const struct ib_book *book = walk->book;
+    REQUIRE(walk, walk->expiring == book->expiry_count, "the heap holds the orders that expire and no others");
+    const struct ib_order_extra *extras = (const struct ib_order_extra *)(const void *)book->extras.slots;
+    for (uint32_t place = 2; place <= book->expiry_count; place++) {
+        const struct ib_order_extra *above = &extras[book->expiry[place / 2]];
+        const struct ib_order_extra *below = &extras[book->expiry[place]];
+        REQUIRE(walk, above->expire_time_ns < below->expire_time_ns ||
+                          (above->expire_time_ns == below->expire_time_ns &&
+                           ib_order_ref(ib_book_order(book, above->order)) <
+                               ib_order_ref(ib_book_order(book, below->order))),
+                "the heap is in order");
+    }
+    return 1;
+}
+
 static int check_instruments(struct walk *walk)
 {
     const struct ib_book *book = walk->book;
     for (uint32_t i = 0; i < book->instrument_count; i++) {
         const struct ib_book_instrument *instrument = &book->instruments[i];
-        for (unsigned side = 0; side < 2; side++) {
-            walk->side_index = 2 * i + side;
-            if (!check_side(walk, &instrument->sides[side])) {
+        const struct ib_book_rare *rare = &book->rare[i];
+        uint32_t icebergs = walk->icebergs;
+        for (uint32_t side = 0; side < 8; side++) {
+            walk->side_index = side >> 1 << IB_PLACE_SHIFT | 2 * i | (side & 1);
+            if (!check_side(walk, ib_book_any_side(book, walk->side_index))) {
                 return 0;
             }
         }
-        if (instrument->sides[0].best != IB_NONE && instrument->sides[1].best != IB_NONE) {
-            uint64_t bid = ~ib_book_level(book, instrument->sides[0].best)->key;
-            uint64_t ask = ib_book_level(book, instrument->sides[1].best)->key;
-            REQUIRE(walk, bid < ask, "the book is not crossed");
+        const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
+        const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
+        REQUIRE(walk, rare->icebergs == walk->icebergs - icebergs, "an instrument counts its icebergs");
+        REQUIRE(walk, ((instrument->special & IB_SPECIAL_ICEBERGS) != 0) == (rare->icebergs != 0) &&
+                          ((instrument->special & IB_SPECIAL_HIDDEN) != 0) == ((hidden[0].best | hidden[1].best) != 0) &&
+                          ((instrument->special & IB_SPECIAL_STOPS) != 0) == ((stops[0].best | stops[1].best) != 0),
+                "the path knows what rare orders an instrument has");
+        if ((instrument->special & IB_SPECIAL_PHASE) == 0) {
+            uint64_t bid = ~lower(instrument->sides[0].best_key, hidden[0].best_key);
+            uint64_t ask = lower(instrument->sides[1].best_key, hidden[1].best_key);
+            REQUIRE(walk, bid < ask, "the book is not crossed while it trades");
         }
     }
+    REQUIRE(walk, walk->icebergs == book->iceberg_count && walk->parked == book->parked_count,
+            "the book counts its icebergs and parked orders");
     return 1;
 }
 
@@ -241,7 +320,8 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
     int sound = check_instruments(&walk) && check_order_buckets(&walk) && check_level_buckets(&walk) &&
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
                 check_pool(&walk, &book->nodes.leaves, walk.leaves) &&
-                check_pool(&walk, &book->nodes.forks, walk.forks);
+                check_pool(&walk, &book->nodes.forks, walk.forks) &&
+                check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";
         sound = 0;

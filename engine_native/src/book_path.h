@@ -96,7 +96,7 @@ IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
 /* Behind all orders at its price. The caller has asked ib_book_is_full. */
 IB_INLINE uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
 {
-    IB_EXPECT(entry->session < IB_SESSIONS_MAX && entry->side_index >> 1 < book->instrument_count);
+    IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t index = ib_pool_take(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
@@ -130,7 +130,7 @@ IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t i
     book->hash -= ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
                   ib_order_remaining(order);
     if (ib_order_has_cold(order)) {
-        book->hash -= ib_book_cold_hash(book, index);
+        ib_book_drop_cold(book, index);
     }
     ib_book_unindex_order(book, bucket, index);
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));

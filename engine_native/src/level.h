@@ -6,7 +6,8 @@
  *                 oldest                newest
  *
  * A level exists while it holds an order. Its key orders the levels of a side with the best price lowest:
- * the price in ticks for sells, its complement for buys, so that one search serves both sides.
+ * the price in ticks for sells, its complement for buys, so that one search serves both sides. Key 0, which no price
+ * has, is ahead of all: market orders that wait for an auction.
  *
  * Whether an order is the first or the last of its level is a coin's toss in a thin book, and a wrong guess of the
  * processor costs more than all the rest of it. So nothing here branches: what has no neighbour links to order 0,
@@ -23,9 +24,15 @@ struct ib_level {
     uint64_t quantity; /* sum of remaining */
     uint32_t head;
     uint32_t tail;
-    uint32_t side_index; /* 2 x instrument + (side is sell) */
+    uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
     uint32_t chain;      /* next level in the same bucket of the price hash */
 };
+
+/* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */
+#define IB_PLACE_SHIFT 18
+#define IB_SIDES_MAX (1u << IB_PLACE_SHIFT)
+
+_Static_assert(2 * IB_INSTRUMENTS_MAX <= IB_SIDES_MAX, "width of a side_index");
 
 _Static_assert(sizeof(struct ib_level) == 32, "two levels a cache line");
 

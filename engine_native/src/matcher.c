@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * matcher.c: the state machine's frame: sequence, definitions, trading state, numbering of events. What becomes of
- * an order stands in matcher_order.c.
+ * matcher.c: the state machine's frame: opening, sequence, trading state, who handles which command. What a command
+ * does stands in the files beside this one; what can be asked of the state in matcher_look.c.
  *
  * Deterministic: everything here follows from the commands alone. No clock, no random number, no address, no float.
  */
 #include "matcher.h"
-
-#include <stdio.h>
 
 #include "matcher_ahead.h"
 #include "matcher_path.h"
@@ -28,6 +26,14 @@ int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
         ib_memory_release(opened, sizeof *opened);
         return status;
     }
+    uint32_t rows = orders > IB_RISK_ROWS_MAX ? IB_RISK_ROWS_MAX : orders < IB_RISK_ROWS_MIN ? IB_RISK_ROWS_MIN : orders;
+    status = ib_risk_open(&opened->risk, rows);
+    if (status != IB_OK) {
+        ib_book_close(&opened->book);
+        ib_memory_release(opened, sizeof *opened);
+        return status;
+    }
+    opened->rules = IB_RULES_1;
     *matcher = opened;
     return IB_OK;
 }
@@ -35,140 +41,13 @@ int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
 void ib_matcher_close(struct ib_matcher *matcher)
 {
     if (matcher != NULL) {
+        ib_risk_close(&matcher->risk);
         ib_book_close(&matcher->book);
         ib_memory_release(matcher, sizeof *matcher);
     }
 }
 
-/* ---- look-ups ---- */
-
-uint64_t ib_matcher_seq(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->seq;
-}
-
-uint64_t ib_matcher_time_ns(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->time_ns;
-}
-
-int ib_matcher_trading_state(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->trading_state;
-}
-
-uint16_t ib_matcher_session_count(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->session_count;
-}
-
-uint32_t ib_matcher_instrument_count(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->book.instrument_count;
-}
-
-const struct ib_session *ib_matcher_session(const struct ib_matcher *matcher, uint16_t session)
-{
-    IB_ASSERT(matcher != NULL);
-    return session < matcher->session_count ? &matcher->sessions[session] : NULL;
-}
-
-const struct ib_instrument *ib_matcher_instrument(const struct ib_matcher *matcher, uint32_t instrument)
-{
-    IB_ASSERT(matcher != NULL);
-    return instrument < matcher->book.instrument_count ? &matcher->instruments[instrument] : NULL;
-}
-
-uint32_t ib_matcher_next_user_ref(const struct ib_matcher *matcher, uint16_t session)
-{
-    IB_ASSERT(matcher != NULL);
-    /* After the last number there is none: 0, which no command may carry. */
-    return session < matcher->session_count ? matcher->sessions[session].last_user_ref + 1 : 0;
-}
-
-uint16_t ib_matcher_find_session(const struct ib_matcher *matcher, const char username[IB_USERNAME_SIZE])
-{
-    IB_ASSERT(matcher != NULL);
-    IB_ASSERT(username != NULL);
-    for (uint16_t i = 0; i < matcher->session_count; i++) {
-        if (memcmp(matcher->sessions[i].username, username, IB_USERNAME_SIZE) == 0) {
-            return i;
-        }
-    }
-    return IB_SESSION_NONE;
-}
-
-/* Bucket of a symbol: where it is, or the empty one where it would go. At most half of the buckets are in use. */
-static uint32_t symbol_bucket(const struct ib_matcher *matcher, const char *symbol)
-{
-    IB_ASSERT(symbol != NULL);
-    IB_ASSERT(matcher->book.instrument_count <= IB_INSTRUMENTS_MAX);
-    uint64_t word;
-    memcpy(&word, symbol, sizeof word);
-    uint32_t bucket = (uint32_t)ib_mix(word, IB_HASH_C) % IB_SYMBOL_BUCKETS;
-    while (matcher->symbol_index[bucket] != 0) {
-        const struct ib_instrument *instrument = &matcher->instruments[matcher->symbol_index[bucket] - 1];
-        if (memcmp(instrument->symbol, symbol, IB_SYMBOL_SIZE) == 0) {
-            break;
-        }
-        bucket = (bucket + 1) % IB_SYMBOL_BUCKETS;
-    }
-    return bucket;
-}
-
-uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char symbol[IB_SYMBOL_SIZE])
-{
-    IB_ASSERT(matcher != NULL);
-    return matcher->symbol_index[symbol_bucket(matcher, symbol)] - 1; /* 0, nothing, becomes UINT32_MAX */
-}
-
 /* ---- commands ---- */
-
-static void add_instrument(struct ib_turn *turn)
-{
-    IB_ASSERT(turn->command->type == IB_COMMAND_INSTRUMENT_ADD);
-    IB_ASSERT(turn->matcher->book.instrument_count <= IB_INSTRUMENTS_MAX);
-    struct ib_matcher *matcher = turn->matcher;
-    const struct ib_command *command = turn->command;
-    uint32_t count = matcher->book.instrument_count;
-    const char *symbol = (const char *)command->client_data;
-    uint32_t bucket = symbol_bucket(matcher, symbol);
-    if (command->instrument != count || count == IB_INSTRUMENTS_MAX || command->price < 1 ||
-        matcher->symbol_index[bucket] != 0) {
-        return;
-    }
-    matcher->instruments[count].tick = command->price;
-    memcpy(matcher->instruments[count].symbol, symbol, IB_SYMBOL_SIZE);
-    matcher->symbol_index[bucket] = count + 1;
-    ib_book_add_instrument(&matcher->book, (uint64_t)command->price);
-    uint64_t word;
-    memcpy(&word, symbol, sizeof word);
-    matcher->definitions_hash = ib_mix(matcher->definitions_hash + word, (uint64_t)command->price);
-}
-
-static void add_session(struct ib_turn *turn)
-{
-    IB_ASSERT(turn->command->type == IB_COMMAND_SESSION_ADD);
-    IB_ASSERT(turn->matcher->session_count <= IB_SESSIONS_MAX);
-    struct ib_matcher *matcher = turn->matcher;
-    const struct ib_command *command = turn->command;
-    const char *username = (const char *)command->client_data;
-    if (command->session != matcher->session_count || matcher->session_count == IB_SESSIONS_MAX ||
-        ib_matcher_find_session(matcher, username) != IB_SESSION_NONE) {
-        return;
-    }
-    struct ib_session *session = &matcher->sessions[matcher->session_count++];
-    memcpy(session->username, username, IB_USERNAME_SIZE);
-    memcpy(session->firm, username + IB_USERNAME_SIZE, IB_FIRM_SIZE);
-    uint64_t words[2] = {0, 0};
-    memcpy(words, username, IB_USERNAME_SIZE + IB_FIRM_SIZE);
-    matcher->definitions_hash = ib_mix(matcher->definitions_hash + words[0], words[1] + IB_HASH_C);
-}
 
 static void change_trading_state(struct ib_turn *turn, int state)
 {
@@ -182,6 +61,9 @@ static void change_trading_state(struct ib_turn *turn, int state)
     if (ib_turn_is_reporting(turn)) {
         ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
                        state == IB_TRADING_HALTED ? IB_REASON_HALTED : IB_REASON_NONE);
+    }
+    for (uint32_t i = 0; i < turn->matcher->book.instrument_count && state == IB_TRADING_OPEN; i++) {
+        ib_turn_release_stops(turn, i);
     }
 }
 
@@ -211,7 +93,38 @@ static int is_new(struct ib_turn *turn)
         return 0;
     }
     session->last_user_ref = command->user_ref;
+    ib_risk_count_message(&turn->matcher->risk, session->account, command->time_ns);
     return 1;
+}
+
+static void change_rules(struct ib_turn *turn)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    IB_ASSERT(turn->command->type == IB_COMMAND_RULES);
+    IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
+    if (turn->command->value > matcher->rules && turn->command->value <= IB_RULES_NEWEST) {
+        matcher->rules = (uint32_t)turn->command->value;
+        matcher->order_ref = turn->command->seq; /* above all numbers that were given */
+    }
+}
+
+/* What rules 2 have added. */
+static void apply_rules_2(struct ib_turn *turn)
+{
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->matcher->rules >= IB_RULES_2);
+    switch (turn->command->type) {
+    case IB_COMMAND_ACCOUNT_ADD: ib_turn_add_account(turn); break;
+    case IB_COMMAND_INSTRUMENT_CHANGE: ib_turn_change_instrument(turn); break;
+    case IB_COMMAND_INSTRUMENT_REMOVE: ib_turn_remove_instrument(turn); break;
+    case IB_COMMAND_PHASE: ib_turn_phase(turn); break;
+    case IB_COMMAND_INDICATE: ib_turn_indicate(turn); break;
+    case IB_COMMAND_MASS_CANCEL: ib_turn_mass_cancel(turn); break;
+    case IB_COMMAND_EXPIRE: ib_turn_expire(turn); break;
+    case IB_COMMAND_RISK_LIMIT: ib_turn_risk_limit(turn); break;
+    case IB_COMMAND_KILL: ib_turn_kill(turn); break;
+    default: break; /* sequenced nonsense has no effect */
+    }
 }
 
 /* Everything but plain orders. */
@@ -231,13 +144,32 @@ static void apply_special(struct ib_turn *turn)
         }
         break;
     case IB_COMMAND_CANCEL: ib_turn_cancel(turn); break;
-    case IB_COMMAND_INSTRUMENT_ADD: add_instrument(turn); break;
-    case IB_COMMAND_SESSION_ADD: add_session(turn); break;
+    case IB_COMMAND_INSTRUMENT_ADD: ib_turn_add_instrument(turn); break;
+    case IB_COMMAND_SESSION_ADD: ib_turn_add_session(turn); break;
     case IB_COMMAND_HALT: change_trading_state(turn, IB_TRADING_HALTED); break;
     case IB_COMMAND_RESUME: change_trading_state(turn, IB_TRADING_OPEN); break;
     case IB_COMMAND_END_OF_DAY: end_of_day(turn); break;
-    default: break; /* sequenced nonsense has no effect; see matcher.h */
+    case IB_COMMAND_RULES: change_rules(turn); break;
+    default:
+        if (turn->matcher->rules >= IB_RULES_2) {
+            apply_rules_2(turn);
+        }
+        break;
     }
+}
+
+/* The command as rules 1 read it: what they do not know is 0. */
+static struct ib_command as_rules_1(const struct ib_command *command)
+{
+    struct ib_command plain = *command;
+    plain.self_trade = 0;
+    plain.flags = 0;
+    plain.account = 0;
+    plain.displayed = 0;
+    plain.minimum = 0;
+    plain.stop_price = 0;
+    plain.expire_time_ns = 0;
+    return plain;
 }
 
 /* A turn of its own, so that the path's may live in registers. */
@@ -245,6 +177,11 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
                                                        struct ib_event_sink sink)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
+    struct ib_command plain;
+    if (matcher->rules == IB_RULES_1) {
+        plain = as_rules_1(command);
+        turn.command = &plain;
+    }
     if (matcher->trading_state != IB_TRADING_ENDED) {
         apply_special(&turn);
     }
@@ -328,12 +265,21 @@ int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *comman
                              : apply_reporting(matcher, command, sink);
 }
 
-/* ---- batches, totals, check ---- */
+/* ---- batches ---- */
 
 uint64_t ib_matcher_events_max(const struct ib_matcher *matcher)
 {
     IB_ASSERT(matcher != NULL);
-    return 2 * (uint64_t)matcher->book.orders.in_use + matcher->session_count + 3;
+    const struct ib_book *book = &matcher->book;
+    /* An order ends by two reports of a trade or one of a cancel; a session by one. The order that comes in: Accepted,
+     * Rested, and one more. */
+    uint64_t plain = 2 * (uint64_t)book->orders.in_use + matcher->session_count + 3;
+    if (matcher->rules == IB_RULES_1) {
+        return plain;
+    }
+    /* Each slice of an iceberg ends like an order, and Refreshed follows; the one that comes in may be one, too. A
+     * parked order is released, ends as one that comes in, and may break a band. */
+    return plain + 3 * IB_SLICES_MAX * ((uint64_t)book->iceberg_count + 1) + 6 * (uint64_t)book->parked_count;
 }
 
 struct batch {
@@ -370,66 +316,4 @@ int ib_matcher_apply_batch(struct ib_matcher *matcher, const struct ib_command *
     }
     *event_count = batch.count;
     return status;
-}
-
-static uint64_t state_hash(const struct ib_matcher *matcher)
-{
-    IB_ASSERT(matcher->session_count <= IB_SESSIONS_MAX);
-    IB_ASSERT(matcher->seq <= IB_SEQ_MAX);
-    uint64_t hash = ib_mix(matcher->book.hash, matcher->definitions_hash);
-    hash = ib_mix(hash + matcher->seq, matcher->time_ns);
-    hash = ib_mix(hash + matcher->match_ref, matcher->event_count);
-    hash = ib_mix(hash + (uint64_t)matcher->notional, (uint64_t)(matcher->notional >> 64) + matcher->traded_quantity);
-    hash = ib_mix(hash + matcher->rejects, (uint64_t)(unsigned)matcher->trading_state);
-    for (uint16_t i = 0; i < matcher->session_count; i++) {
-        hash = ib_mix(hash + matcher->sessions[i].last_user_ref, matcher->sessions[i].session_seq);
-    }
-    return hash;
-}
-
-void ib_matcher_totals(const struct ib_matcher *matcher, struct ib_totals *totals)
-{
-    IB_ASSERT(matcher != NULL && totals != NULL);
-    *totals = (struct ib_totals){
-        .seq = matcher->seq,
-        .event_count = matcher->event_count,
-        .trades = matcher->match_ref,
-        .quantity = matcher->traded_quantity,
-        .notional_high = (uint64_t)(matcher->notional >> 64),
-        .notional_low = (uint64_t)matcher->notional,
-        .orders_open = matcher->book.orders.in_use,
-        .rejects = matcher->rejects,
-        .state_hash = state_hash(matcher),
-    };
-}
-
-int ib_matcher_check(const struct ib_matcher *matcher, char *text, size_t text_size)
-{
-    IB_ASSERT(text_size > 0);
-    IB_ASSERT(matcher != NULL && text != NULL);
-    const char *broken = NULL;
-    if (matcher->event_count < 2 * matcher->match_ref) {
-        broken = "each trade has two events";
-    }
-    for (uint32_t i = 0; i < matcher->book.instrument_count; i++) {
-        if (ib_matcher_find_instrument(matcher, matcher->instruments[i].symbol) != i) {
-            broken = "each symbol names its instrument";
-        }
-    }
-    for (uint32_t i = 1; i < matcher->book.orders.fresh; i++) {
-        const struct ib_order *order = ib_book_order(&matcher->book, i);
-        /* Free slots keep their last owner, so this may look at both kinds. */
-        uint16_t session = ib_order_session(order);
-        if (session >= matcher->session_count || order->user_ref > matcher->sessions[session].last_user_ref) {
-            broken = "an order's number was seen from its session";
-        }
-        if (ib_order_ref(order) > matcher->seq) {
-            broken = "no order is newer than the last command";
-        }
-    }
-    if (broken != NULL) {
-        (void)snprintf(text, text_size, "matcher: broken invariant: %s", broken);
-        return IB_ERROR_ARGUMENT;
-    }
-    return ib_book_check(&matcher->book, text, text_size);
 }

@@ -3,20 +3,9 @@
  * matcher.h: the deterministic state machine of one shard, for the C modules beside it. Opening, totals and the
  * check are in ironbook_core.h.
  *
- * What a command does (docs/engine.md has each rule):
- *   - A command is taken when seq is one above the last and time_ns is not lower. Anything else is
- *     IB_ERROR_ARGUMENT and changes nothing. A command that is taken always advances seq, whatever its content:
- *     replay never fails on content. What makes no sense (an unknown type, INSTRUMENT_ADD or SESSION_ADD that is
- *     not the next index, a tick below 1, a symbol or username that exists, a session that does not) is ignored
- *     without an event: whoever sequences checks before, by the look-ups below.
- *   - ENTER and REPLACE with user_ref not above the session's last one: ignored without an event, and the last
- *     one is raised by every other ENTER and REPLACE, rejected ones included.
- *   - CANCEL names its order by user_ref; of an unknown, foreign, filled or not shrinking order: ignored.
- *   - After END_OF_DAY everything is ignored.
- *   - Events of ENTER: Accepted; for each fill Executed (resting), Executed (incoming); then Rested, or Canceled
- *     (IOC, market), or nothing when filled. Of REPLACE: Replaced, the fills, Rested or Canceled; a replacement
- *     that only shrinks at the same price emits Replaced with IB_FLAG_PRIORITY_KEPT and nothing more.
- *     Of HALT and RESUME: one Trading_state when the state changes. Of END_OF_DAY: one for each session.
+ * What each command does stands in docs/matching.md, rule by rule. A command out of sequence or back in time is
+ * IB_ERROR_ARGUMENT and changes nothing; any other is taken, and replay never fails on content: what makes no sense is
+ * ignored without an event. Whoever sequences checks before, by the look-ups below.
  */
 #ifndef IB_MATCHER_H
 #define IB_MATCHER_H
@@ -36,16 +25,30 @@ struct ib_session {
     uint32_t session_seq;   /* number of its last report; 0 = none */
     char username[IB_USERNAME_SIZE]; /* padded with spaces */
     char firm[IB_FIRM_SIZE];         /* padded with spaces */
-    char reserved[14];               /* 32 bytes: a session's row is found by a shift */
+    uint16_t account;                /* for whom it trades; 0 = nobody in particular */
+    char reserved[12];               /* 32 bytes: a session's row is found by a shift */
 };
 
 _Static_assert(sizeof(struct ib_session) == 32, "a power of two");
 
-/* An instrument, as INSTRUMENT_ADD defined it. */
+/* An instrument, as INSTRUMENT_ADD and INSTRUMENT_CHANGE defined it, and its phase. */
 struct ib_instrument {
-    int64_t tick; /* units of 10^-4 */
+    int64_t tick; /* price units */
     char symbol[IB_SYMBOL_SIZE]; /* padded with spaces */
+    uint64_t lot;
+    int64_t reference_price; /* 0 = none */
+    uint64_t static_band;    /* basis points; 0 = none */
+    uint64_t dynamic_band;
+    uint32_t schedule;
+    uint8_t phase;  /* enum ib_phase */
+    uint8_t breach; /* enum ib_breach */
+    uint8_t price_scale;
+    uint8_t quantity_scale;
+    uint8_t removed;
+    uint8_t reserved[7];
 };
+
+_Static_assert(sizeof(struct ib_instrument) == 64, "one cache line");
 
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink);
 
@@ -64,7 +67,7 @@ const struct ib_instrument *ib_matcher_instrument(const struct ib_matcher *match
 uint16_t ib_matcher_session_count(const struct ib_matcher *matcher);
 uint32_t ib_matcher_instrument_count(const struct ib_matcher *matcher);
 
-/* Index by name (padded with spaces); IB_SESSION_NONE, or UINT32_MAX, when there is none. */
+/* Index by name (padded with spaces); IB_SESSION_NONE, or UINT32_MAX, when there is none that was not removed. */
 uint16_t ib_matcher_find_session(const struct ib_matcher *matcher, const char username[IB_USERNAME_SIZE]);
 uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char symbol[IB_SYMBOL_SIZE]);
 

@@ -2,7 +2,8 @@
  *
  * matcher_path.h: the path of a plain order: a limit order, DAY or IOC, and the cancel of a whole order. It is compiled
  * into ib_matcher_apply, twice: once with a taker of events and once without, where not even a test for one is left.
- * Whatever is special leaves it early and stands in matcher_order.c, which uses the same pieces.
+ * Whatever is special leaves it early: an order with attributes, an instrument that is not continuous or has hidden
+ * orders, a trade with icebergs, stops or bands about. It stands in matcher_order.c and matcher_match.c.
  *
  * No allocation, no division, no event that nobody takes; it walks no further than what it trades.
  */
@@ -10,19 +11,7 @@
 #define IB_MATCHER_PATH_H
 
 #include "book_path.h"
-#include "matcher_state.h"
-
-/* The key on the other side up to which an order trades: its own price there, or, for a market order, any. */
-IB_INLINE uint64_t ib_incoming_limit(const struct ib_incoming *incoming)
-{
-    return incoming->order_type == IB_ORDER_MARKET ? IB_KEY_NONE - 1 : ~incoming->key;
-}
-
-/* What is left of it may stand in the book. */
-IB_INLINE int ib_may_rest(uint8_t order_type, uint8_t time_in_force)
-{
-    return order_type == IB_ORDER_LIMIT && time_in_force == IB_TIME_IN_FORCE_DAY;
-}
+#include "matcher_gate.h"
 
 /* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
 IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
@@ -30,9 +19,9 @@ IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *i
 {
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
     if (reporting) {
-        ib_event_resting_executed(turn, order, quantity);
+        ib_event_resting_executed(turn, order, quantity, 0);
     }
-    ib_turn_number(turn, turn->command->session);
+    ib_turn_number(turn, incoming->session);
     if (reporting) {
         ib_event_executed(turn, incoming, quantity, price);
     }
@@ -58,6 +47,11 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         incoming->remaining -= quantity;
         matcher->match_ref++;
         ib_report_trade(turn, incoming, index, quantity, price, reporting);
+        uint32_t row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
+        if (row != 0) {
+            ib_risk_take(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
+            ib_risk_trade(&matcher->risk, row, ~incoming->side_index & 1, quantity);
+        }
         if (quantity < open) {
             ib_book_fill_part(book, index, quantity);
             part = quantity;
@@ -70,6 +64,10 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     matcher->traded_quantity += traded;
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
     incoming->executed += traded;
+    ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
+    if (incoming->row != 0) {
+        ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
+    }
     ib_book_advance(book, level_index, index, traded - part);
 }
 
@@ -86,10 +84,15 @@ IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, cons
  * registers. */
 static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *matcher, const struct ib_command *command,
                                                            const struct ib_price_index *opposite, uint64_t limit,
-                                                           uint64_t quantity)
+                                                           uint64_t quantity, uint32_t row)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command};
-    struct ib_incoming incoming = {.remaining = quantity};
+    struct ib_incoming incoming = {
+        .side_index = 2 * command->instrument + ib_side_number(command->side),
+        .session = command->session,
+        .row = row,
+        .remaining = quantity,
+    };
     IB_EXPECT(opposite->best_key <= limit && quantity > 0);
     ib_trade(&turn, &incoming, opposite, limit, 0);
     return incoming.remaining;
@@ -99,8 +102,8 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
 {
     struct ib_book_entry entry = {
         .side_index = incoming->side_index,
-        .user_ref = turn->command->user_ref,
-        .session = turn->command->session,
+        .user_ref = incoming->user_ref,
+        .session = incoming->session,
         .time_in_force = incoming->time_in_force,
         .order_type = incoming->order_type,
         .key = incoming->key,
@@ -110,9 +113,12 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
         .client_data = incoming->client_data,
     };
     ib_book_rest(&turn->matcher->book, &entry);
+    if (incoming->row != 0) {
+        ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
+    }
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
-        ib_event_rested(turn, incoming);
+        ib_event_rested(turn, incoming, 0);
     }
 }
 
@@ -120,14 +126,15 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
 IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
                         int reporting)
 {
-    uint64_t limit = ib_incoming_limit(incoming);
+    uint64_t limit = ~incoming->key; /* its own price on the other side */
     if (opposite->best_key <= limit) {
         if (reporting) {
             ib_trade(turn, incoming, opposite, limit, 1);
         } else {
             struct ib_matcher *matcher = turn->matcher;
             uint64_t before = matcher->match_ref;
-            uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit, incoming->remaining);
+            uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit,
+                                                  incoming->remaining, incoming->row);
             turn->index += 2 * (uint32_t)(matcher->match_ref - before);
             incoming->executed += incoming->remaining - remaining;
             incoming->remaining = remaining;
@@ -136,12 +143,12 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, cons
             return;
         }
     }
-    if (ib_may_rest(incoming->order_type, incoming->time_in_force)) {
+    if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {
         ib_rest(turn, incoming, reporting);
     } else {
-        ib_turn_number(turn, turn->command->session);
+        ib_turn_number(turn, incoming->session);
         if (reporting) {
-            ib_event_expired(turn, incoming);
+            ib_event_dropped(turn, incoming, incoming->remaining, IB_REASON_IMMEDIATE_OR_CANCEL);
         }
     }
 }
@@ -175,14 +182,29 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
         return 0;
     }
+    uint64_t key = ib_book_key(side_number, ticks);
+    if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 ||
+                                     instrument->sides[side_number ^ 1].best_key <= ~key)) {
+        return 0;
+    }
     session->last_user_ref = command->user_ref;
+    uint32_t row = 0;
+    if (session->account != 0) {
+        row = ib_path_gate(turn, session->account, side_number);
+        if (row == 0) {
+            return 1;
+        }
+    }
     struct ib_incoming incoming = {
         .side_index = 2 * command->instrument + side_number,
+        .user_ref = command->user_ref,
+        .session = command->session,
         .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
-        .key = ib_book_key(side_number, ticks),
+        .row = row,
+        .key = key,
         .price = command->price,
-        .order_ref = command->seq, /* unique, and in order of time */
+        .order_ref = ib_turn_next_ref(turn),
         .remaining = command->quantity,
         .client_data = command->client_data,
     };
@@ -207,9 +229,15 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
+    const struct ib_order *order = ib_book_order(book, index);
     ib_turn_number(turn, command->session);
     if (reporting) {
-        ib_event_canceled(turn, index, ib_order_remaining(ib_book_order(book, index)), 0);
+        ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
+    }
+    if (ib_matcher_account(turn->matcher, command->session) != 0) {
+        const struct ib_level *level = ib_book_level(book, order->level);
+        uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
+        ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
     }
     ib_book_remove_from(book, bucket, index);
     return 1;

@@ -6,10 +6,12 @@
  *   hot    0  next      4  prev       8  level     12  user_ref     links: FIFO of the level, level
  *         16  order_ref (48 bits) · session (10) · time_in_force (3) · order_type (2) · has cold (1)
  *         24  remaining (40 bits) · chain (24): next order in the same bucket of the id index
- *   cold   0  executed    8  client_data (24 bytes)
+ *   cold   0  executed (40 bits) · extra (24): what a rare order has besides
+ *          8  client_data (24 bytes)
+ *   extra     iceberg, GTD or parked: 48 bytes more
  *
- * Price, side and instrument stand in the level. An order has a cold half once it carries client data, or was executed
- * in part. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
+ * Price, side and instrument stand in the level. An order has a cold half once it carries client data, was executed in
+ * part, or has an extra. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
  */
 #ifndef IB_ORDER_H
 #define IB_ORDER_H
@@ -32,10 +34,24 @@ struct ib_order {
 };
 
 struct ib_order_cold {
-    uint64_t executed; /* units traded so far, over all replacements: Cancel and Replace speak of total size */
+    uint64_t history; /* executed: units traded so far, over all replacements: Cancel and Replace speak of total size */
     uint8_t client_data[IB_CLIENT_DATA_SIZE];
 };
 
+/* What an iceberg, an order that expires, and one that is parked have besides. */
+struct ib_order_extra {
+    uint64_t displayed;      /* iceberg: size of a slice; otherwise 0 */
+    uint64_t shown;          /* … and what is left of the present one */
+    uint64_t expire_time_ns; /* GTD; otherwise 0 */
+    int64_t price;           /* of a parked order: its limit, which its level does not tell; otherwise 0 */
+    uint32_t order;          /* whose */
+    uint32_t expiry_place;   /* GTD: where in the heap of those that expire */
+    uint8_t self_trade;      /* of a parked order, which still has to match */
+    uint8_t is_hidden;       /* likewise */
+    uint8_t reserved[6];
+};
+
+_Static_assert(sizeof(struct ib_order_extra) == 48, "rare");
 _Static_assert(sizeof(struct ib_order) == 32, "two orders a cache line");
 _Static_assert(sizeof(struct ib_order_cold) == 32, "two a cache line");
 _Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
@@ -57,9 +73,9 @@ enum {
 IB_INLINE uint64_t ib_order_identity(uint64_t order_ref, uint16_t session, uint8_t time_in_force, uint8_t order_type)
 {
     IB_EXPECT(order_ref <= IB_SEQ_MAX && session < IB_SESSIONS_MAX);
-    IB_EXPECT(time_in_force < 8 && order_type < 4);
+    IB_EXPECT(time_in_force < 8 && order_type >= IB_ORDER_LIMIT && order_type <= IB_ORDER_STOP_LIMIT);
     return order_ref << IB_ORDER_REF_SHIFT | (uint64_t)session << IB_ORDER_SESSION_SHIFT |
-           (uint64_t)time_in_force << IB_ORDER_TIME_IN_FORCE_SHIFT | (uint64_t)order_type << IB_ORDER_TYPE_SHIFT;
+           (uint64_t)time_in_force << IB_ORDER_TIME_IN_FORCE_SHIFT | ((uint64_t)order_type - 1) << IB_ORDER_TYPE_SHIFT;
 }
 
 IB_INLINE uint64_t ib_order_ref(const struct ib_order *order)
@@ -79,12 +95,29 @@ IB_INLINE uint8_t ib_order_time_in_force(const struct ib_order *order)
 
 IB_INLINE uint8_t ib_order_type(const struct ib_order *order)
 {
-    return (uint8_t)(order->identity >> IB_ORDER_TYPE_SHIFT & 3);
+    return (uint8_t)((order->identity >> IB_ORDER_TYPE_SHIFT & 3) + 1);
 }
 
 IB_INLINE int ib_order_has_cold(const struct ib_order *order)
 {
     return (order->identity & IB_ORDER_COLD) != 0;
+}
+
+static inline uint64_t ib_cold_executed(const struct ib_order_cold *cold)
+{
+    return cold->history >> IB_ORDER_CHAIN_BITS;
+}
+
+/* Index of its extra, or IB_NONE. */
+static inline uint32_t ib_cold_extra(const struct ib_order_cold *cold)
+{
+    return (uint32_t)(cold->history & IB_ORDER_CHAIN_MASK);
+}
+
+static inline uint64_t ib_cold_history(uint64_t executed, uint32_t extra)
+{
+    IB_EXPECT(executed <= IB_QUANTITY_MAX && extra <= IB_ORDER_CHAIN_MASK);
+    return executed << IB_ORDER_CHAIN_BITS | extra;
 }
 
 /* Units that are still open; never 0 in the book. */

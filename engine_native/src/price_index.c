@@ -152,3 +152,46 @@ uint64_t ib_price_index_from(const struct ib_price_index *index, const struct ib
     }
     return above == IB_NONE ? IB_KEY_NONE : lowest_below(nodes, above);
 }
+
+static uint64_t highest_below(const struct ib_price_nodes *nodes, uint32_t node)
+{
+    IB_ASSERT(node != IB_NONE);
+    while (!ib_price_node_is_leaf(node)) {
+        const struct ib_price_fork *fork = ib_price_fork_at(nodes, node);
+        IB_EXPECT(fork->bitmap != 0);
+        node = fork->child[63 - __builtin_clzll(fork->bitmap)];
+    }
+    const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, node);
+    IB_EXPECT(leaf->bitmap != 0);
+    return leaf->prefix << DIGIT_BITS | (63u - (unsigned)__builtin_clzll(leaf->bitmap));
+}
+
+uint64_t ib_price_index_to(const struct ib_price_index *index, const struct ib_price_nodes *nodes, uint64_t key)
+{
+    IB_ASSERT(index != NULL && nodes != NULL);
+    uint32_t below = IB_NONE; /* the nearest subtree that lies below all of the path */
+    uint32_t at = index->root;
+    for (int depth = 0; at != IB_NONE && !ib_price_node_is_leaf(at); depth++) {
+        IB_ASSERT(depth < DEPTH_MAX);
+        const struct ib_price_fork *fork = ib_price_fork_at(nodes, at);
+        if (!ib_price_fork_covers(fork, key)) {
+            below = fork->prefix < key >> fork->shift >> DIGIT_BITS ? at : below;
+            at = IB_NONE;
+            break;
+        }
+        unsigned digit = ib_price_fork_digit(fork, key);
+        uint64_t lower = fork->bitmap & (ib_price_bit(digit) - 1);
+        below = lower != 0 ? fork->child[63 - __builtin_clzll(lower)] : below;
+        at = (fork->bitmap & ib_price_bit(digit)) != 0 ? fork->child[digit] : IB_NONE;
+    }
+    if (at != IB_NONE) {
+        const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, at);
+        uint64_t upto = ib_price_bit(key) | (ib_price_bit(key) - 1);
+        uint64_t lower = leaf->prefix == key >> DIGIT_BITS ? leaf->bitmap & upto
+                         : leaf->prefix < key >> DIGIT_BITS ? leaf->bitmap : 0;
+        if (lower != 0) {
+            return leaf->prefix << DIGIT_BITS | (63u - (unsigned)__builtin_clzll(lower));
+        }
+    }
+    return below == IB_NONE ? IB_KEY_NONE : highest_below(nodes, below);
+}

@@ -57,6 +57,8 @@ void ib_price_nodes_close(struct ib_price_nodes *nodes);
 
 /* The lowest key at or above `key`; IB_KEY_NONE when there is none. */
 uint64_t ib_price_index_from(const struct ib_price_index *index, const struct ib_price_nodes *nodes, uint64_t key);
+/* The highest key at or below `key`; IB_KEY_NONE when there is none. */
+uint64_t ib_price_index_to(const struct ib_price_index *index, const struct ib_price_nodes *nodes, uint64_t key);
 
 static inline void ib_price_index_clear(struct ib_price_index *index)
 {

@@ -85,7 +85,7 @@ static void damage_is_found(void)
     book.cold[first].client_data[3] ^= 1;
     EXPECT(is_found("the hash is the sum"));
     book.cold[first].client_data[3] ^= 1;
-    book.cold[first].executed++;
+    book.cold[first].history += (uint64_t)1 << IB_ORDER_CHAIN_BITS;
     EXPECT(is_found("the hash is the sum"));
     memset(&book.cold[first], 0, sizeof book.cold[first]);
     EXPECT(is_found("a cold half says something"));
@@ -154,7 +154,7 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
     open_book();
     uint32_t order = ib_book_find(&book, 1, 1);
     static const uint8_t other[IB_CLIENT_DATA_SIZE] = "other";
-    ib_book_rename(&book, order, 90, IB_TIME_IN_FORCE_DAY, other);
+    ib_book_rename(&book, order, 90, IB_TIME_IN_FORCE_DAY, other, NULL);
     ib_book_shrink(&book, order, 4);
     EXPECT_EQUAL(ib_book_find(&book, 1, 1), IB_NONE);
     EXPECT_EQUAL(ib_book_find(&book, 1, 90), order);

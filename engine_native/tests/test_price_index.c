@@ -23,6 +23,16 @@ static uint64_t next_random(void)
     return random_state;
 }
 
+static uint64_t highest_at_most(const struct model *model, uint64_t to)
+{
+    uint64_t best = IB_KEY_NONE;
+    for (uint32_t i = 0; i < model->count; i++) {
+        uint64_t key = model->keys[i];
+        best = key <= to && (best == IB_KEY_NONE || key > best) ? key : best;
+    }
+    return best;
+}
+
 static uint64_t lowest_at_least(const struct model *model, uint64_t from)
 {
     uint64_t best = IB_KEY_NONE;
@@ -49,10 +59,13 @@ static void agree(const struct ib_price_index *index, const struct ib_price_node
     for (uint32_t i = 0; i < model->count; i++) {
         uint64_t key = model->keys[i];
         EXPECT(ib_price_index_from(index, nodes, key) == key);
+        EXPECT(ib_price_index_to(index, nodes, key) == key);
+        EXPECT(key == 0 || ib_price_index_to(index, nodes, key - 1) == highest_at_most(model, key - 1));
         EXPECT(ib_price_index_from(index, nodes, key + 1) == lowest_at_least(model, key + 1));
     }
     uint64_t probe = random_key();
     EXPECT(ib_price_index_from(index, nodes, probe) == lowest_at_least(model, probe));
+    EXPECT(ib_price_index_to(index, nodes, probe) == highest_at_most(model, probe));
     EXPECT(nodes->leaves.in_use <= model->count && nodes->forks.in_use <= model->count);
 }
 

@@ -10,6 +10,17 @@ from ironbook.core import Matcher
 from ironbook.core.records import COMMAND, unpack_events
 from unit.core.flow import FIELDS, Flow
 from unit.core.oracle import Oracle
+from unit.core.oracle_book import GTD, IN_AT_CLOSE, IN_STOP, Order
+
+
+def live_order(o: Order) -> tuple[int, ...]:
+    """Return an order of the oracle in the fields of `struct ib_live_order`."""
+    parked = o.place in (IN_STOP, IN_AT_CLOSE)
+    return (
+        o.ref, o.price, o.stop_price if o.place == IN_STOP else 0, o.open, o.shown(), o.displayed, o.filled,
+        o.expires if o.tif == GTD else 0, o.instrument, o.user_ref, o.session, o.side, o.tif, o.kind, o.place,
+        o.self_trade if parked else 0,
+    )  # fmt: skip
 
 
 class Pair:
@@ -34,6 +45,19 @@ class Pair:
         assert totals.orders_open == len(oracle.live)
         sums = (totals.trades, totals.quantity, totals.notional, totals.rejects)
         assert sums == (oracle.trades, oracle.quantity, oracle.notional, oracle.rejects)
+        assert self.core.rules() == oracle.rules
+        assert [tuple(order) for order in self.core.live_orders()] == [live_order(o) for o in oracle.walk()]
+        due = [o.expires for o in oracle.live.values() if o.tif == GTD]
+        assert self.core.next_expiry_ns() == (min(due) if due else None)
+        for index, i in enumerate(oracle.instruments):
+            state = self.core.instrument_state(index)
+            assert (state.tick, state.lot, state.reference_price, state.last_price) == (
+                i.tick, i.lot, i.reference, i.last,
+            )  # fmt: skip
+            assert (state.static_band, state.dynamic_band) == (i.static_band, i.dynamic_band)
+            assert (state.phase, state.breach, state.removed) == (i.phase, i.breach, i.removed)
+            for account in range(1, len(oracle.accounts)):
+                assert tuple(self.core.risk_state(account, index)) == oracle.risk_state(account, index)
 
     def run(self, commands: Iterable[dict[str, Any]], every: int = 100) -> None:
         """Apply all commands; compare the whole state each `every` of them and at the end."""

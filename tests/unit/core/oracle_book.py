@@ -160,6 +160,12 @@ class Book:
         """Return the account of an order."""
         return int(self.sessions[o.session][1])
 
+    def risk_state(self, account: int, instrument: int) -> tuple[int, int, int, int]:
+        """Return position, open buy and sell quantity and number of open orders of an account in an instrument."""
+        mine = [o for o in self.live.values() if o.instrument == instrument and self.account_of(o) == account]
+        position = self.accounts[account].position.get(instrument, 0)
+        return (position, *(sum(o.open for o in mine if o.side == side) for side in (BUY, SELL)), len(mine))
+
     def same_account(self, a: Order, b: Order) -> bool:
         """Tell whether two orders are of one account; account 0 is nobody's."""
         return a.session == b.session or (self.account_of(a) > 0 and self.account_of(a) == self.account_of(b))

@@ -90,6 +90,12 @@ def test_a_flow_of_rules_1(capacity: int) -> None:
     assert run_flow(7, 5_000, capacity=capacity, rules=1).trades > 100
 
 
+@pytest.mark.parametrize(("seed", "capacity"), [(1, 12), (2, 300), (3, 12), (4, 300)])
+def test_a_flow_of_rules_2(seed: int, capacity: int) -> None:
+    """Every order type, phase and limit."""
+    assert run_flow(seed, 15_000, capacity=capacity, rules=2).trades > 100
+
+
 def test_the_comparison_notices_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: an oracle that gives the newest order priority is told apart."""
     sell = {"session": 0, "step": 1, "instrument": 0, "side": 2, "price": 100, "quantity": 5, "order_type": 1}

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import Any, NamedTuple, cast
 
 from ironbook.core._core import ffi, lib
@@ -12,6 +14,8 @@ from ironbook.core.handle import Handle
 from ironbook.core.records import COMMAND, Command, Event, pack_commands, unpack_events
 
 _EVENTS_IN_A_BATCH = 4096
+_LIVE_ORDER = struct.Struct("<QqqQQQQQIIHBBBBB17x")
+assert _LIVE_ORDER.size == ffi.sizeof("struct ib_live_order")
 
 
 class Totals(NamedTuple):
@@ -25,6 +29,60 @@ class Totals(NamedTuple):
     orders_open: int
     rejects: int
     state_hash: int
+
+
+class Place(IntEnum):
+    """`enum ib_place`: where a live order is."""
+
+    VISIBLE = lib.IB_PLACE_VISIBLE
+    HIDDEN = lib.IB_PLACE_HIDDEN
+    STOP = lib.IB_PLACE_STOP
+    AT_CLOSE = lib.IB_PLACE_AT_CLOSE
+
+
+class LiveOrder(NamedTuple):
+    """`struct ib_live_order`: one live order."""
+
+    order_ref: int
+    price: int
+    stop_price: int
+    remaining: int
+    shown: int
+    displayed: int
+    executed: int
+    expire_time_ns: int
+    instrument: int
+    user_ref: int
+    session: int
+    side: int
+    time_in_force: int
+    order_type: int
+    place: int
+    self_trade: int
+
+
+class InstrumentState(NamedTuple):
+    """`struct ib_instrument_state`: what an instrument is at the moment; prices 0 = none, bands in basis points."""
+
+    tick: int
+    lot: int
+    reference_price: int
+    last_price: int
+    static_band: int
+    dynamic_band: int
+    schedule: int
+    phase: int
+    breach: int
+    removed: bool
+
+
+class RiskState(NamedTuple):
+    """`struct ib_risk_state`: what the risk gate keeps of an account in an instrument."""
+
+    position: int
+    open_buy: int
+    open_sell: int
+    open_orders: int
 
 
 def totals_of(pointer: Any) -> Totals:
@@ -81,6 +139,47 @@ class Matcher(Handle):
         raw = ffi.new("struct ib_totals *")
         lib.ib_matcher_totals(self._handle, raw)
         return totals_of(raw)
+
+    def rules(self) -> int:
+        """Return the version of the rules in force."""
+        return cast(int, lib.ib_matcher_rules(self._handle))
+
+    def next_expiry_ns(self) -> int | None:
+        """Return when the next GTD order is due, or None when there is none."""
+        due = cast(int, lib.ib_matcher_next_expiry_ns(self._handle))
+        return None if due == 2**64 - 1 else due
+
+    def live_orders(self) -> list[LiveOrder]:
+        """Return all live orders in the walk of docs/matching.md, section 8."""
+        count = ffi.new("size_t *")
+        capacity = self.totals().orders_open
+        orders = ffi.new("struct ib_live_order[]", capacity)
+        check(lib.ib_matcher_live_orders(self._handle, orders, capacity, count))
+        return [LiveOrder._make(fields) for fields in _LIVE_ORDER.iter_unpack(ffi.buffer(orders))]
+
+    def instrument_state(self, instrument: int) -> InstrumentState:
+        """Return the state of an instrument. Raises `ArgumentError` when it was never defined."""
+        state = ffi.new("struct ib_instrument_state *")
+        check(lib.ib_matcher_instrument_state(self._handle, instrument, state), f"instrument {instrument}")
+        return InstrumentState(
+            state.tick,
+            state.lot,
+            state.reference_price,
+            state.last_price,
+            state.static_band,
+            state.dynamic_band,
+            state.schedule,
+            state.phase,
+            state.breach,
+            bool(state.removed),
+        )
+
+    def risk_state(self, account: int, instrument: int) -> RiskState:
+        """Return what an account has in an instrument. Raises `ArgumentError` when one was never defined."""
+        state = ffi.new("struct ib_risk_state *")
+        what = f"account {account}, instrument {instrument}"
+        check(lib.ib_matcher_risk_state(self._handle, account, instrument, state), what)
+        return RiskState(state.position, state.open_buy, state.open_sell, state.open_orders)
 
     def next_user_ref(self, session: int) -> int:
         """Return what the session's next ENTER or REPLACE must carry at least; 0 for an unknown session."""
