@@ -238,11 +238,31 @@ static void define(void)
     command.instrument = (uint32_t)IB_INSTRUMENT_ALL;
     for (uint8_t limit = IB_RISK_MESSAGE_RATE; limit <= IB_RISK_OPEN_ORDERS; limit++) {
         command.limit = limit;
-        command.value = limit == IB_RISK_COLLAR ? 1000000 : UINT64_C(1) << 60; /* a hundred times the last price */
+        command.value = UINT64_C(1) << 60;
+        if (limit == IB_RISK_COLLAR) {
+            command.value = 1000000; /* basis points: a hundred times the last price */
+        } else if (limit == IB_RISK_ORDER_QUANTITY) {
+            command.value = UINT32_MAX; /* the most that a message of theirs can ask for */
+        }
         apply(IB_COMMAND_RISK_LIMIT, 0);
     }
     blank.seq = command.seq;
     command = blank;
+}
+
+/* An order that is too large must be refused, or the limits are not what they are said to be. */
+static void probe(void)
+{
+    struct ib_totals totals;
+    command.user_ref = ++last_user_ref;
+    command.side = IB_SIDE_BUY;
+    command.price = 1;
+    command.quantity = UINT64_C(1) << 32;
+    apply(IB_COMMAND_ENTER, 0);
+    ib_matcher_totals(matcher, &totals);
+    if (IB_RULES_NEWEST > IB_RULES_1 && (totals.rejects != 1 || totals.orders_open != 0)) {
+        abort();
+    }
 }
 
 void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
@@ -260,6 +280,7 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
     memset(order_ids, 0, TOUCHED * sizeof *order_ids);
     define();
     warm_up();
+    probe();
 }
 
 void engine_shutdown(void)

@@ -30,7 +30,7 @@ from ironbook import machine
 from ironbook.core.bench import compiler
 
 OURS = "Ironbook"
-ABOUT = ("machine", "compiler", "commit", "date", "load_before")
+LEFT_OUT = ("machine", "compiler", "commit", "date", "load_before", "histogram_ns")
 
 
 def run(name: str, command: list[str], workload: Path) -> dict[str, Any]:
@@ -73,9 +73,7 @@ def summary(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         for name in ns
         if name != OURS
     }
-    ours = {
-        key: value for key, value in found[OURS][-1].items() if key not in ("machine", "compiler", "commit", "date")
-    }
+    ours = {key: value for key, value in found[OURS][-1].items() if key not in LEFT_OUT}
     best = {"ns_per_op_best_round": round(min(ns[OURS]), 2), "rounds": len(ns[OURS])}
     return {**ours, "ns_per_op": round(statistics.median(ns[OURS]), 2), **best, "peers": peers}
 
