@@ -216,7 +216,7 @@ def remove_theirs(ec2, theirs: list[str]) -> None:
     """Take away what bring_theirs brought."""
     bastion, volume, gateway = theirs
     ec2.delete_nat_gateway(NatGatewayId=gateway)
-    ec2.detach_volume(VolumeId=volume)
+    ec2.detach_volume(VolumeId=volume, InstanceId=bastion)
     ec2.delete_volume(VolumeId=volume)
     ec2.terminate_instances(InstanceIds=[bastion])
 

@@ -547,7 +547,7 @@ def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None
     production = platform.inventory("production", set_variables("ironbook_environment: production"))
     run = platform.play("provision", inventory=production)
     assert run.returncode != 0
-    assert "session_replay is set, and ironbook_environment is production" in run.output
+    assert "session_replay is set and ironbook_environment is production" in run.output
 
 
 @pytest.mark.parametrize(
