@@ -157,6 +157,7 @@ GATES = {
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",
     "sim": "/sim sim",
+    "core-flow": "tests/core_flow.py",
     "syntax": "tests/gates/syntax.py",
     "unit": "tests/unit tests/tidy",
     "yamllint": "yamllint --strict .",
