@@ -20,11 +20,12 @@ IB_INLINE uint32_t ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t
         .price = command->price,
         .base = ib_matcher_base(matcher, command->instrument),
         .instrument = command->instrument,
+        .row = ib_risk_find(&matcher->risk, account, command->instrument),
     };
     ib_risk_count_message(&matcher->risk, account, command->time_ns);
     uint8_t reason = ib_risk_refusal(&matcher->risk, &order);
     if (IB_LIKELY(reason == IB_REASON_NONE)) {
-        return ib_risk_make(&matcher->risk, account, command->instrument);
+        return IB_LIKELY(order.row != 0) ? order.row : ib_risk_make(&matcher->risk, account, command->instrument);
     }
     ib_turn_reject(turn, reason);
     return 0;

@@ -53,6 +53,7 @@ static uint8_t refusal_of_risk(const struct ib_turn *turn, const struct request 
         .price = command->order_type == IB_ORDER_STOP ? command->stop_price : command->price,
         .base = ib_matcher_base(matcher, request->instrument),
         .instrument = request->instrument,
+        .row = ib_risk_find(&matcher->risk, account, request->instrument),
     };
     return ib_risk_refusal(&matcher->risk, &order);
 }

@@ -86,39 +86,12 @@ void ib_risk_add_account(struct ib_risk *risk, const uint8_t name[IB_ACCOUNT_NAM
 
 /* ---- rows ---- */
 
-/* Not 0, because account is not. */
-static uint32_t key_of(uint16_t account, uint32_t instrument)
-{
-    IB_ASSERT(account > 0 && account < IB_ACCOUNTS_MAX);
-    IB_ASSERT(instrument < IB_INSTRUMENTS_MAX);
-    return (uint32_t)account << 17 | instrument;
-}
-
-_Static_assert(IB_INSTRUMENTS_MAX <= 1 << 17 && IB_ACCOUNTS_MAX <= 1 << 15, "a pair has 32 bits");
-
-/* The slot of a key, or the empty one where it would go. */
-static uint64_t *slot_of(const struct ib_risk *risk, uint32_t key)
-{
-    IB_ASSERT(key != 0);
-    IB_ASSERT(risk->row_count <= risk->row_capacity);
-    uint32_t at = (uint32_t)((key * IB_HASH_A) >> 32) & risk->slot_mask;
-    while (risk->slots[at] != 0 && risk->slots[at] >> 32 != key) {
-        at = (at + 1) & risk->slot_mask;
-    }
-    return &risk->slots[at];
-}
-
-uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, uint32_t instrument)
-{
-    IB_ASSERT(account < risk->account_count);
-    return account == 0 ? 0 : (uint32_t)*slot_of(risk, key_of(account, instrument));
-}
-
 uint32_t ib_risk_make(struct ib_risk *risk, uint16_t account, uint32_t instrument)
 {
     IB_ASSERT(account > 0 && account < risk->account_count);
-    uint32_t key = key_of(account, instrument);
-    uint64_t *slot = slot_of(risk, key);
+    uint32_t key = ib_risk_key(account, instrument);
+    uint64_t *slot = ib_risk_slot(risk, key);
+    IB_ASSERT(risk->row_count <= risk->row_capacity);
     if (*slot != 0 || risk->row_count == risk->row_capacity) {
         return (uint32_t)*slot;
     }
@@ -189,7 +162,8 @@ uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *
     static const struct ib_risk_row nothing;
     IB_ASSERT(order->account > 0 && order->account < risk->account_count);
     const struct ib_risk_account *account = &risk->accounts[order->account];
-    uint32_t index = ib_risk_find(risk, order->account, order->instrument);
+    uint32_t index = order->row;
+    IB_EXPECT(index == ib_risk_find(risk, order->account, order->instrument));
     const struct ib_risk_row *row = index != 0 ? &risk->rows[index] : &nothing;
     const uint64_t *limits = index != 0 ? row->limits : account->limits;
     IB_ASSERT(index != 0 || order->replaced == 0);

@@ -76,6 +76,7 @@ struct ib_risk_order {
     int64_t price;        /* limit; of STOP its stop price; MARKET: not looked at */
     int64_t base;         /* last price, or reference price; 0 = none */
     uint32_t instrument;
+    uint32_t row;         /* as ib_risk_find has it */
 };
 
 int ib_risk_open(struct ib_risk *risk, uint32_t rows); /* enum ib_status; accounts are zeroed memory */
@@ -83,8 +84,6 @@ void ib_risk_close(struct ib_risk *risk);
 
 /* The next account; the caller has seen that there is room. */
 void ib_risk_add_account(struct ib_risk *risk, const uint8_t name[IB_ACCOUNT_NAME_SIZE]);
-/* Row of a pair, or 0 when it has none. */
-uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, uint32_t instrument);
 /* Row of a pair, made when it has none; 0 when none can be had. */
 uint32_t ib_risk_make(struct ib_risk *risk, uint16_t account, uint32_t instrument);
 /* Counts an ENTER or REPLACE of the account. */
@@ -98,6 +97,31 @@ int ib_risk_set_own(struct ib_risk *risk, uint16_t account, uint32_t instrument,
 uint64_t ib_risk_state_hash(const struct ib_risk *risk);
 /* What the rows contribute to it, summed anew. O(rows). */
 uint64_t ib_risk_rows_hash(const struct ib_risk *risk);
+
+/* Not 0, because account is not. */
+IB_INLINE uint32_t ib_risk_key(uint16_t account, uint32_t instrument)
+{
+    IB_EXPECT(account > 0 && account < IB_ACCOUNTS_MAX && instrument < IB_INSTRUMENTS_MAX);
+    return (uint32_t)account << 17 | instrument;
+}
+
+_Static_assert(IB_INSTRUMENTS_MAX <= 1 << 17 && IB_ACCOUNTS_MAX <= 1 << 15, "a pair has 32 bits");
+
+/* The slot of a key, or the empty one where it would go: at most half of them are in use. */
+IB_INLINE uint64_t *ib_risk_slot(const struct ib_risk *risk, uint32_t key)
+{
+    uint32_t at = (uint32_t)((key * IB_HASH_A) >> 32) & risk->slot_mask;
+    while (risk->slots[at] != 0 && risk->slots[at] >> 32 != key) {
+        at = (at + 1) & risk->slot_mask;
+    }
+    return &risk->slots[at];
+}
+
+/* Row of a pair, or 0 when it has none. */
+IB_INLINE uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, uint32_t instrument)
+{
+    return account == 0 ? 0 : (uint32_t)*ib_risk_slot(risk, ib_risk_key(account, instrument));
+}
 
 /* ---- what happens to orders that were let in; row 0 takes everything ---- */
 

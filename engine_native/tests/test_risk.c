@@ -33,6 +33,7 @@ static struct ib_risk_order buy(uint64_t quantity, int64_t price)
 
 static uint8_t ask(struct ib_risk_order order)
 {
+    order.row = ib_risk_find(risk, order.account, order.instrument);
     return ib_risk_refusal(risk, &order);
 }
 
