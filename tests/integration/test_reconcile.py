@@ -165,6 +165,20 @@ def test_a_schema_named_like_the_user_shadows_nothing(venue: Venue) -> None:
     venue.reconciled()
 
 
+def test_a_view_in_the_place_of_a_table_is_named(venue: Venue) -> None:
+    """What it leaves out, or shows to one user alone, nobody could see by its rows."""
+    with venue.connect() as connection:
+        connection.execute("ALTER TABLE trades RENAME TO hidden")
+        connection.execute("CREATE VIEW trades AS TABLE hidden")
+        try:
+            line = venue.refused()
+        finally:
+            connection.execute("DROP VIEW trades")
+            connection.execute("ALTER TABLE hidden RENAME TO trades")
+    assert "PostgreSQL: public.trades is no table" in line
+    venue.reconciled()
+
+
 @contextmanager
 def plain_owner(venue: Venue) -> Iterator[None]:
     """The services' own user owns the tables and is no superuser, as on RDS: policies may be forced on it."""
