@@ -14,7 +14,7 @@ description:
   - Asks STS whose account the credentials are of, and stops Ansible with one line if they are missing, have expired, or
     are of another account than the C(aws_account_id) that the group variables of the same directory, or C(-e), set.
   - Stops it before that for each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY),
-    and for a service with an endpoint of its own: STS would be asked about one account and another be written to.
+    and for a service with an endpoint of its own. STS would be asked about one account and another be written to.
   - The role preflight asks again in each playbook. This plugin is for what comes before, where Ansible takes an error
     of an inventory plugin for a file that another plugin may understand, and prints a warning for each. So it ends the
     command itself.
