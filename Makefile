@@ -17,7 +17,7 @@ export MARKET_DATA
 # Python leaves no __pycache__ beside our sources; pip still compiles what it installs.
 export PYTHONDONTWRITEBYTECODE := 1
 # Nothing of a real account reaches any process that we start.
-unexport AWS_PROFILE AWS_SESSION_TOKEN
+unexport $(filter AWS_% EC2_% S3_%,$(.VARIABLES))
 export AWS_CONFIG_FILE := /dev/null
 export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 

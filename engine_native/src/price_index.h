@@ -131,9 +131,14 @@ IB_INLINE void ib_price_index_add(struct ib_price_index *index, struct ib_price_
 /* `key` must exist. A key that remains in its leaf, the lowest; IB_KEY_NONE when the leaf is gone. */
 IB_INLINE uint64_t ib_price_index_remove(struct ib_price_index *index, struct ib_price_nodes *nodes, uint64_t key)
 {
-    uint32_t node = ib_price_index_leaf(index, nodes, key);
-    IB_EXPECT(node != IB_NONE && (ib_price_leaf_at(nodes, node)->bitmap & ib_price_bit(key)) != 0);
+    IB_EXPECT(ib_price_index_leaf(index, nodes, key) != IB_NONE);
+    uint32_t node = index->root;
+    while (!ib_price_node_is_leaf(node)) { /* it is there: every fork on the way covers it */
+        const struct ib_price_fork *fork = ib_price_fork_at(nodes, node);
+        node = fork->child[ib_price_fork_digit(fork, key)];
+    }
     struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, node);
+    IB_EXPECT(leaf->prefix == key >> 6 && (leaf->bitmap & ib_price_bit(key)) != 0);
     leaf->bitmap &= ~ib_price_bit(key);
     if (leaf->bitmap == 0) {
         ib_price_index_prune(index, nodes, key);

@@ -123,9 +123,41 @@ static void near_prices_stay_small(void)
     ib_price_nodes_close(&nodes);
 }
 
+/* A window that wanders over all 64 bits, in steps and in jumps, leaves nothing behind. */
+static void a_moving_window_stays_small(void)
+{
+    enum { WIDTH = 300 };
+    struct ib_price_nodes nodes;
+    struct ib_price_index index;
+    static uint64_t window[WIDTH];
+    uint64_t key = 1000;
+    ib_price_index_clear(&index);
+    EXPECT_EQUAL(ib_price_nodes_open(&nodes, WIDTH), IB_OK);
+    for (uint32_t step = 0; step < 200000; step++) {
+        if (step >= WIDTH) {
+            (void)ib_price_index_remove(&index, &nodes, window[step % WIDTH]);
+        }
+        key += step % 1000 == 0 ? next_random() >> step / 1000 % 64 : 1 + next_random() % 3;
+        key = key >= IB_KEY_NONE - 10 ? key / 2 : key;
+        while (ib_price_index_from(&index, &nodes, key) == key) {
+            key++;
+        }
+        ib_price_index_add(&index, &nodes, key);
+        window[step % WIDTH] = key;
+        if (step % 1000 >= WIDTH && step >= 2 * WIDTH) { /* the last jump has left the window */
+            EXPECT(nodes.leaves.in_use <= WIDTH * 3 / 64 + 2);
+            EXPECT(nodes.forks.in_use <= 12);
+        }
+        EXPECT_SOUND();
+    }
+    EXPECT(nodes.leaves.fresh <= WIDTH && nodes.forks.fresh <= WIDTH);
+    ib_price_nodes_close(&nodes);
+}
+
 static const struct test_case cases[] = {
     CASE(random_against_array),
     CASE(near_prices_stay_small),
+    CASE(a_moving_window_stays_small),
 };
 
 TEST_MAIN("test_price_index", cases)

@@ -15,6 +15,7 @@ from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import 
     account,
     declarations,
     directory,
+    endpoint,
     inventory,
     versions,
 )
@@ -43,7 +44,9 @@ class ActionModule(ActionBase):
         found = versions.below_minimum({name: versions.installed_version(name) for name in minimum}, minimum)
         found += self._inventory_problems(variables)
         found += directory.directory_problems("ironbook_state_directory", arguments["state_directory"] or "")
-        found += account.endpoint_problems(arguments["environment"] or "", os.environ)
+        environment = arguments["environment"] or ""
+        found += endpoint.endpoint_problems(environment, os.environ)
+        found = found or endpoint.configured_problems(environment, os.environ)
         if not found:
             found = account.account_problems(arguments["account_id"], os.environ.get("AWS_ENDPOINT_URL"))
         if len(found) > 1:

@@ -127,25 +127,29 @@ class CallbackModule(Default):
         super().v2_on_file_diff(result)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
-        """Print one line; the items that failed have had their own."""
+        """Print one line; the items that failed have had their own, and those that did not may have warned."""
         if self._display.verbosity:
             super().v2_runner_on_failed(result, ignore_errors)
-        elif not _looped(result):
-            self._fail(result, "ignored" if ignore_errors else "failed")
+            return
+        self._handle_warnings(result.result)
+        if not _looped(result):
+            self._fail(result, "failed", bool(ignore_errors))
 
     def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
-        """Print one line."""
+        """Print one line. Ansible sends items here that could not be reached, too."""
         if self._display.verbosity:
             super().v2_runner_item_on_failed(result)
+        elif result.result.get("unreachable"):
+            self._fail(result, "unreachable", bool(result.task_fields.get("ignore_unreachable")))
         else:
-            self._fail(result, "failed")
+            self._fail(result, "failed", bool(result.task_fields.get("ignore_errors")))
 
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
-        """Print one line."""
+        """Print one line; the items that could not be reached have had their own."""
         if self._display.verbosity:
             super().v2_runner_on_unreachable(result)
-        else:
-            self._fail(result, "unreachable")
+        elif not _looped(result):
+            self._fail(result, "unreachable", bool(result.task_fields.get("ignore_unreachable")))
 
     def _show(self, result: CallbackTaskResult) -> None:
         """Print a change, or that nothing changed where display_ok_hosts asks for it."""
@@ -160,17 +164,23 @@ class CallbackModule(Default):
                 color=C.COLOR_CHANGED if changed else C.COLOR_OK,
             )
 
-    def _fail(self, result: CallbackTaskResult, word: str) -> None:
+    def _fail(self, result: CallbackTaskResult, word: str, ignored: bool) -> None:
+        """Print why, as an error unless it is ignored. Ansible counts an ignored failure that changed something."""
         self._head()
         self._handle_warnings(result.result)
+        if ignored:
+            word = "ignored, changed" if result.result.get("changed") else "ignored"
         self._display.display(
-            f"{word}: {self._who(result)}: {reason(result.result)}", color=C.COLOR_ERROR, stderr=word != "ignored"
+            f"{word}: {self._who(result)}: {reason(result.result)}",
+            color=C.COLOR_SKIP if ignored else C.COLOR_ERROR,
+            stderr=not ignored,
         )
 
     def _who(self, result: CallbackTaskResult) -> str:
-        """Host, task and, in a loop, the item."""
-        label = self._get_item_label(result.result)
-        return f"{self.host_label(result)}: {result.task_name}" + (f" ({label})" if label is not None else "")
+        """Host, task and, in a loop, the item; Ansible has "(censored due to no_log)" for one that is secret."""
+        label = str(self._get_item_label(result.result)) if result.task.loop else ""
+        shown = label if label.startswith("(") else f"({label})"
+        return f"{self.host_label(result)}: {result.task_name}" + (f" {shown}" if label not in ("", "None") else "")
 
     # --------------------------------------------------------------------------------------------------------- end
 

@@ -13,6 +13,8 @@ description:
     order of their names.
   - Asks STS whose account the credentials are of, and stops Ansible with one line if they are missing, have expired, or
     are of another account than the C(aws_account_id) that the group variables of the same directory, or C(-e), set.
+  - Stops it before that for each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY),
+    and for a service with an endpoint of its own: STS would be asked about one account and another be written to.
   - The role preflight asks again in each playbook. This plugin is for what comes before, where Ansible takes an error
     of an inventory plugin for a file that another plugin may understand, and prints a warning for each. So it ends the
     command itself.
@@ -38,7 +40,7 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account, inventory
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account, endpoint, inventory
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -64,8 +66,11 @@ def problems(directory: Path, command_line: Iterable[str], loader: Any) -> list[
         settings = [*inventory.read([str(directory)], text), *inventory.read_command_line(command_line, text)]
     except inventory.InventoryError as error:
         return [str(error)]
-    return account.region_problems(os.environ) or account.account_problems(
-        wanted_account(settings), os.environ.get("AWS_ENDPOINT_URL")
+    return (
+        endpoint.endpoint_problems("", os.environ)
+        or endpoint.configured_problems("", os.environ)
+        or account.region_problems(os.environ)
+        or account.account_problems(wanted_account(settings), os.environ.get("AWS_ENDPOINT_URL"))
     )
 
 

@@ -11,7 +11,9 @@ version_added: 0.1.0
 description:
   - Adds no host. It has to come before the inventory files that ask AWS, and Ansible reads those of a directory in the
     order of their names.
-  - Stops Ansible with one line unless every AWS endpoint in the environment is on this machine and answers.
+  - Stops Ansible with one line unless every AWS endpoint in the environment, and the one that boto3 makes of it, is on
+    this machine, without a proxy in between, and answers.
+  - Stops it as well for each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY).
   - Ansible takes an error of an inventory plugin for a file that another plugin may understand, and goes on to print
     one for each. A dead emulator would take a page to say. So this plugin ends the command itself.
 options:
@@ -35,7 +37,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import endpoint
 
 _SECONDS = 3
 
@@ -48,7 +50,11 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Raise SystemExit with one line, or do nothing."""
         super().parse(inventory, loader, path, cache)
-        found = account.endpoint_problems("local", os.environ) or unreachable(os.environ["AWS_ENDPOINT_URL"])
+        found = (
+            endpoint.endpoint_problems("local", os.environ)
+            or endpoint.configured_problems("local", os.environ)
+            or unreachable(os.environ["AWS_ENDPOINT_URL"])
+        )
         if found:
             raise SystemExit(f"ERROR: {path}: {found[0]}")
 

@@ -11,12 +11,24 @@ short_description: Give parts of AWS resources the tags of what they belong to
 version_added: 0.1.0
 description:
   - The addresses of NAT gateways, and the volumes and network interfaces of instances, are made by AWS beside what was
-    asked for. Each gets the tags of its NAT gateway or instance; other tags that it has are left alone.
-  - All parts in a VPC are looked after in one call.
+    asked for. Each gets our tags, and the Name of its NAT gateway or instance; other tags that it has are left alone.
+  - What belongs to a NAT gateway or an instance of somebody else is left alone.
+  - All parts of ours in a VPC are looked after in one call.
 options:
   vpc_name:
     description: Name tag of the VPC.
     type: str
+    required: true
+  name_prefixes:
+    description: What the Name tags of our NAT gateways and instances begin with.
+    type: list
+    elements: str
+    required: true
+  tags:
+    description:
+      - The tags that every resource carries.
+      - Those named C(Project) and C(ManagedBy) tell, with the name, which NAT gateways and instances are ours.
+    type: dict
     required: true
 attributes:
   check_mode:
@@ -37,6 +49,8 @@ EXAMPLES = r"""
 - name: Tag what AWS made beside gateways and instances
   ironbook.trading.aws_part_tags:
     vpc_name: "{{ ironbook_name_prefix }}"
+    name_prefixes: ["{{ ironbook_name_prefix }}-", engine-]
+    tags: "{{ ironbook_tags }}"
 """
 
 RETURN = r"""
@@ -60,10 +74,11 @@ from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform impo
 
 def main() -> None:
     """Read, plan, apply, report."""
-    module = AnsibleAWSModule(argument_spec={"vpc_name": {"type": "str", "required": True}}, supports_check_mode=True)
+    module = AnsibleAWSModule(argument_spec=parts.ARGUMENTS, supports_check_mode=True)
     ec2 = module.client("ec2")
     name = module.params["vpc_name"]
     try:
+        ours = parts.Ours.given(module.params)
         known = parts.read(ec2, name)
         if known is None and not module.check_mode:
             module.fail_json(msg=f"no VPC is named {name}: provision the network first")
@@ -71,9 +86,11 @@ def main() -> None:
             module.exit_json(
                 changed=True, actions=[]
             )  # known after apply: gateways and hosts will come with their parts
-        actions = parts.plan(*known)
+        actions = parts.plan(ours, *known)
         if not module.check_mode:
             parts.apply(ec2, actions)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg="tags cannot be read or set")
     after = {action.part: dict(action.tags) for action in actions}

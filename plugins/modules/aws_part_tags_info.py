@@ -10,11 +10,22 @@ module: aws_part_tags_info
 short_description: Read the tags of what AWS made beside gateways and instances
 version_added: 0.1.0
 description:
-  - Lists the addresses of the NAT gateways, and the volumes and network interfaces of the instances, in a VPC.
+  - Lists the addresses of our NAT gateways, and the volumes and network interfaces of our instances, in a VPC.
 options:
   vpc_name:
     description: Name tag of the VPC.
     type: str
+    required: true
+  name_prefixes:
+    description: What the Name tags of our NAT gateways and instances begin with.
+    type: list
+    elements: str
+    required: true
+  tags:
+    description:
+      - The tags that every resource carries.
+      - Those named C(Project) and C(ManagedBy) tell, with the name, which NAT gateways and instances are ours.
+    type: dict
     required: true
 attributes:
   check_mode:
@@ -32,6 +43,8 @@ EXAMPLES = r"""
 - name: Read the tags of what AWS made beside gateways and instances
   ironbook.trading.aws_part_tags_info:
     vpc_name: "{{ ironbook_name_prefix }}"
+    name_prefixes: ["{{ ironbook_name_prefix }}-", engine-]
+    tags: "{{ ironbook_tags }}"
 """
 
 RETURN = r"""
@@ -54,13 +67,20 @@ from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform impo
 
 def main() -> None:
     """Read, report."""
-    module = AnsibleAWSModule(argument_spec={"vpc_name": {"type": "str", "required": True}}, supports_check_mode=True)
+    module = AnsibleAWSModule(argument_spec=parts.ARGUMENTS, supports_check_mode=True)
     try:
+        ours = parts.Ours.given(module.params)
         known = parts.read(module.client("ec2"), module.params["vpc_name"])
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg="tags cannot be read")
-    _, belongs, tags = known or ({}, {}, {})
-    found = [{"part": part, "owner": owner, "tags": tags.get(part, {})} for part, owner in sorted(belongs.items())]
+    owners, belongs, tags = known or ({}, {}, {})
+    found = [
+        {"part": part, "owner": owner, "tags": tags.get(part, {})}
+        for part, owner in sorted(belongs.items())
+        if ours.owns(owners[owner])
+    ]
     module.exit_json(changed=False, parts=found)
 
 

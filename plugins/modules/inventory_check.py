@@ -15,7 +15,10 @@ description:
     roles of the collection. An unknown name is reported with the nearest known one, its file and its line.
   - Variables of the command line (C(-e)) are held against the same. There, an unknown name is refused only if it begins
     with the name of one of our roles, or is nearly one of our variables; any other is the user's own and let pass.
-  - Refuses an inventory of O(environment=local) whose AWS endpoint is not on this machine.
+  - Refuses each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY), and an endpoint
+    of one service alone. Otherwise STS could be asked about one account and another be written to.
+  - Refuses an inventory of O(environment=local) whose AWS endpoint, as boto3 takes it from the environment and from the
+    configuration file, is not on this machine, or is reached through a proxy.
   - Asks STS whose account the credentials are of, and refuses any other than O(account_id).
   - All problems are reported together, one line each. AWS is asked only if there is no other problem.
   - Nothing is changed. The action plugin of the same name does the work, on the controller.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbook import core, machine
-from ironbook.core.bench import BenchFlow, compiler, newest_rules
+from ironbook.core.bench import BenchFlow, compiler
 from ironbook.core.records import RULES_NEWEST
 from ironbook.errors import CommandError
 from ironbook.market_data import lobw, lobw_generate
@@ -157,7 +157,7 @@ def match(arguments: argparse.Namespace) -> int:
     result = measure(
         arguments.workload,
         passes=arguments.passes,
-        rules=arguments.rules or newest_rules(),
+        rules=arguments.rules,
         sessions=arguments.sessions,
         events=arguments.events,
     )
@@ -195,7 +195,8 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--workload", required=True, type=Path, metavar="FILE.lobw")
     command.add_argument("--json", action="store_true", help="one JSON object on one line")
     command.add_argument("--passes", type=_number(1, 1000), default=PASSES, help=f"default {PASSES}")
-    command.add_argument("--rules", type=_number(1, RULES_NEWEST), help="of matching; 1 has no risk gate")
+    rules = _number(1, RULES_NEWEST)
+    command.add_argument("--rules", type=rules, default=RULES_NEWEST, help="of matching; 1 has no risk gate")
     command.add_argument("--sessions", type=_number(1, 1000), default=1, help="each trades for an account of its own")
     command.add_argument("--events", action="store_true", help="build every event and hand it over")
     command.set_defaults(function=match)

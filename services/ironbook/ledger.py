@@ -33,12 +33,12 @@ from ironbook.trades import (
     price_text,
 )
 
-_COPY = """COPY trades (symbol, quantity, price, "timestamp", shard, sequence, index, match_ref, maker_client_id,
+_COPY = """COPY public.trades (symbol, quantity, price, "timestamp", shard, sequence, index, match_ref, maker_client_id,
     taker_client_id, maker_user_ref, taker_user_ref, taker_side) FROM STDIN"""
-_UPSERT = """INSERT INTO portfolios (client_id, symbol, position, avg_cost)
+_UPSERT = """INSERT INTO public.portfolios (client_id, symbol, position, avg_cost)
     SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::numeric[])
     ON CONFLICT (client_id, symbol) DO UPDATE SET position = excluded.position, avg_cost = excluded.avg_cost"""
-_MOVE = """UPDATE ledger_checkpoint SET sequence = %s, index = %s, updated_at = now()
+_MOVE = """UPDATE public.ledger_checkpoint SET sequence = %s, index = %s, updated_at = now()
     WHERE consumer = %s AND shard = %s AND sequence = %s AND index = %s"""
 _STATUS_SECONDS = 0.5
 _READ_SECONDS = 0.5
@@ -85,7 +85,8 @@ class Ledger:
 
     def _open(self, connection: psycopg.Connection[Any]) -> None:
         """Check the schema, and read where the ledger is and what is held there."""
-        found = connection.execute("SELECT to_regclass('ledger_checkpoint'), to_regclass('trades')").fetchone()
+        tables = "SELECT to_regclass('public.ledger_checkpoint'), to_regclass('public.trades')"
+        found = connection.execute(tables).fetchone()
         if found is None or None in found:
             place = f"{self.config.database.host}:{self.config.database.port}/{self.config.database.dbname}"
             raise CommandError(
@@ -93,18 +94,19 @@ class Ledger:
                 "run the playbook ironbook.trading.migrate"
             )
         key = (CONSUMER, self.config.shard)
-        connection.execute("INSERT INTO ledger_checkpoint VALUES (%s, %s, 0, 0) ON CONFLICT DO NOTHING", key)
+        connection.execute("INSERT INTO public.ledger_checkpoint VALUES (%s, %s, 0, 0) ON CONFLICT DO NOTHING", key)
         row = connection.execute(
-            "SELECT sequence, index FROM ledger_checkpoint WHERE consumer = %s AND shard = %s", key
+            "SELECT sequence, index FROM public.ledger_checkpoint WHERE consumer = %s AND shard = %s", key
         ).fetchone()
         assert row is not None, "the row was inserted above"
         self.position = Position(*row)
         held = connection.execute(
-            "SELECT client_id, symbol, position, (avg_cost * %s)::bigint FROM portfolios WHERE symbol = ANY(%s)",
+            "SELECT client_id, symbol, position, (avg_cost * %s)::bigint FROM public.portfolios WHERE symbol = ANY(%s)",
             (AVERAGE_UNIT, self.config.instruments),
         ).fetchall()
         self._portfolio = Portfolio({(client, symbol): Holding(p, a) for client, symbol, p, a in held})
-        count = connection.execute("SELECT count(*) FROM trades WHERE shard = %s", (self.config.shard,)).fetchone()
+        counted = "SELECT count(*) FROM public.trades WHERE shard = %s"
+        count = connection.execute(counted, (self.config.shard,)).fetchone()
         self.trades = count[0] if count else 0
 
     def _follow(self, connection: psycopg.Connection[Any], events: EventLog) -> None:

@@ -3,7 +3,7 @@
 
 The journal decides: it is read offline through the core, and what it gives is compared, one by one, with
 
-- the running engine's own totals,
+- the running engine: its totals, its state hash at its sequence number, and every event that it released,
 - the clients' execution reports: each session whose password is configured is read from its first report,
 - PostgreSQL: each trade's row, each position with its average cost, and the ledger's checkpoint; nothing there may be
   of a shard or a symbol that the venue does not have,
@@ -23,23 +23,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ironbook import admin, settlement
+from ironbook import settlement
 from ironbook.errors import CommandError
 from ironbook.journal_view import read_journal
 from ironbook.reconciliation.clients import client_figures
 from ironbook.reconciliation.database import database_figures
+from ironbook.reconciliation.engine import engine_figures
 from ironbook.reconciliation.figures import Differences, Figures
 from ironbook.reconciliation.journal import check_names, check_totals, journal_truth
 from ironbook.reconciliation.stream import kinesis_figures, stream_records
 from ironbook.service import write_json
 from ironbook.settlement import Config
 from ironbook.trades import price_text
-
-
-def engine_figures(config: Config) -> Figures:
-    """Return the running engine's totals."""
-    totals = admin.request(config.admin_socket, "totals")
-    return Figures("engine", int(totals["trades"]), int(totals["quantity"]), int(totals["notional"]))
 
 
 def reconcile(config: Config, client: Any) -> dict[str, Any]:
@@ -52,7 +47,7 @@ def reconcile(config: Config, client: Any) -> dict[str, Any]:
     check_totals(truth, differences)
     check_names(config, truth, differences)
     places: list[Callable[[], Figures]] = [
-        lambda: engine_figures(config),
+        lambda: engine_figures(config, truth, differences),
         lambda: client_figures(config, truth, differences),
         lambda: database_figures(config, truth, differences),
         lambda: kinesis_figures(config, truth, differences, stream_records(client, config.stream)),

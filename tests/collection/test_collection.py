@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 
+# What ansible-galaxy reads and does not pack, and what it writes instead.
+NOT_PACKED = {"galaxy.yml"}
+WRITTEN_BY_GALAXY = {"MANIFEST.json", "FILES.json"}
+
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     """Run a command away from the checkout. Returns what it printed; fails with what it said."""
@@ -101,6 +105,25 @@ def test_tarball_carries_sources_and_nothing_built(tarball: Path) -> None:
     paths = [PurePosixPath(name) for name in names]
     assert not [path for path in paths if path.suffix in endings or {"__pycache__", "build"} & set(path.parts)]
     assert {path.parts[0] for path in paths if path.parts[0].startswith(".")} <= kept
+
+
+def under_version_control() -> set[str]:
+    """What git has of the checkout, or would take, and is there: a file that is being written counts."""
+    command = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    names = run(*command, cwd=ROOT).split("\0")
+    return {name for name in names if (ROOT / name).is_file()}
+
+
+@pytest.mark.feature("ORC-24", by="U")
+@pytest.mark.feature("USR-01", by="U")
+def test_tarball_is_what_git_has_and_what_galaxy_adds(tarball: Path, installed: Path) -> None:
+    """Every role, playbook, inventory and plugin is packed and installed: `build_ignore` names nothing of use."""
+    with tarfile.open(tarball) as archive:
+        packed = {member.name for member in archive.getmembers() if not member.isdir()}
+    assert sorted(under_version_control() - packed - NOT_PACKED) == []
+    assert sorted(packed - under_version_control() - WRITTEN_BY_GALAXY) == []
+    assert packed.isdisjoint(NOT_PACKED)
+    assert [name for name in sorted(packed) if not (installed / name).is_file()] == []
 
 
 @pytest.mark.feature("USR-01", by="U")

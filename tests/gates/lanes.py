@@ -130,7 +130,7 @@ LANES = (
     Lane(MOLECULE, "molecule test --scenario-name default", 220, ("ps", "ss")),
     *integration(path.name for path in (ROOT / "tests/integration").glob("test_*.py")),
     Lane("sanity", "python tests/gates/sanity.py", 40, ("git",)),
-    Lane("collection", pytest("tests/collection"), 15),
+    Lane("collection", pytest("tests/collection"), 15, ("git",)),
     Lane("unit", pytest(UNIT), 50),
     Lane("unit-fast", pytest(UNIT, FAST_OPTIONS), 25, (), (FAST,)),
     Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),

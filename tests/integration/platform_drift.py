@@ -189,6 +189,38 @@ def undo_network(ec2, subnets, tables) -> dict[str, Callable[[], object]]:
     }
 
 
+def bring_theirs(ec2, subnets) -> list[str]:
+    """Somebody else's bastion with a volume, and a private NAT gateway, in our VPC. Returns the ids of the three."""
+    place = {"SubnetId": subnets["10.0.101.0/24"]["SubnetId"], "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
+    image = engine(ec2, "engine-0-0")["ImageId"]
+    bastion = ec2.run_instances(ImageId=image, **place)["Instances"][0]["InstanceId"]
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=10)["VolumeId"]
+    ec2.attach_volume(VolumeId=volume, InstanceId=bastion, Device="/dev/sdz")
+    private = {"SubnetId": subnets["10.0.11.0/24"]["SubnetId"], "ConnectivityType": "private"}
+    gateway = ec2.create_nat_gateway(**private)["NatGateway"]["NatGatewayId"]
+    for resource, name in ((bastion, "their-bastion"), (volume, "their-data"), (gateway, "their-gateway")):
+        tags = {"Name": name, "Backup": "none" if resource == bastion else "daily", "CostCenter": "theirs"}
+        ec2.create_tags(Resources=[resource], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    return [bastion, volume, gateway]
+
+
+def tags_of(ec2, resources: list[str]) -> dict[str, dict[str, str]]:
+    """Id -> tags."""
+    found: dict[str, dict[str, str]] = {resource: {} for resource in resources}
+    for tag in ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": resources}])["Tags"]:
+        found[tag["ResourceId"]][tag["Key"]] = tag["Value"]
+    return found
+
+
+def remove_theirs(ec2, theirs: list[str]) -> None:
+    """Take away what bring_theirs brought."""
+    bastion, volume, gateway = theirs
+    ec2.delete_nat_gateway(NatGatewayId=gateway)
+    ec2.detach_volume(VolumeId=volume, InstanceId=bastion)
+    ec2.delete_volume(VolumeId=volume)
+    ec2.terminate_instances(InstanceIds=[bastion])
+
+
 def take_names(ec2, vpc, subnets, tables) -> None:
     """The VPC and a route table lose the Name that Ansible's modules know them by."""
     table = table_of(tables, subnets["10.0.2.0/24"])["RouteTableId"]

@@ -418,6 +418,8 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
 ) -> None:
     """Negative controls of the verification, all in one life, since a run takes its time."""
     there = count_resources(platform.environment)
+    theirs = drift.bring_theirs(ec2, subnets)
+    with_their_tags = drift.tags_of(ec2, theirs)
     for breakage, complaint in drift.BREAKAGES.items():
         must_say(platform, complaint, lambda breakage=breakage: breakage(ec2, vpc, subnets, tables))  # type: ignore[misc]
     for resource, kind in drift.untag_of_ec2(ec2, vpc, subnets).items():
@@ -432,12 +434,18 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
     assert mended.returncode == 0, mended.output
     untouched = {"zone_us-east-1a", "placement_us-east-1a", "placement_us-east-1c", "instance_0_2"}
     assert set(mended.changed) == set(platform.first.changed) - untouched
+    # What others have in our VPC is told and left alone.
+    assert drift.tags_of(ec2, theirs) == with_their_tags
+    assert any(line.startswith(f"instance {theirs[0]} (their-bastion)") for line in found_problems(platform))
+    drift.remove_theirs(ec2, theirs)
     # An address is never released behind your back: others may let it in by its number.
     (left,) = found_problems(platform)
     assert re.match(rf"address eipalloc-\w+ \({PREFIX}-us-east-1b\) belongs to no NAT gateway any more", left)
     ec2.release_address(AllocationId=left.split()[1])
     assert found_problems(platform) == []
-    assert count_resources(platform.environment) == there | {"nat": there["nat"] + 1}  # the deleted one is still told
+    # What is deleted is still told: a gateway of ours, and theirs and their host.
+    told = {"nat": there["nat"] + 2, "instances": there["instances"] + 1}
+    assert count_resources(platform.environment) == there | told
     (database,) = platform.client("rds").describe_db_instances()["DBInstances"]
     assert (database["DeletionProtection"], database["BackupRetentionPeriod"]) == (True, 30)
 
@@ -539,7 +547,7 @@ def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None
     production = platform.inventory("production", set_variables("ironbook_environment: production"))
     run = platform.play("provision", inventory=production)
     assert run.returncode != 0
-    assert "session_replay is set, and ironbook_environment is production" in run.output
+    assert "session_replay is set and ironbook_environment is production" in run.output
 
 
 @pytest.mark.parametrize(

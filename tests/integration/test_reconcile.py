@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 import pytest
 from ironbook import core
+from ironbook.core.records import Command, CommandType, Event, EventType
 from ironbook.kinesis_codec import MarketDataRecord, aggregate, encode_all
+from ironbook.postgres import SUPERUSER
 from ironbook.protocols import ouch50
 from ironbook.reconciliation import clients
 from ironbook.reconciliation.stream import hash_key
 from ironbook.settlement import Config
-from venue import STREAM, Venue
+from venue import PASSWORD, STREAM, Venue
 
 pytestmark = pytest.mark.integration
 MESSAGES = 3000
@@ -51,27 +56,49 @@ def renew_stream(venue: Venue) -> None:
     venue.make_stream()
 
 
-COMPLETE = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'trades_complete'"
 TABLES = ("trades", "portfolios", "ledger_checkpoint")
+CONSTRAINTS = """SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE conrelid = ANY(%s::regclass[]) AND contype <> 'n'"""
+
+
+@contextmanager
+def saved_rows(venue: Venue) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection to tables without constraints; put rows and constraints back, whatever happens meanwhile."""
+    with venue.connect() as connection, connection.transaction():
+        constraints = connection.execute(CONSTRAINTS, (list(TABLES),)).fetchall()
+        for table in TABLES:
+            connection.execute(f"CREATE TABLE saved_{table} AS TABLE {table}")  # type: ignore[arg-type]
+        # A dishonest hand is not kept off by a constraint either.
+        for table, name, _ in constraints:
+            connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")  # type: ignore[arg-type]
+    try:
+        with venue.connect() as connection:
+            yield connection
+    finally:
+        with venue.connect() as connection, connection.transaction():
+            for table in TABLES:
+                connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
+                connection.execute(f"INSERT INTO {table} TABLE saved_{table}")  # type: ignore[arg-type]
+                connection.execute(f"DROP TABLE saved_{table}")  # type: ignore[arg-type]
+            for table, name, definition in constraints:
+                connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")  # type: ignore[arg-type]
 
 
 @contextmanager
 def changed_rows(venue: Venue, statement: str) -> Iterator[None]:
     """Run a statement that a dishonest hand might; put the tables back at the end."""
-    with venue.connect() as connection, connection.transaction():
-        for table in TABLES:
-            connection.execute(f"CREATE TABLE saved_{table} AS TABLE {table}")  # type: ignore[arg-type]
-        # Such a hand is not kept off by a constraint either.
-        [check] = connection.execute(COMPLETE).fetchall()
-        connection.execute("ALTER TABLE trades DROP CONSTRAINT trades_complete")
+    with saved_rows(venue) as connection:
         assert connection.execute(statement).rowcount == 1  # type: ignore[arg-type]
-        connection.execute(f"ALTER TABLE trades ADD CONSTRAINT trades_complete {check[0]}")  # type: ignore[arg-type]
-    yield
-    with venue.connect() as connection, connection.transaction():
-        for table in TABLES:
-            connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
-            connection.execute(f"INSERT INTO {table} TABLE saved_{table}")  # type: ignore[arg-type]
-            connection.execute(f"DROP TABLE saved_{table}")  # type: ignore[arg-type]
+        yield
+
+
+def test_changed_rows_are_put_back_even_if_the_test_between_fails(venue: Venue) -> None:
+    """Else one failure would be that of every test behind it."""
+    with pytest.raises(AssertionError), changed_rows(venue, "DELETE FROM ledger_checkpoint"):
+        raise AssertionError
+    with pytest.raises(AssertionError), changed_rows(venue, "DELETE FROM trades"):
+        pass
+    venue.reconciled()
 
 
 ONE = "id = (SELECT min(id) + 7 FROM trades)"
@@ -98,6 +125,19 @@ CHANGES: list[tuple[str, ...]] = [
     ("UPDATE ledger_checkpoint SET sequence = sequence - 1", "is at (", "behind the journal's last event"),
     ("DELETE FROM ledger_checkpoint", "the ledger's checkpoint of shard 0 is missing"),
     ("INSERT INTO ledger_checkpoint VALUES ('ledger', 7, 1, 1)", "checkpoint of ledger in shard 7, which is not"),
+    # Rows of one key: the honest one comes last.
+    (
+        "INSERT INTO portfolios (id, client_id, symbol, position, avg_cost) "
+        "SELECT 0, client_id, symbol, position + 5, avg_cost FROM portfolios WHERE client_id = 'TAKR'",
+        "position of TAKR in AAPL has 2 rows",
+    ),
+    ("INSERT INTO ledger_checkpoint TABLE ledger_checkpoint", "checkpoint of ledger in shard 0 has 2 rows"),
+    (f"INSERT INTO trades SELECT * FROM trades WHERE {ONE}", "here twice"),
+    # What is no number to reckon with.
+    (f"UPDATE trades SET \"timestamp\" = 'infinity' WHERE {ONE}", "time_ns Infinity, the journal says"),
+    (f"UPDATE trades SET \"timestamp\" = '-infinity' WHERE {ONE}", "time_ns -Infinity, the journal says"),
+    (f"UPDATE trades SET price = 'NaN' WHERE {ONE}", "price NaN, the journal says"),
+    ("UPDATE portfolios SET avg_cost = 'NaN' WHERE client_id = 'TAKR'", "average cost of TAKR in AAPL NaN"),
 ]
 
 
@@ -106,6 +146,73 @@ def test_a_changed_row_is_named(venue: Venue, statement: str, words: list[str]) 
     with changed_rows(venue, statement):
         line = venue.refused()
     assert all(word in line for word in words), line
+    venue.reconciled()
+
+
+def test_a_schema_named_like_the_user_shadows_nothing(venue: Venue) -> None:
+    """PostgreSQL looks there first: honest copies would be read instead of the tables that everybody else reads."""
+    with changed_rows(venue, f"UPDATE trades SET quantity = quantity + 1 WHERE {ONE}"), venue.connect() as connection:
+        connection.execute(f"CREATE SCHEMA {SUPERUSER}")  # type: ignore[arg-type]
+        try:
+            for table in TABLES:
+                copied = f"CREATE TABLE {SUPERUSER}.{table} AS TABLE public.saved_{table}"
+                connection.execute(copied)  # type: ignore[arg-type]
+            assert "PostgreSQL: trade (0, " in venue.refused()
+            connection.execute(f"UPDATE {SUPERUSER}.ledger_checkpoint SET sequence = 0")  # type: ignore[arg-type]
+            venue.settle(5)
+        finally:
+            connection.execute(f"DROP SCHEMA {SUPERUSER} CASCADE")  # type: ignore[arg-type]
+    venue.reconciled()
+
+
+def test_a_view_in_the_place_of_a_table_is_named(venue: Venue) -> None:
+    """What it leaves out, or shows to one user alone, nobody could see by its rows."""
+    with venue.connect() as connection:
+        connection.execute("ALTER TABLE trades RENAME TO hidden")
+        connection.execute("CREATE VIEW trades AS TABLE hidden")
+        try:
+            line = venue.refused()
+        finally:
+            connection.execute("DROP VIEW trades")
+            connection.execute("ALTER TABLE hidden RENAME TO trades")
+    assert "PostgreSQL: public.trades is no table" in line
+    venue.reconciled()
+
+
+@contextmanager
+def plain_owner(venue: Venue) -> Iterator[None]:
+    """The services' own user owns the tables and is no superuser, as on RDS: policies may be forced on it."""
+    config = venue.settlement.read_text()
+    with venue.connect() as connection:
+        connection.execute(f"CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")  # type: ignore[arg-type]
+        for table in TABLES:
+            connection.execute(f"ALTER TABLE {table} OWNER TO plain")  # type: ignore[arg-type]
+        try:
+            value = json.loads(config)
+            value["database"]["user"] = "plain"
+            venue.settlement.write_text(json.dumps(value))
+            yield
+        finally:
+            venue.settlement.write_text(config)
+            connection.execute(f"REASSIGN OWNED BY plain TO {SUPERUSER}")  # type: ignore[arg-type]
+            connection.execute("DROP ROLE plain")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_that_a_policy_hides_are_refused_in_one_line(venue: Venue, table: str) -> None:
+    """A forged row of another shard is there for all but the one who looks for it."""
+    with plain_owner(venue), venue.connect() as connection:
+        venue.reconciled()
+        connection.execute(f"CREATE POLICY hide ON {table} USING (false)")  # type: ignore[arg-type]
+        connection.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+        connection.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+        try:
+            line = venue.refused()
+        finally:
+            connection.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+            connection.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")  # type: ignore[arg-type]
+            connection.execute(f"DROP POLICY hide ON {table}")  # type: ignore[arg-type]
+    assert f'row-level security policy for table "{table}"' in line, line
     venue.reconciled()
 
 
@@ -162,11 +269,78 @@ def test_a_flipped_byte_of_the_journal_is_named(venue: Venue) -> None:
         file.seek(offset)
         file.write(bytes([byte ^ 4]))
         file.flush()
-        line = venue.refused()
-        file.seek(offset)
-        file.write(bytes([byte]))
+        try:
+            line = venue.refused()
+        finally:
+            file.seek(offset)
+            file.write(bytes([byte]))
     assert "journal: " in line
     assert segment.name in line
+    venue.reconciled()
+
+
+def untouched_enter(commands: list[Command], events: list[Event]) -> Command:
+    """Return the last order that rests in the book as it came: nothing happened to it afterwards."""
+    last = {event.order_ref: event for event in events}
+    resting = {event.seq for event in last.values() if event.type == EventType.RESTED}
+    return next(c for c in reversed(commands) if c.type == CommandType.ENTER and c.seq in resting)
+
+
+def canceled_enter(commands: list[Command], events: list[Event]) -> Command:
+    """Return an order that is gone without a fill: nothing of it is left in the engine's state."""
+    last = {event.order_ref: event for event in events}
+    entered = {event.seq for event in events if event.type == EventType.ACCEPTED}
+    gone = {(e.session, e.user_ref) for e in last.values() if e.type == EventType.CANCELED}
+    return next(c for c in commands if c.seq in entered and (c.session, c.user_ref) in gone)
+
+
+Commands = list[Command]
+
+
+def with_owner(commands: Commands, events: list[Event]) -> Commands:
+    command = untouched_enter(commands, events)
+    other = 1 - command.session
+    assert all(later.session != other for later in commands[command.seq :]), "its numbers would go backwards"
+    user_ref = max(c.user_ref for c in commands if c.session == other) + 1
+    forged = command._replace(session=other, user_ref=user_ref)
+    return [*commands[: command.seq - 1], forged, *commands[command.seq :]]
+
+
+def with_client_data(commands: Commands, command: Command) -> Commands:
+    return [*commands[: command.seq - 1], command._replace(client_data=b"FORGED"), *commands[command.seq :]]
+
+
+JOURNALS: list[tuple[str, Callable[[Commands, list[Event]], Commands], str]] = [
+    ("an open order's owner", with_owner, "it leads to the state "),
+    ("an open order's data", lambda c, e: with_client_data(c, untouched_enter(c, e)), "it leads to the state "),
+    ("a dead order's data", lambda c, e: with_client_data(c, canceled_enter(c, e)), "client_data b'FORGED"),
+    ("one more command", lambda c, _: [*c, c[-1]._replace(seq=len(c) + 1)], "after the engine's last one"),
+    ("one command less", lambda c, _: c[:-1], "it does not lead to the engine's sequence number"),
+]
+
+
+@pytest.mark.parametrize(("forge", "named"), [pytest.param(*rest, id=name) for name, *rest in JOURNALS])
+def test_a_journal_that_the_engine_did_not_write_is_named(
+    venue: Venue, forge: Callable[[Commands, list[Event]], Commands], named: str
+) -> None:
+    """Sums and chain are right, since the core itself wrote them; the engine still has the old file open."""
+    [segment] = venue.journal.glob("*.journal")
+    kept, directory = venue.state / "kept.journal", venue.state / "forged"
+    commands = forge(list(core.journal_dump(venue.journal, 0)), list(core.events(venue.journal)))
+    with core.Journal(directory) as journal:
+        for begin in range(0, len(commands), 500):
+            journal.append(commands[begin : begin + 500])
+    assert core.journal_verify(directory, 0)
+    kept.hardlink_to(segment)
+    [written] = directory.glob("*.journal")
+    written.rename(segment)
+    try:
+        line = venue.refused()
+    finally:
+        kept.rename(segment)
+        shutil.rmtree(directory)
+    assert line.partition("is not reconciled: ")[2].startswith("journal: "), line
+    assert named in line
     venue.reconciled()
 
 
@@ -203,10 +377,12 @@ def refilled_stream(venue: Venue) -> Iterator[None]:
     """An empty stream that the publisher leaves alone; at the end it is made anew, filled and reconciled."""
     venue.kill("publisher")
     renew_stream(venue)
-    yield
-    renew_stream(venue)
-    venue.start_publisher()
-    venue.settle()
+    try:
+        yield
+    finally:
+        renew_stream(venue)
+        venue.start_publisher()
+        venue.settle()
     venue.reconciled()
 
 

@@ -134,6 +134,49 @@ def test_runs_are_made_of_lanes() -> None:
     assert [lane.name for lane in chosen(LANES, "ruff")] == ["ruff"]
 
 
+# Every gate of the repository and what its command has in it: whoever drops a lane has to say so in two places.
+GATES = {
+    "ansible-lint": "ansible-lint --offline --strict",
+    "c-analyze": "/analyze analyze",
+    "c-test": "/test test",
+    "changelog": "antsibull-changelog lint",
+    "collection": "tests/collection",
+    "docs": "antsibull-docs lint-collection-docs",
+    "fuzz": "/fuzz fuzz",
+    "integration-capture": "tests/integration/",
+    "integration-database": "tests/integration/",
+    "integration-deploy": "tests/integration/",
+    "integration-engine": "tests/integration/",
+    "integration-input": "tests/integration/",
+    "integration-provision": "tests/integration/",
+    "integration-site": "tests/integration/",
+    "integration-throughput": "tests/integration/",
+    "integration-venue": "tests/integration/",
+    "molecule": "molecule test",
+    "mypy": "mypy services",
+    "ruff": "ruff check . && ruff format --check .",
+    "sanity": "tests/gates/sanity.py",
+    "sim": "/sim sim",
+    "syntax": "tests/gates/syntax.py",
+    "unit": "tests/unit tests/tidy",
+    "yamllint": "yamllint --strict .",
+}
+
+
+def test_make_test_runs_exactly_these_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the Makefile's own words and the program's own main, which are kept from running anything."""
+    recipe = (ROOT / "Makefile").read_text().partition("\ntest:")[2].splitlines()[1]
+    words = recipe.partition("tests/gates/lanes.py ")[2].partition(" ||")[0].split()
+    ran: list[Lane] = []
+    monkeypatch.setattr(lanes.Runner, "run", lambda _runner, mine: ran.extend(mine) or [])
+    monkeypatch.setattr(lanes, "changes", lambda: "")
+    monkeypatch.setattr(lanes.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(lanes.ports, "require_fixed", lambda *_: None)
+    assert lanes.main(words) == 0
+    assert sorted(lane.name for lane in ran) == sorted(GATES)
+    assert [lane.name for lane in ran if GATES[lane.name] not in lane.command] == []
+
+
 def test_unknown_lane_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A misspelt lane is an error, never an empty run that passes."""
     with pytest.raises(SystemExit) as error:

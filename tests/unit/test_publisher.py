@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core_events import event
 from ironbook import publisher, settlement
-from ironbook.core.records import Event, EventFlag, EventType, Side
+from ironbook.core.records import EventFlag, EventType, Side
 from ironbook.event_log import START, Position
 from ironbook.kinesis_codec import (
     AggregatedRecord,
@@ -99,10 +100,6 @@ def test_a_request_keeps_within_the_limits_of_putrecords() -> None:
     assert len(next_request({key: publisher.deque(queue) for key, queue in many.items()})) == 500
     large = {f"K{number}": publisher.deque([AggregatedRecord(f"K{number}", b"x" * 1_000_000)]) for number in range(9)}
     assert sum(len(record.data) for record in next_request(large)) <= 5 * 1024 * 1024
-
-
-def event(**what: Any) -> Event:
-    return Event(*(0,) * 19, client_data=b"")._replace(**what)
 
 
 def test_each_public_event_has_a_record_and_others_have_none() -> None:

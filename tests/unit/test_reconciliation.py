@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from core_events import event
 from hypothesis import given
 from hypothesis import strategies as st
 from ironbook.core.records import Event, EventFlag, EventType, Side
@@ -15,11 +14,6 @@ from ironbook.reconciliation.stream import hash_key
 from ironbook.trades import AVERAGE_UNIT, Holding, Names, Portfolio, TradeBuilder
 
 NAMES = Names(["AAPL", "MSFT"], ["MAKR", "TAKR", "OTHR"])
-
-
-def event(**what: Any) -> Event:
-    """Return an event with these fields."""
-    return Event(*(0,) * 19, client_data=b"")._replace(**what)
 
 
 Match = tuple[int, int, bool, int, int, int]

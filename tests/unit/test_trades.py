@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
 import pytest
+from core_events import event
 from hypothesis import given
 from hypothesis import strategies as st
 from ironbook.core.records import Event, EventFlag, EventType, Side
@@ -24,11 +24,6 @@ from ironbook.trades import (
 )
 
 NAMES = Names(["AAPL", "MSFT"], ["MAKR", "TAKR"])
-
-
-def event(**what: Any) -> Event:
-    """Return an event with these fields."""
-    return Event(*(0,) * 19, client_data=b"")._replace(**what)
 
 
 def match(sequence: int, number: int = 1, **what: int) -> list[Event]:

@@ -104,7 +104,7 @@ def _exits(wanted: Wanted, found: Found, tier: str, index: int) -> set[str] | No
         return {gateway["id"] for gateway in found["internet_gateways"]}
     public = wanted.tiers["public"][index % wanted.nat_gateway_count]
     home = {subnet["id"] for subnet in found["subnets"] if subnet["cidr"] == public}
-    return {gateway["id"] for gateway in found["nat_gateways"] if gateway["subnet"] in home}
+    return {gateway["id"] for gateway in found["nat_gateways"] if gateway["subnet"] in home and gateway["public"]}
 
 
 def _way_out(table: Mapping[str, Any], subnet: Mapping[str, Any], exits: set[str] | None) -> Iterator[str]:

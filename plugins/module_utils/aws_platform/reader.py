@@ -102,7 +102,10 @@ def _gateways(ec2: Any, inside: Filters, prefix: str) -> Found:
         for gateway in ec2.describe_nat_gateways(Filters=inside)["NatGateways"]
         if gateway["State"] in ("pending", "available")
     ]
-    used = {address["AllocationId"] for gateway in nat_gateways for address in gateway["NatGatewayAddresses"]}
+    # A private gateway has no address of its own, and one that is being made may have none yet.
+    used = {
+        address.get("AllocationId") for gateway in nat_gateways for address in gateway.get("NatGatewayAddresses", ())
+    }
     addresses = [
         {"id": address["AllocationId"], "used": address["AllocationId"] in used, "tags": tags_of(address.get("Tags"))}
         for address in ec2.describe_addresses()["Addresses"]
@@ -114,7 +117,12 @@ def _gateways(ec2: Any, inside: Filters, prefix: str) -> Found:
             for gateway in ec2.describe_internet_gateways(Filters=attached)["InternetGateways"]
         ],
         "nat_gateways": [
-            {"id": gateway["NatGatewayId"], "subnet": gateway["SubnetId"], "tags": tags_of(gateway.get("Tags"))}
+            {
+                "id": gateway["NatGatewayId"],
+                "subnet": gateway["SubnetId"],
+                "public": gateway.get("ConnectivityType") != "private",
+                "tags": tags_of(gateway.get("Tags")),
+            }
             for gateway in nat_gateways
         ],
         "addresses": [

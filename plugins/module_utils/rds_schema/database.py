@@ -280,7 +280,9 @@ def connect(address: Address, history_schema: str, history_table: str, read_only
         password.
 
     """
-    settings = [f"client_connection_check_interval={GONE_CLIENT_CHECK_MS}"]
+    # What a migration names without a schema is made in public, where the services look for it: not in a schema called
+    # like the user, nor where a setting of the role points.
+    settings = [f"client_connection_check_interval={GONE_CLIENT_CHECK_MS}", "search_path=public"]
     if read_only:
         settings += ["default_transaction_read_only=on", f"lock_timeout={READER_LOCK_TIMEOUT_MS}"]
     try:

@@ -6,9 +6,9 @@ This is the one place that asks where it is talking to.  Everything after it is 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.endpoint import is_loopback
 
 try:
     import boto3
@@ -32,44 +32,15 @@ _CONNECT_SECONDS = 3
 _READ_SECONDS = 10
 
 
-def endpoint_problems(environment: str, variables: Mapping[str, str]) -> list[str]:
-    """Why an inventory of `environment` must not use the endpoints that `variables` (the process's) name.
-
-    Only `local` is judged: everything that it reaches has to be on this machine.  botocore reads AWS_ENDPOINT_URL, lets
-    AWS_ENDPOINT_URL_<SERVICE> override it, and ignores both under AWS_IGNORE_CONFIGURED_ENDPOINT_URLS; AWS_URL is read
-    by amazon.aws alone and overrides them all.
-    """
-    if environment != "local":
-        return []
-    remedy = "a local inventory talks to the emulator only: start it with `ironbook local up`"
-    if not variables.get("AWS_ENDPOINT_URL"):
-        return [f"AWS_ENDPOINT_URL is not set, so this would reach AWS itself; {remedy}"]
-    if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return [f"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set, so this would reach AWS itself; {remedy}"]
-    return [
-        f"{name} is {url}, which is not on this machine; {remedy}"
-        for name, url in sorted(variables.items())
-        if (name == "AWS_URL" or name.startswith("AWS_ENDPOINT_URL")) and url and not is_loopback(url)
-    ]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the host of `url` is this machine, by its name or by its address."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def region_problems(variables: Mapping[str, str]) -> list[str]:
-    """Which of the two names of the region is not in `variables` (the process's): boto3 reads only the second."""
+    """What is wrong with the two names of the region in `variables` (the process's): boto3 reads only the second."""
     unset = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if not variables.get(name)]
-    if not unset:
-        return []
-    return [f"{' and '.join(unset)} not set: export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1, or yours"]
+    if unset:
+        return [f"{' and '.join(unset)} not set: export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1, or yours"]
+    if variables["AWS_REGION"] != variables["AWS_DEFAULT_REGION"]:
+        regions = f"AWS_REGION={variables['AWS_REGION']} and AWS_DEFAULT_REGION={variables['AWS_DEFAULT_REGION']}"
+        return [f"{regions}: not all of our tools read the same one: set both to one region"]
+    return []
 
 
 def account_problems(wanted: str | None, endpoint: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +15,14 @@ from ironbook.settlement import CONSUMER, Config
 from ironbook.trades import AVERAGE_UNIT, PRICE_UNIT, Trade, average_text
 
 _TRADES = """SELECT id, shard, sequence, index, match_ref, symbol, quantity, price * %s,
-    (extract(epoch FROM "timestamp") * 1000000)::bigint, maker_client_id, taker_client_id, maker_user_ref,
-    taker_user_ref, taker_side FROM trades WHERE shard = %s ORDER BY sequence, index"""
-_OTHER_TRADES = """SELECT shard, symbol, count(*), min(id) FROM trades WHERE shard IS DISTINCT FROM %s
+    extract(epoch FROM "timestamp") * 1000000, maker_client_id, taker_client_id, maker_user_ref,
+    taker_user_ref, taker_side FROM public.trades WHERE shard = %s ORDER BY sequence, index"""
+_OTHER_TRADES = """SELECT shard, symbol, count(*), min(id) FROM public.trades WHERE shard IS DISTINCT FROM %s
     GROUP BY shard, symbol ORDER BY min(id)"""
-_PORTFOLIOS = "SELECT id, client_id, symbol, position, avg_cost * %s FROM portfolios ORDER BY id"
-_CHECKPOINTS = "SELECT consumer, shard, sequence, index FROM ledger_checkpoint ORDER BY consumer, shard"
+_PORTFOLIOS = "SELECT id, client_id, symbol, position, avg_cost * %s FROM public.portfolios ORDER BY id"
+_NO_TABLES = """SELECT oid::regclass::text FROM pg_class WHERE relkind NOT IN ('r', 'p')
+    AND oid IN ('public.trades'::regclass, 'public.portfolios'::regclass, 'public.ledger_checkpoint'::regclass)"""
+_CHECKPOINTS = "SELECT consumer, shard, sequence, index FROM public.ledger_checkpoint ORDER BY consumer, shard"
 
 
 def database_figures(config: Config, truth: Truth, differences: Differences) -> Figures:
@@ -28,9 +31,11 @@ def database_figures(config: Config, truth: Truth, differences: Differences) -> 
     Rows of other shards are those shards' to reconcile; here they only have to be of a shard that the venue has.
     """
     figures = Figures("PostgreSQL", positions={})
-    with settlement.connect(config.database) as connection:
+    with settlement.reading(config.database) as connection:
         # All at one moment: a row that comes meanwhile is in none of them.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for (name,) in connection.execute(_NO_TABLES):
+            differences.add(f"PostgreSQL: {name} is no table: a view shows to each what it likes")
         trades = connection.execute(_TRADES, (PRICE_UNIT, config.shard)).fetchall()
         others = connection.execute(_OTHER_TRADES, (config.shard,)).fetchall()
         held = connection.execute(_PORTFOLIOS, (AVERAGE_UNIT,)).fetchall()
@@ -43,8 +48,9 @@ def database_figures(config: Config, truth: Truth, differences: Differences) -> 
 
 
 def _exact(value: Any) -> Any:
-    """Return a whole numeric as an integer, and any other as it is, so that no fraction is rounded away."""
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+    """Return a whole numeric as an integer, and any other, infinity too, as it is: no fraction is rounded away."""
+    whole = isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value()
+    return int(value) if whole else value
 
 
 def _check_trades(rows: list[tuple[Any, ...]], truth: Truth, figures: Figures, differences: Differences) -> None:
@@ -55,11 +61,12 @@ def _check_trades(rows: list[tuple[Any, ...]], truth: Truth, figures: Figures, d
         if empty:
             differences.add(f"PostgreSQL: the trade with id {number} has no {empty[0]}")
             continue
-        figures.add(trade.quantity, int(trade.price))
+        if isinstance(trade.price, int):  # what is none differs from the journal's, and is named for it
+            figures.add(trade.quantity, trade.price)
         expected = wanted.pop((trade.sequence, trade.index), None)
         place = f"PostgreSQL: trade ({trade.shard}, {trade.sequence}, {trade.index})"
         if expected is None:
-            differences.add(f"{place} is not in the journal")
+            differences.add(f"{place} is not in the journal, or here twice (id {number})")
         elif trade != expected:
             name = next(name for name in Trade._fields if getattr(trade, name) != getattr(expected, name))
             differences.add(f"{place}: {name} {getattr(trade, name)}, the journal says {getattr(expected, name)}")
@@ -85,6 +92,7 @@ def _check_holdings(
     """Compare this shard's positions and average costs, and name positions in what no shard trades."""
     configured = {symbol for symbols in config.shards.values() for symbol in symbols}
     figures.positions = {}
+    keys = Counter((client, symbol) for _number, client, symbol, *_rest in rows)
     for number, client, symbol, position, average in rows:
         if symbol is not None and symbol not in configured:
             differences.add(f"PostgreSQL: position of {client} in {symbol} (id {number}): no shard trades {symbol}")
@@ -92,6 +100,8 @@ def _check_holdings(
             differences.add(f"PostgreSQL: the position with id {number} has an empty column")
         elif symbol in config.instruments:
             key = (client, symbol)
+            if keys[key] > 1:
+                differences.add(f"PostgreSQL: position of {client} in {symbol} has {keys[key]} rows (id {number})")
             figures.positions[key] = position
             expected = truth.holdings.get(key)
             if expected is None:
@@ -109,7 +119,10 @@ def _check_checkpoints(rows: list[tuple[Any, ...]], config: Config, truth: Truth
     """Compare where the ledger goes on from with the journal's end: moved, it loses trades or writes them twice."""
     found = START
     present = False
+    keys = Counter((consumer, shard) for consumer, shard, *_place in rows)
     for consumer, shard, *place in rows:
+        if keys[consumer, shard] > 1:
+            differences.add(f"PostgreSQL: checkpoint of {consumer} in shard {shard} has {keys[consumer, shard]} rows")
         if consumer != CONSUMER or shard not in config.shards:
             differences.add(f"PostgreSQL: checkpoint of {consumer} in shard {shard}, which is not configured")
         elif shard == config.shard:

@@ -84,15 +84,3 @@ def _check(status: int) -> None:
 def compiler() -> str:
     """Name the compiler that built the core, and what is known of its options."""
     return cast(bytes, ffi.string(lib.ib_bench_compiler())).decode()
-
-
-def newest_rules() -> int:
-    """Return the newest rules of matching whose risk gate this build has."""
-    order = bytes([0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0])
-    for rules in range(lib.IB_RULES_NEWEST, lib.IB_RULES_1, -1):
-        try:
-            BenchFlow(order, warm=0, symbols=1, id_max=1, orders=1, rules=rules).run()
-        except ConfigurationError:
-            continue
-        return rules
-    return cast(int, lib.IB_RULES_1)

@@ -20,7 +20,9 @@ def task(name: str, module: str, arguments: dict, **keywords) -> dict:
     return {"name": name, f"ansible.builtin.{module}": arguments, **keywords}
 
 
-def play(tmp_path: Path, plays: list[dict], *options: str) -> subprocess.CompletedProcess[str]:
+def play(
+    tmp_path: Path, plays: list[dict], *options: str, callback: str = "ironbook.trading.brief"
+) -> subprocess.CompletedProcess[str]:
     inventory = tmp_path / "hosts.ini"
     inventory.write_text(
         f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n", encoding="utf-8"
@@ -31,7 +33,7 @@ def play(tmp_path: Path, plays: list[dict], *options: str) -> subprocess.Complet
         [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), *options, str(playbook)],
         cwd=tmp_path,
         env=os.environ
-        | {"ANSIBLE_STDOUT_CALLBACK": "ironbook.trading.brief", "ANSIBLE_DISPLAY_OK_HOSTS": "false"}
+        | {"ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_DISPLAY_OK_HOSTS": "false"}
         | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "home")}
         | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections")},
         capture_output=True,
@@ -97,6 +99,102 @@ def test_a_failure_and_an_unreachable_host_are_one_line_each_on_stderr(tmp_path:
     assert unreachable.startswith("unreachable: localhost: Ping: ")
     assert done.stdout.splitlines()[0] == "Fails" and "first" not in done.stdout
     assert "changed=0 failed=0 unreachable=1" in done.stdout.splitlines()[-1]
+
+
+WARNER = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({"says": {}, "fails": {"type": "bool"}, "changes": {"type": "bool", "default": False}})
+module.warn("beware of " + module.params["says"])
+if module.params["fails"]:
+    module.fail_json(msg="because of " + module.params["says"], changed=module.params["changes"])
+module.exit_json(changed=module.params["changes"])
+"""
+
+
+def warners(tmp_path: Path, *tasks: dict) -> list[dict]:
+    """A play of tasks whose module `warner` warns and, where it is told to, fails."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "warner.py").write_text(WARNER)
+    return [LOCAL | {"name": "Warns", "tasks": list(tasks)}]
+
+
+def printed(output: str, word: str) -> list[str]:
+    """The lines that begin with the word, whatever Ansible added to a warning about where it comes from."""
+    return [line for line in output.splitlines() if line.startswith(word)]
+
+
+def test_what_a_task_warns_of_is_told_whether_it_fails_or_not(tmp_path: Path) -> None:
+    """In a loop, too, and there of an item that went well beside one that did not."""
+    loop = {"loop": ["good", "bad"]}
+    tasks = [
+        {"name": "Goes well", "warner": {"says": "one"}},
+        {"name": "Items go well", "warner": {"says": "{{ item }} luck"}, **loop},
+        {"name": "Items fail", "warner": {"says": "{{ item }}", "fails": "{{ item == 'bad' }}"}, **loop},
+    ]
+    last = {"name": "Fails", "warner": {"says": "two", "fails": True}}
+    tasks[2]["ignore_errors"] = True
+    done = play(tmp_path, warners(tmp_path, *tasks, last))
+    said = [line.split("beware of ")[1] for line in printed(done.stderr, "[WARNING]") if "beware of" in line]
+    assert sorted(said) == ["bad", "bad luck", "good", "good luck", "one", "two"]
+    assert printed(done.stderr, "failed") == ["failed: localhost: Fails: because of two"]
+
+
+def test_each_item_that_fails_says_why(tmp_path: Path) -> None:
+    failing = {"warner": {"says": "{{ item }}", "fails": "{{ item != 'b' }}"}, "loop": ["a", "b", "c"]}
+    done = play(tmp_path, warners(tmp_path, {"name": "Loop", **failing}))
+    assert done.returncode != 0
+    assert printed(done.stderr, "failed") == [
+        "failed: localhost: Loop (a): because of a",
+        "failed: localhost: Loop (c): because of c",
+    ]
+
+
+def test_an_item_that_cannot_be_reached_is_named_and_the_whole_adds_nothing(tmp_path: Path) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    done = play(tmp_path, [LOCAL | {"name": "Away", "tasks": [task("Ping", "ping", {}, vars=away, loop=[1])]}])
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("unreachable: localhost: Ping (1): ")
+
+
+def test_what_is_ignored_is_no_error_and_says_whether_it_counts_as_changed(tmp_path: Path) -> None:
+    """Ansible adds an ignored failure that changed something to `changed`; nobody could tell where that is from."""
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    ignored = {"ignore_errors": True}
+    tasks = [
+        {"name": "One", "warner": {"says": "a", "fails": True}, **ignored},
+        {"name": "Many", "warner": {"says": "{{ item }}", "fails": True}, "loop": ["b", "c"], **ignored},
+        {"name": "Half", "warner": {"says": "d", "fails": True, "changes": True}, **ignored},
+        task("Away", "ping", {}, vars=away, ignore_unreachable=True),
+    ]
+    done = play(tmp_path, warners(tmp_path, *tasks))
+    assert done.returncode == 0
+    assert printed(done.stderr, "failed") + printed(done.stderr, "unreachable") + printed(done.stderr, "ignored") == []
+    *said, away_line = printed(done.stdout, "ignored")
+    assert said == [
+        "ignored: localhost: One: because of a",
+        "ignored: localhost: Many (b): because of b",
+        "ignored: localhost: Many (c): because of c",
+        "ignored, changed: localhost: Half: because of d",
+    ]
+    assert away_line.startswith("ignored: localhost: Away: ")
+    assert "changed=1 failed=0 unreachable=0" in done.stdout.splitlines()[-1]
+
+
+def test_with_no_log_it_hides_what_ansible_hides_and_no_more(tmp_path: Path) -> None:
+    """Reason and label are hidden. What a module warns of is for the reader: Ansible's own output shows it, too."""
+    secret = {"no_log": True, "ignore_errors": True}
+    tasks = [
+        {"name": "One", "warner": {"says": "one", "fails": True}, **secret},
+        {"name": "Many", "warner": {"says": "{{ item }}", "fails": True}, "loop": ["two"], **secret},
+    ]
+    plays = warners(tmp_path, *tasks)
+    ours, default = play(tmp_path, plays), play(tmp_path, plays, callback="ansible.builtin.default")
+    assert "because of" not in ours.stdout + ours.stderr
+    assert [line.split(": the output")[0] for line in printed(ours.stdout, "ignored")] == [
+        "ignored: localhost: One",
+        "ignored: localhost: Many (censored due to no_log)",
+    ]
+    assert printed(ours.stderr, "[WARNING]") == printed(default.stderr, "[WARNING]") != []
 
 
 def test_with_v_it_is_ansibles_own_output(tmp_path: Path) -> None:

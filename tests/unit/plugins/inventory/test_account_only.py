@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ def asked_accounts(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         return [] if wanted in {None, "111122223333"} else [f"not {wanted}"]
 
     monkeypatch.setattr(account, "account_problems", answer)
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "us-east-1")
     return asked
@@ -54,6 +59,24 @@ def test_an_account_that_takes_jinja_is_left_to_the_role(asked: list[str | None]
 def test_nothing_is_asked_without_a_region(asked: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     assert problems(ROOT / "inventories" / "example")[0].startswith("AWS_REGION not set")
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_KEY", "AWS_SECURITY_TOKEN", "AWS_URL", "AWS_ENDPOINT_URL_STS"])
+def test_nothing_is_asked_where_the_modules_would_ask_elsewhere(
+    asked: list[str | None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "https://sts.example")
+    assert problems(ROOT / "inventories" / "example")[0].startswith(f"{name} is ")
+    assert asked == []
+
+
+def test_nothing_is_asked_where_the_configuration_file_has_one_service_elsewhere(
+    asked: list[str | None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "c").write_text("[default]\nservices = x\n[services x]\nec2 =\n  endpoint_url = https://e.example\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "c"))
+    assert "for ec2 alone" in problems(ROOT / "inventories" / "example")[0]
     assert asked == []
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.inventory.local_only import InventoryModule, unreachable
@@ -16,11 +18,13 @@ def listening() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def parse(monkeypatch: pytest.MonkeyPatch, url: str | None) -> None:
-    for name in ("AWS_ENDPOINT_URL", "AWS_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
-        monkeypatch.delenv(name, raising=False)
-    if url is not None:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+def parse(monkeypatch: pytest.MonkeyPatch, url: str | None, **more: str) -> None:
+    for name in os.environ:
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    settings = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null"} | more
+    for name, value in (settings | ({} if url is None else {"AWS_ENDPOINT_URL": url})).items():
+        monkeypatch.setenv(name, value)
     InventoryModule().parse(None, None, "a_local_only.yml")
 
 
@@ -37,3 +41,21 @@ def test_anything_else_ends_ansible_with_one_line(monkeypatch: pytest.MonkeyPatc
     assert line.startswith("ERROR: a_local_only.yml: ")
     assert "\n" not in line
     assert "ironbook local up" in line
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"AWS_ACCESS_KEY": "AKIA"},
+        {"AWS_URL": "http://127.0.0.1:1"},
+        {"HTTP_PROXY": "http://proxy.example"},
+        {"AWS_CONFIG_FILE": "config"},
+    ],
+)
+def test_a_live_emulator_is_not_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listening: str, more: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config").write_text("[default]\nignore_configured_endpoint_urls = true\n")
+    with pytest.raises(SystemExit, match=r"^ERROR: a_local_only.yml: [^\n]+$"):
+        parse(monkeypatch, listening, **more)

@@ -78,7 +78,7 @@ def right() -> dict[str, list[dict[str, Any]]]:
             table("database", ["sd0", "sd1"], {}),
         ],
         "internet_gateways": [{"id": "igw", "tags": TAGS}],
-        "nat_gateways": [{"id": f"nat{n}", "subnet": f"sp{n}", "tags": TAGS} for n in (0, 1)],
+        "nat_gateways": [{"id": f"nat{n}", "subnet": f"sp{n}", "public": True, "tags": TAGS} for n in (0, 1)],
         "addresses": [{"id": "eip", "used": True, "tags": TAGS}],
         "security_groups": [{"id": f"sg-{name}", "name": name, "rules": RULES[name], "tags": TAGS} for name in RULES],
         "instances": [
@@ -139,6 +139,7 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
         "the default route of subnet a0 (z-a) leads to igw",
     ),
     (change("route_tables", 2, routes={EVERYWHERE: "nat1"}), "the default route of subnet a0 (z-a) leads to nat1"),
+    (change("nat_gateways", 0, public=False), "the default route of subnet a0 (z-a) leads to nat0, not to a gateway"),
     (change("route_tables", 2, routes={}), "subnet a0 (z-a) has no default route"),
     (change("route_tables", 1, routes={EVERYWHERE: "nat0"}), "the default route of subnet p0 (z-a) leads to nat0"),
     (change("route_tables", 4, routes={EVERYWHERE: "nat0"}), "the database subnet d0 has a way out, through nat0"),

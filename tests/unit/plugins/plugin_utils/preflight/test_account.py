@@ -1,58 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A local inventory reaches nothing but this machine, and no inventory another account than its own."""
+"""No inventory is used with another account than its own."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import account
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
-
-LOOPBACK = {"AWS_ENDPOINT_URL": "http://127.0.0.1:21000"}
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:21000", "http://localhost:1", "http://[::1]:1", "http://127.9.9.9"])
-def test_this_machine_is_loopback(url: str) -> None:
-    assert account.is_loopback(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://ec2.us-east-1.amazonaws.com",
-        "http://127.0.0.1@evil.example",  # a user name, not a host
-        "http://127.0.0.1.evil.example",
-        "http://10.0.0.1",
-        "http://localhost.evil.example",
-        "127.0.0.1:21000",  # without a scheme there is no host in it
-        "",
-    ],
-)
-def test_anything_else_is_not(url: str) -> None:
-    assert not account.is_loopback(url)
-
-
-def test_a_local_inventory_with_a_loopback_endpoint_passes() -> None:
-    assert account.endpoint_problems("local", LOOPBACK) == []
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {},
-        {"AWS_ENDPOINT_URL": ""},
-        {"AWS_ENDPOINT_URL": "https://sts.amazonaws.com"},
-        LOOPBACK | {"AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com"},
-        LOOPBACK | {"AWS_URL": "https://ec2.amazonaws.com"},
-        LOOPBACK | {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"},
-    ],
-)
-def test_a_local_inventory_that_reaches_further_is_refused(variables: dict[str, str]) -> None:
-    (line,) = account.endpoint_problems("local", variables)
-    assert "ironbook local up" in line
-
-
-def test_production_may_reach_aws() -> None:
-    assert account.endpoint_problems("production", {}) == []
 
 
 class FakeSts:
@@ -67,9 +20,14 @@ class FakeSts:
         return self.answer
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, answer: dict[str, str] | Exception, endpoint: str | None) -> list[str]:
+def ask(
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, str] | Exception,
+    endpoint: str | None,
+    wanted: str | None = "111122223333",
+) -> list[str]:
     monkeypatch.setattr(account.boto3, "client", lambda *_args, **_more: FakeSts(answer))
-    return account.account_problems("111122223333", endpoint)
+    return account.account_problems(wanted, endpoint)
 
 
 def test_the_inventorys_account_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +38,12 @@ def test_another_account_is_refused_by_both_numbers(monkeypatch: pytest.MonkeyPa
     (line,) = ask(monkeypatch, {"Account": "999999999999"}, None)
     assert "999999999999" in line
     assert "111122223333" in line
+
+
+def test_any_account_will_do_only_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(monkeypatch, {"Account": "999999999999"}, None, wanted=None) == []
+    (line,) = ask(monkeypatch, {"Account": "999999999999"}, None, wanted="")
+    assert "999999999999" in line
 
 
 def refusal(code: str, message: str) -> ClientError:
@@ -132,3 +96,8 @@ def test_a_region_that_is_not_set_is_named(unset: str) -> None:
     assert account.region_problems(variables) == []
     (line,) = account.region_problems(variables | {unset: ""})
     assert line.startswith(f"{unset} not set: export ")
+
+
+def test_two_regions_are_refused() -> None:
+    (line,) = account.region_problems({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"})
+    assert line.startswith("AWS_REGION=eu-west-1 and AWS_DEFAULT_REGION=us-east-1: ")

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * flash1_adapter.c: the matcher behind the C interface of the public benchmark flash1-dev/matching-engine-benchmark. It
+ * is ours; the benchmark, its header included, is the reader's own checkout (FLASH1):
+ *
+ *   gcc -std=c11 -O3 -march=native -fPIC -fno-semantic-interposition -shared -I$FLASH1/api -Iinclude -Isrc \
+ *       -o ironbook_adapter.so bench/flash1_adapter.c $(find src -name '*.c') -lcrypt -lpthread
+ *
+ * An order of theirs is an order of ours under a number of ours: session 0's numbers must rise, and theirs come back
+ * (modify, reuse). Two tables translate. A modify is a cancel and a new order, as their contract has it.
+ *
+ *   message ─► command ─► ib_matcher_apply ─► report (64 bytes) ─► ring ─► their drainer, on another core
+ *
+ * Reports that follow from the message and from the order that it names are made from these, and the matcher is told
+ * that nobody takes its events, as their adapters of other engines do with what those engines look up. Where orders
+ * trade, the reports are made from the matcher's events.
+ *
+ * Reports go through a ring of our own with one writer and one reader, which their interface allows. A report that does
+ * not fit waits for the reader.
+ */
+#define _GNU_SOURCE
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "book_path.h"
+#include "matching_engine_api.h"
+#include "matcher_state.h"
+
+enum {
+    ORDERS = 1 << 20,
+    WARM_ORDERS = 1 << 15,
+    TOUCHED = 1 << 22, /* ids whose tables are in memory before the clock runs */
+    ID_BITS = 28,     /* their ids are dense and below 2^32; address space is taken for so many */
+    PUBLISH = 32,     /* reports that the reader is told of at a time */
+    CACHE_LINE = 64,
+};
+
+_Static_assert(sizeof(me_report_t) == CACHE_LINE, "a report is a cache line");
+
+/* ---- ring: one writer, one reader ---- */
+
+struct ring {
+    me_report_t *slots;
+    uint64_t mask;
+    /* the writer's line */
+    _Alignas(CACHE_LINE) uint64_t written;
+    uint64_t seen_read; /* the reader was here, when the writer last looked */
+    _Alignas(CACHE_LINE) _Atomic uint64_t published;
+    /* the reader's line */
+    _Alignas(CACHE_LINE) _Atomic uint64_t read;
+};
+
+static void *ring_create(uint32_t capacity)
+{
+    uint64_t slots = 1024;
+    while (slots < capacity) {
+        slots *= 2;
+    }
+    struct ring *ring = aligned_alloc(CACHE_LINE, sizeof *ring);
+    if (ring == NULL) {
+        return NULL;
+    }
+    memset(ring, 0, sizeof *ring);
+    ring->slots = aligned_alloc(CACHE_LINE, slots * sizeof *ring->slots);
+    ring->mask = slots - 1;
+    if (ring->slots == NULL) {
+        free(ring);
+        return NULL;
+    }
+    memset(ring->slots, 0, slots * sizeof *ring->slots); /* touched before the clock runs */
+    return ring;
+}
+
+static void ring_flush(void *handle)
+{
+    struct ring *ring = handle;
+    atomic_store_explicit(&ring->published, ring->written, memory_order_release);
+}
+
+/* The next slot to write to, once there is one. */
+static inline me_report_t *ring_next(struct ring *ring)
+{
+    while (__builtin_expect(ring->written - ring->seen_read > ring->mask, 0)) {
+        ring_flush(ring);
+        ring->seen_read = atomic_load_explicit(&ring->read, memory_order_acquire);
+    }
+    return &ring->slots[ring->written & ring->mask];
+}
+
+static inline void ring_commit(struct ring *ring)
+{
+    ring->written++;
+    if (ring->written % PUBLISH == 0) {
+        ring_flush(ring);
+    }
+}
+
+static int ring_push(void *handle, const me_report_t *report)
+{
+    *ring_next(handle) = *report;
+    ring_commit(handle);
+    return 1;
+}
+
+static uint32_t ring_drain(void *handle, me_report_t *out, uint32_t max)
+{
+    struct ring *ring = handle;
+    uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+    uint64_t waiting = atomic_load_explicit(&ring->published, memory_order_acquire) - read;
+    uint32_t count = waiting < max ? (uint32_t)waiting : max;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = ring->slots[(read + i) & ring->mask];
+    }
+    if (count > 0) {
+        atomic_store_explicit(&ring->read, read + count, memory_order_release);
+    }
+    return count;
+}
+
+static void ring_destroy(void *handle)
+{
+    struct ring *ring = handle;
+    free(ring->slots);
+    free(ring);
+}
+
+const me_transport_t *engine_get_transport(void)
+{
+    static const me_transport_t transport = {ring_create, ring_push, ring_drain, ring_flush, ring_destroy};
+    return &transport;
+}
+
+/* ---- state ---- */
+
+static struct ib_matcher *matcher;
+static struct ring *ring; /* null: the harness brought a transport of its own */
+static const me_transport_t *transport;
+static void *sink;
+static uint32_t *user_refs;   /* their id -> our number; 0 = never seen */
+static uint32_t *order_ids;   /* our number -> their id */
+static uint32_t last_user_ref;
+static struct ib_command command = {.order_type = IB_ORDER_LIMIT}; /* what changes is written for each */
+static uint64_t message_seq; /* of the message at hand, as reports carry it */
+static int expired; /* some of the order at hand: immediate or cancel */
+
+_Static_assert(offsetof(struct ib_command, order_type) == offsetof(struct ib_command, side) + 2 &&
+                   offsetof(struct ib_command, time_in_force) == offsetof(struct ib_command, side) + 1,
+               "side, time in force and type lie side by side");
+
+/* An order that rests, as their reports tell of it. */
+struct resting {
+    int found;
+    uint8_t side; /* theirs */
+    int64_t price;
+};
+
+static inline void report(me_report_t made)
+{
+    if (ring != NULL) {
+        *ring_next(ring) = made;
+        ring_commit(ring);
+    } else {
+        while (!transport->push(sink, &made)) {
+        }
+    }
+}
+
+static void take_event(void *context, const struct ib_event *event)
+{
+    (void)context;
+    if (event->type == IB_EVENT_EXECUTED) {
+        if (event->flags & IB_FLAG_RESTING) {
+            report((me_report_t){
+                .type = ME_TRADE,
+                .sequence_number = message_seq,
+                .price_ticks = event->price,
+                .quantity = (uint32_t)event->quantity,
+                .maker_order_id = order_ids[event->user_ref],
+                .taker_order_id = order_ids[command.user_ref],
+            });
+        }
+    } else if (event->type == IB_EVENT_CANCELED) {
+        expired = 1;
+    }
+}
+
+static inline void apply(uint16_t type, int reporting)
+{
+    command.type = type;
+    command.seq++;
+    command.time_ns = command.seq;
+    if (ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = reporting ? take_event : NULL}) != IB_OK) {
+        abort();
+    }
+}
+
+/* As a venue is before it opens: so many orders have rested at so many prices, and are gone. Memory has been touched. */
+static void warm_up(void)
+{
+    for (uint32_t i = 0; i < WARM_ORDERS; i++) {
+        command.user_ref = ++last_user_ref;
+        command.side = IB_SIDE_BUY;
+        command.price = 1 + i;
+        command.quantity = 1;
+        apply(IB_COMMAND_ENTER, 0);
+    }
+    command.quantity = 0;
+    for (uint32_t user_ref = 1; user_ref <= WARM_ORDERS; user_ref++) {
+        command.user_ref = user_ref;
+        apply(IB_COMMAND_CANCEL, 0);
+    }
+}
+
+static void *reserve(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        abort();
+    }
+    return memory;
+}
+
+/* One instrument, one session, and an account that has every limit of the risk gate set, far from what is sent. */
+static void define(void)
+{
+    struct ib_command blank = command;
+    command.value = IB_RULES_NEWEST;
+    apply(IB_COMMAND_RULES, 0);
+    memcpy(command.client_data, "FLASH1  ", IB_SYMBOL_SIZE);
+    command.price = 1; /* tick */
+    command.order_type = 0;
+    apply(IB_COMMAND_INSTRUMENT_ADD, 0);
+    command.account = IB_RULES_NEWEST > IB_RULES_1;
+    apply(IB_COMMAND_ACCOUNT_ADD, 0);
+    apply(IB_COMMAND_SESSION_ADD, 0);
+    command.instrument = (uint32_t)IB_INSTRUMENT_ALL;
+    for (uint8_t limit = IB_RISK_MESSAGE_RATE; limit <= IB_RISK_OPEN_ORDERS; limit++) {
+        command.limit = limit;
+        command.value = UINT64_C(1) << 60;
+        if (limit == IB_RISK_COLLAR) {
+            command.value = 1000000; /* basis points: a hundred times the last price */
+        } else if (limit == IB_RISK_ORDER_QUANTITY) {
+            command.value = UINT32_MAX; /* the most that a message of theirs can ask for */
+        }
+        apply(IB_COMMAND_RISK_LIMIT, 0);
+    }
+    blank.seq = command.seq;
+    command = blank;
+}
+
+/* An order that is too large must be refused, or the limits are not what they are said to be. */
+static void probe(void)
+{
+    struct ib_totals totals;
+    command.user_ref = ++last_user_ref;
+    command.side = IB_SIDE_BUY;
+    command.price = 1;
+    command.quantity = UINT64_C(1) << 32;
+    apply(IB_COMMAND_ENTER, 0);
+    ib_matcher_totals(matcher, &totals);
+    if (IB_RULES_NEWEST > IB_RULES_1 && (totals.rejects != 1 || totals.orders_open != 0)) {
+        abort();
+    }
+}
+
+void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
+{
+    (void)seed;
+    transport = used;
+    sink = report_sink;
+    ring = used == engine_get_transport() ? report_sink : NULL;
+    user_refs = reserve(sizeof *user_refs << ID_BITS);
+    order_ids = reserve(sizeof *order_ids << ID_BITS);
+    if (ib_matcher_open(&matcher, ORDERS) != IB_OK) {
+        abort();
+    }
+    memset(user_refs, 0, TOUCHED * sizeof *user_refs);
+    memset(order_ids, 0, TOUCHED * sizeof *order_ids);
+    define();
+    warm_up();
+    probe();
+}
+
+void engine_shutdown(void)
+{
+    ib_matcher_close(matcher);
+    (void)munmap(user_refs, sizeof *user_refs << ID_BITS);
+    (void)munmap(order_ids, sizeof *order_ids << ID_BITS);
+}
+
+
+/* ---- messages ---- */
+
+/* Whether a price meets the best one of the other side. */
+static inline int crosses(uint8_t side, int64_t price)
+{
+    uint64_t other = ib_book_side(&matcher->book, (unsigned)side ^ 1)->best_key;
+    return price > 0 && other <= ~ib_book_key(side, (uint64_t)price);
+}
+
+/* Returns whether some of it expired. */
+static int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity, int immediate)
+{
+    if (id >> ID_BITS != 0) {
+        abort(); /* more ids than there are tables for */
+    }
+    int trades = crosses(side, price);
+    command.user_ref = ++last_user_ref;
+    user_refs[id] = last_user_ref;
+    order_ids[last_user_ref] = (uint32_t)id;
+    command.price = price;
+    command.quantity = quantity;
+    /* Eight bytes in one store, because the matcher reads them in one load: single ones would have to reach the cache
+     * before it, behind all stores that miss it, which was a third of all time. */
+    uint64_t terms = (side == 0 ? IB_SIDE_BUY : IB_SIDE_SELL) | (uint64_t)IB_ORDER_LIMIT << 16;
+    terms |= (uint64_t)(immediate ? IB_TIME_IN_FORCE_IOC : IB_TIME_IN_FORCE_DAY) << 8;
+    memcpy(&command.side, &terms, sizeof terms);
+    expired = immediate && !trades;
+    apply(IB_COMMAND_ENTER, trades);
+    return expired;
+}
+
+static struct resting cancel(uint64_t id)
+{
+    command.user_ref = id >> ID_BITS == 0 ? user_refs[id] : 0;
+    command.quantity = 0;
+    uint32_t index = ib_book_find(&matcher->book, 0, command.user_ref);
+    struct resting resting = {.found = index != IB_NONE};
+    if (resting.found) {
+        const struct ib_level *level = ib_book_level(&matcher->book, ib_book_order(&matcher->book, index)->level);
+        resting.side = level->side_index & 1;
+        resting.price = ib_book_price(&matcher->book, level);
+    }
+    apply(IB_COMMAND_CANCEL, 0);
+    return resting;
+}
+
+void engine_on_new_order(const new_order_t *order)
+{
+    message_seq = order->sequence_number;
+    report((me_report_t){.type = ME_ORDER_ACK, .side = order->side, .sequence_number = message_seq,
+                         .order_id = order->order_id, .price_ticks = order->price_ticks, .quantity = order->quantity});
+    if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc)) {
+        report((me_report_t){.type = ME_CANCEL_ACK, .side = order->side, .sequence_number = message_seq,
+                             .order_id = order->order_id, .price_ticks = order->price_ticks});
+    }
+}
+
+void engine_on_cancel(const cancel_t *request)
+{
+    struct resting resting = cancel(request->order_id);
+    report((me_report_t){.type = resting.found ? ME_CANCEL_ACK : ME_CANCEL_REJECT, .side = resting.side,
+                         .sequence_number = request->sequence_number, .order_id = request->order_id,
+                         .price_ticks = resting.price});
+}
+
+void engine_on_modify(const modify_t *request)
+{
+    message_seq = request->sequence_number;
+    struct resting resting = cancel(request->order_id);
+    report((me_report_t){.type = resting.found ? ME_MODIFY_ACK : ME_MODIFY_REJECT, .side = resting.side,
+                         .sequence_number = message_seq, .order_id = request->order_id,
+                         .price_ticks = request->new_price_ticks, .quantity = request->new_quantity});
+    if (resting.found) {
+        (void)enter(request->order_id, resting.side, request->new_price_ticks, request->new_quantity, 0);
+    }
+}
+
+/* All is done when a call returns. */
+void engine_flush(void)
+{
+}
+
+void engine_on_batch(const me_msg_t *messages, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        switch (messages[i].type) {
+        case 0: engine_on_new_order(&messages[i].no); break;
+        case 1: engine_on_cancel(&messages[i].c); break;
+        default: engine_on_modify(&messages[i].md); break;
+        }
+    }
+}
+
+/* ---- what the book says of itself ---- */
+
+static int64_t best(unsigned side_number, int64_t none)
+{
+    uint64_t key = ib_book_side(&matcher->book, side_number)->best_key;
+    return key == IB_KEY_NONE ? none : (int64_t)ib_book_key(side_number, key);
+}
+
+int64_t engine_query_best_bid(void)
+{
+    return best(0, INT64_MIN);
+}
+
+int64_t engine_query_best_ask(void)
+{
+    return best(1, INT64_MAX);
+}
+
+uint64_t engine_query_depth_at(int64_t price, uint8_t side)
+{
+    uint64_t key = ib_book_key(side, (uint64_t)price);
+    uint32_t level = price < 1 ? IB_NONE : ib_book_find_level(&matcher->book, side, key);
+    return level == IB_NONE ? 0 : ib_book_level(&matcher->book, level)->quantity;
+}

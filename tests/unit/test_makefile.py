@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever account the user works with, no process that the Makefile starts knows of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.endpoint import NOT_READ_BY_ALL
+
+ROOT = Path(__file__).resolve().parents[2]
+GIVEN = [*NOT_READ_BY_ALL, "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_STS"]
+
+
+def test_nothing_of_a_real_account_is_handed_on() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--eval", "show-environment:;@env -0", "show-environment"],
+        cwd=ROOT,
+        env=os.environ | {name: "work" for name in GIVEN if not name.startswith("_")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    handed_on = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if "=" in entry)
+    assert "PATH" in handed_on
+    assert {name: value for name, value in handed_on.items() if name.startswith(("AWS_", "EC2_", "S3_"))} == {
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
