@@ -116,13 +116,21 @@ def marker_text(path: object, inode: int, identity: str = IDENTITY) -> str:
     return site_directory.Marker(Path(str(path)), inode, identity, None).text(24000)
 
 
-FORGED = ["", "\xff\n", "IRONBOOK_PORT_BASE=24000\n", f"IRONBOOK_SITE={IDENTITY}\n", marker_text("/elsewhere", 1)]
+FORGED = [
+    "",
+    "IRONBOOK_STATE={state}\n",
+    "\xff\n",
+    "IRONBOOK_PORT_BASE=24000\n",
+    f"IRONBOOK_SITE={IDENTITY}\n",
+    marker_text("/elsewhere", 1),
+]
 
 
 @pytest.mark.parametrize("text", FORGED)
 def test_a_marker_that_up_did_not_write_there_makes_no_directory_ours(variables, tmp_path, text) -> None:
     """Neither an empty one, nor one that was copied from another site: nothing is touched."""
     state = tmp_path / "s"
+    text = text.format(state=state)
     site_that_is_up(state, text)
     (state / "log").mkdir()
     (state / "log" / "years").write_text("of work")
