@@ -62,9 +62,7 @@ venv:  ## .venv/ with all that the venue needs
 
 .PHONY: site
 site: venv  ## bring the whole venue up on this machine and trade a session through it (ARGS="--check --diff" previews)
-	@$(BIN)/ironbook local up
-	@environment=$$($(BIN)/ironbook local env) && \
-	env $$environment $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
+	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
 	echo "make site: $$(( $$(date +%s) - $(BEGIN) )) s"
 
 .PHONY: clean-site

@@ -124,17 +124,42 @@ class LocalSite:
         self.up()
 
     def processes(self) -> list[int]:
-        """Every process whose command line or environment names this site's directory, without the test itself."""
+        """Every process whose command line or environment names this site's directory, without those of the test."""
         found = []
         for process in Path("/proc").iterdir():
             try:
                 if process.name.isdigit() and int(process.name) != os.getpid():
                     said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-                    if os.fsencode(self.state) in said:
+                    if os.fsencode(self.state) in said and os.fsencode(_WATCH) not in said:
                         found.append(int(process.name))
             except OSError:
                 continue
         return found
+
+
+# Waits for the test to say that it has ended; where it ends without a word, killed, puts away what it left.
+_WATCH = 'read -r word && exit; "$@" >/dev/null 2>&1; rm -rf "$PARENT"'
+
+
+@contextlib.contextmanager
+def put_away_if_killed(site: LocalSite) -> Iterator[None]:
+    """Have a process of its own end the site and remove its parent directory, should this one be killed meanwhile.
+
+    It reads from a pipe of ours, which the kernel closes with us: no kill can keep it from hearing of that.
+    """
+    watcher = subprocess.Popen(
+        ["sh", "-c", _WATCH, "sh", *IRONBOOK, "local", "down", "--remove"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=site.environment() | {"PARENT": str(site.state.parent)},
+        start_new_session=True,
+        cwd="/",
+    )
+    try:
+        yield
+    finally:
+        watcher.communicate(b"ended\n")
 
 
 @contextlib.contextmanager
@@ -143,11 +168,14 @@ def local_site(up: bool = True, wrapper: tuple[str, ...] = ()) -> Iterator[Local
     parent = Path(tempfile.mkdtemp(prefix="ib"))
     site = LocalSite(parent / "s", free_port(SITE_PORTS), wrapper)
     try:
-        if up:
-            site.up()
-        yield site
+        with put_away_if_killed(site):
+            try:
+                if up:
+                    site.up()
+                yield site
+            finally:
+                site.local("down", "--remove")
     finally:
-        site.local("down", "--remove")
         for pid in site.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

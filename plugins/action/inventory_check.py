@@ -17,6 +17,7 @@ from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import 
     directory,
     endpoint,
     inventory,
+    run,
     versions,
 )
 
@@ -53,7 +54,10 @@ class ActionModule(ActionBase):
             for line in found:
                 self._display.error(line, wrap_text=False)
             return {"failed": True, "msg": f"{len(found)} problems, listed above; nothing was touched"}
-        return {"failed": True, "msg": found[0]} if found else {"changed": False}
+        if found:
+            return {"failed": True, "msg": found[0]}
+        run.remember_checks()
+        return {"changed": False}
 
     def _inventory_problems(self, variables: dict[str, Any]) -> list[str]:
         declared = declarations.read(COLLECTION)

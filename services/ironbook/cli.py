@@ -33,18 +33,24 @@ SUBCOMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; a `CommandError` becomes one line on standard error and exit status 1."""
-    arguments = sys.argv[1:] if argv is None else argv
+    """Run one subcommand; a `CommandError` becomes one line on standard error and exit status 1, ^C one and 130."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except CommandError as error:
+        print(f"ironbook: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ironbook: interrupted", file=sys.stderr)
+        return 130  # 128 and SIGINT's number, as a shell has it
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ironbook", description="The matching core, its protocols and its services")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(SUBCOMMANDS) + "}")
     if arguments and arguments[0] in SUBCOMMANDS:
         importlib.import_module(SUBCOMMANDS[arguments[0]]).add_parser(subparsers)
     parsed = parser.parse_args(arguments)
-    try:
-        status: int = parsed.function(parsed)
-    except CommandError as error:
-        print(f"ironbook: {error}", file=sys.stderr)
-        return 1
+    status: int = parsed.function(parsed)
     return status
 
 

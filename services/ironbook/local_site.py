@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ironbook local up|down|status|env`: what the local site stands on: supervisord, the emulated AWS, PostgreSQL.
+"""`ironbook local up|run|down|status|env`: what the local site stands on: supervisord, the emulated AWS, PostgreSQL.
 
 Two variables of the environment say which site: IRONBOOK_STATE, the directory that holds all of it, and
 IRONBOOK_PORT_BASE, the first of its ports.  Two sites with different values live side by side.  From `up` to `down` the
@@ -11,27 +11,26 @@ nothing where all is well.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ironbook import postgres
+from ironbook import postgres, site_directory
 from ironbook.errors import CommandError
 from ironbook.loopback import HOST, require_free
+from ironbook.site_directory import Marker, write
 from ironbook.supervision import (
+    IDENTITY_VARIABLE,
     SOCKET_PATH_BYTES_MAX,
     Program,
     Supervisor,
@@ -48,11 +47,9 @@ UP_SECONDS = 60.0
 ATTEMPTS_MAX = 5  # processes of one program that ended before they answered
 DOWN_SECONDS = 30.0
 EMULATOR_ACCOUNT = "123456789012"  # moto's default account
-_MARKER = ".ironbook-site"
 _CONFIGURATION = "supervisord.conf"
-_MARKER_TEXT = "Made by 'ironbook local up'; 'ironbook local down --remove' removes this directory.\n"
 _OTHER_PORT = "end it, or set IRONBOOK_PORT_BASE to another number"
-_FORBIDDEN = re.compile(r"[%;\"'\\\s]")
+_FORBIDDEN = re.compile(r"[%;\"'\\\s\ud800-\udfff]")  # the last: bytes of a path that are not UTF-8
 _UNRELATED_TO_US = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
 
 
@@ -136,10 +133,13 @@ def site_from_environment() -> Site:
     IRONBOOK_PORT_BASE need be set for the first `up` alone: without it, the number that the directory records holds.
     """
     state = state_from_environment()
-    recorded, given = recorded_port_base(state), os.environ.get("IRONBOOK_PORT_BASE")
+    marker, given = site_directory.read_marker(state), os.environ.get("IRONBOOK_PORT_BASE")
+    if marker:
+        site_directory.require_not_moved(state, marker)
+    recorded = marker.port_base if marker else None
     if not given:
         return Site(state, recorded or PORT_BASE_DEFAULT)
-    if not given.isdecimal() or not PORT_BASE_MIN <= int(given) <= PORT_BASE_MAX:
+    if not (given.isascii() and given.isdecimal() and PORT_BASE_MIN <= int(given) <= PORT_BASE_MAX):
         raise CommandError(f"IRONBOOK_PORT_BASE={given}: set a number between {PORT_BASE_MIN} and {PORT_BASE_MAX}")
     if recorded not in (None, int(given)):
         raise CommandError(
@@ -149,25 +149,16 @@ def site_from_environment() -> Site:
     return Site(state, int(given))
 
 
-def recorded_port_base(state: Path) -> int | None:
-    """Return the first port of the site that is up in this directory; None where there is none.
-
-    Also None for a directory that an older version made: it goes by IRONBOOK_PORT_BASE until the next `up` records it.
-    """
-    try:
-        text = (state / _MARKER).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r"^IRONBOOK_PORT_BASE=([0-9]{4,5})$", text, re.MULTILINE)
-    return int(found[1]) if found else None
-
-
 def state_from_environment() -> Path:
-    """Return the directory that IRONBOOK_STATE names; CommandError where it cannot work."""
-    state = Path(os.environ.get("IRONBOOK_STATE") or ".site").absolute()
-    state = state.parent.resolve() / state.name
+    """Return the directory that IRONBOOK_STATE names, without any symbolic link; CommandError where it cannot work."""
+    given = os.environ.get("IRONBOOK_STATE") or ".site"
+    try:
+        state = Path(given).resolve()
+    except (OSError, RuntimeError) as error:
+        raise CommandError(f"IRONBOOK_STATE={given}: {error}: set another path") from error
     if _FORBIDDEN.search(str(state)):
-        raise CommandError(f"IRONBOOK_STATE={state}: set a path without any of % ; \" ' \\ and white space")
+        shown = str(state).encode("utf-8", "replace").decode("utf-8")
+        raise CommandError(f"IRONBOOK_STATE={shown}: set a path without any of % ; \" ' \\ and white space, in UTF-8")
     longest = max((state / "run" / name for name in ("supervisor.sock.4194304", "engine-99-9/events.sock")), key=_bytes)
     if _bytes(longest) > SOCKET_PATH_BYTES_MAX:
         raise CommandError(
@@ -193,23 +184,9 @@ def up(_arguments: argparse.Namespace) -> int:
     """Bring the site's ground up, or repair it, and wait until both servers answer."""
     begin = time.monotonic()
     site = site_from_environment()
-    prepare_directory(site)
-    with _lock(site.state):
+    with site_directory.locked(site.state, make=True):
         site = site_from_environment()  # another `up` may have been first, and recorded its ports
-        supervisor = Supervisor(site.state, _secret(site, "supervisor_password"))
-        running = supervisor.answers()
-        if not running:
-            _end_everything(site.state)
-        for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
-            if not (running and supervisor.is_alive(name)):
-                require_free(port, _OTHER_PORT)
-        _write(site.state / _MARKER, _MARKER_TEXT + f"IRONBOOK_PORT_BASE={site.port_base}\n")
-        _write_programs(site)
-        if running:
-            supervisor.ensure(program.name for program in site.programs())
-        else:
-            _start_supervisord(site)
-        wait_until_serving(site, supervisor, UP_SECONDS)
+        _bring_up(site, prepare_directory(site))
     print(
         f"local site: emulated AWS http://{HOST}:{site.emulator_port}, PostgreSQL {HOST}:{site.postgres_port}, "
         f"state {site.state}, up in {time.monotonic() - begin:.1f} s"
@@ -217,34 +194,68 @@ def up(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def prepare_directory(site: Site) -> None:
-    """Make the state directory; refuse one that holds somebody else's files, since `down --remove` removes it."""
-    if site.state.is_symlink() or (site.state.exists() and not site.state.is_dir()):
-        raise CommandError(f"IRONBOOK_STATE={site.state} is not a directory: set another path")
-    if site.state.exists() and not (site.state / _MARKER).exists():
-        strange = sorted(entry.name for entry in site.state.iterdir() if entry.name != "ansible")
-        if strange:
-            raise CommandError(
-                f"IRONBOOK_STATE={site.state} holds '{strange[0]}', which is not of a local site: set another path"
-            )
-    for directory in ("", "run", "secrets", "log", "supervisor.d"):
-        (site.state / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (site.state / _MARKER).exists():
-        _write(site.state / _MARKER, _MARKER_TEXT)
+def run(arguments: argparse.Namespace) -> int:
+    """Bring the site's ground up and become a command, in the site's environment; one at a time for each site.
+
+    The command holds the lock, which therefore lasts as long as it does, whatever becomes of the shell above it.
+    """
+    site = site_from_environment()
+    site_directory.require_no_run(site.state)  # at once, also while the other brings the ground up
+    with site_directory.locked(site.state, make=True):
+        prepare_directory(site)
+        held = site_directory.hold_for_run(site.state)
+    up(arguments)
+    sys.stdout.flush()
+    os.set_inheritable(held, True)
+    environment = _inherited() | site_from_environment().environment()
+    try:
+        os.execvpe(arguments.program, [arguments.program, *arguments.words], environment)
+    except OSError as error:
+        raise CommandError(f"{arguments.program} cannot be run: {error.strerror}") from error
+
+
+def _bring_up(site: Site, marker: Marker) -> None:
+    """Start or repair what does not run, once it is known that its ports are free."""
+    supervisor = Supervisor(site.state, _secret(site, "supervisor_password"))
+    running = supervisor.answers()
+    if not running:
+        _end_everything(site.state, marker)
+    for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
+        if not (running and supervisor.is_alive(name)):
+            require_free(port, _OTHER_PORT)
+    write(site.state / site_directory.MARKER, marker.text(site.port_base))
+    _write_programs(site)
+    if running:
+        supervisor.ensure(program.name for program in site.programs())
+    else:
+        _start_supervisord(site, marker)
+    wait_until_serving(site, supervisor, UP_SECONDS)
+
+
+def prepare_directory(site: Site) -> Marker:
+    """Make the state directory ours, and what everything else needs in it; CommandError where it is somebody else's."""
+    marker = site_directory.claim(site.state)
+    for directory in ("run", "secrets", "log", "supervisor.d"):
+        (site.state / directory).mkdir(mode=0o700, exist_ok=True)
+    return marker
 
 
 def _write_programs(site: Site) -> None:
-    _write(site.configuration, daemon_sections(site.state, _secret(site, "supervisor_password")))
+    write(site.configuration, daemon_sections(site.state, _secret(site, "supervisor_password")))
     for program in site.programs():
-        _write(site.state / "supervisor.d" / f"{program.name}.conf", program_section(program, site.state / "log"))
+        write(site.state / "supervisor.d" / f"{program.name}.conf", program_section(program, site.state / "log"))
 
 
-def _start_supervisord(site: Site) -> None:
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _UNRELATED_TO_US}
+
+
+def _start_supervisord(site: Site, marker: Marker) -> None:
     """Start supervisord; it returns once its socket listens and it runs in the background."""
-    kept = {name: value for name, value in os.environ.items() if name not in _UNRELATED_TO_US}
+    environment = _inherited() | site.environment() | {IDENTITY_VARIABLE: marker.identity}
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(site.configuration)]
     done = subprocess.run(
-        command, env=kept | site.environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
@@ -312,25 +323,32 @@ def down(arguments: argparse.Namespace) -> int:
     It goes by the directory alone and asks for no port: a stranger may have one by now, and keeps it.
     """
     state = state_from_environment()
-    marker = state / _MARKER
-    if not marker.exists():
-        if arguments.remove and state.exists():
-            raise CommandError(f"{state} was not made by 'ironbook local up': remove it yourself")
-        print(f"local site: nothing at {state}")
-        return 0
-    with _lock(state):
-        _end_everything(state)
-        _write(marker, _MARKER_TEXT)  # nothing of it has a port any more, so the next `up` may take others
-    if arguments.remove:
-        shutil.rmtree(state)
-    print(f"local site: down{', ' + str(state) + ' removed' if arguments.remove else ''}")
+    with site_directory.locked(state, make=False) as exists:
+        marker = site_directory.read_marker(state) if exists else None
+        if marker is None:
+            if arguments.remove and exists:
+                raise CommandError(f"{state} was not made by 'ironbook local up': remove it yourself")
+            print(f"local site: nothing at {state}")
+            return 0
+        if arguments.remove:
+            site_directory.require_no_run(state)
+            site_directory.require_nothing_foreign(state)  # before anything is touched
+        _end_everything(state, marker)
+        # Nothing of it has a port any more, so the next `up` may take others.
+        write(state / site_directory.MARKER, marker.text(None))
+        print(f"local site: down{', ' + site_directory.remove(state) if arguments.remove else ''}")
     return 0
 
 
-def _end_everything(state: Path) -> None:
-    """End supervisord, which ends its children in order, and then whatever it left."""
-    left = end(lambda: daemons_of(state / _CONFIGURATION), signal.SIGTERM, DOWN_SECONDS)
-    left += end(lambda: children_of(state), signal.SIGTERM, 5.0)
+def _end_everything(state: Path, marker: Marker) -> None:
+    """End supervisord, which ends its children in order, and then whatever it left.
+
+    They are found by the site's id, and by its directory where that is where it was: of one that was moved, the old
+    path may be another site's by now.
+    """
+    place = None if marker.path != state else state
+    left = end(lambda: daemons_of(place and place / _CONFIGURATION, marker.identity), signal.SIGTERM, DOWN_SECONDS)
+    left += end(lambda: children_of(place, marker.identity), signal.SIGTERM, 5.0)
     left += end(lambda: postgres.processes_in(state / "postgres"), signal.SIGINT, 10.0)
     if left:
         raise CommandError(f"processes {left} of {state} do not end: kill them, then call this again")
@@ -365,8 +383,14 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("local", help="supervisord, the emulated AWS and PostgreSQL of the local site")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("up", help="start or repair them, and wait until they answer").set_defaults(function=up)
+    run_parser = actions.add_parser("run", help="up, and then a command in the site's environment, one at a time")
+    run_parser.add_argument("program", help="what to become")
+    run_parser.add_argument("words", nargs=argparse.REMAINDER, help="its arguments")
+    run_parser.set_defaults(function=run)
     down_parser = actions.add_parser("down", help="stop every process of the site")
-    down_parser.add_argument("--remove", action="store_true", help="remove the state directory too")
+    down_parser.add_argument(
+        "--remove", action="store_true", help="remove the state directory too, if it holds nothing but the site"
+    )
     down_parser.set_defaults(function=down)
     actions.add_parser("status", help="one line a process").set_defaults(function=status)
     actions.add_parser("env", help="print the environment as KEY=VALUE").set_defaults(function=print_environment)
@@ -375,29 +399,10 @@ def add_parser(subparsers: Any) -> None:
 # -------------------------------------------------------------------------------------------- helpers
 
 
-@contextlib.contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    """One `up` or `down` at a time for each site."""
-    (state / "run").mkdir(mode=0o700, exist_ok=True)
-    with (state / "run" / "local.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole, mode 0600, and leave it alone where it says the same already."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.touch(mode=0o600)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.rename(path)
-
-
 def _secret(site: Site, name: str) -> str:
     """Return a secret of the site, made when it is first asked for."""
     if not _read_secret(site, name):
-        _write(site.state / "secrets" / name, secrets.token_hex(24) + "\n")
+        write(site.state / "secrets" / name, secrets.token_hex(24) + "\n")
     return _read_secret(site, name)
 
 

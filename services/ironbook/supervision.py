@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The supervisord of one local site: its configuration, its RPC socket, and the processes that it left behind.
 
-A supervisord gives each of its children SUPERVISOR_SERVER_URL, which names its socket and so its site.  That is how the
-orphans of a killed supervisord are told from every other process of the machine, without a single pid file.
+A supervisord gives each of its children SUPERVISOR_SERVER_URL, which names its socket and so its site, and the site's
+random id, which stays the same where the directory is moved.  That is how the orphans of a killed supervisord are told
+from every other process of the machine, without a single pid file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 SOCKET_PATH_BYTES_MAX = 107  # sun_path of unix(7) holds 108 bytes, the closing NUL included
 USER = "ironbook"
+IDENTITY_VARIABLE = "IRONBOOK_SITE"
 _AT_REST = ("STOPPED", "EXITED", "FATAL")
 _LOG_BYTES_MAX = "10MB"
 _LOG_BACKUPS = 3
@@ -154,21 +156,35 @@ class Supervisor:
                     self._rpc.startProcess(name, False)
 
 
-def daemons_of(configuration: Path) -> list[int]:
-    """Process ids of each supervisord that runs with this configuration file."""
-    wanted = os.fsencode(configuration)
+def daemons_of(configuration: Path | None, identity: str = "") -> list[int]:
+    """Process ids of each supervisord that runs with this configuration file, or for the site with this id."""
+    wanted = os.fsencode(configuration) if configuration else b""
 
     def matches(process: Path) -> bool:
         words = (process / "cmdline").read_bytes().split(b"\0")
-        return wanted in words and any(word.endswith(b"supervisord") for word in words)
+        if not any(word.endswith(b"supervisord") for word in words):
+            return False
+        return bool(wanted and wanted in words) or _has(process, _identified(identity))
 
     return _processes(matches)
 
 
-def children_of(state: Path) -> list[int]:
-    """Process ids of all that a supervisord of this site started, whether or not it still runs."""
-    wanted = b"SUPERVISOR_SERVER_URL=" + os.fsencode(server_url(state))
-    return _processes(lambda process: wanted in (process / "environ").read_bytes().split(b"\0"))
+def children_of(state: Path | None, identity: str = "") -> list[int]:
+    """Process ids of all that a supervisord of this directory, or of the site with this id, started.
+
+    Whether or not it still runs.
+    """
+    served = {b"SUPERVISOR_SERVER_URL=" + os.fsencode(server_url(state))} if state else set()
+    return _processes(lambda process: _has(process, served | _identified(identity)))
+
+
+def _identified(identity: str) -> set[bytes]:
+    return {f"{IDENTITY_VARIABLE}={identity}".encode("ascii")} if identity else set()
+
+
+def _has(process: Path, wanted: set[bytes]) -> bool:
+    """Whether a process was started with one of these variables."""
+    return not wanted.isdisjoint((process / "environ").read_bytes().split(b"\0"))
 
 
 def _processes(matches: Callable[[Path], bool]) -> list[int]:

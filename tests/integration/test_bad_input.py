@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 ACCOUNT = "123456789012"  # the emulator's
 MESSAGES = "AAPL_2012-06-21_34200000_37800000_message_50.csv"
 NOBODYS_KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "testing"}  # AWS's own example
+PROFILE_ALONE = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 EXPIRED = (
     b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
     b"<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error>"
@@ -200,13 +201,19 @@ def test_the_emulator_does_not_answer(venue: Venue) -> None:
     [
         ({"AWS_ENDPOINT_URL": None, **NOBODYS_KEYS}, "AWS_ENDPOINT_URL is not set, so this would reach AWS itself"),
         ({"AWS_ENDPOINT_URL_EC2": "http://192.0.2.1", **NOBODYS_KEYS}, "AWS_ENDPOINT_URL_EC2 is http://192.0.2.1"),
-        ({"AWS_ENDPOINT_URL": None, "AWS_PROFILE": "production"}, "AWS_ENDPOINT_URL is not set, so this would reach"),
+        ({"AWS_ENDPOINT_URL": None, **PROFILE_ALONE}, "AWS_ENDPOINT_URL is not set, so this would reach"),
     ],
 )
 def test_credentials_of_a_real_account(venue: Venue, changed: dict[str, str | None], line: str) -> None:
     said = venue.refused(**changed)
     assert line in said
     assert said.endswith("start it with `ironbook local up`")
+
+
+def test_a_profile_beside_keys(venue: Venue) -> None:
+    said = venue.refused(AWS_ENDPOINT_URL=None, AWS_PROFILE="production")
+    assert "AWS_PROFILE and AWS_ACCESS_KEY_ID are both set" in said
+    assert said.endswith("unset one")
 
 
 @pytest.mark.parametrize("inventory", ["example", "production"])

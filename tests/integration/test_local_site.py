@@ -8,13 +8,14 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_processes import SITE_PORTS, LocalSite, free_port, is_free, local_site, wait_for
+from local_processes import IRONBOOK, ROOT, SITE_PORTS, LocalSite, free_port, is_free, local_site, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -30,13 +31,15 @@ def ordinary_user() -> Iterator[tuple[str, ...]]:
     if os.geteuid() != 0:
         yield ()
         return
-    holder = subprocess.Popen(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "sleep", "infinity"])
+    # `cat` of our pipe: it ends with us, whatever ends us.
+    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "cat"]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE)
     try:
-        wait_for(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "sleep\n", "a user namespace")
+        wait_for(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "cat\n", "a user namespace")
         yield ("nsenter", "--target", str(holder.pid), "--user", "--preserve-credentials", "--")
     finally:
         holder.kill()
-        holder.wait()
+        holder.communicate()
 
 
 @pytest.fixture(params=USERS)
@@ -93,7 +96,7 @@ def test_secrets_are_the_owners_alone(shared) -> None:
     open_to_others = [
         path
         for path in (site.state, *site.state.glob("secrets/*"), *site.state.glob("run/*"), *site.state.glob("*.conf"))
-        if stat.S_IMODE(path.stat().st_mode) & 0o077 and path.name != "local.lock"
+        if stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     assert open_to_others == []
 
@@ -228,6 +231,159 @@ def test_somebody_elses_directory_is_refused_and_kept(tmp_path) -> None:
         assert done.returncode == 1, arguments
         assert str(tmp_path) in done.stderr
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_playbook_directory_called_ansible_is_somebody_elses(tmp_path) -> None:
+    """Nothing in it but `ansible`, as in many a project: `up` refuses it, and nobody removes it afterwards."""
+    playbook = tmp_path / "ansible" / "site.yml"
+    playbook.parent.mkdir()
+    playbook.write_text("precious")
+    site = LocalSite(tmp_path, free_port(SITE_PORTS))
+    for arguments in (["up"], ["down", "--remove"]):
+        done = site.local(*arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), arguments
+    assert playbook.read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ansible"]
+
+
+def test_what_the_user_keeps_beside_the_site_is_named_and_kept(shared) -> None:
+    """The refusal ends no process."""
+    (shared.state / "notes.txt").write_text("years of work")
+    try:
+        done = shared.local("down", "--remove")
+    finally:
+        (shared.state / "notes.txt").unlink()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "'notes.txt'" in done.stderr
+    assert shared.local("status").returncode == 0
+
+
+def test_a_link_to_the_directory_is_as_good_as_its_path(site) -> None:
+    """Both ways of naming it end the same processes, and the link itself stays."""
+    link = LocalSite(site.state.parent / "link", site.port, site.wrapper)
+    link.state.symlink_to(site.state)
+    assert link.local("up").returncode == 0
+    assert f"IRONBOOK_STATE={site.state}\n" in link.local("env").stdout
+    done = link.local("down")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert site.processes() == []
+    site.up()
+    done = link.local("down", "--remove")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert site.processes() == []
+    assert not site.state.exists() and link.state.is_symlink()
+    assert is_free(site.port) and is_free(site.port + 1)
+
+
+def test_a_site_whose_directory_was_moved_is_ended_whole(site) -> None:
+    """None of its processes is left; and a new site at the old path is not touched."""
+    first = [site.pid(name) for name in ("supervisord", "emulator", "postgres")]
+    moved = LocalSite(site.state.parent / "moved", 0, site.wrapper)
+    site.state.rename(moved.state)
+    for command in ("up", "status", "env"):
+        done = moved.local(command)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), command
+        assert str(site.state) in done.stderr and str(moved.state) in done.stderr
+    done = moved.local("down")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not any(map(is_running, first))
+
+    site.up()
+    second = [site.pid(name) for name in ("supervisord", "emulator", "postgres")]
+    assert moved.local("down", "--remove").returncode == 0
+    assert not moved.state.exists()
+    assert all(map(is_running, second))
+
+
+def test_a_copy_of_a_site_ends_nothing_and_is_not_removed(shared) -> None:
+    copy = LocalSite(shared.state.parent / "copy", 0)
+    copy.state.mkdir()
+    (copy.state / ".ironbook-site").write_bytes((shared.state / ".ironbook-site").read_bytes())
+    for arguments in (["up"], ["down"], ["down", "--remove"]):
+        done = copy.local(*arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), arguments
+    assert copy.state.exists()
+    assert shared.local("status").returncode == 0
+
+
+def start(site: LocalSite, *arguments: str) -> subprocess.Popen[str]:
+    """Start `ironbook local ...` and go on."""
+    command = [*site.wrapper, *IRONBOOK, "local", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=site.environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_up_beside_down_waits_for_it_or_is_waited_for() -> None:
+    """Whoever is first: each succeeds, and what is there afterwards is whole."""
+    with local_site() as site:
+        for first, second in ((["down", "--remove"], ["up"]), (["up"], ["down", "--remove"])):
+            beside = [start(site, *first), start(site, *second)]
+            said = [process.communicate(timeout=120) for process in beside]
+            assert [process.returncode for process in beside] == [0, 0], said
+            assert site.local("status").returncode == (0 if site.state.exists() else 1)
+            site.up()
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 1.8, 3.0])
+def test_an_interrupted_up_says_so_in_one_line_and_the_next_recovers(seconds) -> None:
+    """^C goes to all of the terminal's foreground processes, here to the process group."""
+    with local_site(up=False) as site:
+        command = [*IRONBOOK, "local", "up"]
+        process = subprocess.Popen(command, env=site.environment(), stdout=-1, stderr=-1, text=True, process_group=0)
+        wait_for((site.state / ".ironbook-site").exists, "the marker")
+        time.sleep(seconds - 0.4)
+        os.killpg(process.pid, signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+        if process.returncode != 0:
+            assert (process.returncode, complaint) == (130, "ironbook: interrupted\n")
+        else:
+            assert seconds > 1, "nothing is up so soon"
+        site.up()
+
+
+def test_one_make_site_at_a_time_and_none_is_removed_under_its_feet(shared) -> None:
+    """`make site` is `local run`: a second one is refused at once, and so is `down --remove`; `up` may repair."""
+    first = start(shared, "run", "cat")
+    try:
+        wait_for(lambda: (Path(f"/proc/{first.pid}/comm").read_text()) == "cat\n", "the command")
+        for arguments in (["run", "true"], ["down", "--remove"]):
+            begin = time.monotonic()
+            done = shared.local(*arguments)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), arguments
+            line = f"another make site is running on this state directory, {shared.state} (pid {first.pid})"
+            assert line in done.stderr
+            assert time.monotonic() - begin < 10
+        shared.up()
+    finally:
+        said, complaint = first.communicate("traded\n", timeout=20)
+    assert (first.returncode, said.splitlines()[1:], complaint) == (0, ["traded"], "")
+    done = shared.local("run", "env")
+    assert set(shared.local("env").stdout.splitlines()) <= set(done.stdout.splitlines())
+    refused = shared.local("run", "/nonexistent").stderr
+    assert refused == "ironbook: /nonexistent cannot be run: No such file or directory\n"
+    makefile = (ROOT / "Makefile").read_text()
+    assert "$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site" in makefile
+
+
+def test_a_site_whose_test_was_killed_is_put_away(tmp_path) -> None:
+    """A timeout of pytest's, or an impatient user: no supervisord stays, and no directory."""
+    script = (
+        "import time; from local_processes import local_site\n"
+        "with local_site() as site: print(site.pid('supervisord'), site.state, flush=True); time.sleep(300)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment |= {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'services'}"}
+    environment |= {"IRONBOOK_TEST_PORTS": str(free_port(SITE_PORTS))}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        pid, state = process.stdout.readline().split()
+        assert is_running(int(pid))
+    finally:
+        process.kill()
+        process.communicate()
+    wait_for(lambda: not is_running(int(pid)), "the end of its supervisord")
+    wait_for(lambda: not Path(state).parent.exists(), "the end of its directory")
 
 
 def test_down_where_nothing_is_succeeds(tmp_path) -> None:

@@ -39,6 +39,9 @@ ASSERTIONS_PER_FUNCTION = 2
 # What each part of a play may hold. Logic belongs in roles, values in inventories.
 PLAY_KEYS = {"name", "hosts", "roles", "tags", "gather_facts", "strategy", "serial", "become", "any_errors_fatal",
              "module_defaults", "import_playbook", "order", "max_fail_percentage"}  # fmt: skip
+PREFLIGHT = "ironbook.trading.preflight"
+PREFLIGHT_HOSTS = "{{ 'localhost' | ironbook.trading.until_preflight }}"
+AFTER_PREFLIGHT = re.compile(r"\|\s*ironbook\.trading\.after_preflight\s*}}\s*$")
 TASK_KEYS = {"name", "when", "tags", "loop", "loop_control", "register", "changed_when", "failed_when", "notify",
              "become", "become_user", "delegate_to", "delegate_facts", "run_once", "no_log", "check_mode", "diff",
              "vars", "until", "retries", "delay", "environment", "block", "rescue", "always", "listen", "args",
@@ -242,11 +245,30 @@ def playbooks_hold_hosts_roles_and_tags(tree: Tree) -> Iterator[str]:
 
 
 @rule
+def plays_come_after_preflight(tree: Tree) -> Iterator[str]:
+    """Begin each playbook with preflight, whatever tags are asked for, and let no play run unless it has passed."""
+    books = {book_name(name): tree.yaml(name) or [{}] for name in tree.match("playbooks/**.yml")}
+    preflight = books.pop(PREFLIGHT, [{}])
+    if [(play.get("hosts"), play.get("tags")) for play in preflight] != [(PREFLIGHT_HOSTS, ["always"])]:
+        yield f"playbooks/preflight.yml: not one play with hosts: {PREFLIGHT_HOSTS} and tags: [always]"
+    for book, content in books.items():
+        first, seen = book, set()
+        while first in books and first not in seen:
+            seen.add(first)
+            first = books[first][0].get("import_playbook")
+        if first != PREFLIGHT:
+            yield f"{book} does not begin with {PREFLIGHT}, nor with a playbook that does"
+        for play in content:
+            if "import_playbook" not in play and not AFTER_PREFLIGHT.search(str(play.get("hosts"))):
+                yield f"{book}: the hosts of play {play.get('name')!r} do not go through after_preflight"
+
+
+@rule
 def playbooks_are_in_the_readme(tree: Tree) -> Iterator[str]:
     """Name each playbook, which is a job that a person does, in the README."""
     readme = tree.text("README.md")
     for name in tree.match("playbooks/**.yml"):
-        called = "ironbook.trading." + name.removeprefix("playbooks/").removesuffix(".yml").replace("/", ".")
+        called = book_name(name)
         if not re.search(re.escape(called) + r"\b", readme) and f"`{called.split('.')[-1]}`" not in readme:
             yield f"{name}: README.md does not name {called}"
 
@@ -316,6 +338,11 @@ def files_belong_here(tree: Tree) -> Iterator[str]:
             for what, pattern in (("path of one machine", MACHINE_PATHS), ("package registry", REGISTRIES)):
                 if found := pattern.search(line):
                     yield f"{name}:{number}: {what}: {found[0]}"
+
+
+def book_name(name: str) -> str:
+    """Return what a playbook is called, of the path of its file."""
+    return "ironbook.trading." + name.removeprefix("playbooks/").removesuffix(".yml").replace("/", ".")
 
 
 def plays(tree: Tree) -> Iterator[tuple[str, dict[str, Any]]]:

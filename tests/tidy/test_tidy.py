@@ -22,10 +22,16 @@ MODULE = MODULE_LICENCE + DOCUMENTATION
 C_FUNCTION = "int ib_one(int a)\n{\n    IB_ASSERT(a);\n    IB_ASSERT(a > 1);\n    return a;\n}\n"
 TASK = SPDX + "- name: Do it\n  ironbook.trading.thing:\n    a: 1\n"
 
+BEGIN = "- name: Check\n  import_playbook: ironbook.trading.preflight\n"
+HOSTS = "  hosts: \"{{ 'all' | ironbook.trading.after_preflight }}\"\n"
+FIRST = "  hosts: \"{{ 'localhost' | ironbook.trading.until_preflight }}\"\n"
+PREFLIGHT = SPDX + "- name: Check\n" + FIRST + "  tags: [always]\n"
+SITE = SPDX + BEGIN + "- name: Site\n" + HOSTS + "  roles:\n    - role: ironbook.trading.one\n"
 TIDY = {
-    "README.md": "Run `ironbook.trading.site`.\n",
+    "README.md": "Run `ironbook.trading.site`, which begins with `preflight`.\n",
     "meta/runtime.yml": SPDX + "action_groups:\n  all: [thing, thing_info]\n",
-    "playbooks/site.yml": SPDX + "- name: Site\n  hosts: all\n  roles:\n    - role: ironbook.trading.one\n",
+    "playbooks/preflight.yml": PREFLIGHT,
+    "playbooks/site.yml": SITE,
     "roles/one/README.md": "One.\n",
     "roles/one/defaults/main.yml": SPDX + "\n# How many.\none_count: 1\n",
     "roles/one/meta/argument_specs.yml": SPDX
@@ -95,6 +101,17 @@ UNTIDY: dict[str, list[tuple[str, str | None]]] = {
     "playbooks_hold_hosts_roles_and_tags": [
         ("playbooks/site.yml", TIDY["playbooks/site.yml"] + "  vars:\n    a: 1\n"),
         ("playbooks/site.yml", TIDY["playbooks/site.yml"] + "  tasks: []\n"),
+    ],
+    "plays_come_after_preflight": [
+        ("playbooks/site.yml", SITE.replace(BEGIN, "")),
+        ("playbooks/site.yml", SITE.replace("trading.preflight", "trading.site")),
+        ("playbooks/site.yml", SITE.replace("trading.preflight", "trading.other")),
+        ("playbooks/site.yml", SITE.replace(HOSTS, "  hosts: all\n")),
+        ("playbooks/site.yml", SITE.replace(" }}", " or 'all' }}")),
+        ("playbooks/preflight.yml", None),
+        ("playbooks/preflight.yml", PREFLIGHT.replace("[always]", "[preflight]")),
+        ("playbooks/preflight.yml", PREFLIGHT.replace("  tags: [always]\n", "")),
+        ("playbooks/preflight.yml", PREFLIGHT.replace(FIRST, "  hosts: never\n")),
     ],
     "playbooks_are_in_the_readme": [("README.md", "Nothing.\n"), ("playbooks/site2.yml", SPDX)],
     "modules_are_complete": [

@@ -6,16 +6,22 @@ from __future__ import annotations
 import argparse
 import configparser
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from ironbook import supervision
+from ironbook import site_directory, supervision
 from ironbook.errors import CommandError
 from ironbook.local_site import Site, down, prepare_directory, print_environment, site_from_environment, status, up
+
+ROOT = Path(__file__).resolve().parents[2]
+IDENTITY = "0123456789abcdef" * 2
+OLD_MARKER = "Made by 'ironbook local up'; 'ironbook local down --remove' removes this directory.\n"
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def variables(monkeypatch: pytest.MonkeyPatch):
     return set_both
 
 
-@pytest.mark.parametrize("port", ["", "0", "80", "1023", "32767", "65536", "-1", "21000x", "21 000", "²"])
+@pytest.mark.parametrize("port", ["", "0", "80", "1023", "32767", "65536", "-1", "21000x", "21 000", "²", "١٧٠٠٠"])
 def test_a_port_base_that_cannot_work_is_refused(variables, port) -> None:
     variables("/tmp/site", port)
     if port == "":
@@ -67,6 +73,7 @@ def test_a_relative_directory_is_made_absolute(variables, monkeypatch, tmp_path)
 
 def test_only_an_empty_directory_or_one_of_ours_is_taken(tmp_path) -> None:
     site = Site(tmp_path / "s", 24000)
+    site.state.mkdir()
     prepare_directory(site)
     prepare_directory(site)
     assert (site.state / "secrets").stat().st_mode & 0o777 == 0o700
@@ -77,15 +84,179 @@ def test_only_an_empty_directory_or_one_of_ours_is_taken(tmp_path) -> None:
     with pytest.raises(CommandError, match="letter"):
         prepare_directory(Site(foreign, 24000))
 
-    (tmp_path / "link").symlink_to(site.state)
-    with pytest.raises(CommandError, match="not a directory"):
-        prepare_directory(Site(tmp_path / "link", 24000))
+
+def test_what_is_no_directory_is_refused_in_one_line(variables, tmp_path) -> None:
+    (tmp_path / "file").write_text("precious")
+    variables(tmp_path / "file")
+    for command in (up, down):
+        with pytest.raises(CommandError, match="not a directory"):
+            command(argparse.Namespace(remove=True))
+    assert (tmp_path / "file").read_text() == "precious"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    variables(tmp_path / "loop")
+    with pytest.raises(CommandError, match=r"IRONBOOK_STATE=.*/loop"):
+        site_from_environment()
 
 
-def site_that_is_up(state: Path, text: str = "Made by us.\nIRONBOOK_PORT_BASE=24000\n") -> None:
+def test_a_link_to_a_site_is_that_site(variables, tmp_path) -> None:
+    site_that_is_up(tmp_path / "s")
+    (tmp_path / "link").symlink_to(tmp_path / "s")
+    variables(tmp_path / "link")
+    assert site_from_environment().state == tmp_path / "s"
+
+
+def site_that_is_up(state: Path, text: str | None = None) -> None:
     """What `up` leaves of itself: a directory whose marker records the first port."""
     state.mkdir()
-    (state / ".ironbook-site").write_text(text)
+    made = site_directory.Marker(state, state.stat().st_ino, IDENTITY, None)
+    (state / ".ironbook-site").write_text(made.text(24000) if text is None else text)
+
+
+def marker_text(path: object, inode: int, identity: str = IDENTITY) -> str:
+    return site_directory.Marker(Path(str(path)), inode, identity, None).text(24000)
+
+
+FORGED = [
+    "",
+    "IRONBOOK_STATE={state}\n",
+    "\xff\n",
+    "IRONBOOK_PORT_BASE=24000\n",
+    f"IRONBOOK_SITE={IDENTITY}\n",
+    marker_text("/elsewhere", 1),
+]
+
+
+@pytest.mark.parametrize("text", FORGED)
+def test_a_marker_that_up_did_not_write_there_makes_no_directory_ours(variables, tmp_path, text) -> None:
+    """Neither an empty one, nor one that was copied from another site: nothing is touched."""
+    state = tmp_path / "s"
+    text = text.format(state=state)
+    site_that_is_up(state, text)
+    (state / "log").mkdir()
+    (state / "log" / "years").write_text("of work")
+    variables(state)
+    for command in (up, down):
+        with pytest.raises(CommandError, match=re.escape(str(state))) as refused:
+            command(argparse.Namespace(remove=True))
+        assert "\n" not in str(refused.value)
+    assert (state / "log" / "years").read_text() == "of work"
+    assert (state / ".ironbook-site").read_text() == text
+
+
+@pytest.mark.parametrize("entry", ["thesis.tex", "ansible.cfg", "settlement-x.json", ".git"])
+def test_remove_names_what_is_not_the_sites_and_touches_nothing(variables, tmp_path, entry) -> None:
+    state = tmp_path / "s"
+    site_that_is_up(state)
+    (state / "log").mkdir()
+    (state / entry).write_text("years of work")
+    variables(state)
+    before = (state / ".ironbook-site").read_text()
+    with pytest.raises(CommandError, match=rf"holds '{re.escape(entry)}', which no site makes"):
+        down(argparse.Namespace(remove=True))
+    assert sorted(path.name for path in state.iterdir()) == sorted([".ironbook-site", "log", entry])
+    assert (state / ".ironbook-site").read_text() == before
+    (state / entry).unlink()
+    assert down(argparse.Namespace(remove=True)) == 0
+    assert not state.exists()
+
+
+def test_remove_follows_no_link_out_of_the_directory(variables, tmp_path) -> None:
+    site_that_is_up(tmp_path / "s")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").touch()
+    (tmp_path / "s" / "trade").symlink_to(tmp_path / "mine")
+    variables(tmp_path / "s")
+    assert down(argparse.Namespace(remove=True)) == 0
+    assert (tmp_path / "mine" / "letter").exists()
+
+
+def test_remove_knows_all_that_the_roles_and_services_make(variables, tmp_path) -> None:
+    """Every name that stands behind ironbook_state_directory in our roles, and the files of settlement."""
+    text = "".join(path.read_text() for path in ROOT.glob("roles/*/*/*.yml"))
+    names = set(re.findall(r"ironbook_state_directory(?: ~ '| \}\})/([\w.-]+)", text))
+    assert {"secrets", "hosts", "build", "install", "trade", "run", "reports"} <= names
+    for name in names | {"settlement-0.json", "postgres", "publisher", "supervisor.d", "supervisord.conf", "ansible"}:
+        (tmp_path / name).touch()
+    assert site_directory.foreign(tmp_path) == []
+
+
+def test_a_directory_that_was_moved_is_told_from_one_that_was_copied(variables, tmp_path) -> None:
+    """Moved: refused, with both paths, until it is ended.  Copied: not ours.  Moved back: as if nothing had been."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    site_that_is_up(old)
+    shutil.copytree(old, tmp_path / "copy")
+    old.rename(new)
+    variables(new)
+    for command in (up, status, print_environment):
+        with pytest.raises(CommandError, match=rf"{new} was made as {old}, and moved since: move it back"):
+            command(argparse.Namespace())
+    variables(tmp_path / "copy")
+    with pytest.raises(CommandError, match=r"where it is a copy, remove it yourself"):
+        down(argparse.Namespace(remove=True))
+    new.rename(old)
+    variables(old)
+    assert site_from_environment().port_base == 24000
+    old.rename(new)
+    variables(new)
+    assert down(argparse.Namespace(remove=True)) == 0
+    assert not new.exists()
+
+
+def test_a_site_that_was_restored_from_a_backup_is_still_one(variables, tmp_path) -> None:
+    """It has its path and another inode; the next `up` records that."""
+    state = tmp_path / "s"
+    site_that_is_up(state, marker_text(state, 1))
+    variables(state)
+    assert site_from_environment().port_base == 24000
+    assert prepare_directory(Site(state, 24000)).inode == state.stat().st_ino
+    marker = site_directory.read_marker(state)
+    assert marker is not None
+    assert (marker.identity, marker.inode, marker.port_base) == (IDENTITY, state.stat().st_ino, 24000)
+
+
+def test_a_site_of_an_older_version_is_taken_over(variables, tmp_path) -> None:
+    state = tmp_path / "s"
+    site_that_is_up(state, OLD_MARKER + "IRONBOOK_PORT_BASE=24000\n")
+    variables(state)
+    assert site_from_environment().port_base == 24000
+    assert re.fullmatch("[0-9a-f]{32}", prepare_directory(Site(state, 24000)).identity)
+    assert site_from_environment().port_base == 24000
+
+
+def test_a_first_up_that_was_killed_leaves_an_empty_directory(tmp_path) -> None:
+    (tmp_path / "..ironbook-site.4711").touch()
+    assert prepare_directory(Site(tmp_path, 24000)).path == tmp_path
+
+
+def test_whoever_waits_for_a_directory_that_is_removed_begins_anew(tmp_path) -> None:
+    """The lock is that of the directory itself, and is held until it is gone; the second makes a new one."""
+    state = tmp_path / "s"
+    script = (
+        "import sys, pathlib; from ironbook.site_directory import locked\n"
+        "with locked(pathlib.Path(sys.argv[1]), make=True): print(pathlib.Path(sys.argv[1]).stat().st_ino, flush=True)"
+    )
+    with site_directory.locked(state, make=True):
+        other = subprocess.Popen([sys.executable, "-c", script, str(state)], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=1)
+        assert site_directory.remove(state) == f"{state} removed"
+    said, _ = other.communicate(timeout=20)
+    assert int(said) == state.stat().st_ino
+    with site_directory.locked(tmp_path / "none", make=False) as exists:
+        assert not exists
+
+
+def test_one_make_site_at_a_time(tmp_path) -> None:
+    """The second is refused in one line that names the first; a lock whose holder is gone refuses nobody."""
+    site_directory.require_no_run(tmp_path)
+    held = site_directory.hold_for_run(tmp_path)
+    line = rf"another make site is running on this state directory, {tmp_path} \(pid {os.getpid()}\): wait"
+    for taking in (site_directory.require_no_run, site_directory.hold_for_run):
+        with pytest.raises(CommandError, match=line):
+            taking(tmp_path)
+    os.close(held)
+    site_directory.require_no_run(tmp_path)
+    os.close(site_directory.hold_for_run(tmp_path))
 
 
 @pytest.mark.parametrize("command", [up, status, print_environment])
@@ -108,10 +279,10 @@ def test_a_site_that_is_up_needs_no_port_base(variables, monkeypatch, tmp_path) 
     assert site_from_environment().port_base == 24000
 
 
-@pytest.mark.parametrize("text", ["", "Made by 'ironbook local up'.\n", "IRONBOOK_PORT_BASE=x\n", "\xff\n"])
-def test_a_marker_that_records_nothing_goes_by_the_variable(variables, tmp_path, text) -> None:
-    """As those of older versions: the next `up` records it."""
-    site_that_is_up(tmp_path / "s", text)
+@pytest.mark.parametrize("text", ["", "IRONBOOK_PORT_BASE=x\n", "IRONBOOK_PORT_BASE=٢٤٠٠٠\n"])
+def test_a_marker_that_records_no_port_goes_by_the_variable(variables, tmp_path, text) -> None:
+    """As that of a site that is down: the next `up` records it."""
+    site_that_is_up(tmp_path / "s", OLD_MARKER + text)
     variables(tmp_path / "s", 24010)
     assert site_from_environment().port_base == 24010
 
@@ -127,8 +298,13 @@ def test_down_goes_by_the_directory_alone(variables, tmp_path) -> None:
 
 
 def test_ansible_may_have_been_there_first(tmp_path) -> None:
+    """A playbook makes its home where the site is not up; with a file of anybody's in it the directory is his."""
     (tmp_path / "s" / "ansible" / "tmp").mkdir(parents=True)
+    (tmp_path / "theirs" / "ansible").mkdir(parents=True)
+    (tmp_path / "theirs" / "ansible" / "site.yml").write_text("precious")
     prepare_directory(Site(tmp_path / "s", 24000))
+    with pytest.raises(CommandError, match=r"holds 'ansible/site\.yml'"):
+        prepare_directory(Site(tmp_path / "theirs", 24000))
 
 
 def test_a_program_is_written_as_supervisor_reads_it(tmp_path) -> None:

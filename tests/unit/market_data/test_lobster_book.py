@@ -107,6 +107,7 @@ def market_data() -> tuple[Path, Path]:
     pytest.skip("no market data beside the checkout")
 
 
+@pytest.mark.slow
 def test_real_hour_agrees_with_the_published_book() -> None:
     """What the reference checker reaches with a book by ids, the core reaches by matching: every state of it."""
     hour, book = market_data()
