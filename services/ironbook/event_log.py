@@ -21,7 +21,8 @@ REQUEST = struct.Struct("<8sIIQII")
 ANSWER = struct.Struct("<8sIIIIII")
 
 _STATUS = {
-    1: "the request makes no sense to it: the last event that was seen is not in its log",
+    1: "the last event that was seen is not in its log: its journal has lost its end, or is another one: stop the "
+    "engine and restore its journal from a copy before anybody trades",
     6: "it serves another shard",
 }
 _RECEIVE_BYTES = 1 << 20
