@@ -324,7 +324,7 @@ static void add_extra(struct ib_book *book, uint32_t index, const struct ib_orde
     book->hash -= cold_hash(book, index);
     uint32_t added = ib_pool_take(&book->extras, sizeof *extra);
     book->cold[index].history |= added;
-    struct ib_order_extra *own = ib_book_extra(book, index);
+    struct ib_order_extra *own = (struct ib_order_extra *)(void *)book->extras.slots + added;
     *own = *extra;
     own->order = index;
     own->expiry_place = 0;

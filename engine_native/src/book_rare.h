@@ -52,6 +52,14 @@ IB_INLINE struct ib_order_extra *ib_book_extra(const struct ib_book *book, uint3
     return extra == IB_NONE ? NULL : (struct ib_order_extra *)(void *)book->extras.slots + extra;
 }
 
+/* That of an order which surely has one: a parked one, an iceberg, one that expires. */
+IB_INLINE struct ib_order_extra *ib_book_extra_of(const struct ib_book *book, uint32_t index)
+{
+    struct ib_order_extra *extra = ib_book_extra(book, index);
+    IB_ASSERT(extra != NULL);
+    return extra;
+}
+
 /* What the book shows of an order, or would if it were not hidden. */
 IB_INLINE uint64_t ib_book_shown(const struct ib_book *book, uint32_t index)
 {

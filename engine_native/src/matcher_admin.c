@@ -254,7 +254,7 @@ void ib_turn_expire(struct ib_turn *turn)
     IB_ASSERT(turn->index == 0);
     for (;;) {
         uint32_t index = ib_book_expiry_first(book);
-        if (index == IB_NONE || ib_book_extra(book, index)->expire_time_ns > turn->command->time_ns) {
+        if (index == IB_NONE || ib_book_extra_of(book, index)->expire_time_ns > turn->command->time_ns) {
             return;
         }
         ib_turn_cancel_order(turn, index, IB_REASON_EXPIRED);

@@ -106,7 +106,7 @@ static struct ib_event about_live(const struct ib_turn *turn, uint32_t index, ui
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     IB_ASSERT(order->level != IB_NONE);
     int parked = ib_level_is_parked(level);
-    int hidden = parked ? extra->is_hidden : ib_level_place(level) == IB_PLACE_HIDDEN;
+    int hidden = parked ? ib_book_extra_of(book, index)->is_hidden : ib_level_place(level) == IB_PLACE_HIDDEN;
     struct ib_event event = {
         .type = type,
         .instrument = ib_level_instrument(level),

@@ -143,7 +143,7 @@ uint64_t ib_matcher_next_expiry_ns(const struct ib_matcher *matcher)
 {
     IB_ASSERT(matcher != NULL);
     uint32_t index = ib_book_expiry_first(&matcher->book);
-    return index == IB_NONE ? UINT64_MAX : ib_book_extra(&matcher->book, index)->expire_time_ns;
+    return index == IB_NONE ? UINT64_MAX : ib_book_extra_of(&matcher->book, index)->expire_time_ns;
 }
 
 int ib_matcher_instrument_state(const struct ib_matcher *matcher, uint32_t index, struct ib_instrument_state *state)
@@ -191,10 +191,10 @@ static struct ib_live_order live_order(const struct ib_book *book, uint32_t inde
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     uint32_t place = ib_level_place(level);
     IB_ASSERT(index != IB_NONE);
-    IB_ASSERT(!ib_level_is_parked(level) || extra != NULL);
+    IB_ASSERT(order->level != IB_NONE);
     struct ib_live_order live = {
         .order_ref = ib_order_ref(order),
-        .price = ib_level_is_parked(level) ? extra->price : ib_book_any_price(book, level),
+        .price = ib_level_is_parked(level) ? ib_book_extra_of(book, index)->price : ib_book_any_price(book, level),
         .stop_price = place == IB_PLACE_STOP ? ib_book_any_price(book, level) : 0,
         .remaining = ib_order_remaining(order),
         .shown = place == IB_PLACE_VISIBLE ? ib_book_shown(book, index) : 0,

@@ -166,7 +166,7 @@ static void refresh(struct ib_turn *turn, uint32_t index)
     struct ib_book *book = &turn->matcher->book;
     uint64_t before_ref = ib_order_ref(ib_book_order(book, index));
     uint64_t remaining = ib_order_remaining(ib_book_order(book, index));
-    uint64_t displayed = ib_book_extra(book, index)->displayed;
+    uint64_t displayed = ib_book_extra_of(book, index)->displayed;
     IB_ASSERT(displayed > 0 && remaining > 0);
     IB_ASSERT(turn->matcher->rules >= IB_RULES_2);
     ib_book_requeue(book, index, ib_turn_next_ref(turn));

@@ -81,7 +81,7 @@ def _sorted(rules: Iterable[Rule]) -> list[Rule]:
 
 
 def _ports(ports: int | str) -> tuple[int, int]:
-    first, _, last = str(ports).partition("-")
+    first, _dash, last = str(ports).partition("-")
     return int(first), int(last or first)
 
 

@@ -66,7 +66,7 @@ def _policy(bucket: Resource) -> Iterator[str]:
         yield f"the policy of bucket {bucket['id']} does not refuse what is not encrypted in transit"
     for statement in statements:
         if statement != wanted:
-            effect, principal, actions, _, _ = statement
+            effect, principal, actions = statement[:3]
             yield (
                 f"the policy of bucket {bucket['id']} has a statement that nobody described:"
                 f" {effect} {', '.join(actions)} to {principal}"
