@@ -281,18 +281,7 @@ void ib_turn_rest(struct ib_turn *turn, const struct ib_arrival *arrival)
     IB_ASSERT(incoming->remaining > 0);
     IB_ASSERT(incoming->order_type == IB_ORDER_LIMIT || incoming->order_type == IB_ORDER_MARKET);
     uint32_t place = incoming->is_hidden ? IB_PLACE_HIDDEN : IB_PLACE_VISIBLE;
-    struct ib_book_entry entry = {
-        .side_index = place << IB_PLACE_SHIFT | incoming->side_index,
-        .user_ref = incoming->user_ref,
-        .session = incoming->session,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .key = incoming->key,
-        .order_ref = incoming->order_ref,
-        .remaining = incoming->remaining,
-        .executed = incoming->executed,
-        .client_data = incoming->client_data,
-    };
+    struct ib_book_entry entry = ib_incoming_entry(incoming, place, incoming->key);
     struct ib_order_extra extra = {.displayed = arrival->displayed, .expire_time_ns = arrival->expire_time_ns};
     if (arrival->displayed > 0) {
         extra.shown = arrival->displayed < incoming->remaining ? arrival->displayed : incoming->remaining;

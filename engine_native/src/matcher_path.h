@@ -100,18 +100,7 @@ static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *ma
 
 IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
 {
-    struct ib_book_entry entry = {
-        .side_index = incoming->side_index,
-        .user_ref = incoming->user_ref,
-        .session = incoming->session,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .key = incoming->key,
-        .order_ref = incoming->order_ref,
-        .remaining = incoming->remaining,
-        .executed = incoming->executed,
-        .client_data = incoming->client_data,
-    };
+    struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
     ib_book_rest(&turn->matcher->book, &entry);
     if (incoming->row != 0) {
         ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);

@@ -59,6 +59,23 @@ struct ib_incoming {
     const uint8_t *client_data;
 };
 
+/* What stands in the book, or is parked, of an incoming order: at `key` of a place (enum ib_place). */
+IB_INLINE struct ib_book_entry ib_incoming_entry(const struct ib_incoming *incoming, uint32_t place, uint64_t key)
+{
+    return (struct ib_book_entry){
+        .side_index = place << IB_PLACE_SHIFT | incoming->side_index,
+        .user_ref = incoming->user_ref,
+        .session = incoming->session,
+        .time_in_force = incoming->time_in_force,
+        .order_type = incoming->order_type,
+        .key = key,
+        .order_ref = incoming->order_ref,
+        .remaining = incoming->remaining,
+        .executed = incoming->executed,
+        .client_data = incoming->client_data,
+    };
+}
+
 /* … with what plain ones do not have. */
 struct ib_arrival {
     struct ib_incoming order;

@@ -15,18 +15,8 @@ void ib_turn_park(struct ib_turn *turn, const struct ib_arrival *arrival, uint32
     IB_ASSERT(place == IB_PLACE_STOP || place == IB_PLACE_AT_CLOSE);
     IB_ASSERT(place != IB_PLACE_STOP || arrival->stop_ticks > 0);
     unsigned side_number = incoming->side_index & 1;
-    struct ib_book_entry entry = {
-        .side_index = place << IB_PLACE_SHIFT | incoming->side_index,
-        .user_ref = incoming->user_ref,
-        .session = incoming->session,
-        .time_in_force = incoming->time_in_force,
-        .order_type = incoming->order_type,
-        .key = place == IB_PLACE_STOP ? ib_book_stop_key(side_number, arrival->stop_ticks) : 0,
-        .order_ref = incoming->order_ref,
-        .remaining = incoming->remaining,
-        .executed = incoming->executed,
-        .client_data = incoming->client_data,
-    };
+    uint64_t key = place == IB_PLACE_STOP ? ib_book_stop_key(side_number, arrival->stop_ticks) : 0;
+    struct ib_book_entry entry = ib_incoming_entry(incoming, place, key);
     struct ib_order_extra extra = {
         .displayed = arrival->displayed,
         .shown = arrival->displayed < incoming->remaining ? arrival->displayed : incoming->remaining,
