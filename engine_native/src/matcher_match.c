@@ -211,8 +211,7 @@ static void trade(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t ind
         ib_event_executed(turn, incoming, quantity, price);
     }
     uint32_t row = ib_matcher_row(matcher, session, instrument);
-    ib_risk_take(&matcher->risk, row, is_sell ^ 1, quantity, quantity == open);
-    ib_risk_trade(&matcher->risk, row, is_sell ^ 1, quantity);
+    ib_risk_fill(&matcher->risk, row, is_sell ^ 1, quantity, quantity == open);
     ib_risk_trade(&matcher->risk, incoming->row, is_sell, quantity);
     if (quantity == open) {
         ib_book_remove(book, index);

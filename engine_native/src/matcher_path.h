@@ -48,10 +48,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         matcher->match_ref++;
         ib_report_trade(turn, incoming, index, quantity, price, reporting);
         uint32_t row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
-        if (row != 0) {
-            ib_risk_take(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
-            ib_risk_trade(&matcher->risk, row, ~incoming->side_index & 1, quantity);
-        }
+        ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
         if (quantity < open) {
             ib_book_fill_part(book, index, quantity);
             part = quantity;
@@ -65,9 +62,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
     incoming->executed += traded;
     ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
-    if (incoming->row != 0) {
-        ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
-    }
+    ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
     ib_book_advance(book, level_index, index, traded - part);
 }
 
@@ -102,9 +97,7 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
 {
     struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
     ib_book_rest(&turn->matcher->book, &entry);
-    if (incoming->row != 0) {
-        ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
-    }
+    ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
         ib_event_rested(turn, incoming, 0);
@@ -223,11 +216,9 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
-    if (ib_matcher_account(turn->matcher, command->session) != 0) {
-        const struct ib_level *level = ib_book_level(book, order->level);
-        uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
-        ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
-    }
+    const struct ib_level *level = ib_book_level(book, order->level);
+    uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
+    ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
     ib_book_remove_from(book, bucket, index);
     return 1;
 }
