@@ -96,12 +96,12 @@ IB_INLINE void ib_ahead_third(struct ib_ahead *ahead, const struct ib_book *book
         line = ib_book_level(book, *(const uint32_t *)line);
         break;
     case IB_AHEAD_TRADES:
-        line = ib_book_order(book, ((const struct ib_level *)line)->head);
+        line = ib_book_order(book, ((const struct ib_level *)line)->ring.next);
         break;
     case IB_AHEAD_CANCELS: {
         const struct ib_order *order = line;
-        __builtin_prefetch(ib_book_order(book, order->prev), 1);
-        __builtin_prefetch(ib_book_order(book, order->next), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
         line = ib_book_level(book, order->level);
         break;
     }
@@ -117,10 +117,10 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead *ahead, const struct ib_boo
     unsigned slot = command->seq % IB_AHEAD_SLOTS;
     if (ahead->slots[slot].kind == IB_AHEAD_RESTS) {
         const struct ib_level *level = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, level->tail), 1);
+        __builtin_prefetch(ib_book_order(book, level->ring.prev), 1);
     } else if (ahead->slots[slot].kind == IB_AHEAD_TRADES) {
         const struct ib_order *order = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, order->next), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
         __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
     }
 }

@@ -33,16 +33,16 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
     struct ib_level *level = ib_book_level(book, level_index);
-    IB_EXPECT(level->head != IB_NONE && incoming->remaining > 0);
+    IB_EXPECT(level->ring.next != level_index && incoming->remaining > 0);
     int64_t price = ib_book_price(book, level);
     uint64_t before = incoming->remaining;
     uint64_t part = 0; /* what is traded of an order that stays */
-    uint32_t index = level->head;
+    uint32_t index = level->ring.next;
     do {
         const struct ib_order *order = ib_book_order(book, index);
         uint64_t open = ib_order_remaining(order);
         uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
-        uint32_t next = order->next;
+        uint32_t next = order->links.next;
         __builtin_prefetch(ib_book_order(book, next));
         incoming->remaining -= quantity;
         matcher->match_ref++;
@@ -56,7 +56,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         }
         ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, level);
         index = next;
-    } while (index != IB_NONE && incoming->remaining > 0);
+    } while (index != level_index && incoming->remaining > 0);
     uint64_t traded = before - incoming->remaining;
     matcher->traded_quantity += traded;
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
