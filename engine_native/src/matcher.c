@@ -93,7 +93,7 @@ static int is_new(struct ib_turn *turn)
         return 0;
     }
     session->last_user_ref = command->user_ref;
-    ib_risk_count_message(&turn->matcher->risk, session->account, command->time_ns);
+    ib_risk_count_message(&turn->matcher->risk.accounts[session->account], command->time_ns);
     return 1;
 }
 

@@ -52,7 +52,7 @@ IB_INLINE void ib_ahead_first(struct ib_ahead *ahead, const struct ib_matcher *m
         ahead->slots[slot].line = &book->instruments[command->instrument];
         __builtin_prefetch(ahead->slots[slot].line);
         if (command->session < matcher->session_count) {
-            __builtin_prefetch(&matcher->risk.rows[ib_matcher_row(matcher, command->session, command->instrument)], 1);
+            __builtin_prefetch(ib_matcher_row(matcher, command->session, command->instrument), 1);
         }
     } else if (command->type == IB_COMMAND_CANCEL) {
         ahead->slots[slot].kind = IB_AHEAD_CANCELS;
