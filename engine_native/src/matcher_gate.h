@@ -47,20 +47,17 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
 }
 
 /* The risk row of a plain order that the gate lets in; null: it was rejected. */
-IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_turn *turn, uint16_t account, const struct ib_incoming *incoming,
-                                           int64_t base, int reporting)
+IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t instrument,
+                                           uint32_t side_number, const struct ib_incoming *incoming, int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     struct ib_risk_account *of = &matcher->risk.accounts[account];
-    uint32_t instrument = incoming->side_index >> 1;
     struct ib_risk_row *row = &matcher->risk.rows[ib_risk_find(&matcher->risk, account, instrument)];
     IB_KEEP(of);
     IB_KEEP(row);
     ib_risk_count_message(of, turn->command->time_ns);
-    if (base == 0) { /* nothing has traded yet */
-        base = matcher->instruments[instrument].reference_price;
-    }
-    if (IB_LIKELY(ib_risk_admits(of, row, incoming->side_index & 1, incoming->remaining, incoming->price, base))) {
+    int64_t base = ib_matcher_base(matcher, instrument);
+    if (IB_LIKELY(ib_risk_admits(of, row, side_number, incoming->remaining, incoming->price, base))) {
         IB_EXPECT(ib_path_gate_agrees(matcher, turn->command, account));
         return row;
     }

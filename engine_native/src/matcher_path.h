@@ -17,14 +17,14 @@
 IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
                              uint64_t quantity, int64_t price, int reporting)
 {
+    if (!reporting) { /* those of the order that comes in are counted at the end */
+        turn->matcher->sessions[ib_order_session(ib_book_order(&turn->matcher->book, order))].session_seq++;
+        return;
+    }
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
-    if (reporting) {
-        ib_event_resting_executed(turn, order, quantity, 0);
-    }
+    ib_event_resting_executed(turn, order, quantity, 0);
     ib_turn_number(turn, incoming->session);
-    if (reporting) {
-        ib_event_executed(turn, incoming, quantity, price);
-    }
+    ib_event_executed(turn, incoming, quantity, price);
 }
 
 /* Trades with the best opposite level, oldest order first, until one of the two is used up. */
@@ -117,7 +117,9 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, cons
             uint64_t before = matcher->match_ref;
             uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit,
                                                   incoming->remaining, incoming->row);
-            turn->index += 2 * (uint32_t)(matcher->match_ref - before);
+            uint32_t trades = (uint32_t)(matcher->match_ref - before);
+            turn->index += 2 * trades;
+            matcher->sessions[incoming->session].session_seq += trades;
             incoming->executed += incoming->remaining - remaining;
             incoming->remaining = remaining;
         }
@@ -188,7 +190,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     session->last_user_ref = incoming.user_ref;
     uint16_t account = session->account;
     if (account != 0) {
-        incoming.row = ib_path_gate(turn, account, &incoming, instrument->last_price, reporting);
+        incoming.row = ib_path_gate(turn, account, at, side_number, &incoming, reporting);
         if (incoming.row == NULL) {
             return 1;
         }

@@ -144,8 +144,8 @@ IB_INLINE int ib_risk_admits(const struct ib_risk_account *account, const struct
     int64_t reach;
     uint64_t notional;
     return account->messages <= account->messages_max && quantity <= row->order_quantity &&
-           !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) &&
-           !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) && away <= reach &&
+           !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
+           !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) && away <= reach &&
            !__builtin_mul_overflow((uint64_t)price, quantity, &notional) && notional <= row->order_notional &&
            (int64_t)quantity <= row->room[is_sell] && row->open_orders < row->open_orders_max;
 }
