@@ -47,6 +47,7 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     *slot = *command;
     slot->seq = ++sequencer->seq;
     slot->time_ns = sequencer->time_ns;
+    ib_latency_sequenced(sequencer->latency, slot->seq);
     IB_ASSERT(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
     IB_ASSERT(sequencer->seq <= IB_SEQ_MAX);
     return true;
