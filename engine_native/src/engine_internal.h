@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_internal.h: what engine.c (lifecycle and threads), engine_open.c (recovery) and engine_admin.c (the
- * admin socket's answers) share.
+ * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
+ * engine_configure.c (what the configuration adds), engine_shell.c (sockets, timer) and engine_admin.c (the admin
+ * socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 
 #include "admin.h"
+#include "directory.h"
 #include "event_feed.h"
 #include "event_log.h"
 #include "gateway.h"
@@ -29,6 +31,7 @@ struct ib_engine {
     struct ib_matcher *matcher; /* of the matcher thread while the engine runs */
     struct ib_journal *journal; /* of the journal thread while the engine runs */
     struct ib_event_log *log;
+    struct ib_directory *directory;
     struct ib_gateway *gateway;
     struct ib_event_feed *feed;
     struct ib_admin *admin;
@@ -58,8 +61,15 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
 
 /* engine_open.c: the journal into the matcher and the event log, then what the configuration adds. */
 int ib_engine_recover(struct ib_engine *engine, char *error);
+/* Journals one command and applies it, before any thread runs. */
+int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error);
+/* engine_configure.c: sequences what of the configuration the journal does not say already. */
+int ib_engine_configure(struct ib_engine *engine, char *error);
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
+
+/* engine_shell.c: the sockets, once the state is there. */
+int ib_engine_open_shell(struct ib_engine *engine, char *error);
 
 /* engine_admin.c */
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);

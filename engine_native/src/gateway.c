@@ -212,10 +212,10 @@ static void copy_sessions(struct ib_gateway *gateway)
 
 int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config *config, struct ib_io_loop *loop,
                     struct ib_sequencer *sequencer, const struct ib_event_log *log, const struct ib_matcher *matcher,
-                    char *error)
+                    struct ib_directory *directory, char *error)
 {
     IB_ASSERT(gateway != NULL && config != NULL && error != NULL);
-    IB_ASSERT(loop != NULL && sequencer != NULL && log != NULL && matcher != NULL);
+    IB_ASSERT(loop != NULL && sequencer != NULL && log != NULL && matcher != NULL && directory != NULL);
     IB_ASSERT(config->connections > 0 && config->connections <= IB_CONNECTIONS_MAX);
     *gateway = NULL;
     struct ib_gateway *self = calloc(1, sizeof *self);
@@ -227,6 +227,7 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
     self->sequencer = sequencer;
     self->log = log;
     self->matcher = matcher;
+    self->directory = directory;
     self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
     self->session_count = ib_matcher_session_count(matcher);
     self->sessions = calloc(self->session_count + 1, sizeof *self->sessions);

@@ -186,7 +186,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
         return false;
     }
     if (command->type == IB_COMMAND_ENTER) {
-        command->instrument = ib_matcher_find_instrument(gateway->matcher, message->symbol);
+        command->instrument = ib_directory_find(gateway->directory, message->symbol);
         if (command->instrument == UINT32_MAX) {
             ib_ouch_reject(command, IB_REASON_INSTRUMENT_UNKNOWN, 0);
         }

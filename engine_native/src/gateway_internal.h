@@ -100,7 +100,8 @@ struct ib_gateway {
     struct ib_io_loop *loop;
     struct ib_sequencer *sequencer;
     const struct ib_event_log *log;
-    const struct ib_matcher *matcher;
+    const struct ib_matcher *matcher; /* of its sessions alone */
+    struct ib_directory *directory;
     struct ib_authenticator *authenticator;
     struct ib_io_handler listener;
     struct ib_io_handler answers;
