@@ -19,6 +19,7 @@ struct ib_directory {
     uint32_t *buckets; /* index + 1, or 0 */
     uint32_t count;
     uint32_t volatile_count;
+    uint64_t definitions;
     uint64_t staged_seq; /* 0: nothing is staged */
     uint32_t staged_index;
     struct ib_instrument staged;
@@ -27,6 +28,7 @@ struct ib_directory {
 static uint32_t bucket_of(const struct ib_directory *directory, const char symbol[IB_SYMBOL_SIZE])
 {
     uint64_t word;
+    IB_ASSERT(symbol != NULL);
     _Static_assert(sizeof word == IB_SYMBOL_SIZE, "a symbol is one word");
     memcpy(&word, symbol, sizeof word);
     uint32_t bucket = (uint32_t)(ib_mix(word, IB_HASH_C) % BUCKETS);
@@ -85,12 +87,14 @@ void ib_directory_close(struct ib_directory *directory)
 uint32_t ib_directory_count(const struct ib_directory *directory)
 {
     IB_ASSERT(directory != NULL);
+    IB_ASSERT(directory->count <= IB_INSTRUMENTS_MAX);
     return directory->count;
 }
 
 struct ib_directory_entry *ib_directory_at(struct ib_directory *directory, uint32_t index)
 {
     IB_ASSERT(directory != NULL);
+    IB_ASSERT(directory->count <= IB_INSTRUMENTS_MAX);
     return index < directory->count ? &directory->entries[index] : NULL;
 }
 
@@ -98,6 +102,7 @@ const char *ib_directory_symbol(const struct ib_directory *directory, uint32_t i
 {
     static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
     IB_ASSERT(directory != NULL);
+    IB_ASSERT(directory->count <= IB_INSTRUMENTS_MAX);
     return index < directory->count ? directory->entries[index].definition.symbol : blank;
 }
 
@@ -105,13 +110,21 @@ uint32_t ib_directory_find(const struct ib_directory *directory, const char symb
 {
     IB_ASSERT(directory != NULL && symbol != NULL);
     uint32_t index = directory->buckets[bucket_of(directory, symbol)] - 1;
+    IB_ASSERT(index == UINT32_MAX || index < directory->count);
     return index == UINT32_MAX || directory->entries[index].definition.removed ? UINT32_MAX : index; /* 0 - 1: nothing */
 }
 
 uint32_t ib_directory_volatile(const struct ib_directory *directory)
 {
     IB_ASSERT(directory != NULL);
+    IB_ASSERT(directory->volatile_count <= directory->count);
     return directory->volatile_count;
+}
+
+uint64_t ib_directory_definitions(const struct ib_directory *directory)
+{
+    IB_ASSERT(directory != NULL);
+    return directory->definitions;
 }
 
 bool ib_directory_stage(struct ib_directory *directory, uint64_t seq, uint64_t released_seq, uint32_t index,
@@ -142,8 +155,10 @@ static void set_phase(struct ib_directory *directory, const struct ib_event *eve
 static void define(struct ib_directory *directory, const struct ib_event *event)
 {
     IB_ASSERT(event->instrument <= directory->count);
+    directory->definitions++;
     if (event->reason == IB_REASON_INSTRUMENT_REMOVED) {
         struct ib_directory_entry *entry = &directory->entries[event->instrument];
+        IB_ASSERT(event->instrument < directory->count);
         directory->volatile_count -= !entry->definition.removed && entry->definition.phase == IB_PHASE_VOLATILITY_AUCTION;
         entry->definition.removed = 1;
     } else if (event->seq == directory->staged_seq) { /* others are of before the open, and known */

@@ -19,6 +19,8 @@ struct ib_directory_entry {
     uint64_t pending_seq; /* the last command that was sequenced for it by the clock */
 };
 
+_Static_assert(sizeof(struct ib_directory_entry) == 80, "all 131,072 take 10 MiB of address space");
+
 struct ib_directory;
 
 /* Copies the instruments of a matcher that no other thread uses yet. */
@@ -34,6 +36,9 @@ const char *ib_directory_symbol(const struct ib_directory *directory, uint32_t i
 uint32_t ib_directory_find(const struct ib_directory *directory, const char symbol[IB_SYMBOL_SIZE]);
 /* Instruments whose phase is a volatility auction. */
 uint32_t ib_directory_volatile(const struct ib_directory *directory);
+
+/* How often an Instrument event has changed something: who derives things from the definitions looks again then. */
+uint64_t ib_directory_definitions(const struct ib_directory *directory);
 
 /* A definition that was sequenced as command `seq` and takes effect with its Instrument event. One at a time: false
  * while the one before may still come. */

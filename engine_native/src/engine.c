@@ -71,6 +71,7 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
         ib_event_log_publish(engine->log);
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;
 }
@@ -160,6 +161,8 @@ static int open_sequencer(struct ib_engine *engine)
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
+    atomic_store(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher));
+    engine->rules = ib_matcher_rules(engine->matcher);
     IB_ASSERT(ib_matcher_seq(engine->matcher) == sequencer->base_seq); /* whatever is journaled is matched */
     IB_ASSERT(ib_matcher_time_ns(engine->matcher) == sequencer->time_ns);
     ib_matcher_totals(engine->matcher, &engine->snapshot);
@@ -169,7 +172,8 @@ static int open_sequencer(struct ib_engine *engine)
 
 int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error)
 {
-    if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0) {
+    if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0 ||
+        config->schedule_count > IB_SCHEDULES_MAX) {
         return IB_ERROR_ARGUMENT;
     }
     *engine = NULL;

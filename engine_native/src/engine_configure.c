@@ -73,6 +73,7 @@ static int set_rules(struct ib_engine *engine, char *error)
 
 static uint16_t account_number(const struct ib_engine *engine, uint32_t index)
 {
+    IB_ASSERT(engine->matcher != NULL);
     uint8_t name[IB_CLIENT_DATA_SIZE];
     if (index >= engine->config.account_count || ib_matcher_rules(engine->matcher) < IB_RULES_2) {
         return 0;
@@ -141,6 +142,7 @@ static int add_session(struct ib_engine *engine, const struct ib_engine_session 
 
 static struct ib_instrument_command definition(const struct ib_engine_instrument *wanted)
 {
+    IB_ASSERT(wanted->breach <= IB_BREACH_HALT && wanted->phase <= IB_PHASE_CLOSING_AUCTION);
     struct ib_instrument_command definition = {
         .type = IB_COMMAND_INSTRUMENT_ADD,
         .session = IB_SESSION_NONE,
@@ -172,6 +174,7 @@ static int sequence_definition(struct ib_engine *engine, const struct ib_instrum
 /* A definition from before rules 2 says nothing of scales: that means 4 and 0. */
 static uint8_t price_scale(uint8_t scale)
 {
+    IB_ASSERT(scale <= 8);
     return scale == 0 ? 4 : scale;
 }
 
@@ -224,6 +227,7 @@ static int change_instrument(struct ib_engine *engine, uint32_t index, const str
 static int add_instrument(struct ib_engine *engine, const struct ib_engine_instrument *wanted, char *error)
 {
     static const struct ib_instrument plain = {.lot = 1};
+    IB_ASSERT(wanted->symbol != NULL && wanted->tick >= 1);
     struct ib_instrument_command command = definition(wanted);
     uint32_t index = ib_matcher_find_instrument(engine->matcher, command.symbol);
     if (index != UINT32_MAX) {
@@ -282,6 +286,7 @@ static int set_limit(struct ib_engine *engine, const struct ib_engine_limit *wan
                                  .limit = wanted->limit,
                                  .value = wanted->value};
     uint64_t now;
+    IB_ASSERT(wanted->limit >= IB_RISK_MESSAGE_RATE && wanted->limit <= IB_RISK_OPEN_ORDERS);
     if (command.account == 0 || command.account == IB_ACCOUNT_ANY) {
         return IB_OK; /* rules 1, where that was refused already, or a day that has ended */
     }
@@ -306,13 +311,14 @@ static int set_limit(struct ib_engine *engine, const struct ib_engine_limit *wan
     return sequence(engine, &command, error);
 }
 
-/* Whether somebody wrote accounts down. Those that firms have by default are no wish. */
-static bool needs_accounts(const struct ib_engine_config *config)
+/* Whether somebody wrote down what rules 1 cannot do. The accounts that firms have by default are no wish. */
+static bool needs_rules_2(const struct ib_engine_config *config)
 {
     bool needs = config->limit_count > 0;
+    IB_ASSERT(config->account_count < IB_ACCOUNTS_MAX);
     IB_ASSERT(config->session_count <= IB_SESSIONS_MAX);
     for (size_t i = 0; i < config->session_count; i++) {
-        needs = needs || config->sessions[i].account_named != 0;
+        needs = needs || config->sessions[i].account_named != 0 || config->sessions[i].cancel_on_disconnect != 0;
     }
     return needs;
 }
@@ -324,8 +330,8 @@ int ib_engine_configure(struct ib_engine *engine, char *error)
     int status = engine->ended ? IB_OK : set_rules(engine, error);
     bool rules_2 = ib_matcher_rules(engine->matcher) >= IB_RULES_2;
     IB_ASSERT(engine->recovered_seq == before);
-    if (status == IB_OK && !rules_2 && needs_accounts(config)) {
-        status = refuse(error, "accounts: they need rules 2, and the journal goes by rules 1: set rules to 2, or begin a "
+    if (status == IB_OK && !rules_2 && needs_rules_2(config)) {
+        status = refuse(error, "accounts, limits and cancel_on_disconnect need rules 2, and the journal goes by rules 1: set rules to 2, or begin a "
                                "new journal_directory");
     }
     for (size_t i = 0; i < config->account_count && rules_2 && status == IB_OK; i++) {

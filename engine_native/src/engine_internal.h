@@ -22,6 +22,27 @@
 #include "matcher.h"
 #include "sequencer.h"
 
+enum { IB_SCHEDULES_MAX = 64 };
+
+/* Where a phase schedule stands. */
+struct ib_timed_schedule {
+    size_t next;         /* its first change that is still to come */
+    uint32_t instrument; /* the next one to look at, while the last change is due */
+    bool is_due;
+    bool is_late;        /* one has to be looked at again */
+};
+
+/* engine_timed.c */
+struct ib_timed {
+    struct ib_timed_schedule schedules[IB_SCHEDULES_MAX];
+    uint64_t definitions;   /* changes of instruments that the schedules know of */
+    uint64_t expire_seq;    /* the last EXPIRE */
+    uint64_t indicate_due_ms;
+    uint64_t indicated_seq; /* the last command of the last round of INDICATE; 0: something came during it */
+    bool is_settled;        /* nothing was in flight when the present round began */
+    uint32_t indicate_next; /* instrument where the round goes on */
+};
+
 enum ib_snapshot_state { IB_SNAPSHOT_NONE, IB_SNAPSHOT_WANTED, IB_SNAPSHOT_TAKEN };
 
 struct ib_engine {
@@ -39,7 +60,10 @@ struct ib_engine {
     uint64_t first_time_ns;
     uint64_t recovered_seq;
     uint64_t started_at_s;
+    uint32_t rules; /* in force since the open: they do not change while it runs */
     bool ended;
+    struct ib_timed timed;
+    _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
     struct ib_io_handler wake, ticks, signals;
     pthread_t matcher_thread, journal_thread;
 
@@ -70,6 +94,9 @@ void ib_engine_journal_error(int status, const char *cause, char *error);
 
 /* engine_shell.c: the sockets, once the state is there. */
 int ib_engine_open_shell(struct ib_engine *engine, char *error);
+
+/* engine_timed.c: sequences what is due. Once a tick. */
+void ib_engine_timed_tick(struct ib_engine *engine);
 
 /* engine_admin.c */
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);

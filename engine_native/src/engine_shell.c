@@ -36,6 +36,7 @@ static void ticks_ready(void *owner, uint32_t events)
     ssize_t size = read(engine->ticks.fd, &count, sizeof count);
     IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
     ib_gateway_tick(engine->gateway);
+    ib_engine_timed_tick(engine);
 }
 
 static int open_timer(struct ib_engine *engine)
@@ -80,7 +81,8 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error)
     for (size_t i = 0; status == IB_OK && i < config->session_count; i++) {
         char username[IB_USERNAME_SIZE + 1];
         snprintf(username, sizeof username, "%-6s", config->sessions[i].username);
-        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret);
+        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret,
+                         config->sessions[i].cancel_on_disconnect != 0);
     }
     if (status == IB_OK) {
         status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, config->epoch, &engine->loop,

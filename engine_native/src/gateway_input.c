@@ -176,6 +176,9 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
         gateway->repeats++; /* OUCH 5.0, 1.2: a retransmission, ignored */
         return true;
     }
+    if (!ib_session_cancel(gateway, connection->session)) {
+        return false; /* first what its last connection left */
+    }
     enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
     if (room == IB_SEQUENCER_FULL) {
         if (!gateway->full) {

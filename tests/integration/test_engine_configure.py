@@ -72,7 +72,7 @@ def test_a_journal_of_rules_1_goes_on_until_the_configuration_asks(engine: Engin
     assert "AAPL needs rules 2, and the journal goes by rules 1: set rules to 2" in engine.refused()
     engine.config["instruments"] = good
     engine.config["accounts"] = [{"name": "A", "limits": {"open_orders": 1}}]
-    assert "accounts: they need rules 2" in engine.refused()
+    assert "accounts, limits and cancel_on_disconnect need rules 2" in engine.refused()
     engine.config["accounts"] = []
     engine.start()
     new = restart(engine, rules=2)
