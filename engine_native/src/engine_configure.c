@@ -140,35 +140,49 @@ static int add_session(struct ib_engine *engine, const struct ib_engine_session 
 
 /* ---- instruments ---- */
 
-static struct ib_instrument_command definition(const struct ib_engine_instrument *wanted)
+struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const struct ib_instrument *instrument)
 {
-    IB_ASSERT(wanted->breach <= IB_BREACH_HALT && wanted->phase <= IB_PHASE_CLOSING_AUCTION);
-    struct ib_instrument_command definition = {
-        .type = IB_COMMAND_INSTRUMENT_ADD,
+    const struct ib_instrument_command definition = {
+        .type = type,
         .session = IB_SESSION_NONE,
-        .tick = wanted->tick,
-        .lot = wanted->lot,
-        .price_scale = wanted->price_scale,
-        .quantity_scale = wanted->quantity_scale,
-        .phase = wanted->phase,
-        .breach = wanted->breach,
-        .schedule = wanted->schedule,
-        .static_band = wanted->static_band,
-        .dynamic_band = wanted->dynamic_band,
-        .reference_price = wanted->reference_price,
+        .instrument = index,
+        .tick = instrument->tick,
+        .lot = instrument->lot,
+        .price_scale = instrument->price_scale,
+        .quantity_scale = instrument->quantity_scale,
+        .phase = instrument->phase,
+        .breach = instrument->breach,
+        .schedule = instrument->schedule,
+        .static_band = instrument->static_band,
+        .dynamic_band = instrument->dynamic_band,
+        .reference_price = instrument->reference_price,
     };
-    IB_ASSERT(wanted->tick >= 1 && wanted->lot >= 1);
-    pad((uint8_t *)definition.symbol, wanted->symbol, sizeof definition.symbol);
-    return definition;
+    struct ib_command command;
+    IB_ASSERT(instrument->tick >= 1 && instrument->lot >= 1);
+    IB_ASSERT(instrument->breach <= IB_BREACH_HALT && instrument->phase <= IB_PHASE_CLOSING_AUCTION);
+    _Static_assert(sizeof command == sizeof definition, "the same bytes, read otherwise");
+    memcpy(&command, &definition, sizeof command);
+    memcpy(command.client_data, instrument->symbol, IB_SYMBOL_SIZE);
+    return command;
 }
 
-static int sequence_definition(struct ib_engine *engine, const struct ib_instrument_command *definition, char *error)
+static struct ib_instrument wanted_instrument(const struct ib_engine_instrument *wanted)
 {
-    struct ib_command command;
-    _Static_assert(sizeof command == sizeof *definition, "the same bytes, read otherwise");
-    memcpy(&command, definition, sizeof command);
-    IB_ASSERT(command.seq == 0);
-    return sequence(engine, &command, error);
+    struct ib_instrument instrument = {
+        .tick = wanted->tick,
+        .lot = wanted->lot,
+        .reference_price = wanted->reference_price,
+        .static_band = wanted->static_band,
+        .dynamic_band = wanted->dynamic_band,
+        .schedule = wanted->schedule,
+        .phase = wanted->phase,
+        .breach = wanted->breach,
+        .price_scale = wanted->price_scale,
+        .quantity_scale = wanted->quantity_scale,
+    };
+    IB_ASSERT(wanted->symbol != NULL);
+    pad((uint8_t *)instrument.symbol, wanted->symbol, sizeof instrument.symbol);
+    return instrument;
 }
 
 /* A definition from before rules 2 says nothing of scales: that means 4 and 0. */
@@ -194,10 +208,11 @@ static int change_instrument(struct ib_engine *engine, uint32_t index, const str
     const struct ib_instrument *now = ib_matcher_instrument(engine->matcher, index);
     bool rules_2 = ib_matcher_rules(engine->matcher) >= IB_RULES_2;
     IB_ASSERT(now != NULL && !now->removed);
-    struct ib_instrument_command command = definition(wanted);
-    command.instrument = index;
+    struct ib_instrument instrument = wanted_instrument(wanted);
+    uint16_t type = IB_COMMAND_INSTRUMENT_CHANGE;
+    instrument.reference_price = now->reference_price;
     if (wanted->removed) {
-        command.type = IB_COMMAND_INSTRUMENT_REMOVE;
+        type = IB_COMMAND_INSTRUMENT_REMOVE;
     } else if (is_as_wanted(now, wanted)) {
         return IB_OK;
     } else if (!rules_2 && now->tick != wanted->tick) {
@@ -212,24 +227,22 @@ static int change_instrument(struct ib_engine *engine, uint32_t index, const str
                       "live orders: cancel them first (mass_cancel), or leave both as they are",
                       wanted->symbol, (long long)now->tick, (unsigned long long)now->lot, (long long)wanted->tick,
                       (unsigned long long)wanted->lot);
-    } else {
-        command.type = IB_COMMAND_INSTRUMENT_CHANGE;
-        command.reference_price = now->reference_price;
     }
     if (!rules_2) {
         return refuse(error, "instruments: what the configuration asks of %s needs rules 2, and the journal goes by rules "
                              "1: set rules to 2, or begin a new journal_directory",
                       wanted->symbol);
     }
-    return sequence_definition(engine, &command, error);
+    struct ib_command command = ib_engine_definition(type, index, &instrument);
+    return sequence(engine, &command, error);
 }
 
 static int add_instrument(struct ib_engine *engine, const struct ib_engine_instrument *wanted, char *error)
 {
     static const struct ib_instrument plain = {.lot = 1};
     IB_ASSERT(wanted->symbol != NULL && wanted->tick >= 1);
-    struct ib_instrument_command command = definition(wanted);
-    uint32_t index = ib_matcher_find_instrument(engine->matcher, command.symbol);
+    struct ib_instrument instrument = wanted_instrument(wanted);
+    uint32_t index = ib_matcher_find_instrument(engine->matcher, instrument.symbol);
     if (index != UINT32_MAX) {
         return change_instrument(engine, index, wanted, error);
     }
@@ -244,12 +257,13 @@ static int add_instrument(struct ib_engine *engine, const struct ib_engine_instr
                              "1: set rules to 2, or begin a new journal_directory",
                       wanted->symbol);
     }
-    command.instrument = ib_matcher_instrument_count(engine->matcher);
-    if (command.instrument >= IB_INSTRUMENTS_MAX) {
+    index = ib_matcher_instrument_count(engine->matcher);
+    if (index >= IB_INSTRUMENTS_MAX) {
         return refuse(error, "instruments: %s would be one more than the %d that a journal can have: begin a new "
                              "journal_directory", wanted->symbol, IB_INSTRUMENTS_MAX);
     }
-    return sequence_definition(engine, &command, error);
+    struct ib_command command = ib_engine_definition(IB_COMMAND_INSTRUMENT_ADD, index, &instrument);
+    return sequence(engine, &command, error);
 }
 
 /* Each instrument of the journal must be configured: its open orders would otherwise stand in a book that nobody

@@ -77,6 +77,7 @@ struct ib_engine {
     _Atomic bool stopping;
     _Atomic int fatal; /* the first status that stopped it; its text is below */
     pthread_mutex_t fatal_mutex;
+    char request_error[256]; /* of the last request that was refused */
     char error[IB_ERROR_TEXT_SIZE];
 };
 
@@ -89,6 +90,8 @@ int ib_engine_recover(struct ib_engine *engine, char *error);
 int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error);
 /* engine_configure.c: sequences what of the configuration the journal does not say already. */
 int ib_engine_configure(struct ib_engine *engine, char *error);
+/* INSTRUMENT_ADD or _CHANGE of an instrument as it shall be. */
+struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const struct ib_instrument *instrument);
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
 
@@ -100,5 +103,12 @@ void ib_engine_timed_tick(struct ib_engine *engine);
 
 /* engine_admin.c */
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
+
+/* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what an
+ * instrument will be; false and why not. */
+bool ib_engine_request_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments,
+                               struct ib_command *command, struct ib_instrument *definition, const char **error);
+/* engine_request_answer.c: the events of command `seq` as JSON; returns the size. */
+size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_request request, uint64_t seq, char *out);
 
 #endif

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens by the clock: phases by schedule, the end of a volatility auction, indicative prices; and what a lost
-connection leaves. All of it is sequenced: a replay of the journal leads to the same state."""
+"""What happens by the clock, and what a lost connection leaves.
+
+Phases by schedule, the end of a volatility auction, indicative prices. All of it is sequenced: a replay of the journal
+leads to the same state.
+"""
 
 from __future__ import annotations
 
