@@ -121,6 +121,7 @@ size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_re
         canceled += event->type == IB_EVENT_CANCELED;
         trades += event->type == IB_EVENT_EXECUTED;
     }
+    IB_ASSERT(canceled <= count && trades <= count);
     IB_ASSERT(trades % 2 == 0); /* both sides of a match are told */
     add(&text, "], \"event_count\": %" PRIu64 ", \"canceled\": %" PRIu64 ", \"trades\": %" PRIu64 "}", count, canceled,
         trades / 2);

@@ -36,6 +36,7 @@ static bool submit_phase(struct ib_engine *engine, uint32_t instrument, uint8_t 
 
 static void expire(struct ib_engine *engine, uint64_t now_ns)
 {
+    IB_ASSERT(now_ns >= engine->sequencer.time_ns);
     const struct ib_command command = {.type = IB_COMMAND_EXPIRE, .session = IB_SESSION_NONE};
     struct ib_timed *timed = &engine->timed;
     IB_ASSERT(timed->expire_seq <= engine->sequencer.seq);
@@ -60,6 +61,7 @@ static bool is_due(const struct ib_directory_entry *entry, uint64_t time_ns, uin
 /* Goes on through the instruments of a schedule whose time has come. */
 static void follow_schedule(struct ib_engine *engine, uint32_t number)
 {
+    IB_ASSERT(engine->rules >= IB_RULES_2);
     struct ib_timed_schedule *at = &engine->timed.schedules[number];
     IB_ASSERT(number < engine->config.schedule_count);
     if (!at->is_due || at->next == 0) {

@@ -11,6 +11,7 @@
 
 uint16_t ib_matcher_account_count(const struct ib_matcher *matcher)
 {
+    _Static_assert(IB_ACCOUNTS_MAX < IB_ACCOUNT_ANY, "no account is taken for all");
     IB_ASSERT(matcher != NULL);
     IB_ASSERT(matcher->risk.account_count >= 1 && matcher->risk.account_count <= IB_ACCOUNTS_MAX);
     return (uint16_t)matcher->risk.account_count;

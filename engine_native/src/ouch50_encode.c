@@ -13,6 +13,7 @@
 
 enum { ORDER_SIZE = 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2 }; /* see encode_order */
 
+_Static_assert(IB_QUANTITY_MAX > UINT32_MAX, "or size32 would have nothing to do");
 _Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + ORDER_SIZE, "section 3.2: type, timestamp, the order");
 _Static_assert(IB_OUCH_REPLACED_SIZE == 1 + 8 + 4 + ORDER_SIZE, "section 3.3: the same behind OrigUserRefNum");
 
