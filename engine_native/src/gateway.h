@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "directory.h"
 #include "event_log.h"
 #include "io_loop.h"
 #include "matcher.h"
@@ -69,13 +70,16 @@ struct ib_gateway_session_view {
 
 struct ib_gateway;
 
-/* Takes all memory. The matcher has recovered: its sessions and instruments are read here and do not change after. */
+/* Takes all memory. The matcher has recovered: its sessions are read here and do not change after; its instruments are
+ * looked up in `directory`, which learns of each released event from here. */
 int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config *config, struct ib_io_loop *loop,
                     struct ib_sequencer *sequencer, const struct ib_event_log *log, const struct ib_matcher *matcher,
-                    char *error);
+                    struct ib_directory *directory, char *error);
 void ib_gateway_close(struct ib_gateway *gateway);
-/* Lets a user log in; `secret` is a crypt(3) hash, borrowed for the life of the gateway. */
-void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret);
+/* Lets a user log in; `secret` is a crypt(3) hash, borrowed for the life of the gateway. `cancel_on_disconnect`: its
+ * orders are cancelled, by a sequenced MASS_CANCEL, when its connection ends, whyever; and now, if it has any, since the
+ * end of the engine before was the end of its connection too. */
+void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret, bool cancel_on_disconnect);
 /* Binds and listens. IB_ERROR_ADDRESS with the line for people in `error`. */
 int ib_gateway_listen(struct ib_gateway *gateway, char *error);
 

@@ -176,6 +176,9 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
         gateway->repeats++; /* OUCH 5.0, 1.2: a retransmission, ignored */
         return true;
     }
+    if (!ib_session_cancel(gateway, connection->session)) {
+        return false; /* first what its last connection left */
+    }
     enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
     if (room == IB_SEQUENCER_FULL) {
         if (!gateway->full) {
@@ -186,7 +189,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
         return false;
     }
     if (command->type == IB_COMMAND_ENTER) {
-        command->instrument = ib_matcher_find_instrument(gateway->matcher, message->symbol);
+        command->instrument = ib_directory_find(gateway->directory, message->symbol);
         if (command->instrument == UINT32_MAX) {
             ib_ouch_reject(command, IB_REASON_INSTRUMENT_UNKNOWN, 0);
         }

@@ -92,6 +92,8 @@ struct ib_gateway_session_state {
     char firm[IB_FIRM_SIZE];
     const char *secret; /* null: may not log in */
     struct ib_connection *connection;
+    bool cancel_on_disconnect;
+    bool cancel_due; /* its connection has ended, and its orders are not cancelled yet */
     uint32_t last_user_ref; /* highest that was sequenced */
     uint32_t session_seq;   /* of the last released report */
 };
@@ -101,7 +103,8 @@ struct ib_gateway {
     struct ib_io_loop *loop;
     struct ib_sequencer *sequencer;
     const struct ib_event_log *log;
-    const struct ib_matcher *matcher;
+    const struct ib_matcher *matcher; /* of its sessions alone */
+    struct ib_directory *directory;
     struct ib_authenticator *authenticator;
     struct ib_io_handler listener;
     struct ib_io_handler answers;
@@ -114,6 +117,7 @@ struct ib_gateway {
     size_t session_count;
     uint64_t dispatched; /* events of the log that were handed to live connections */
     uint32_t used;       /* places in `connections` from here on are free */
+    uint32_t cancels_due; /* sessions */
     bool ended;          /* End of Day is sequenced */
     bool busy;
     bool full;           /* the event log is full, and this was said */
@@ -135,6 +139,9 @@ void ib_connection_log(struct ib_connection *connection, const char *format, ...
 void ib_connection_close(struct ib_connection *connection, enum ib_disconnect reason);
 /* Ends after what stands in the output buffer has left. */
 void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
+
+/* Cancels what a session that lost its connection has; false when there is no room for the command yet. */
+bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session);
 
 /* gateway_peer.c */
 /* Who is at the other end of a connected socket; its session is for the caller to say. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * ouch50.c: see ouch50.h. Section numbers are those of the OUCH 5.0 specification.
+ * ouch50.c: see ouch50.h. The way in; the way out is in ouch50_encode.c. Section numbers are those of the OUCH 5.0 specification.
  */
 #define _GNU_SOURCE
 #include "ouch50.h"
@@ -10,37 +10,7 @@
 
 #include "bytes.h"
 #include "check.h"
-
-enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_CODE = 20 };
-enum { CL_ORD_ID_SIZE = 14 };
-enum { ORDER_SIZE = 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2 }; /* see encode_order */
-
-_Static_assert((int)CLIENT_SIDE == (int)CL_ORD_ID_SIZE, "the letters follow ClOrdID");
-_Static_assert(CLIENT_CROSS < CLIENT_CODE, "the reject code follows the letters");
-_Static_assert(CLIENT_CODE + sizeof(uint16_t) <= IB_CLIENT_DATA_SIZE, "all of it has room");
-_Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + ORDER_SIZE, "section 3.2: type, timestamp, the order");
-_Static_assert(IB_OUCH_REPLACED_SIZE == 1 + 8 + 4 + ORDER_SIZE, "section 3.3: the same behind OrigUserRefNum");
-
-/* Appendix D. */
-enum reject_code {
-    CODE_INVALID_DISPLAY = 0x0003,
-    CODE_INVALID_MAX_FLOOR = 0x0004,
-    CODE_INVALID_PEG_TYPE = 0x0005,
-    CODE_HALTED = 0x0007,
-    CODE_INVALID_SIDE = 0x0009,
-    CODE_PROCESSING_ERROR = 0x000A,
-    CODE_FIRM_NOT_AUTHORIZED = 0x000C,
-    CODE_INVALID_MIN_QUANTITY = 0x000D,
-    CODE_OTHER = 0x000F,
-    CODE_PEGGING_NOT_ALLOWED = 0x0011,
-    CODE_INVALID_QUANTITY = 0x0013,
-    CODE_INVALID_CROSS_ORDER = 0x0014,
-    CODE_REPLACE_NOT_ALLOWED = 0x0015,
-    CODE_ROUTING_NOT_ALLOWED = 0x0016,
-    CODE_INVALID_SYMBOL = 0x0017,
-    CODE_RETAIL_NOT_ALLOWED = 0x001A,
-    CODE_INVALID_PRICE = 0x001D,
-};
+#include "ouch50_internal.h"
 
 /* Appendix B: an option is accepted only with the value that asks for nothing. */
 struct option_rule {
@@ -296,145 +266,4 @@ enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char f
     default:
         return IB_OUCH_UNKNOWN;
     }
-}
-
-/* Nanoseconds since midnight, UTC. */
-static uint64_t timestamp(uint64_t time_ns)
-{
-    return time_ns % 86400000000000u;
-}
-
-/* What the client said when it entered the order. A Replace does not repeat it, so its bytes are zero there unless the
- * core has carried them over from the replaced order: then `otherwise` is told. */
-static uint8_t as_entered(const struct ib_event *event, int field, char otherwise)
-{
-    IB_ASSERT(field == CLIENT_SIDE || field == CLIENT_CAPACITY || field == CLIENT_CROSS);
-    uint8_t letter = event->client_data[field];
-    return letter != 0 ? letter : (uint8_t)otherwise;
-}
-
-/* Sections 3.2 and 3.3: from UserRefNum on, Accepted and Replaced are the same fields. */
-static void encode_order(uint8_t *out, const struct ib_event *event, uint64_t quantity,
-                         const char symbol[IB_SYMBOL_SIZE])
-{
-    IB_ASSERT(quantity <= UINT32_MAX && event->price >= 0);
-    IB_ASSERT(event->side == IB_SIDE_BUY || event->side == IB_SIDE_SELL);
-    ib_store_u32(out, event->user_ref);
-    out[4] = as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
-    ib_store_u32(out + 5, (uint32_t)quantity);
-    memcpy(out + 9, symbol, IB_SYMBOL_SIZE);
-    ib_store_u64(out + 17, event->order_type == IB_ORDER_MARKET ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price);
-    out[25] = event->time_in_force == IB_TIME_IN_FORCE_IOC ? '3' : '0';
-    out[26] = event->client_data[CLIENT_DISPLAY];
-    ib_store_u64(out + 27, event->order_ref);
-    out[35] = as_entered(event, CLIENT_CAPACITY, 'O');
-    out[36] = event->client_data[CLIENT_SWEEP];
-    out[37] = as_entered(event, CLIENT_CROSS, 'N');
-    out[38] = 'L'; /* live: what an IOC order does not trade is told by a Canceled message of its own */
-    memcpy(out + 39, event->client_data, CL_ORD_ID_SIZE);
-    ib_store_u16(out + 53, 0);
-}
-
-/* Section 3.4 and appendix C. */
-static size_t encode_canceled(uint8_t *out, const struct ib_event *event)
-{
-    IB_ASSERT(event->quantity <= UINT32_MAX);
-    IB_ASSERT(event->reason == IB_REASON_USER || event->reason == IB_REASON_IMMEDIATE_OR_CANCEL);
-    out[0] = 'C';
-    ib_store_u32(out + 9, event->user_ref);
-    ib_store_u32(out + 13, (uint32_t)event->quantity);
-    out[17] = event->reason == IB_REASON_IMMEDIATE_OR_CANCEL ? 'I' : 'U';
-    return IB_OUCH_CANCELED_SIZE;
-}
-
-/* Section 3.6 and appendix E. */
-static size_t encode_executed(uint8_t *out, const struct ib_event *event)
-{
-    IB_ASSERT(event->quantity <= UINT32_MAX && event->price >= 0);
-    IB_ASSERT(((event->flags & IB_FLAG_RESTING) != 0) != ((event->flags & IB_FLAG_INCOMING) != 0)); /* one of the two */
-    out[0] = 'E';
-    ib_store_u32(out + 9, event->user_ref);
-    ib_store_u32(out + 13, (uint32_t)event->quantity);
-    ib_store_u64(out + 17, (uint64_t)event->price);
-    out[25] = (event->flags & IB_FLAG_RESTING) != 0 ? 'A' : 'R';
-    ib_store_u64(out + 26, event->match_ref);
-    ib_store_u16(out + 34, 0);
-    return IB_OUCH_EXECUTED_SIZE;
-}
-
-static uint16_t reject_code(const struct ib_event *event)
-{
-    IB_ASSERT(event->type == IB_EVENT_REJECTED);
-    uint16_t code = ib_load_u16(event->client_data + CLIENT_CODE);
-    if (code != 0) {
-        return code;
-    }
-    switch (event->reason) {
-    case IB_REASON_HALTED:
-        return CODE_HALTED;
-    case IB_REASON_INSTRUMENT_UNKNOWN:
-        return CODE_INVALID_SYMBOL;
-    case IB_REASON_PRICE_INVALID:
-        return CODE_INVALID_PRICE;
-    case IB_REASON_QUANTITY_INVALID:
-        return CODE_INVALID_QUANTITY;
-    case IB_REASON_SIDE_INVALID:
-        return CODE_INVALID_SIDE;
-    case IB_REASON_ORDER_UNKNOWN:
-        return CODE_REPLACE_NOT_ALLOWED;
-    case IB_REASON_BOOK_FULL:
-    case IB_REASON_EVENT_LOG_FULL:
-        return CODE_PROCESSING_ERROR;
-    default:
-        return CODE_OTHER;
-    }
-}
-
-/* Section 3.8 and appendix D. */
-static size_t encode_rejected(uint8_t *out, const struct ib_event *event)
-{
-    IB_ASSERT(event->reason >= IB_REASON_HALTED);
-    out[0] = 'J';
-    ib_store_u32(out + 9, event->user_ref);
-    ib_store_u16(out + 13, reject_code(event));
-    memcpy(out + 15, event->client_data, CL_ORD_ID_SIZE);
-    return IB_OUCH_REJECTED_SIZE;
-}
-
-size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE])
-{
-    IB_ASSERT(out != NULL && event != NULL && symbol != NULL);
-    IB_ASSERT(event->session_seq != 0);
-    ib_store_u64(out + 1, timestamp(event->time_ns)); /* the same place in every outbound message */
-    switch (event->type) {
-    case IB_EVENT_ACCEPTED:
-        out[0] = 'A';
-        encode_order(out + 9, event, event->quantity, symbol);
-        return IB_OUCH_ACCEPTED_SIZE;
-    case IB_EVENT_EXECUTED:
-        return encode_executed(out, event);
-    case IB_EVENT_CANCELED:
-        return encode_canceled(out, event);
-    case IB_EVENT_REPLACED:
-        out[0] = 'U';
-        ib_store_u32(out + 9, event->user_ref_original);
-        encode_order(out + 13, event, event->remaining, symbol);
-        return IB_OUCH_REPLACED_SIZE;
-    case IB_EVENT_REJECTED:
-        return encode_rejected(out, event);
-    default:
-        IB_ASSERT(event->type == IB_EVENT_END_OF_DAY);
-        out[0] = 'S';
-        out[9] = 'E';
-        return IB_OUCH_SYSTEM_EVENT_SIZE;
-    }
-}
-
-size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)
-{
-    IB_ASSERT(out != NULL);
-    out[0] = 'Q';
-    ib_store_u64(out + 1, timestamp(time_ns));
-    ib_store_u32(out + 9, next_user_ref);
-    return IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE;
 }

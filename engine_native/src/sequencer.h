@@ -28,6 +28,8 @@ struct ib_sequencer {
     uint64_t seq;          /* last command sequenced */
     uint64_t time_ns;      /* its time */
     uint64_t released_seq; /* last command that may be shown */
+    uint64_t special;      /* events that orders of the last special commands may cause besides … */
+    uint64_t special_seq;  /* … and the last of these: once it is matched, the matcher's own count has them */
     uint64_t sessions;     /* End of Day causes an event for each */
     _Atomic uint64_t events_max; /* written by the matcher thread: what one command could cause now, at most */
 };

@@ -15,6 +15,7 @@ import sys
 from ironbook.errors import CommandError
 
 SUBCOMMANDS = {
+    "admin": "ironbook.admin",
     "bench": "ironbook.bench",
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",

@@ -156,6 +156,7 @@ GATES = {
     "mypy": "mypy services",
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",
+    "builds": "/builds builds",
     "sim": "/sim sim",
     "core-flow": "tests/core_flow.py",
     "syntax": "tests/gates/syntax.py",
