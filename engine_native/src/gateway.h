@@ -57,6 +57,7 @@ struct ib_gateway_config {
     uint32_t login_ms;
     uint32_t heartbeat_ms;
     uint32_t shard;           /* 0 … 99 */
+    uint32_t rules;           /* in force */
     uint64_t journal_time_ns; /* of the journal's first command: date of the SoupBinTCP session's name */
 };
 

@@ -166,8 +166,8 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     struct ib_gateway *gateway = connection->gateway;
     struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
     struct ib_command *command = &message->command;
-    bool is_order = command->type != IB_COMMAND_CANCEL;
-    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE || !is_order);
+    bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
+    IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
     IB_ASSERT(session->connection == connection); /* nobody else counts this session's numbers meanwhile */
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */
@@ -197,12 +197,48 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     if (is_order && room == IB_SEQUENCER_REJECT) {
         ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
     }
+    if (is_order && message->rules_2_code != 0 && gateway->config.rules < IB_RULES_2) {
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, message->rules_2_code);
+    }
+    if (command->time_in_force == IB_TIME_IN_FORCE_GTD) { /* a time to live becomes a time here, where there is a clock */
+        command->expire_time_ns = ib_clock_realtime_ns() + (uint64_t)message->expire_seconds * 1000000000u;
+    }
     command->session = connection->session;
     if (!ib_sequencer_submit(gateway->sequencer, command)) {
         return false;
     }
     if (is_order) {
         session->last_user_ref = command->user_ref;
+    }
+    return true;
+}
+
+/* Mass Cancel. False when it must wait for room. The answer is no report, as that to an Account Query; the Canceled
+ * messages are. A symbol that is not traded has no orders. */
+static bool mass_cancel(struct ib_connection *connection, struct ib_ouch_message *message)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
+    bool all = memcmp(message->symbol, blank, IB_SYMBOL_SIZE) == 0;
+    uint32_t user_ref = message->command.user_ref;
+    IB_ASSERT(message->command.type == IB_COMMAND_MASS_CANCEL);
+    if (gateway->config.rules < IB_RULES_2) {
+        ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE); /* it must not believe that something happened */
+        return true;
+    }
+    message->command.user_ref = 0;
+    message->command.instrument = all ? IB_INSTRUMENT_ALL : ib_directory_find(gateway->directory, message->symbol);
+    _Static_assert(IB_INSTRUMENT_ALL == UINT32_MAX, "what is not found must not be taken for all");
+    if ((all || message->command.instrument != UINT32_MAX) && !sequence_command(connection, message)) {
+        return false;
+    }
+    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + IB_OUCH_MASS_CANCEL_RESPONSE_SIZE);
+    if (out != NULL) { /* else it reads nothing, and learns from the reports */
+        const char *firm = gateway->sessions[connection->session].firm;
+        size_t size = ib_ouch_encode_mass_cancel_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(), user_ref,
+                                                          firm, message->symbol);
+        ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
+        ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
     }
     return true;
 }
@@ -218,6 +254,8 @@ static bool handle_message(struct ib_connection *connection, const struct ib_sou
     switch (ib_ouch_decode(packet->payload, packet->payload_size, firm, &message)) {
     case IB_OUCH_COMMAND:
         return sequence_command(connection, &message);
+    case IB_OUCH_MASS_CANCEL:
+        return mass_cancel(connection, &message);
     case IB_OUCH_ACCOUNT_QUERY:
         connection->queries++;
         connection->query_seq = gateway->sequencer->seq;

@@ -12,7 +12,7 @@
 #include "check.h"
 #include "ouch50_internal.h"
 
-/* Appendix B: an option is accepted only with the value that asks for nothing. */
+/* Appendix B: what this venue does not carry is accepted only with the value that asks for nothing. */
 struct option_rule {
     uint8_t tag;
     uint8_t size;     /* of the value */
@@ -20,22 +20,30 @@ struct option_rule {
     uint16_t code;    /* otherwise the order is rejected with this */
 };
 
-enum { OPTION_FIRM = 2, OPTION_ROUTE = 14 };
+enum {
+    OPTION_FIRM = 2,
+    OPTION_MIN_QUANTITY = 3,
+    OPTION_MAX_FLOOR = 5,
+    OPTION_POST_ONLY = 12,
+    OPTION_ROUTE = 14,
+    OPTION_EXPIRE_TIME = 15,
+};
+enum { EXPIRE_SECONDS_MAX = 86400 };
 
 static const struct option_rule option_rules[] = {
     {OPTION_FIRM, 4, "", CODE_FIRM_NOT_AUTHORIZED}, /* blank or the session's own: see option_is_harmless */
-    {3, 4, "", CODE_INVALID_MIN_QUANTITY},          /* MinQty */
+    {OPTION_MIN_QUANTITY, 4, "", CODE_INVALID_MIN_QUANTITY}, /* carried, as are the next ones that have a name */
     {4, 1, " N", CODE_RETAIL_NOT_ALLOWED},          /* CustomerType */
-    {5, 4, "", CODE_INVALID_MAX_FLOOR},             /* MaxFloor */
+    {OPTION_MAX_FLOOR, 4, "", CODE_INVALID_MAX_FLOOR},
     {6, 1, "L", CODE_INVALID_PEG_TYPE},             /* PriceType */
     {7, 4, "", CODE_PEGGING_NOT_ALLOWED},           /* PegOffset */
     {9, 8, "", CODE_OTHER},                         /* DiscretionPrice */
     {10, 1, "L", CODE_OTHER},                       /* DiscretionPriceType */
     {11, 4, "", CODE_OTHER},                        /* DiscretionPegOffset */
-    {12, 1, "N", CODE_OTHER},                       /* PostOnly */
+    {OPTION_POST_ONLY, 1, "N", CODE_OTHER},
     {13, 4, "", CODE_OTHER},                        /* RandomReserves */
     {OPTION_ROUTE, 4, "", CODE_ROUTING_NOT_ALLOWED}, /* blank only */
-    {15, 4, "", CODE_OTHER},                        /* ExpireTime */
+    {OPTION_EXPIRE_TIME, 4, "", CODE_OTHER},
     {16, 1, " N", CODE_OTHER},                      /* TradeNow */
     {17, 1, " ", CODE_OTHER},                       /* HandleInst */
     {24, 2, "", CODE_OTHER},                        /* GroupID */
@@ -81,11 +89,49 @@ static bool option_is_harmless(const struct option_rule *rule, const uint8_t *va
     return all_bytes_are(value, rule->size, 0);
 }
 
+/* Rules 1 do not know it: whoever sequences under them rejects it with this code. */
+static void needs_rules_2(struct ib_ouch_message *message, uint16_t code)
+{
+    IB_ASSERT(code != 0);
+    if (message->rules_2_code == 0) {
+        message->rules_2_code = code;
+    }
+}
+
+/* An option that asks for something. False where this venue does not carry it, or not with this order. */
+static bool take_option(const struct option_rule *rule, const uint8_t *value, struct ib_ouch_message *message)
+{
+    struct ib_command *command = &message->command;
+    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE);
+    IB_ASSERT(rule->code != 0);
+    switch (rule->tag) {
+    case OPTION_MIN_QUANTITY:
+        command->minimum = ib_load_u32(value);
+        needs_rules_2(message, rule->code);
+        return command->minimum <= command->quantity;
+    case OPTION_MAX_FLOOR:
+        command->displayed = ib_load_u32(value);
+        needs_rules_2(message, rule->code);
+        return command->displayed <= command->quantity;
+    case OPTION_POST_ONLY:
+        command->flags |= IB_ORDER_POST_ONLY;
+        needs_rules_2(message, rule->code);
+        return value[0] == 'P';
+    case OPTION_EXPIRE_TIME:
+        message->expire_seconds = ib_load_u32(value);
+        return command->time_in_force == IB_TIME_IN_FORCE_GTD && message->expire_seconds <= EXPIRE_SECONDS_MAX;
+    default:
+        return false;
+    }
+}
+
 /* Section 1.2: TagValue elements {length of what follows, tag, value}. False when they do not add up. */
 static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
-                             struct ib_command *command)
+                             struct ib_ouch_message *message)
 {
-    IB_ASSERT(bytes != NULL && command != NULL);
+    struct ib_command *command = &message->command;
+    IB_ASSERT(bytes != NULL);
+    IB_ASSERT(size <= IB_OUCH_INBOUND_SIZE_MAX);
     while (size > 0) {
         size_t length = bytes[0];
         if (length < 1 || length + 1 > size) {
@@ -101,7 +147,7 @@ static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[
             ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_OTHER);
         } else if (rule->size + 1u != length) {
             return false;
-        } else if (!option_is_harmless(rule, bytes + 2, firm)) {
+        } else if (!option_is_harmless(rule, bytes + 2, firm) && !take_option(rule, bytes + 2, message)) {
             ib_ouch_reject(command, IB_REASON_UNSUPPORTED, rule->code);
         }
         bytes += length + 1;
@@ -112,13 +158,19 @@ static bool decode_appendage(const uint8_t *bytes, size_t size, const char firm[
 
 /* Finds the appendage behind `fixed` bytes that end in its length. */
 static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const char firm[IB_FIRM_SIZE],
-                        struct ib_command *command)
+                        struct ib_ouch_message *message)
 {
     IB_ASSERT(fixed == IB_OUCH_ENTER_SIZE || fixed == IB_OUCH_REPLACE_SIZE);
     if (size < fixed || size - fixed != ib_load_u16(bytes + fixed - 2)) {
         return false;
     }
-    return decode_appendage(bytes + fixed, size - fixed, firm, command);
+    if (!decode_appendage(bytes + fixed, size - fixed, firm, message)) {
+        return false;
+    }
+    if (message->command.time_in_force == IB_TIME_IN_FORCE_GTD && message->expire_seconds == 0) {
+        ib_ouch_reject(&message->command, IB_REASON_TIME_IN_FORCE_INVALID, CODE_OTHER); /* until when? */
+    }
+    return true;
 }
 
 static void decode_quantity(const uint8_t *bytes, struct ib_command *command)
@@ -146,22 +198,48 @@ static void decode_price(const uint8_t *bytes, struct ib_command *command)
     command->price = (int64_t)price;
 }
 
-static void decode_time_in_force(uint8_t letter, struct ib_command *command)
+static void decode_time_in_force(uint8_t letter, struct ib_ouch_message *message)
 {
+    struct ib_command *command = &message->command;
     IB_ASSERT(command->time_in_force == IB_TIME_IN_FORCE_DAY);
     if (letter == '3') {
         command->time_in_force = IB_TIME_IN_FORCE_IOC;
-    } else if (letter != '0') { /* extended hours, a time to live, after hours: this venue has one session */
+    } else if (letter == '6') { /* GTT: ExpireTime says how long */
+        command->time_in_force = IB_TIME_IN_FORCE_GTD;
+        needs_rules_2(message, CODE_OTHER);
+    } else if (letter != '0') { /* extended hours, after hours: this venue has one session */
         ib_ouch_reject(command, IB_REASON_TIME_IN_FORCE_INVALID, CODE_OTHER);
     }
 }
 
-static void decode_display_and_sweep(const uint8_t *display, const uint8_t *sweep, struct ib_command *command)
+/* An order for a cross trades in it or not at all, whichever of both times in force it has. */
+static void decode_cross(uint8_t letter, uint8_t time_in_force, struct ib_ouch_message *message)
 {
+    struct ib_command *command = &message->command;
+    IB_ASSERT(command->type == IB_COMMAND_ENTER);
+    command->client_data[CLIENT_CROSS] = letter;
+    if (letter == 'N') {
+        return;
+    }
+    needs_rules_2(message, CODE_INVALID_CROSS_ORDER);
+    if ((letter != 'O' && letter != 'C') || command->time_in_force == IB_TIME_IN_FORCE_GTD) {
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_INVALID_CROSS_ORDER);
+        return;
+    }
+    command->time_in_force = letter == 'O' ? IB_TIME_IN_FORCE_AT_OPEN : IB_TIME_IN_FORCE_AT_CLOSE;
+    command->client_data[CLIENT_TIME_IN_FORCE] = time_in_force == '0' ? 0 : time_in_force;
+}
+
+static void decode_display_and_sweep(const uint8_t *display, const uint8_t *sweep, struct ib_ouch_message *message)
+{
+    struct ib_command *command = &message->command;
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE);
     command->client_data[CLIENT_DISPLAY] = *display;
     command->client_data[CLIENT_SWEEP] = *sweep;
-    if (*display != 'Y') { /* hidden and attributable orders are not carried */
+    if (*display == 'N') {
+        command->flags |= IB_ORDER_HIDDEN;
+        needs_rules_2(message, CODE_INVALID_DISPLAY);
+    } else if (*display != 'Y') { /* attributable orders are not carried */
         ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_INVALID_DISPLAY);
     }
     if (*sweep != 'Y' && *sweep != 'N') {
@@ -188,25 +266,23 @@ static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const c
     decode_quantity(bytes + 6, command);
     memcpy(message->symbol, bytes + 10, IB_SYMBOL_SIZE);
     decode_price(bytes + 18, command);
-    decode_time_in_force(bytes[26], command);
-    decode_display_and_sweep(bytes + 27, bytes + 29, command);
+    decode_time_in_force(bytes[26], message);
+    decode_display_and_sweep(bytes + 27, bytes + 29, message);
     if (memchr("APRO", bytes[28], 4) == NULL) {
         ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_OTHER);
     }
-    if (bytes[30] != 'N') { /* no crosses: continuous matching only */
-        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, CODE_INVALID_CROSS_ORDER);
-    }
+    decode_cross(bytes[30], bytes[26], message);
     command->client_data[CLIENT_SIDE] = side;
     command->client_data[CLIENT_CAPACITY] = bytes[28];
-    command->client_data[CLIENT_CROSS] = bytes[30];
     memcpy(command->client_data, bytes + 31, CL_ORD_ID_SIZE);
-    return decode_tail(bytes, size, IB_OUCH_ENTER_SIZE, firm, command) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
+    return decode_tail(bytes, size, IB_OUCH_ENTER_SIZE, firm, message) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
 }
 
 /* Section 2.2. Side, capacity and cross type are the replaced order's: their zero bytes say "inherit". */
 static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
-                                        struct ib_command *command)
+                                        struct ib_ouch_message *message)
 {
+    struct ib_command *command = &message->command;
     IB_ASSERT(command->type == 0 && command->reason == IB_REASON_NONE);
     if (size < IB_OUCH_REPLACE_SIZE) {
         return IB_OUCH_MALFORMED;
@@ -216,17 +292,17 @@ static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const
     command->user_ref = ib_load_u32(bytes + 5);
     decode_quantity(bytes + 9, command);
     decode_price(bytes + 13, command);
-    decode_time_in_force(bytes[21], command);
-    decode_display_and_sweep(bytes + 22, bytes + 23, command);
+    decode_time_in_force(bytes[21], message);
+    decode_display_and_sweep(bytes + 22, bytes + 23, message);
     memcpy(command->client_data, bytes + 24, CL_ORD_ID_SIZE);
-    return decode_tail(bytes, size, IB_OUCH_REPLACE_SIZE, firm, command) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
+    return decode_tail(bytes, size, IB_OUCH_REPLACE_SIZE, firm, message) ? IB_OUCH_COMMAND : IB_OUCH_MALFORMED;
 }
 
 /* The later revision lets an appendage follow Cancel, Modify and Account Query; its one option that could matter
  * here, UserRefIdx, is not carried, and these messages have no reject: a non-empty one is malformed. */
 static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 {
-    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE);
+    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE || fixed == IB_OUCH_MASS_CANCEL_SIZE);
     return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
 }
 
@@ -243,6 +319,25 @@ static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct
     return IB_OUCH_COMMAND;
 }
 
+/* Mass Cancel, of the later revision: the session's own orders, in one symbol or, where it is blank, in all. Another
+ * firm's are not this session's to cancel: that cannot be meant. */
+static enum ib_ouch_kind decode_mass_cancel(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                            struct ib_ouch_message *message)
+{
+    struct ib_command *command = &message->command;
+    IB_ASSERT(command->type == 0);
+    if (size < IB_OUCH_MASS_CANCEL_SIZE || !tail_is_empty(bytes, size, IB_OUCH_MASS_CANCEL_SIZE) ||
+        (!all_bytes_are(bytes + 5, IB_FIRM_SIZE, ' ') && memcmp(bytes + 5, firm, IB_FIRM_SIZE) != 0)) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_MASS_CANCEL;
+    command->user_ref = ib_load_u32(bytes + 1);
+    command->account = IB_ACCOUNT_ANY;
+    command->instrument = IB_INSTRUMENT_ALL;
+    memcpy(message->symbol, bytes + 9, IB_SYMBOL_SIZE);
+    return IB_OUCH_MASS_CANCEL;
+}
+
 enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                  struct ib_ouch_message *message)
 {
@@ -256,9 +351,11 @@ enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char f
     case 'O':
         return decode_enter(bytes, size, firm, message);
     case 'U':
-        return decode_replace(bytes, size, firm, &message->command);
+        return decode_replace(bytes, size, firm, message);
     case 'X':
         return decode_cancel(bytes, size, &message->command);
+    case 'C':
+        return decode_mass_cancel(bytes, size, firm, message);
     case 'M':
         return size >= IB_OUCH_MODIFY_SIZE ? IB_OUCH_NOT_CARRIED : IB_OUCH_MALFORMED;
     case 'Q':

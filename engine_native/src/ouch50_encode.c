@@ -27,7 +27,7 @@ static uint64_t timestamp(uint64_t time_ns)
  * core has carried them over from the replaced order: then `otherwise` is told. */
 static uint8_t as_entered(const struct ib_event *event, int field, char otherwise)
 {
-    IB_ASSERT(field >= CLIENT_SIDE && field <= CLIENT_CROSS);
+    IB_ASSERT(field >= CLIENT_SIDE && field <= CLIENT_TIME_IN_FORCE);
     uint8_t letter = event->client_data[field];
     return letter != 0 ? letter : (uint8_t)otherwise;
 }
@@ -51,7 +51,10 @@ static void encode_order(uint8_t *out, const struct ib_event *event, uint64_t qu
     memcpy(out + 9, symbol, IB_SYMBOL_SIZE);
     bool any_price = event->order_type == IB_ORDER_MARKET || event->price == 0; /* a stop has none, either */
     ib_store_u64(out + 17, any_price ? IB_OUCH_PRICE_MARKET : (uint64_t)event->price);
-    out[25] = event->time_in_force == IB_TIME_IN_FORCE_IOC ? '3' : '0';
+    out[25] = as_entered(event, CLIENT_TIME_IN_FORCE,
+                         event->time_in_force == IB_TIME_IN_FORCE_IOC   ? '3'
+                         : event->time_in_force == IB_TIME_IN_FORCE_GTD ? '6'
+                                                                        : '0');
     out[26] = as_entered(event, CLIENT_DISPLAY, (event->flags & IB_FLAG_HIDDEN) != 0 ? 'N' : 'Y');
     ib_store_u64(out + 27, event->order_ref);
     out[35] = as_entered(event, CLIENT_CAPACITY, 'O');
@@ -138,6 +141,7 @@ static uint16_t reject_code(const struct ib_event *event)
     }
     switch (event->reason) {
     case IB_REASON_HALTED:
+    case IB_REASON_PHASE:
         return CODE_HALTED;
     case IB_REASON_INSTRUMENT_UNKNOWN:
         return CODE_INVALID_SYMBOL;
@@ -149,6 +153,10 @@ static uint16_t reject_code(const struct ib_event *event)
         return CODE_INVALID_SIDE;
     case IB_REASON_ORDER_UNKNOWN:
         return CODE_REPLACE_NOT_ALLOWED;
+    case IB_REASON_RISK_QUANTITY:
+        return CODE_EXCEEDS_SIZE;
+    case IB_REASON_RISK_NOTIONAL:
+        return CODE_EXCEEDS_NOTIONAL;
     case IB_REASON_BOOK_FULL:
     case IB_REASON_EVENT_LOG_FULL:
         return CODE_PROCESSING_ERROR;
@@ -195,6 +203,20 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
         out[9] = 'E';
         return IB_OUCH_SYSTEM_EVENT_SIZE;
     }
+}
+
+size_t ib_ouch_encode_mass_cancel_response(uint8_t *out, uint64_t time_ns, uint32_t user_ref,
+                                           const char firm[IB_FIRM_SIZE], const char symbol[IB_SYMBOL_SIZE])
+{
+    IB_ASSERT(out != NULL);
+    IB_ASSERT(firm != NULL && symbol != NULL);
+    out[0] = 'X';
+    ib_store_u64(out + 1, timestamp(time_ns));
+    ib_store_u32(out + 9, user_ref);
+    memcpy(out + 13, firm, IB_FIRM_SIZE);
+    memcpy(out + 17, symbol, IB_SYMBOL_SIZE);
+    ib_store_u16(out + 25, 0);
+    return IB_OUCH_MASS_CANCEL_RESPONSE_SIZE;
 }
 
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)

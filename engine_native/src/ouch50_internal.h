@@ -8,11 +8,11 @@
 
 #include "ouch50.h"
 
-enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_CODE = 20 };
+enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_TIME_IN_FORCE, CLIENT_CODE = 20 };
 enum { CL_ORD_ID_SIZE = 14 };
 
 _Static_assert((int)CLIENT_SIDE == (int)CL_ORD_ID_SIZE, "the letters follow ClOrdID");
-_Static_assert(CLIENT_CROSS < CLIENT_CODE, "the reject code follows the letters");
+_Static_assert(CLIENT_TIME_IN_FORCE < CLIENT_CODE, "the reject code follows the letters");
 _Static_assert(CLIENT_CODE + sizeof(uint16_t) <= IB_CLIENT_DATA_SIZE, "all of it has room");
 
 /* Appendix D. */
@@ -34,6 +34,8 @@ enum reject_code {
     CODE_INVALID_SYMBOL = 0x0017,
     CODE_RETAIL_NOT_ALLOWED = 0x001A,
     CODE_INVALID_PRICE = 0x001D,
+    CODE_EXCEEDS_SIZE = 0x001E,     /* shares exceed the threshold */
+    CODE_EXCEEDS_NOTIONAL = 0x001F, /* maximum notional value */
 };
 
 #endif
