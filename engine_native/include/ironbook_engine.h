@@ -89,6 +89,7 @@ struct ib_engine_config {
     uint32_t login_attempts;
     uint32_t login_ms;
     uint32_t heartbeat_ms;
+    uint32_t latency_every; /* one command in so many is followed (ironbook_latency.h); 0: none */
 };
 
 struct ib_engine;

@@ -59,8 +59,10 @@ static void take_snapshot(struct ib_engine *engine)
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
     const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    struct ib_latency *latency = engine->sequencer.latency;
     IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
     for (uint64_t i = 0; i < count; i++) {
+        ib_latency_begun(latency, commands[i].seq);
         int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
         if (status == IB_OK) {
             status = ib_event_log_status(engine->log);
@@ -69,6 +71,7 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
             return status;
         }
         ib_event_log_publish(engine->log);
+        ib_latency_matched(latency, commands[i].seq);
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
     atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
@@ -126,6 +129,7 @@ static void *run_journal(void *context)
                 ib_engine_fail(engine, status, error);
                 return NULL;
             }
+            ib_latency_journaled(engine->sequencer.latency, ib_journal_seq(engine->journal));
             ib_ring_advance(ring, IB_RING_JOURNAL, count);
             uint64_t done = ib_ring_done(ring, IB_RING_JOURNAL);
             IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.base_seq + done);
@@ -197,6 +201,10 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
         status = open_sequencer(self);
     }
     if (status == IB_OK) {
+        status = ib_latency_open(&self->sequencer.latency, config->run_directory, config->latency_every,
+                                 self->sequencer.base_seq, config->shard, config->replica, error);
+    }
+    if (status == IB_OK) {
         status = ib_io_loop_open(&self->loop);
     }
     if (status == IB_OK) {
@@ -224,6 +232,7 @@ static void turn(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
     ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
+    ib_latency_released(sequencer->latency, sequencer->released_seq);
     ib_event_feed_progress(engine->feed);
     ib_command_feed_progress(engine->commands);
     ib_admin_progress(engine->admin);
@@ -280,6 +289,7 @@ int ib_engine_run(struct ib_engine *engine)
         uint64_t released = ib_sequencer_release(&engine->sequencer);
         IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
         ib_gateway_progress(engine->gateway, released);
+        ib_latency_released(engine->sequencer.latency, engine->sequencer.released_seq);
         ib_event_feed_progress(engine->feed);
     }
     ib_io_drop(&engine->signals);
@@ -320,6 +330,7 @@ void ib_engine_close(struct ib_engine *engine)
     ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);
     ib_ring_free(&engine->sequencer.ring);
+    ib_latency_close(engine->sequencer.latency);
     if (engine->journal != NULL) {
         ib_journal_close(engine->journal);
     }

@@ -269,6 +269,7 @@ void ib_input_process(struct ib_connection *connection)
     size_t used = 0;
     IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN);
     connection->blocked = false;
+    ib_latency_input(connection->gateway->sequencer->latency, connection->read_ns);
     while (connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN) {
         struct ib_soup_packet packet;
         int size = ib_soup_decode(connection->input + used, connection->input_size - used, IB_OUCH_INBOUND_SIZE_MAX,
@@ -287,6 +288,7 @@ void ib_input_process(struct ib_connection *connection)
             break;
         }
     }
+    ib_latency_input(connection->gateway->sequencer->latency, 0);
     ib_sequencer_publish(connection->gateway->sequencer);
     if (connection->state == IB_CONNECTION_CLOSING && connection->dirty) {
         ib_output_flush(connection);
@@ -325,6 +327,7 @@ void ib_input_read(struct ib_connection *connection)
         return;
     }
     connection->received_ms = gateway->loop->now_ms;
+    connection->read_ns = ib_latency_read_clock(gateway->sequencer->latency);
     connection->input_size += (size_t)size;
     if (login && connection->input_size > gateway->config.bytes_before_login) {
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_TOO_LONG);

@@ -77,6 +77,7 @@ struct ib_connection {
     uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
     uint64_t closing_ms;
     uint64_t received_bytes;
+    uint64_t read_ns; /* when the newest of its input was read, where latency is tracked */
     uint32_t queries;    /* Account Queries to answer … */
     uint64_t query_seq;  /* … once this command is released */
     uint64_t login_sequence;

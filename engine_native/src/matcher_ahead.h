@@ -41,14 +41,19 @@ IB_INLINE void ib_ahead_begin(struct ib_ahead *ahead)
     }
 }
 
-IB_INLINE void ib_ahead_first(struct ib_ahead *ahead, const struct ib_book *book, const struct ib_command *command)
+IB_INLINE void ib_ahead_first(struct ib_ahead *ahead, const struct ib_matcher *matcher,
+                              const struct ib_command *command)
 {
+    const struct ib_book *book = &matcher->book;
     unsigned slot = command->seq % IB_AHEAD_SLOTS;
     ahead->slots[slot].kind = IB_AHEAD_NOTHING;
     if (command->type == IB_COMMAND_ENTER && command->instrument < book->instrument_count) {
         ahead->slots[slot].kind = IB_AHEAD_RESTS;
         ahead->slots[slot].line = &book->instruments[command->instrument];
         __builtin_prefetch(ahead->slots[slot].line);
+        if (command->session < matcher->session_count) {
+            __builtin_prefetch(&matcher->risk.rows[ib_matcher_row(matcher, command->session, command->instrument)], 1);
+        }
     } else if (command->type == IB_COMMAND_CANCEL) {
         ahead->slots[slot].kind = IB_AHEAD_CANCELS;
         ahead->slots[slot].line = ib_book_order_bucket(book, command->session, command->user_ref);
@@ -91,12 +96,12 @@ IB_INLINE void ib_ahead_third(struct ib_ahead *ahead, const struct ib_book *book
         line = ib_book_level(book, *(const uint32_t *)line);
         break;
     case IB_AHEAD_TRADES:
-        line = ib_book_order(book, ((const struct ib_level *)line)->head);
+        line = ib_book_order(book, ((const struct ib_level *)line)->ring.next);
         break;
     case IB_AHEAD_CANCELS: {
         const struct ib_order *order = line;
-        __builtin_prefetch(ib_book_order(book, order->prev), 1);
-        __builtin_prefetch(ib_book_order(book, order->next), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
         line = ib_book_level(book, order->level);
         break;
     }
@@ -112,20 +117,21 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead *ahead, const struct ib_boo
     unsigned slot = command->seq % IB_AHEAD_SLOTS;
     if (ahead->slots[slot].kind == IB_AHEAD_RESTS) {
         const struct ib_level *level = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, level->tail), 1);
+        __builtin_prefetch(ib_book_order(book, level->ring.prev), 1);
     } else if (ahead->slots[slot].kind == IB_AHEAD_TRADES) {
         const struct ib_order *order = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, order->next), 1);
+        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
         __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
     }
 }
 
 /* Takes each of the commands ahead of `commands`, of which `left` are known, one stage further. */
-IB_INLINE void ib_look_ahead(struct ib_ahead *ahead, const struct ib_book *book, const struct ib_command *commands,
-                             size_t left)
+IB_INLINE void ib_look_ahead(struct ib_ahead *ahead, const struct ib_matcher *matcher,
+                             const struct ib_command *commands, size_t left)
 {
+    const struct ib_book *book = &matcher->book;
     if (IB_LIKELY(left > 4 * IB_AHEAD_STEP)) {
-        ib_ahead_first(ahead, book, &commands[4 * IB_AHEAD_STEP - 1]);
+        ib_ahead_first(ahead, matcher, &commands[4 * IB_AHEAD_STEP - 1]);
     }
     if (IB_LIKELY(left > 3 * IB_AHEAD_STEP)) {
         ib_ahead_second(ahead, book, &commands[3 * IB_AHEAD_STEP - 1]);

@@ -33,25 +33,22 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
     struct ib_level *level = ib_book_level(book, level_index);
-    IB_EXPECT(level->head != IB_NONE && incoming->remaining > 0);
+    IB_EXPECT(level->ring.next != level_index && incoming->remaining > 0);
     int64_t price = ib_book_price(book, level);
     uint64_t before = incoming->remaining;
     uint64_t part = 0; /* what is traded of an order that stays */
-    uint32_t index = level->head;
+    uint32_t index = level->ring.next;
     do {
         const struct ib_order *order = ib_book_order(book, index);
         uint64_t open = ib_order_remaining(order);
         uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
-        uint32_t next = order->next;
+        uint32_t next = order->links.next;
         __builtin_prefetch(ib_book_order(book, next));
         incoming->remaining -= quantity;
         matcher->match_ref++;
         ib_report_trade(turn, incoming, index, quantity, price, reporting);
         uint32_t row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
-        if (row != 0) {
-            ib_risk_take(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
-            ib_risk_trade(&matcher->risk, row, ~incoming->side_index & 1, quantity);
-        }
+        ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
         if (quantity < open) {
             ib_book_fill_part(book, index, quantity);
             part = quantity;
@@ -59,15 +56,13 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         }
         ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, level);
         index = next;
-    } while (index != IB_NONE && incoming->remaining > 0);
+    } while (index != level_index && incoming->remaining > 0);
     uint64_t traded = before - incoming->remaining;
     matcher->traded_quantity += traded;
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
     incoming->executed += traded;
     ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
-    if (incoming->row != 0) {
-        ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
-    }
+    ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
     ib_book_advance(book, level_index, index, traded - part);
 }
 
@@ -102,9 +97,7 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
 {
     struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
     ib_book_rest(&turn->matcher->book, &entry);
-    if (incoming->row != 0) {
-        ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
-    }
+    ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
         ib_event_rested(turn, incoming, 0);
@@ -223,11 +216,9 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
-    if (ib_matcher_account(turn->matcher, command->session) != 0) {
-        const struct ib_level *level = ib_book_level(book, order->level);
-        uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
-        ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
-    }
+    const struct ib_level *level = ib_book_level(book, order->level);
+    uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
+    ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
     ib_book_remove_from(book, bucket, index);
     return 1;
 }

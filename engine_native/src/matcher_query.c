@@ -47,10 +47,10 @@ bool ib_matcher_limit(const struct ib_matcher *matcher, uint16_t account, uint32
         return true;
     }
     uint32_t row = ib_risk_find(risk, account, instrument);
-    if (row == 0 || (risk->rows[row].own & (1u << limit)) == 0) {
+    if (row == 0 || (risk->pairs[row].own & (1u << limit)) == 0) {
         return false;
     }
-    *value = risk->rows[row].limits[limit];
+    *value = risk->pairs[row].limits[limit];
     return true;
 }
 

@@ -164,8 +164,7 @@ static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint
 /* The risk row of an order in the book, or 0. */
 static inline uint32_t ib_matcher_row(const struct ib_matcher *matcher, uint16_t session, uint32_t instrument)
 {
-    uint16_t account = ib_matcher_account(matcher, session);
-    return account == 0 ? 0 : ib_risk_find(&matcher->risk, account, instrument);
+    return ib_risk_find(&matcher->risk, ib_matcher_account(matcher, session), instrument);
 }
 
 /* What an order is worth where nothing else tells: the last price, or the reference price; 0 = none. */

@@ -89,7 +89,7 @@ static uint32_t due_stop(const struct ib_book *book, uint32_t instrument, int64_
         if (best != IB_NONE) {
             int64_t stop_price = ib_book_any_price(book, ib_book_level(book, best));
             if (side == 0 ? stop_price <= last : stop_price >= last) {
-                return ib_book_level(book, best)->head;
+                return ib_book_level(book, best)->ring.next;
             }
         }
     }

@@ -66,6 +66,7 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     *slot = *command;
     slot->seq = ++sequencer->seq;
     slot->time_ns = sequencer->time_ns;
+    ib_latency_sequenced(sequencer->latency, slot->seq);
     uint64_t special = special_events(command);
     if (special > 0) {
         uint64_t matched = sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER);

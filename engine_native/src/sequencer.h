@@ -17,11 +17,13 @@
 #include <stdint.h>
 
 #include "event_log.h"
+#include "latency.h"
 #include "ring.h"
 
 struct ib_sequencer {
     struct ib_ring ring;
     struct ib_event_log *log;
+    struct ib_latency *latency; /* null: nothing is followed */
     uint64_t base_seq;     /* last command of the recovery: position 0 of the ring is the one after it */
     uint64_t seq;          /* last command sequenced */
     uint64_t time_ns;      /* its time */

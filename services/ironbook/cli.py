@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
     "journal": "ironbook.journal",
+    "latency": "ironbook.latency",
     "ledger": "ironbook.ledger",
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",

@@ -157,6 +157,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "login_attempts": config.login_attempts,
             "login_ms": config.login_ms,
             "heartbeat_ms": config.heartbeat_ms,
+            "latency_every": config.latency_every,
         },
     )
     keep.extend((instruments, accounts, limits, sessions, schedules, struct))

@@ -26,6 +26,8 @@ EVENTS_MAX = 4_294_967_295
 CONNECTIONS_MAX = 4_095
 SESSIONS_MAX = 1_024
 INSTRUMENTS_MAX = 131_072
+# IB_LATENCY_EVERY_MAX (ironbook_latency.h).
+LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
 RULES_NEWEST = 2
 QUANTITY_MAX = 2**40 - 1
@@ -150,6 +152,7 @@ class EngineConfig:
     login_attempts: int
     login_ms: int
     heartbeat_ms: int
+    latency_every: int  # one order in so many is timed; 0: none
 
 
 class _Keys:
@@ -248,6 +251,7 @@ def parse(value: Any, source: str) -> EngineConfig:
     order_entry = top.object("order_entry")
     journal = top.object("journal", {})
     limits = top.object("limits", {})
+    latency = top.object("latency", {})
     schedules = _schedules(top)
     instruments = _instruments(top, {schedule.name: number for number, schedule in enumerate(schedules, 1)})
     accounts, risk_limits = _accounts(top, {instrument.symbol for instrument in instruments})
@@ -277,8 +281,9 @@ def parse(value: Any, source: str) -> EngineConfig:
         login_attempts=limits.integer("login_attempts", 1, 1000, 3),
         login_ms=limits.milliseconds("login_seconds", 0.1, 3600, 5),
         heartbeat_ms=top.milliseconds("heartbeat_seconds", 0.05, 60, 1),
+        latency_every=latency.integer("every", 0, LATENCY_EVERY_MAX, 64),
     )
-    for keys in (order_entry, journal, limits, top):
+    for keys in (order_entry, journal, limits, latency, top):
         keys.end()
     return config
 

@@ -41,6 +41,7 @@ def test_defaults() -> None:
         5000,
         1000,
     )
+    assert config.latency_every == 64
     assert config.instruments == (InstrumentConfig("AAPL", 1),)
     assert config.accounts == ("MAKR",)  # the firm's, where nobody names another
     assert config.sessions == (SessionConfig("MAKER1", "MAKR", HASH, 0),)
@@ -97,6 +98,16 @@ def test_a_password_in_place_of_a_hash_is_not_repeated() -> None:
         parse(config, "f")
     assert "hunter2" not in str(error.value)
     assert "ironbook secret hash" in str(error.value)
+
+
+@pytest.mark.parametrize("every", [-1, 1_000_001, 1.5, "64", True])
+def test_a_wrong_share_of_timed_orders_is_refused(every: object) -> None:
+    """From 0, which is none, to a million; and no other key beside it."""
+    with pytest.raises(ConfigError, match=r"f: latency\.every is .*: give it an integer from 0 to 1000000"):
+        parse({**MINIMAL, "latency": {"every": every}}, "f")
+    with pytest.raises(ConfigError, match=r"f: latency\.evry is no key of the engine: did you mean every\?"):
+        parse({**MINIMAL, "latency": {"evry": 1}}, "f")
+    assert parse({**MINIMAL, "latency": {"every": 0}}, "f").latency_every == 0
 
 
 def test_accounts_limits_and_whose_a_session_is() -> None:
