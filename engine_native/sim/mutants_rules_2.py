@@ -127,7 +127,12 @@ MUTANTS = [
     ("the path lets any quantity through", "risk.h", "quantity <= row->order_quantity &&", ""),
     ("the path counts no open orders", "risk.h", " && row->open_orders < row->open_orders_max;", ";"),
     ("a killed account passes the path", "risk", "account->killed ? 0 : account->limits", "account->limits"),
-    ("a trade leaves the other side's room", "risk.h", "quantity);\n    row->open_orders -= orders;\n    risk", "0);\n    row->open_orders -= orders;\n    risk"),
+    (
+        "a trade leaves the other side's room",
+        "risk.h",
+        "quantity);\n    row->open_orders -= orders;\n    risk",
+        "0);\n    row->open_orders -= orders;\n    risk",
+    ),
     ("a new limit leaves the room", "risk", "ib_risk_sum(row->room[0], value - before)", "row->room[0]"),
     ("a killed account keeps its orders", "matcher_admin", "    if (killed) {", "    if (0) {"),
     ("a mass cancel takes both sides", "matcher_admin", "selection->side != ib_level_side(level)", "0"),
