@@ -11,23 +11,14 @@ runs through unnoticed ends this script with 1.
 from __future__ import annotations
 
 import shutil
-import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from flows import HOME, write_flows
 from mutants_rules_2 import MUTANTS as RULES_2
 
-HOME = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOME.parent / "tests"))
-
-from unit.core.flow import FIELDS, Flow  # noqa: E402
-from unit.core.oracle import Oracle  # noqa: E402
-
-COMMAND = struct.Struct("<QQHHIIIqQBBBBBBHQQ24sqQQBB6x")  # struct ib_command, and ib_event
-EVENT = struct.Struct("<QQIHHIIIBBBBQQqQQIIQBBH4x24s")
-FLOWS = [(1, 12, 6000), (2, 300, 12000), (3, 300, 12000)]  # seed, capacity, steps
 # Those that include the headers with the path of plain orders.
 INCLUDERS = [
     *("book", "book_check", "book_expiry", "book_walk", "matcher", "matcher_admin", "matcher_check", "matcher_event"),
@@ -150,23 +141,6 @@ def compile_object(source: Path, target: Path) -> None:
         sys.exit(f"mutants: {source} does not compile:\n{result.stderr}")
 
 
-def write_flows(build: Path) -> list[list[str]]:
-    """Let the oracle write its flows; return the arguments of sim/flow.c for each."""
-    made = []
-    for seed, capacity, steps in FLOWS:
-        oracle = Oracle(capacity)
-        flow = Flow(seed, oracle)
-        names = [build / f"flow_{seed}.{kind}" for kind in ("commands", "events")]
-        with names[0].open("wb") as commands, names[1].open("wb") as events:
-            definitions = iter(flow.definitions())
-            for _ in range(steps):
-                command = next(definitions, None) or flow.next()
-                commands.write(COMMAND.pack(*[command[name] for name in FIELDS]))
-                events.write(b"".join(EVENT.pack(*event) for event in oracle.apply(command)))
-        made.append([str(capacity), *map(str, names)])
-    return made
-
-
 def notice(programs: Path, flows: list[list[str]]) -> str | None:
     """Return what the flows or the simulation say about a core, or None when they notice nothing."""
     runs = [[str(programs / "run_flow"), *arguments] for arguments in flows]
@@ -215,7 +189,7 @@ def main() -> int:
         compile_object(HOME / "src" / f"{name}.c", target)
     for name in ("flow", "sim", "reference"):
         compile_object(HOME / "sim" / f"{name}.c", build / f"{name}.o")
-    flows = write_flows(build)
+    flows = [[str(flow.capacity), str(flow.commands), str(flow.events)] for flow in write_flows(build)]
     link([str(path) for path in objects.values()], build, build)
     said = notice(build, flows)
     if said is not None:

@@ -20,13 +20,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "requirements"))
 
 import preflight  # noqa: E402  (found through the line above)
 
-# Command that a lane runs -> Debian package. The fuzzer's runtime is a library, so it has a probe of its own below.
+# Command that a lane runs -> Debian package. The fuzzer's runtime and arm64's libc are libraries: probed below.
 PACKAGES = {
     "gcc": "gcc",
     "git": "git",
     "make": "make",
     "clang": "clang",
     "fuzzer": "libclang-rt-dev",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "arm64-libc": "libc6-dev-arm64-cross",
+    "qemu-aarch64-static": "qemu-user-static",
     "tshark": "tshark",
     "shellcheck": "shellcheck",
     "ps": "procps",
@@ -40,6 +43,8 @@ def has(tool: str) -> bool:
     if tool == "fuzzer":
         name = f"libclang_rt.fuzzer-{platform.machine()}.a"
         return any(Path("/usr/lib").glob(f"llvm-*/lib/clang/*/lib/linux/{name}"))
+    if tool == "arm64-libc":
+        return Path("/usr/aarch64-linux-gnu/lib/libc.a").exists()
     return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
 

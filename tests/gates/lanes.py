@@ -82,6 +82,8 @@ def pytest(paths: str, options: str = "") -> str:
 
 
 UNIT = "tests/unit tests/tidy"
+# What compiles the core for arm64 and runs it here.
+ARM64 = ("aarch64-linux-gnu-gcc", "arm64-libc", "qemu-aarch64-static")
 # The tests of the emulator's repairs start an emulator; that takes longer than the inner loop may.
 # What takes a second or more is marked slow.
 FAST_OPTIONS = '-m "not slow and not integration" -n 2 --ignore tests/unit/emulator'
@@ -135,8 +137,10 @@ LANES = (
     Lane("unit-fast", pytest(UNIT, FAST_OPTIONS), 25, (), (FAST,)),
     Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),
     Lane("c-test", native("test"), 40, ("gcc", "make"), (FAST,)),
-    Lane("fuzz", native("fuzz"), 30, ("clang", "fuzzer", "make")),
+    Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
+    Lane("limits", native("limits"), 30, ("gcc", "make")),
+    Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
     Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(
         "ansible-lint",
