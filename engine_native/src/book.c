@@ -265,6 +265,7 @@ static struct ib_order_cold *add_cold(struct ib_book *book, uint32_t index)
 {
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(!ib_order_has_cold(order));
+    IB_ASSERT(!ib_pool_is_full(&book->cold));
     uint32_t added = ib_pool_take(&book->cold, sizeof(struct ib_order_cold));
     struct ib_order_cold *cold = (struct ib_order_cold *)(void *)book->cold.slots + added;
     *cold = (struct ib_order_cold){.chain = ib_order_chain(order), .order = index};

@@ -29,6 +29,7 @@ static __attribute__((noinline)) struct ib_risk_row *ib_path_gate_closely(struct
                                                                           uint16_t account, struct ib_event_sink sink)
 {
     struct ib_risk_order order = ib_path_risk_order(matcher, command, account);
+    IB_ASSERT(account > 0 && command->type == IB_COMMAND_ENTER);
     uint8_t refusal = ib_risk_refusal(&matcher->risk, &order);
     if (refusal == IB_REASON_NONE) {
         return &matcher->risk.rows[ib_risk_make(&matcher->risk, account, command->instrument)];

@@ -12,6 +12,7 @@
 
 static size_t index_bytes(const struct ib_risk *risk)
 {
+    IB_ASSERT(risk->account_count >= 1);
     return ((size_t)IB_ACCOUNTS_MAX << IB_RISK_INSTRUMENT_BITS) * sizeof *risk->index;
 }
 

@@ -55,6 +55,8 @@ struct ib_risk_pair {
     uint32_t reserved;
 };
 
+_Static_assert(sizeof(struct ib_risk_pair) == 80, "no holes");
+
 struct ib_risk_account {
     uint64_t window_end_ns; /* end of the whole second of its last message */
     uint64_t messages;      /* ENTER and REPLACE in it */
