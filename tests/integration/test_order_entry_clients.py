@@ -81,7 +81,7 @@ def test_ouch_connect_places_cancels_and_is_filled(engine: Engine) -> None:
             canceled = received("maker", "OrderCanceled")
             assert (canceled["quantity"], canceled["cancel_reason"]) == (70, "USER_REQUESTED")
 
-            maker.send(_ouch_order(2, "SELL", 100, 100.25, appendages={"min_qty": 50}))
+            maker.send(_ouch_order(2, "SELL", 100, 100.25, appendages={"min_qty": 150}))
             assert received("maker", "OrderRejected")["reject_reason"] == 0x0D  # Invalid Min Quantity
 
             maker.send({"UPayload": {"AccountQueryRequest": {}}})
