@@ -297,6 +297,7 @@ static void set_interest(struct client *client)
     bool room = client->input_size < sizeof client->input && !client->waits;
     bool more = client->output_begin < client->output_end;
     IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(!client->asked || client->waits); /* who has asked is not read from until it has its answer */
     ib_io_change(client->feed->loop, &client->handler,
                  (room ? (uint32_t)EPOLLIN : 0u) | (more ? (uint32_t)EPOLLOUT : 0u));
 }
@@ -304,6 +305,7 @@ static void set_interest(struct client *client)
 static void serve(struct client *client)
 {
     IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->session != IB_SESSION_NONE || !client->waits); /* before its hello nothing is served */
     if (client->session == IB_SESSION_NONE && client->input_size >= HELLO_SIZE) {
         greet(client);
     }
@@ -414,6 +416,7 @@ void ib_command_feed_close(struct ib_command_feed *feed)
 void ib_command_feed_progress(struct ib_command_feed *feed)
 {
     IB_ASSERT(feed != NULL);
+    IB_ASSERT(feed->listener.fd >= 0);
     feed->busy = false;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &feed->clients[i];

@@ -92,6 +92,11 @@ def test_what_differs_is_changed_and_no_more(engine: Engine) -> None:
     engine.config["instruments"][0].update(reference_price=1_000_000, phase="pre_open")
     engine.start()
     aapl, msft = engine.config["instruments"]
+    # Each alone is a change.
+    alone = {"tick": 5, "lot": 7, "static_band": 400, "dynamic_band": 300, "breach": "halt", "price_scale": 2}
+    for key, value in {**alone, "quantity_scale": 3}.items():
+        new = restart(engine, instruments=[{**aapl, key: value}, msft])
+        assert [c.type for c in new] == [CommandType.INSTRUMENT_CHANGE], key
     changed = {**aapl, "lot": 10, "static_band": 500, "breach": "halt", "reference_price": 5, "phase": "closed"}
     new = restart(engine, instruments=[changed, msft])
     assert [c.type for c in new] == [CommandType.INSTRUMENT_CHANGE]

@@ -105,20 +105,27 @@ def test_a_restart_catches_up_and_leaves_what_came_later(engine: Engine) -> None
     engine.config["instruments"][1]["phase"] = "closed"
     engine.start()
     wait(lambda: phases(engine) == [Phase.CONTINUOUS])  # of MSFT, which began closed
+    engine.admin("phase AAPL halted")
+    engine.admin("phase MSFT pre_open")
+    by_hand = [Phase.CONTINUOUS, Phase.HALTED, Phase.PRE_OPEN]
+    engine.kill()
+    engine.start()
+    time.sleep(0.5)  # several ticks
+    assert phases(engine) == by_hand
     engine.kill()
     engine.config["schedules"] = [
         {"name": "day", "steps": [{"at": "00:00:00", "phase": "continuous"}, {"at": clock(1), "phase": "closed"}]}
     ]
     time.sleep(2)
     engine.start()
-    wait(lambda: phases(engine) == [Phase.CONTINUOUS, Phase.CLOSED, Phase.CLOSED])
+    wait(lambda: phases(engine) == [*by_hand, Phase.CLOSED, Phase.CLOSED])
     client = engine.login()
     client.send(enter(1, "B", 1, 100))
     client.report("J")
     engine.kill()
     engine.start()
     time.sleep(0.5)
-    assert len(phases(engine)) == 3
+    assert len(phases(engine)) == 5
 
 
 @pytest.mark.feature("ENG-10", by="P", part="in the running engine: the breaker, and how it opens again by rule")
