@@ -234,10 +234,12 @@ static void turn(struct ib_engine *engine)
     ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
     ib_latency_released(sequencer->latency, sequencer->released_seq);
     ib_event_feed_progress(engine->feed);
+    ib_command_feed_progress(engine->commands);
     ib_admin_progress(engine->admin);
     IB_ASSERT(sequencer->released_seq >= sequencer->base_seq);
     uint64_t seen = sequencer->released_seq - sequencer->base_seq;
-    bool sleep = !ib_gateway_is_busy(engine->gateway) && ib_ring_producer_may_sleep(&sequencer->ring, seen);
+    bool busy = ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands);
+    bool sleep = !busy && ib_ring_producer_may_sleep(&sequencer->ring, seen);
     if (ib_io_turn(&engine->loop, sleep ? -1 : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
     }
@@ -320,6 +322,7 @@ void ib_engine_close(struct ib_engine *engine)
         return;
     }
     ib_admin_close(engine->admin);
+    ib_command_feed_close(engine->commands);
     ib_event_feed_close(engine->feed);
     ib_gateway_close(engine->gateway);
     ib_directory_close(engine->directory);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "admin.h"
+#include "command_feed.h"
 #include "directory.h"
 #include "event_feed.h"
 #include "event_log.h"
@@ -55,6 +56,7 @@ struct ib_engine {
     struct ib_directory *directory;
     struct ib_gateway *gateway;
     struct ib_event_feed *feed;
+    struct ib_command_feed *commands;
     struct ib_admin *admin;
     int run_lock; /* descriptor that holds the lock on run_directory */
     uint64_t first_time_ns;

@@ -90,6 +90,12 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error)
                                     &engine->sequencer, engine->log, error);
     }
     if (status == IB_OK) {
+        const struct ib_command_feed_config commands = {
+            .run_directory = config->run_directory, .shard = config->shard, .rules = engine->rules};
+        status = ib_command_feed_open(&engine->commands, &commands, &engine->loop, engine->gateway, &engine->sequencer,
+                                      engine->log, error);
+    }
+    if (status == IB_OK) {
         status = ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
     }
     if (status == IB_OK) { /* last: who can connect is served */

@@ -138,30 +138,6 @@ static void answers_ready(void *owner, uint32_t events)
     retry_logins(gateway);
 }
 
-bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session)
-{
-    struct ib_gateway_session_state *state = &gateway->sessions[session];
-    const struct ib_command command = {.type = IB_COMMAND_MASS_CANCEL,
-                                       .session = session,
-                                       .account = IB_ACCOUNT_ANY,
-                                       .instrument = IB_INSTRUMENT_ALL};
-    IB_ASSERT(session < gateway->session_count);
-    if (!state->cancel_due) {
-        return true;
-    }
-    IB_ASSERT(gateway->cancels_due > 0);
-    if (!gateway->ended) {
-        if (ib_sequencer_room(gateway->sequencer) == IB_SEQUENCER_FULL ||
-            !ib_sequencer_submit(gateway->sequencer, &command)) {
-            return false;
-        }
-        ib_sequencer_publish(gateway->sequencer);
-    }
-    state->cancel_due = false;
-    gateway->cancels_due--;
-    return true;
-}
-
 static void cancel_orphans(struct ib_gateway *gateway)
 {
     IB_ASSERT(gateway->session_count <= IB_SESSIONS_MAX);
@@ -358,7 +334,7 @@ struct ib_gateway_session_view ib_gateway_session(const struct ib_gateway *gatew
     IB_ASSERT(state->connection == NULL || state->connection->session == session);
     IB_ASSERT(state->connection == NULL || state->connection->state == IB_CONNECTION_OPEN);
     return (struct ib_gateway_session_view){.username = state->username,
-                                            .connected = state->connection != NULL,
+                                            .connected = state->connection != NULL || state->is_taken,
                                             .next_user_ref = state->last_user_ref + 1,
                                             .session_seq = state->session_seq};
 }

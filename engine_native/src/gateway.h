@@ -93,6 +93,19 @@ bool ib_gateway_is_busy(const struct ib_gateway *gateway);
 /* From here on no order of a client is taken (End of Day is sequenced). */
 void ib_gateway_end_of_day(struct ib_gateway *gateway);
 
+/* ---- for commands.sock: another way into the same sessions ---- */
+
+/* Of those that may log in, by username (padded with spaces); IB_SESSION_NONE when there is none. */
+uint16_t ib_gateway_find_session(const struct ib_gateway *gateway, const char username[IB_USERNAME_SIZE]);
+/* Takes a session for one connection; false when somebody has it. */
+bool ib_gateway_enter_session(struct ib_gateway *gateway, uint16_t session);
+void ib_gateway_leave_session(struct ib_gateway *gateway, uint16_t session);
+/* Sequences a command of a session (ENTER, REPLACE, CANCEL, MASS_CANCEL), as a message of its would be: repeats are
+ * ignored, a full event log rejects. False when it must wait for room. */
+bool ib_gateway_submit(struct ib_gateway *gateway, uint16_t session, const struct ib_command *command);
+/* UINT32_MAX when it is not traded. */
+uint32_t ib_gateway_find_instrument(const struct ib_gateway *gateway, const char symbol[IB_SYMBOL_SIZE]);
+
 size_t ib_gateway_session_count(const struct ib_gateway *gateway);
 struct ib_gateway_session_view ib_gateway_session(const struct ib_gateway *gateway, size_t session);
 uint32_t ib_gateway_connection_count(const struct ib_gateway *gateway);

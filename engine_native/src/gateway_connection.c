@@ -83,12 +83,8 @@ static void detach(struct ib_connection *connection, enum ib_disconnect reason)
     gateway->disconnects[reason]++;
     ib_connection_log(connection, "disconnected: %s", ib_disconnect_text(reason));
     if (connection->session != IB_SESSION_NONE && gateway->sessions[connection->session].connection == connection) {
-        struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
-        session->connection = NULL;
-        if (session->cancel_on_disconnect && !session->cancel_due) {
-            session->cancel_due = true; /* sequenced in the next turn: here may be no room */
-            gateway->cancels_due++;
-        }
+        gateway->sessions[connection->session].connection = NULL;
+        ib_session_disconnected(gateway, connection->session);
     }
     connection->queries = 0;
     connection->live = false;

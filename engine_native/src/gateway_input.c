@@ -120,7 +120,7 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
         refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_REJECTED);
         return;
     }
-    if (session->connection != NULL) {
+    if (session->connection != NULL || session->is_taken) {
         refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_IN_USE);
         return;
     }
@@ -164,38 +164,15 @@ static void send_debug(struct ib_connection *connection, const char *text)
 static bool sequence_command(struct ib_connection *connection, struct ib_ouch_message *message)
 {
     struct ib_gateway *gateway = connection->gateway;
-    struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
     struct ib_command *command = &message->command;
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
-    IB_ASSERT(session->connection == connection); /* nobody else counts this session's numbers meanwhile */
-    if (gateway->ended) {
-        return true; /* after End of Day the stream has ended: there is no number for an answer */
-    }
-    if (is_order && command->user_ref <= session->last_user_ref) {
-        gateway->repeats++; /* OUCH 5.0, 1.2: a retransmission, ignored */
-        return true;
-    }
-    if (!ib_session_cancel(gateway, connection->session)) {
-        return false; /* first what its last connection left */
-    }
-    enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
-    if (room == IB_SEQUENCER_FULL) {
-        if (!gateway->full) {
-            gateway->full = true;
-            ib_connection_log(connection, "the event log is full, no message is taken any more: raise limits.events "
-                                          "and restart");
-        }
-        return false;
-    }
+    IB_ASSERT(gateway->sessions[connection->session].connection == connection);
     if (command->type == IB_COMMAND_ENTER) {
         command->instrument = ib_directory_find(gateway->directory, message->symbol);
         if (command->instrument == UINT32_MAX) {
             ib_ouch_reject(command, IB_REASON_INSTRUMENT_UNKNOWN, 0);
         }
-    }
-    if (is_order && room == IB_SEQUENCER_REJECT) {
-        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
     }
     if (is_order && message->rules_2_code != 0 && gateway->config.rules < IB_RULES_2) {
         ib_ouch_reject(command, IB_REASON_UNSUPPORTED, message->rules_2_code);
@@ -203,14 +180,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     if (command->time_in_force == IB_TIME_IN_FORCE_GTD) { /* a time to live becomes a time here, where there is a clock */
         command->expire_time_ns = ib_clock_realtime_ns() + (uint64_t)message->expire_seconds * 1000000000u;
     }
-    command->session = connection->session;
-    if (!ib_sequencer_submit(gateway->sequencer, command)) {
-        return false;
-    }
-    if (is_order) {
-        session->last_user_ref = command->user_ref;
-    }
-    return true;
+    return ib_session_sequence(gateway, connection->session, command);
 }
 
 /* Mass Cancel. False when it must wait for room. The answer is no report, as that to an Account Query; the Canceled

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * gateway_internal.h: what the files of the gateway share: gateway.c (sessions, places for connections),
- * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_stream.c
+ * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_session.c
+ * (what is a session's), gateway_stream.c
  * (the way out) and gateway_listen.c.
  */
 #ifndef IB_GATEWAY_INTERNAL_H
@@ -92,6 +93,7 @@ struct ib_gateway_session_state {
     char firm[IB_FIRM_SIZE];
     const char *secret; /* null: may not log in */
     struct ib_connection *connection;
+    bool is_taken; /* by a client of commands.sock */
     bool cancel_on_disconnect;
     bool cancel_due; /* its connection has ended, and its orders are not cancelled yet */
     uint32_t last_user_ref; /* highest that was sequenced */
@@ -140,6 +142,10 @@ void ib_connection_close(struct ib_connection *connection, enum ib_disconnect re
 /* Ends after what stands in the output buffer has left. */
 void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
 
+/* What follows the end of a session's connection, whichever it was. */
+void ib_session_disconnected(struct ib_gateway *gateway, uint16_t session);
+/* Sequences a command of a session, as ib_gateway_submit; it may be marked as rejected. */
+bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib_command *command);
 /* Cancels what a session that lost its connection has; false when there is no room for the command yet. */
 bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session);
 

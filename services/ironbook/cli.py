@@ -17,6 +17,7 @@ from ironbook.errors import CommandError
 SUBCOMMANDS = {
     "admin": "ironbook.admin",
     "bench": "ironbook.bench",
+    "client": "ironbook.client",
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",

@@ -61,6 +61,7 @@ PROCESS_TESTS = {
     "tests/integration/test_engine_recovery.py": {"engine"},
     "tests/integration/test_engine_configure.py": {"directory", "matcher"},
     "tests/integration/test_engine_admin.py": {"engine_request"},
+    "tests/integration/test_commands.py": {"command_feed"},
     "tests/integration/test_order_entry_session.py": {"authenticator", "gateway", "io_loop", "sequencer"},
 }
 

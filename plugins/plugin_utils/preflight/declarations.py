@@ -66,7 +66,7 @@ def beyond_limits(value: Any, limits: Mapping[str, Any]) -> list[str]:
     problems += [
         f"has the key {key}, which {problem}"
         for key, of_key in limits.get("options", {}).items()
-        if key in value
+        if value.get(key) is not None  # a key that was left out has the value None behind an argument spec
         for problem in beyond_limits(value[key], of_key)
     ]
     return problems

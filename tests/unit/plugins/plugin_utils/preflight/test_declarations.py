@@ -66,3 +66,13 @@ def test_roles_declare_the_variables_of_their_limits_themselves() -> None:
         role = path.parts[-3]
         own = declarations.read(ROOT, role)
         assert set(yaml.safe_load(path.read_text())) <= set(own.specs), role
+
+
+def test_a_key_that_was_left_out_breaks_nothing() -> None:
+    """Behind an argument spec it is there, as None."""
+    limits = {
+        "items": {"options": {"lot": {"minimum": 1}, "at": {"pattern": "x"}, "of": {"options": {"a": {"minimum": 1}}}}}
+    }
+    assert declarations.beyond_limits([{"lot": None, "at": None, "of": None}, {}], limits) == []
+    (line,) = declarations.beyond_limits([{"lot": 0, "at": None, "of": {"a": None}}], limits)
+    assert line == "has an item that has the key lot, which is 0; the least is 1"
