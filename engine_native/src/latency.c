@@ -98,6 +98,7 @@ static void count(struct ib_latency *latency, enum ib_latency_stage stage, uint6
 static uint64_t slot(const struct ib_latency *latency, const struct ib_latency_cursor *cursor)
 {
     IB_ASSERT((latency->slots & (latency->slots - 1)) == 0);
+    IB_ASSERT(cursor != NULL);
     return cursor->count & (latency->slots - 1);
 }
 
@@ -275,6 +276,7 @@ static void write_header(struct ib_latency *latency, uint32_t shard, uint32_t re
 {
     struct ib_latency_header *header = latency->header;
     IB_ASSERT(header->magic == 0); /* fresh pages are zero */
+    IB_ASSERT(latency->every >= 1 && latency->every <= IB_LATENCY_EVERY_MAX);
     header->version = IB_LATENCY_VERSION;
     header->header_bytes = IB_LATENCY_HEADER_SIZE;
     header->stages = IB_LATENCY_STAGES;

@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
+    "execution-quality": "ironbook.execution_quality",
     "journal": "ironbook.journal",
     "latency": "ironbook.latency",
     "ledger": "ironbook.ledger",
