@@ -60,8 +60,16 @@ venv:  ## .venv/ with all that the venue needs
 
 # ----------------------------------------------------------------------------------------------- the venue
 
+# Keys of a real account are refused, though none of ours would read them: whoever exports them means an account, and this
+# is none. AWS gives long-term keys the prefix AKIA and temporary ones ASIA (IAM User Guide, "Unique identifiers").
+.PHONY: no-account
+no-account:
+	@test -z "$(if $(filter AKIA% ASIA%,$(AWS_ACCESS_KEY_ID)),set)" || { echo "AWS_ACCESS_KEY_ID is a key of a real" \
+		"account, and make site reaches none: unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN" \
+		"(for a real account see 'On AWS' in README.md)" >&2; exit 1; }
+
 .PHONY: site
-site: venv  ## bring the whole venue up on this machine and trade a session through it (ARGS="--check --diff" previews)
+site: no-account venv  ## bring the whole venue up on this machine and trade a session through it (ARGS="--check --diff" previews)
 	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
 	echo "make site: $$(( $$(date +%s) - $(BEGIN) )) s"
 

@@ -15,22 +15,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static void check_command(const struct ib_command *command)
 {
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE ||
-              command->type == IB_COMMAND_CANCEL);
+              command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
     IB_ASSERT(command->seq == 0 && command->session == 0);
-    if (command->reason != IB_REASON_NONE || command->type == IB_COMMAND_CANCEL) {
+    if (command->reason != IB_REASON_NONE || command->type == IB_COMMAND_CANCEL ||
+        command->type == IB_COMMAND_MASS_CANCEL) {
         return;
     }
     IB_ASSERT(command->quantity >= 1 && command->quantity <= IB_OUCH_QUANTITY_MAX);
     IB_ASSERT(command->order_type == IB_ORDER_MARKET || (command->price >= 1 && command->price <= IB_OUCH_PRICE_MAX));
-    IB_ASSERT(command->time_in_force == IB_TIME_IN_FORCE_DAY || command->time_in_force == IB_TIME_IN_FORCE_IOC);
+    IB_ASSERT(command->time_in_force <= IB_TIME_IN_FORCE_AT_CLOSE && command->time_in_force != IB_TIME_IN_FORCE_GTC);
+    IB_ASSERT(command->displayed <= command->quantity && command->minimum <= command->quantity);
+    IB_ASSERT((command->flags & ~(IB_ORDER_HIDDEN | IB_ORDER_POST_ONLY)) == 0);
 }
 
 static void decode_message(const uint8_t *bytes, size_t size)
 {
     static const char firm[IB_FIRM_SIZE] = {'M', 'A', 'K', 'R'};
     struct ib_ouch_message message;
-    if (ib_ouch_decode(bytes, size, firm, &message) == IB_OUCH_COMMAND) {
+    enum ib_ouch_kind kind = ib_ouch_decode(bytes, size, firm, &message);
+    if (kind == IB_OUCH_COMMAND || kind == IB_OUCH_MASS_CANCEL) {
+        IB_ASSERT((kind == IB_OUCH_MASS_CANCEL) == (message.command.type == IB_COMMAND_MASS_CANCEL));
         check_command(&message.command);
+        IB_ASSERT(message.command.reason != IB_REASON_NONE || message.command.time_in_force != IB_TIME_IN_FORCE_GTD ||
+                  (message.expire_seconds >= 1 && message.expire_seconds <= 86400));
     }
 }
 
@@ -58,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size > 0) { /* most random bytes are no packets: try them as a message, too */
         uint8_t *copy = malloc(size);
         if (copy != NULL) {
-            static const uint8_t types[] = {'O', 'U', 'X', 'M', 'Q'};
+            static const uint8_t types[] = {'O', 'U', 'X', 'M', 'Q', 'C'};
             memcpy(copy, bytes, size);
             copy[0] = types[copy[0] % sizeof types];
             decode_message(copy, size);

@@ -12,13 +12,51 @@
 
 struct ib_engine_instrument {
     const char *symbol; /* 1 to 8 characters */
-    int64_t tick;       /* units of 10^-4, at least 1 */
+    int64_t tick;       /* price units, at least 1 */
+    uint64_t lot;       /* at least 1 */
+    int64_t reference_price; /* of a new instrument; 0 = none. It moves with each auction, so a restart leaves it */
+    uint32_t static_band;  /* basis points; 0 = none */
+    uint32_t dynamic_band;
+    uint32_t schedule;     /* number in `schedules`, from 1; 0 = none */
+    uint8_t phase;         /* of a new instrument without a schedule: enum ib_phase */
+    uint8_t breach;        /* enum ib_breach */
+    uint8_t price_scale;   /* decimal places */
+    uint8_t quantity_scale;
+    uint8_t removed;       /* 1: it is taken out of trading, with all its orders */
+};
+
+/* An account; its index in `accounts`, from 0, is not its number in the journal. */
+struct ib_engine_account {
+    const char *name; /* 1 to 24 characters */
+};
+
+struct ib_engine_limit {
+    uint32_t account;   /* index in `accounts` */
+    uint8_t limit;      /* enum ib_risk_limit, MESSAGE_RATE to OPEN_ORDERS */
+    const char *symbol; /* null: of every instrument that has no limit of its own */
+    uint64_t value;     /* IB_UNLIMITED: none */
 };
 
 struct ib_engine_session {
     const char *username; /* 1 to 6 characters, upper case */
     const char *firm;     /* 1 to 4 characters */
     const char *secret;   /* crypt(3) hash of the password */
+    uint32_t account;     /* index in `accounts`; UINT32_MAX: none */
+    uint8_t account_named; /* 1: the configuration says so itself, and a journal that says otherwise is refused */
+    uint8_t cancel_on_disconnect;
+};
+
+/* One change of phase by the clock. */
+struct ib_engine_phase_time {
+    uint64_t time_ns; /* since the Unix epoch */
+    uint8_t phase;    /* enum ib_phase */
+};
+
+/* Changes of phase in order of time: those of some days back, so that an engine that was down catches up, and of as
+ * long ahead as it may run. Time zones and weekdays are behind whoever made the list. */
+struct ib_engine_schedule {
+    const struct ib_engine_phase_time *times;
+    size_t count; /* at least 1 */
 };
 
 /* Borrowed by ib_engine_open until ib_engine_close. services/ironbook/engine.py says what each key means. */
@@ -31,8 +69,17 @@ struct ib_engine_config {
     uint16_t port;
     const struct ib_engine_instrument *instruments;
     size_t instrument_count;
+    const struct ib_engine_account *accounts;
+    size_t account_count;
+    const struct ib_engine_limit *limits;
+    size_t limit_count;
     const struct ib_engine_session *sessions;
     size_t session_count;
+    const struct ib_engine_schedule *schedules;
+    size_t schedule_count;
+    uint32_t rules; /* enum ib_rules; 0: as the journal has it, and the newest for a new one */
+    uint32_t indicate_ms; /* between two INDICATE of an instrument in an auction; 0: none */
+    uint32_t volatility_auction_ms; /* 0: until somebody ends it */
     int fsync_policy; /* enum ib_fsync_policy of ironbook_core.h */
     uint64_t segment_bytes;
     uint32_t orders; /* live orders at most */
@@ -42,6 +89,7 @@ struct ib_engine_config {
     uint32_t login_attempts;
     uint32_t login_ms;
     uint32_t heartbeat_ms;
+    uint32_t latency_every; /* one command in so many is followed (ironbook_latency.h); 0: none */
 };
 
 struct ib_engine;

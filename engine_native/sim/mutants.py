@@ -42,7 +42,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
-    Mutant("the newest order trades first", "matcher_path.h", "index = level->head;", "index = level->tail;"),
+    Mutant("the newest order trades first", "matcher_path.h", "index = level->ring.next;", "index = level->ring.prev;"),
     Mutant("no trade at the limit itself", "matcher_path.h", "= ~incoming->key; /*", "= ~incoming->key - 1; /*"),
     Mutant(
         "a trade at the incoming price",
@@ -56,21 +56,21 @@ MUTANTS = [
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
-        "command->user_ref <= session->last_user_ref ||",
-        "command->user_ref == 0 ||",
+        "incoming.user_ref <= session->last_user_ref ||",
+        "incoming.user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
     Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", ""),
     Mutant(
         "a level that is traded off stays",
         "book_path.h",
-        "level->tail = IB_NONE;\n        ib_book_drop_level(book, level_index);",
-        "level->tail = IB_NONE;",
+        "if (oldest == level_index) {",
+        "if (0) {",
     ),
     Mutant(
         "a grown id index loses orders",
         "book",
-        "ib_order_set_chain(order, *bucket);\n            *bucket = index;\n            index = next;",
+        "ib_book_set_chain(book, index, *bucket);\n            *bucket = index;\n            index = next;",
         "index = next;",
     ),
     Mutant(
@@ -82,8 +82,8 @@ MUTANTS = [
     Mutant(
         "an order has the client data of the one before in its slot",
         "book",
-        "book->cold[index] = (struct ib_order_cold){0};\n        order",
-        "order",
+        "*cold = (struct ib_order_cold){.chain = ib_order_chain(order), .order = index};",
+        "cold->chain = ib_order_chain(order), cold->order = index, cold->history = 0;",
     ),
     Mutant(
         "a replacement never keeps its place", "matcher_order", "return !ib_level_is_parked(level) &&", "return 0 &&"
@@ -108,8 +108,8 @@ MUTANTS = [
     Mutant(
         "the state hash misses fills",
         "book",
-        "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;",
-        "book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS; book->hash++;",
+        "cold->history += quantity << IB_ORDER_CHAIN_BITS;",
+        "cold->history += quantity << IB_ORDER_CHAIN_BITS; book->hash++;",
     ),
     Mutant(
         "the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""

@@ -112,7 +112,7 @@ MUTANTS = [
     ("market orders outlive the auction", "matcher_admin", "(ib_order_type(order) == IB_ORDER_MARKET || ", "("),
     ("GTC ends with the day", "matcher_admin", "time_in_force == IB_TIME_IN_FORCE_DAY ||", "1 ||"),
     # risk and arithmetic
-    ("what is open does not count", "risk", "position + row->open[order->is_sell] -", "position -"),
+    ("what is open does not count", "risk", "position + open -", "position -"),
     ("the replaced order counts twice", "risk", " - order->replaced + order->quantity", " + order->quantity"),
     (
         "notional in 64 bits",
@@ -121,9 +121,19 @@ MUTANTS = [
         "(uint64_t)price * order->quantity",
     ),
     ("a collar for the other side", "risk", "int128 away = order->is_sell ?", "int128 away = !order->is_sell ?"),
-    ("the second never ends", "risk", "if (second != of->second) {", "if (0) {"),
-    ("defaults overwrite own limits", "risk", "if ((risk->rows[row].own & 1u << limit) == 0) {", "if (1) {"),
-    ("one open order too many", "risk", "row->open_orders >= limits", "row->open_orders > limits"),
+    ("the second never ends", "risk", "if (second != account->second) {", "if (0) {"),
+    ("defaults overwrite own limits", "risk", "if ((risk->pairs[row].own & 1u << limit) == 0) {", "if (1) {"),
+    ("one open order too many", "risk", "open_orders >= limits", "open_orders > limits"),
+    ("the path lets any quantity through", "risk.h", "quantity <= row->order_quantity &&", ""),
+    ("the path counts no open orders", "risk.h", " && row->open_orders < row->open_orders_max;", ";"),
+    ("a killed account passes the path", "risk", "account->killed ? 0 : account->limits", "account->limits"),
+    (
+        "a trade leaves the other side's room",
+        "risk.h",
+        "quantity);\n    row->open_orders -= orders;\n    risk",
+        "0);\n    row->open_orders -= orders;\n    risk",
+    ),
+    ("a new limit leaves the room", "risk", "ib_risk_sum(row->room[0], value - before)", "row->room[0]"),
     ("a killed account keeps its orders", "matcher_admin", "    if (killed) {", "    if (0) {"),
     ("a mass cancel takes both sides", "matcher_admin", "selection->side != ib_level_side(level)", "0"),
 ]

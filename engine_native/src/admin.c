@@ -16,9 +16,30 @@
 #include "ironbook.h"
 #include "unix_socket.h"
 
-enum { CLIENTS = 8, LINE_SIZE = 128 };
+enum { CLIENTS = 8, LINE_SIZE = 512 };
 
-static const char *const request_names[IB_ADMIN_REQUEST_COUNT] = {"status", "totals", "halt", "resume", "end_of_day"};
+static const char *const request_names[IB_ADMIN_REQUEST_COUNT] = {
+    [IB_ADMIN_STATUS] = "status",
+    [IB_ADMIN_TOTALS] = "totals",
+    [IB_ADMIN_HALT] = "halt",
+    [IB_ADMIN_RESUME] = "resume",
+    [IB_ADMIN_END_OF_DAY] = "end_of_day",
+    [IB_ADMIN_PHASE] = "phase",
+    [IB_ADMIN_INSTRUMENT_ADD] = "instrument_add",
+    [IB_ADMIN_INSTRUMENT_CHANGE] = "instrument_change",
+    [IB_ADMIN_INSTRUMENT_REMOVE] = "instrument_remove",
+    [IB_ADMIN_RISK_LIMIT] = "risk_limit",
+    [IB_ADMIN_KILL] = "kill",
+    [IB_ADMIN_REVIVE] = "revive",
+    [IB_ADMIN_MASS_CANCEL] = "mass_cancel",
+};
+
+const char *ib_admin_request_name(enum ib_admin_request request)
+{
+    IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
+    IB_ASSERT(request_names[request] != NULL);
+    return request_names[request];
+}
 
 struct client {
     struct ib_io_handler handler;
@@ -75,16 +96,18 @@ static void answer_error(struct client *client, const char *error)
     flush(client);
 }
 
-static void begin(struct client *client, const char *line)
+static void begin(struct client *client, char *line)
 {
+    size_t name_size = strcspn(line, " ");
+    char *arguments = line + name_size + (line[name_size] == ' ');
     const struct ib_admin_hooks *hooks = &client->admin->hooks;
     const char *error = NULL;
     IB_ASSERT(!client->waiting);
     IB_ASSERT(client->handler.fd >= 0);
     for (int i = 0; i < IB_ADMIN_REQUEST_COUNT; i++) {
-        if (strcmp(line, request_names[i]) == 0) {
+        if (strlen(request_names[i]) == name_size && memcmp(line, request_names[i], name_size) == 0) {
             client->request = (enum ib_admin_request)i;
-            if (!hooks->begin(hooks->context, client->request, &client->ticket, &error)) {
+            if (!hooks->begin(hooks->context, client->request, arguments, &client->ticket, &error)) {
                 answer_error(client, error);
                 return;
             }
@@ -93,7 +116,8 @@ static void begin(struct client *client, const char *line)
             return;
         }
     }
-    answer_error(client, "unknown request: ask status, totals, halt, resume or end_of_day");
+    answer_error(client, "unknown request: ask status, totals, halt, resume, end_of_day, phase, instrument_add, "
+                         "instrument_change, instrument_remove, risk_limit, kill, revive or mass_cancel");
 }
 
 /* Serves the lines of the buffer, one after the other: the next one when the one before is answered. */
@@ -217,11 +241,11 @@ void ib_admin_progress(struct ib_admin *admin)
     const struct ib_admin_hooks *hooks = &admin->hooks;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &admin->clients[i];
-        if (client->handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->ticket)) {
+        if (client->handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->request, client->ticket)) {
             continue;
         }
         IB_ASSERT(client->output_begin == client->output_end); /* one answer at a time */
-        size_t size = hooks->answer(hooks->context, client->request, client->output);
+        size_t size = hooks->answer(hooks->context, client->request, client->ticket, client->output);
         IB_ASSERT(size < IB_ADMIN_ANSWER_SIZE);
         client->output[size] = '\n';
         client->output_begin = 0;

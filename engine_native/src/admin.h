@@ -23,6 +23,14 @@ enum ib_admin_request {
     IB_ADMIN_HALT,
     IB_ADMIN_RESUME,
     IB_ADMIN_END_OF_DAY,
+    IB_ADMIN_PHASE, /* from here on with arguments, answered by the events of their command */
+    IB_ADMIN_INSTRUMENT_ADD,
+    IB_ADMIN_INSTRUMENT_CHANGE,
+    IB_ADMIN_INSTRUMENT_REMOVE,
+    IB_ADMIN_RISK_LIMIT,
+    IB_ADMIN_KILL,
+    IB_ADMIN_REVIVE,
+    IB_ADMIN_MASS_CANCEL,
     IB_ADMIN_REQUEST_COUNT,
 };
 
@@ -32,13 +40,17 @@ _Static_assert(IB_ADMIN_ANSWER_SIZE >= IB_SESSIONS_MAX * 128 + 16384, "room for 
 
 struct ib_admin_hooks {
     void *context;
-    /* Begins a request: its ticket, or false and why not (it goes into the answer as "error"). */
-    bool (*begin)(void *context, enum ib_admin_request request, uint64_t *ticket, const char **error);
+    /* Begins a request: its ticket, or false and why not (it goes into the answer as "error"). `arguments` is what
+     * stands behind the request's name, and may be cut into words. */
+    bool (*begin)(void *context, enum ib_admin_request request, char *arguments, uint64_t *ticket, const char **error);
     /* True when the answer to a ticket can be written. */
-    bool (*ready)(void *context, uint64_t ticket);
+    bool (*ready)(void *context, enum ib_admin_request request, uint64_t ticket);
     /* Writes the answer, at most IB_ADMIN_ANSWER_SIZE bytes, without a line end; returns its size. */
-    size_t (*answer)(void *context, enum ib_admin_request request, char *out);
+    size_t (*answer)(void *context, enum ib_admin_request request, uint64_t ticket, char *out);
 };
+
+/* As it is asked for. */
+const char *ib_admin_request_name(enum ib_admin_request request);
 
 struct ib_admin;
 

@@ -7,12 +7,6 @@
 #include "hash.h"
 #include "memory.h"
 
-static size_t cold_bytes(const struct ib_book *book)
-{
-    IB_ASSERT(book->orders.capacity > 0);
-    return ((size_t)book->orders.capacity + 1) * sizeof *book->cold;
-}
-
 static size_t expiry_bytes(const struct ib_book *book)
 {
     IB_ASSERT(book->orders.capacity > 0);
@@ -36,9 +30,9 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (orders == 0 || orders > IB_ORDERS_MAX) {
         return IB_ERROR_ARGUMENT;
     }
-    int status = ib_pool_open(&book->orders, sizeof(struct ib_order), orders);
+    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders);
     if (status == IB_OK) {
-        status = ib_pool_open(&book->levels, sizeof(struct ib_level), orders);
+        status = ib_pool_open(&book->cold, sizeof(struct ib_order_cold), orders);
     }
     if (status == IB_OK) {
         status = ib_price_nodes_open(&book->nodes, orders);
@@ -50,12 +44,11 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_buckets_open(&book->level_buckets, IB_BUCKETS_LEVEL * (uint64_t)orders + 1);
     }
     if (status == IB_OK) {
-        book->cold = ib_memory_reserve(cold_bytes(book));
         book->instruments = ib_memory_reserve(instrument_bytes());
         book->rare = ib_memory_reserve(rare_bytes());
         book->expiry = ib_memory_reserve(expiry_bytes(book));
         status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
-        if (book->cold == NULL || book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
+        if (book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
             status = IB_ERROR_MEMORY;
         }
     }
@@ -73,10 +66,8 @@ void ib_book_close(struct ib_book *book)
     if (book->expiry != NULL) {
         ib_memory_release(book->expiry, expiry_bytes(book));
     }
-    if (book->cold != NULL) {
-        ib_memory_release(book->cold, cold_bytes(book));
-    }
     ib_pool_close(&book->extras);
+    ib_pool_close(&book->cold);
     ib_buckets_close(&book->level_buckets);
     ib_buckets_close(&book->order_buckets);
     ib_price_nodes_close(&book->nodes);
@@ -133,7 +124,7 @@ int ib_book_is_empty(const struct ib_book *book, uint32_t index)
 static uint64_t cold_hash(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
-    const struct ib_order_cold *cold = &book->cold[index];
+    const struct ib_order_cold *cold = ib_book_cold(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     IB_ASSERT(extra == NULL || extra->order == index);
     uint64_t data[3];
@@ -170,10 +161,10 @@ void ib_book_grow_order_buckets(struct ib_book *book)
         uint32_t index = buckets->heads[from];
         buckets->heads[from] = IB_NONE;
         while (index != IB_NONE) {
-            struct ib_order *order = ib_book_order(book, index);
+            const struct ib_order *order = ib_book_order(book, index);
             uint32_t *bucket = ib_book_order_bucket(book, ib_order_session(order), order->user_ref);
-            uint32_t next = ib_order_chain(order);
-            ib_order_set_chain(order, *bucket);
+            uint32_t next = ib_book_chain(book, index);
+            ib_book_set_chain(book, index, *bucket);
             *bucket = index;
             index = next;
         }
@@ -224,8 +215,7 @@ uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t k
     struct ib_level *level = ib_book_level(book, index);
     level->key = key;
     level->quantity = 0;
-    level->head = IB_NONE;
-    level->tail = IB_NONE;
+    level->ring = (struct ib_links){.next = index, .prev = index};
     level->side_index = side_index;
     level->chain = *bucket;
     *bucket = index;
@@ -247,7 +237,7 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
 {
     IB_EXPECT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
-    IB_EXPECT(level->head == IB_NONE && level->quantity == 0);
+    IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
     uint32_t side_index = level->side_index;
     uint64_t key = level->key;
     uint32_t *link = ib_book_level_bucket(book, side_index, key);
@@ -270,15 +260,27 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
 
 /* ---- orders ---- */
 
+/* An order gets its cold half: blank, and in no hash yet. */
+static struct ib_order_cold *add_cold(struct ib_book *book, uint32_t index)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(!ib_order_has_cold(order));
+    IB_ASSERT(!ib_pool_is_full(&book->cold));
+    uint32_t added = ib_pool_take(&book->cold, sizeof(struct ib_order_cold));
+    struct ib_order_cold *cold = (struct ib_order_cold *)(void *)book->cold.slots + added;
+    *cold = (struct ib_order_cold){.chain = ib_order_chain(order), .order = index};
+    ib_order_set_chain(order, added);
+    order->identity |= IB_ORDER_COLD;
+    return cold;
+}
+
 void ib_book_write_cold(struct ib_book *book, uint32_t index, uint64_t executed, const uint8_t *client_data)
 {
     IB_ASSERT(client_data != NULL);
     IB_ASSERT(executed <= IB_QUANTITY_MAX);
-    struct ib_order *order = ib_book_order(book, index);
-    IB_ASSERT(!ib_order_has_cold(order));
-    order->identity |= IB_ORDER_COLD;
-    book->cold[index].history = ib_cold_history(executed, IB_NONE);
-    memcpy(book->cold[index].client_data, client_data, sizeof book->cold[index].client_data);
+    struct ib_order_cold *cold = add_cold(book, index);
+    cold->history = ib_cold_history(executed, IB_NONE);
+    memcpy(cold->client_data, client_data, sizeof cold->client_data);
     book->hash += cold_hash(book, index);
 }
 
@@ -289,7 +291,11 @@ void ib_book_drop_cold(struct ib_book *book, uint32_t index)
     IB_ASSERT(ib_order_has_cold(order));
     book->hash -= cold_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
-    uint32_t extra_index = ib_cold_extra(&book->cold[index]);
+    const struct ib_order_cold *cold = ib_book_cold(book, index);
+    uint32_t extra_index = ib_cold_extra(cold);
+    uint32_t chain = cold->chain;
+    ib_pool_give(&book->cold, ib_order_chain(order), sizeof *cold);
+    ib_order_set_chain(order, chain);
     order->identity &= ~(uint64_t)IB_ORDER_COLD;
     if (extra == NULL) {
         return;
@@ -319,11 +325,11 @@ static void add_extra(struct ib_book *book, uint32_t index, const struct ib_orde
     if (!ib_order_has_cold(order)) {
         ib_book_write_cold(book, index, 0, blank);
     }
-    IB_ASSERT(ib_cold_extra(&book->cold[index]) == IB_NONE);
+    IB_ASSERT(ib_cold_extra(ib_book_cold(book, index)) == IB_NONE);
     IB_ASSERT(extra->shown <= ib_order_remaining(order));
     book->hash -= cold_hash(book, index);
     uint32_t added = ib_pool_take(&book->extras, sizeof *extra);
-    book->cold[index].history |= added;
+    ib_book_cold(book, index)->history |= added;
     struct ib_order_extra *own = (struct ib_order_extra *)(void *)book->extras.slots + added;
     *own = *extra;
     own->order = index;
@@ -357,19 +363,19 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
     struct ib_order *order = ib_book_order(book, index);
     uint64_t remaining = ib_order_remaining(order);
     IB_ASSERT(quantity > 0 && quantity < remaining);
-    book->hash -= ib_book_order_hash(book, index);
-    if (!ib_order_has_cold(order)) {
-        book->cold[index] = (struct ib_order_cold){0};
-        order->identity |= IB_ORDER_COLD;
-    }
-    book->cold[index].history += quantity << IB_ORDER_CHAIN_BITS;
+    const struct ib_level *level = ib_book_level(book, order->level);
+    uint64_t weight = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index);
+    struct ib_order_cold *cold = ib_order_has_cold(order) ? ib_book_cold(book, index) : NULL;
+    book->hash -= weight * quantity + (cold != NULL ? cold_hash(book, index) : 0);
+    cold = cold != NULL ? cold : add_cold(book, index);
+    cold->history += quantity << IB_ORDER_CHAIN_BITS;
     struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL) {
         extra->shown = extra->shown > quantity ? extra->shown - quantity : 0;
     }
     ib_order_set_remaining(order, remaining - quantity);
     ib_book_level(book, order->level)->quantity -= quantity;
-    book->hash += ib_book_order_hash(book, index);
+    book->hash += cold_hash(book, index);
 }
 
 void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
@@ -404,6 +410,7 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     uint16_t session = ib_order_session(order);
     order->identity = ib_order_identity(ib_order_ref(order), session, time_in_force, ib_order_type(order));
     uint32_t *bucket = ib_book_order_bucket(book, session, user_ref);
+    IB_ASSERT(!ib_order_has_cold(order));
     ib_order_set_chain(order, *bucket);
     *bucket = index;
     book->hash += ib_book_order_hash(book, index);
@@ -430,15 +437,14 @@ void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(index != IB_NONE);
     IB_ASSERT(order_ref > ib_order_ref(order));
-    struct ib_level *level = ib_book_level(book, order->level);
     book->hash -= ib_book_order_hash(book, index);
-    ib_level_unlink(level, ib_book_order(book, 0), index);
+    ib_ring_unlink(book->orders.slots, index);
     order->identity = order_ref << IB_ORDER_REF_SHIFT |
                       (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
-    ib_level_append(level, ib_book_order(book, 0), index, ib_order_remaining(order));
+    ib_ring_append(book->orders.slots, order->level, index);
     book->hash += ib_book_order_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL && extra->expiry_place != 0) {
-        ib_book_expiry_renumber(book, ib_cold_extra(&book->cold[index]));
+        ib_book_expiry_renumber(book, ib_cold_extra(ib_book_cold(book, index)));
     }
 }

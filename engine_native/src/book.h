@@ -59,11 +59,11 @@ _Static_assert(sizeof(struct ib_book_rare) == 128, "two cache lines");
 
 struct ib_book {
     struct ib_pool orders;
-    struct ib_pool levels;
+    struct ib_pool levels; /* behind the orders, in their array: one index names either */
     struct ib_buckets order_buckets; /* (session, user_ref) -> orders */
     struct ib_buckets level_buckets; /* (side, key) -> levels */
     struct ib_book_instrument *instruments;
-    struct ib_order_cold *cold; /* the other halves of `orders` */
+    struct ib_pool cold; /* the other halves of `orders` */
     struct ib_price_nodes nodes; /* of all price indexes */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
@@ -128,7 +128,7 @@ IB_INLINE struct ib_order *ib_book_order(const struct ib_book *book, uint32_t in
 
 IB_INLINE struct ib_level *ib_book_level(const struct ib_book *book, uint32_t index)
 {
-    return (struct ib_level *)(void *)book->levels.slots + index;
+    return (struct ib_level *)(void *)book->orders.slots + index;
 }
 
 IB_INLINE int ib_book_is_full(const struct ib_book *book)
@@ -136,16 +136,40 @@ IB_INLINE int ib_book_is_full(const struct ib_book *book)
     return ib_pool_is_full(&book->orders);
 }
 
+/* The cold half of an order that has one. */
+IB_INLINE struct ib_order_cold *ib_book_cold(const struct ib_book *book, uint32_t index)
+{
+    IB_EXPECT(ib_order_has_cold(ib_book_order(book, index)));
+    return (struct ib_order_cold *)(void *)book->cold.slots + ib_order_chain(ib_book_order(book, index));
+}
+
+/* Next order in the bucket of an order. */
+IB_INLINE uint32_t ib_book_chain(const struct ib_book *book, uint32_t index)
+{
+    const struct ib_order *order = ib_book_order(book, index);
+    return ib_order_has_cold(order) ? ib_book_cold(book, index)->chain : ib_order_chain(order);
+}
+
+IB_INLINE void ib_book_set_chain(struct ib_book *book, uint32_t index, uint32_t chain)
+{
+    struct ib_order *order = ib_book_order(book, index);
+    if (ib_order_has_cold(order)) {
+        ib_book_cold(book, index)->chain = chain;
+    } else {
+        ib_order_set_chain(order, chain);
+    }
+}
+
 IB_INLINE uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
 {
-    return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(&book->cold[index]) : 0;
+    return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(ib_book_cold(book, index)) : 0;
 }
 
 /* IB_CLIENT_DATA_SIZE bytes. */
 IB_INLINE const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
 {
     static const uint8_t none[IB_CLIENT_DATA_SIZE];
-    return ib_order_has_cold(ib_book_order(book, index)) ? book->cold[index].client_data : none;
+    return ib_order_has_cold(ib_book_order(book, index)) ? ib_book_cold(book, index)->client_data : none;
 }
 
 IB_INLINE unsigned ib_side_number(uint8_t side)

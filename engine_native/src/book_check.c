@@ -18,6 +18,7 @@ struct walk {
     uint32_t forks;
     uint32_t levels;
     uint32_t orders;
+    uint32_t cold;
     uint32_t extras;
     uint32_t expiring;
     uint32_t parked;
@@ -37,8 +38,8 @@ struct walk {
 static int is_live_index(const struct ib_pool *pool, uint32_t index)
 {
     IB_ASSERT(pool->slots != NULL);
-    IB_ASSERT(pool->fresh >= 1);
-    return index != IB_NONE && index < pool->fresh;
+    IB_ASSERT(pool->first >= 1 && pool->fresh >= pool->first);
+    return index >= pool->first && index < pool->fresh;
 }
 
 /* What a rare order has besides. */
@@ -57,7 +58,7 @@ static int check_extra(struct walk *walk, uint32_t index)
     if (extra == NULL) {
         return 1;
     }
-    REQUIRE(walk, is_live_index(&book->extras, ib_cold_extra(&book->cold[index])), "a cold half names an extra");
+    REQUIRE(walk, is_live_index(&book->extras, ib_cold_extra(ib_book_cold(book, index))), "a cold half names an extra");
     REQUIRE(walk, extra->order == index, "an extra knows its order");
     REQUIRE(walk, parked || extra->displayed > 0 || extra->expire_time_ns > 0, "an extra says something");
     REQUIRE(walk, extra->displayed == 0 || (extra->shown > 0 && extra->shown <= extra->displayed &&
@@ -69,7 +70,7 @@ static int check_extra(struct walk *walk, uint32_t index)
     REQUIRE(walk, (extra->expire_time_ns > 0) == (extra->expiry_place > 0), "what expires is in the heap");
     REQUIRE(walk, extra->expiry_place <= book->expiry_count &&
                       (extra->expiry_place == 0 ||
-                       book->expiry[extra->expiry_place] == ib_cold_extra(&book->cold[index])),
+                       book->expiry[extra->expiry_place] == ib_cold_extra(ib_book_cold(book, index))),
             "the heap has an extra where it says");
     walk->extras++;
     walk->expiring += extra->expiry_place > 0;
@@ -86,9 +87,13 @@ static int check_order(struct walk *walk, uint32_t index)
     REQUIRE(walk, ib_order_remaining(order) > 0, "an order in the book has something left");
     REQUIRE(walk, ib_book_find(book, ib_order_session(order), order->user_ref) == index,
             "the id index finds each order");
-    REQUIRE(walk, !ib_order_has_cold(order) || book->cold[index].history != 0 ||
-                      !ib_book_is_blank(ib_book_client_data(book, index)),
-            "a cold half says something");
+    if (ib_order_has_cold(order)) {
+        REQUIRE(walk, is_live_index(&book->cold, ib_order_chain(order)), "an order names its cold half");
+        REQUIRE(walk, ib_book_cold(book, index)->order == index, "a cold half knows its order");
+        REQUIRE(walk, ib_book_cold(book, index)->history != 0 || !ib_book_is_blank(ib_book_client_data(book, index)),
+                "a cold half says something");
+        walk->cold++;
+    }
     if (!check_extra(walk, index)) {
         return 0;
     }
@@ -103,14 +108,14 @@ static int check_level(struct walk *walk, uint32_t level_index)
     const struct ib_book *book = walk->book;
     REQUIRE(walk, is_live_index(&book->levels, level_index), "the price hash names a level");
     const struct ib_level *level = ib_book_level(book, level_index);
-    REQUIRE(walk, level->head != IB_NONE, "a level holds an order");
-    uint32_t prev = IB_NONE;
+    REQUIRE(walk, level->ring.next != level_index, "a level holds an order");
+    uint32_t prev = level_index;
     uint64_t quantity = 0;
     uint64_t ref = 0;
-    for (uint32_t index = level->head; index != IB_NONE; index = ib_book_order(book, index)->next) {
+    for (uint32_t index = level->ring.next; index != level_index; index = ib_book_order(book, index)->links.next) {
         REQUIRE(walk, is_live_index(&book->orders, index), "a level's link names an order");
         const struct ib_order *order = ib_book_order(book, index);
-        REQUIRE(walk, order->prev == prev, "links agree both ways");
+        REQUIRE(walk, order->links.prev == prev, "links agree both ways");
         REQUIRE(walk, order->level == level_index, "an order knows its level");
         REQUIRE(walk, ib_order_ref(order) > ref, "older orders come first");
         if (!check_order(walk, index)) {
@@ -120,7 +125,7 @@ static int check_level(struct walk *walk, uint32_t level_index)
         prev = index;
         quantity += ib_order_remaining(order);
     }
-    REQUIRE(walk, level->tail == prev, "the tail is the last order");
+    REQUIRE(walk, level->ring.prev == prev, "the tail is the last order");
     REQUIRE(walk, level->quantity == quantity, "a level sums its quantity");
     walk->levels++;
     if (walk->first_level == IB_NONE) {
@@ -271,7 +276,7 @@ static int check_order_buckets(struct walk *walk)
     const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
     for (uint32_t b = 0; b <= buckets->last; b++) {
-        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(book, index))) {
+        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_book_chain(book, index)) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
             REQUIRE(walk, ib_book_order_bucket(book, ib_order_session(order), order->user_ref) == &buckets->heads[b],
@@ -308,7 +313,7 @@ static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t se
     IB_ASSERT(pool->capacity > 0);
     REQUIRE(walk, pool->in_use == seen, "what is in use is reachable: nothing leaks");
     REQUIRE(walk, pool->in_use <= pool->capacity, "no pool holds more than its capacity");
-    REQUIRE(walk, (uint64_t)ib_pool_count_free(pool) + pool->in_use + 1 == pool->fresh,
+    REQUIRE(walk, (uint64_t)ib_pool_count_free(pool) + pool->in_use + pool->first == pool->fresh,
             "each slot handed out is in use or free");
     return 1;
 }
@@ -321,7 +326,7 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
                 check_pool(&walk, &book->nodes.leaves, walk.leaves) &&
                 check_pool(&walk, &book->nodes.forks, walk.forks) &&
-                check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
+                check_pool(&walk, &book->cold, walk.cold) && check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";
         sound = 0;

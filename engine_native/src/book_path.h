@@ -35,7 +35,7 @@ IB_INLINE uint32_t ib_book_find_in(const struct ib_book *book, const uint32_t *b
         if (IB_LIKELY(order->user_ref == user_ref && ib_order_session(order) == session)) {
             break;
         }
-        index = ib_order_chain(order);
+        index = ib_book_chain(book, index);
     }
     return index;
 }
@@ -46,20 +46,21 @@ IB_INLINE uint32_t ib_book_find(const struct ib_book *book, uint16_t session, ui
     return ib_book_find_in(book, ib_book_order_bucket(book, session, user_ref), session, user_ref);
 }
 
-/* `bucket` is the order's own. */
+/* `bucket` is that of an order without a cold half. */
 IB_INLINE void ib_book_unindex_order(struct ib_book *book, uint32_t *bucket, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
+    IB_EXPECT(!ib_order_has_cold(order));
     if (IB_LIKELY(*bucket == index)) {
         *bucket = ib_order_chain(order);
         return;
     }
-    struct ib_order *before = ib_book_order(book, *bucket);
-    while (ib_order_chain(before) != index) {
-        IB_ASSERT(ib_order_chain(before) != IB_NONE);
-        before = ib_book_order(book, ib_order_chain(before));
+    uint32_t before = *bucket;
+    while (ib_book_chain(book, before) != index) {
+        before = ib_book_chain(book, before);
+        IB_ASSERT(before != IB_NONE);
     }
-    ib_order_set_chain(before, ib_order_chain(order));
+    ib_book_set_chain(book, before, ib_order_chain(order));
 }
 
 /* Level at a key of a side, in its bucket, or IB_NONE. */
@@ -111,7 +112,8 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry
     uint64_t identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
     order->identity = identity;
     order->level = level_index;
-    ib_level_append(ib_book_level(book, level_index), ib_book_order(book, 0), index, entry->remaining);
+    ib_ring_append(book->orders.slots, level_index, index);
+    ib_book_level(book, level_index)->quantity += entry->remaining;
     order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
     book->hash += ib_order_weight(identity, entry->user_ref, entry->key, entry->side_index) * entry->remaining;
     if (entry->executed != 0 || !ib_book_is_blank(entry->client_data)) {
@@ -136,16 +138,16 @@ IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t i
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
 }
 
-/* All orders of a level before `head` were forgotten, `quantity` in all; with IB_NONE it is empty and goes too. */
-IB_INLINE void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t head, uint64_t quantity)
+/* All orders of a level before `oldest` were forgotten, `quantity` in all; when that is the level itself, it is empty and
+ * goes too. */
+IB_INLINE void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t oldest, uint64_t quantity)
 {
     struct ib_level *level = ib_book_level(book, level_index);
     IB_EXPECT(level->quantity >= quantity);
     level->quantity -= quantity;
-    level->head = head;
-    ib_book_order(book, head)->prev = IB_NONE;
-    if (head == IB_NONE) {
-        level->tail = IB_NONE;
+    level->ring.next = oldest;
+    ib_links_at(book->orders.slots, oldest)->prev = level_index;
+    if (oldest == level_index) {
         ib_book_drop_level(book, level_index);
     }
 }
@@ -156,9 +158,10 @@ IB_INLINE void ib_book_remove_from(struct ib_book *book, uint32_t *bucket, uint3
     IB_EXPECT(index != IB_NONE && index < book->orders.fresh);
     uint32_t level_index = ib_book_order(book, index)->level;
     struct ib_level *level = ib_book_level(book, level_index);
-    ib_level_unlink(level, ib_book_order(book, 0), index);
+    ib_ring_unlink(book->orders.slots, index);
+    level->quantity -= ib_order_remaining(ib_book_order(book, index));
     ib_book_forget(book, bucket, index, level);
-    if (level->head == IB_NONE) {
+    if (level->ring.next == level_index) {
         ib_book_drop_level(book, level_index);
     }
 }

@@ -48,7 +48,7 @@ uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index); /*
 /* What an order has besides, or null. */
 IB_INLINE struct ib_order_extra *ib_book_extra(const struct ib_book *book, uint32_t index)
 {
-    uint32_t extra = ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_extra(&book->cold[index]) : IB_NONE;
+    uint32_t extra = ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_extra(ib_book_cold(book, index)) : IB_NONE;
     return extra == IB_NONE ? NULL : (struct ib_order_extra *)(void *)book->extras.slots + extra;
 }
 

@@ -21,7 +21,7 @@ static uint32_t first_of(const struct ib_book *book, uint32_t instrument, uint32
     IB_ASSERT(instrument < book->instrument_count);
     IB_ASSERT(place <= IB_PLACE_AT_CLOSE && side_number <= 1);
     uint32_t level = ib_book_any_side(book, place << IB_PLACE_SHIFT | 2 * instrument | side_number)->best;
-    return level == IB_NONE ? IB_NONE : ib_book_level(book, level)->head;
+    return level == IB_NONE ? IB_NONE : ib_book_level(book, level)->ring.next;
 }
 
 static uint32_t level_at(const struct ib_book *book, uint32_t side_index, uint64_t key)
@@ -60,12 +60,12 @@ static uint32_t behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
-    if (order->next != IB_NONE) {
-        return order->next;
+    if (order->links.next != order->level) {
+        return order->links.next;
     }
-    IB_ASSERT(ib_book_level(book, order->level)->tail == index);
+    IB_ASSERT(ib_book_level(book, order->level)->ring.prev == index);
     uint32_t next = ib_book_level_behind(book, order->level);
-    return next == IB_NONE ? IB_NONE : ib_book_level(book, next)->head;
+    return next == IB_NONE ? IB_NONE : ib_book_level(book, next)->ring.next;
 }
 
 static void begin_stage(struct ib_walk *walk)

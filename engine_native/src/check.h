@@ -15,9 +15,8 @@
 /* For the few functions that every order passes through, and that a compiler finds too large to guess so. */
 #define IB_INLINE static inline __attribute__((always_inline))
 
-/* Left when the condition holds, else right, without a branch: for conditions that are a coin's toss, where a wrong
- * guess of the processor costs more than both sides. Unsigned 32-bit values. */
-#define IB_CHOOSE(condition, left, right) ((right) ^ (((left) ^ (right)) & -(uint32_t)((condition) != 0)))
+/* Keeps a pointer in its register: the compiler would compute it anew at each use, out of an index and a sum. */
+#define IB_KEEP(pointer) __asm__("" : "+r"(pointer))
 
 #define IB_ASSERT(condition) \
     (IB_LIKELY(condition) ? (void)0 : ib_assert_failed(#condition, __FILE__, __LINE__))

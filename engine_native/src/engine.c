@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -27,13 +26,11 @@
 enum {
     RING_COMMANDS = 32768,     /* 3 MiB: some milliseconds of a flood; a full ring stops reading from sockets */
     MATCH_BATCH = 64,          /* commands between two looks at the outside world */
-    TICK_MS_MIN = 10, TICK_MS_MAX = 100,
 };
 
 _Static_assert((RING_COMMANDS & (RING_COMMANDS - 1)) == 0, "ib_ring_open wants a power of two");
 _Static_assert(MATCH_BATCH <= RING_COMMANDS, "the ring holds what the matcher takes at once");
 _Static_assert((int)IB_JOURNAL_GROUP_MAX <= RING_COMMANDS, "and what the journal does");
-_Static_assert(TICK_MS_MIN > 0 && TICK_MS_MAX < 1000, "the timer's nanoseconds stay below a second");
 
 void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
 {
@@ -62,8 +59,10 @@ static void take_snapshot(struct ib_engine *engine)
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
     const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    struct ib_latency *latency = engine->sequencer.latency;
     IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
     for (uint64_t i = 0; i < count; i++) {
+        ib_latency_begun(latency, commands[i].seq);
         int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
         if (status == IB_OK) {
             status = ib_event_log_status(engine->log);
@@ -72,8 +71,10 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
             return status;
         }
         ib_event_log_publish(engine->log);
+        ib_latency_matched(latency, commands[i].seq);
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;
 }
@@ -128,6 +129,7 @@ static void *run_journal(void *context)
                 ib_engine_fail(engine, status, error);
                 return NULL;
             }
+            ib_latency_journaled(engine->sequencer.latency, ib_journal_seq(engine->journal));
             ib_ring_advance(ring, IB_RING_JOURNAL, count);
             uint64_t done = ib_ring_done(ring, IB_RING_JOURNAL);
             IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.base_seq + done);
@@ -137,27 +139,6 @@ static void *run_journal(void *context)
             ib_ring_wait(ring, IB_RING_JOURNAL);
         }
     }
-}
-
-static void wake_ready(void *owner, uint32_t events)
-{
-    struct ib_engine *engine = owner;
-    uint64_t count;
-    (void)events;
-    IB_ASSERT(engine->wake.fd == engine->sequencer.ring.producer_event);
-    ssize_t size = read(engine->wake.fd, &count, sizeof count);
-    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
-}
-
-static void ticks_ready(void *owner, uint32_t events)
-{
-    struct ib_engine *engine = owner;
-    uint64_t count;
-    (void)events;
-    IB_ASSERT(engine->gateway != NULL); /* the loop turns once all is open */
-    ssize_t size = read(engine->ticks.fd, &count, sizeof count);
-    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
-    ib_gateway_tick(engine->gateway);
 }
 
 static void signals_ready(void *owner, uint32_t events)
@@ -172,63 +153,6 @@ static void signals_ready(void *owner, uint32_t events)
     }
 }
 
-static int open_timer(struct ib_engine *engine)
-{
-    IB_ASSERT(engine->ticks.fd < 0);
-    uint32_t tick_ms = engine->config.heartbeat_ms / 10;
-    tick_ms = tick_ms < TICK_MS_MIN ? TICK_MS_MIN : tick_ms > TICK_MS_MAX ? TICK_MS_MAX : tick_ms;
-    const struct itimerspec tick = {.it_interval = {.tv_nsec = (long)tick_ms * 1000000},
-                                    .it_value = {.tv_nsec = (long)tick_ms * 1000000}};
-    engine->ticks.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (engine->ticks.fd < 0 || timerfd_settime(engine->ticks.fd, 0, &tick, NULL) != 0) {
-        return IB_ERROR_IO;
-    }
-    return ib_io_add(&engine->loop, &engine->ticks, EPOLLIN);
-}
-
-/* The sockets, once the state is there. */
-static int open_shell(struct ib_engine *engine, char *error)
-{
-    const struct ib_engine_config *config = &engine->config;
-    const struct ib_gateway_config gateway = {.host = config->host,
-                                              .port = config->port,
-                                              .connections = config->connections,
-                                              .bytes_before_login = config->bytes_before_login,
-                                              .login_attempts = config->login_attempts,
-                                              .login_ms = config->login_ms,
-                                              .heartbeat_ms = config->heartbeat_ms,
-                                              .shard = config->shard,
-                                              .journal_time_ns = engine->first_time_ns};
-    IB_ASSERT(engine->gateway == NULL && engine->feed == NULL && engine->admin == NULL);
-    IB_ASSERT(engine->sequencer.log == engine->log);
-    engine->wake = (struct ib_io_handler){
-        .fd = engine->sequencer.ring.producer_event, .owner = engine, .ready = wake_ready};
-    int status = ib_io_add(&engine->loop, &engine->wake, EPOLLIN);
-    if (status == IB_OK) {
-        status = open_timer(engine);
-    }
-    if (status == IB_OK) {
-        status = ib_gateway_open(&engine->gateway, &gateway, &engine->loop, &engine->sequencer, engine->log,
-                                 engine->matcher, error);
-    }
-    for (size_t i = 0; status == IB_OK && i < config->session_count; i++) {
-        char username[IB_USERNAME_SIZE + 1];
-        snprintf(username, sizeof username, "%-6s", config->sessions[i].username);
-        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret);
-    }
-    if (status == IB_OK) {
-        status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, config->epoch, &engine->loop,
-                                    &engine->sequencer, engine->log, error);
-    }
-    if (status == IB_OK) {
-        status = ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
-    }
-    if (status == IB_OK) { /* last: who can connect is served */
-        status = ib_gateway_listen(engine->gateway, error);
-    }
-    return status;
-}
-
 static int open_sequencer(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
@@ -241,6 +165,8 @@ static int open_sequencer(struct ib_engine *engine)
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
+    atomic_store(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher));
+    engine->rules = ib_matcher_rules(engine->matcher);
     IB_ASSERT(ib_matcher_seq(engine->matcher) == sequencer->base_seq); /* whatever is journaled is matched */
     IB_ASSERT(ib_matcher_time_ns(engine->matcher) == sequencer->time_ns);
     ib_matcher_totals(engine->matcher, &engine->snapshot);
@@ -250,7 +176,8 @@ static int open_sequencer(struct ib_engine *engine)
 
 int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error)
 {
-    if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0) {
+    if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0 ||
+        config->schedule_count > IB_SCHEDULES_MAX) {
         return IB_ERROR_ARGUMENT;
     }
     *engine = NULL;
@@ -263,18 +190,25 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     self->config = *config;
     self->run_lock = self->loop.epoll_fd = -1;
     self->signals = (struct ib_io_handler){.fd = -1, .owner = self, .ready = signals_ready};
-    self->ticks = (struct ib_io_handler){.fd = -1, .owner = self, .ready = ticks_ready};
+    self->ticks.fd = -1;
     self->started_at_s = ib_clock_realtime_ns() / 1000000000u;
     pthread_mutex_init(&self->fatal_mutex, NULL);
     int status = ib_engine_recover(self, error);
     if (status == IB_OK) {
+        status = ib_directory_open(&self->directory, self->matcher);
+    }
+    if (status == IB_OK) {
         status = open_sequencer(self);
+    }
+    if (status == IB_OK) {
+        status = ib_latency_open(&self->sequencer.latency, config->run_directory, config->latency_every,
+                                 self->sequencer.base_seq, config->shard, config->replica, error);
     }
     if (status == IB_OK) {
         status = ib_io_loop_open(&self->loop);
     }
     if (status == IB_OK) {
-        status = open_shell(self, error);
+        status = ib_engine_open_shell(self, error);
     }
     if (status != IB_OK) {
         if (error[0] == '\0') {
@@ -298,11 +232,14 @@ static void turn(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
     ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
+    ib_latency_released(sequencer->latency, sequencer->released_seq);
     ib_event_feed_progress(engine->feed);
+    ib_command_feed_progress(engine->commands);
     ib_admin_progress(engine->admin);
     IB_ASSERT(sequencer->released_seq >= sequencer->base_seq);
     uint64_t seen = sequencer->released_seq - sequencer->base_seq;
-    bool sleep = !ib_gateway_is_busy(engine->gateway) && ib_ring_producer_may_sleep(&sequencer->ring, seen);
+    bool busy = ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands);
+    bool sleep = !busy && ib_ring_producer_may_sleep(&sequencer->ring, seen);
     if (ib_io_turn(&engine->loop, sleep ? -1 : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
     }
@@ -352,6 +289,7 @@ int ib_engine_run(struct ib_engine *engine)
         uint64_t released = ib_sequencer_release(&engine->sequencer);
         IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
         ib_gateway_progress(engine->gateway, released);
+        ib_latency_released(engine->sequencer.latency, engine->sequencer.released_seq);
         ib_event_feed_progress(engine->feed);
     }
     ib_io_drop(&engine->signals);
@@ -384,12 +322,15 @@ void ib_engine_close(struct ib_engine *engine)
         return;
     }
     ib_admin_close(engine->admin);
+    ib_command_feed_close(engine->commands);
     ib_event_feed_close(engine->feed);
     ib_gateway_close(engine->gateway);
+    ib_directory_close(engine->directory);
     ib_io_drop(&engine->ticks);
     ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);
     ib_ring_free(&engine->sequencer.ring);
+    ib_latency_close(engine->sequencer.latency);
     if (engine->journal != NULL) {
         ib_journal_close(engine->journal);
     }

@@ -101,6 +101,7 @@ static void add_status(struct text *text, const struct ib_engine *engine)
     const struct ib_event *last = released > 0 ? ib_event_log_at(engine->log, released - 1) : NULL;
     IB_ASSERT(last == NULL || last->seq <= engine->sequencer.released_seq); /* no event is shown before its command */
     IB_ASSERT(engine->recovered_seq <= engine->sequencer.base_seq);
+    add(text, ", \"rules\": %u", engine->rules);
     add(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq, released);
     add(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
         last != NULL ? last->index : 0);
@@ -111,9 +112,12 @@ static void add_status(struct text *text, const struct ib_engine *engine)
         engine->started_at_s, (int)getpid());
 }
 
-static size_t answer(void *context, enum ib_admin_request request, char *out)
+static size_t answer(void *context, enum ib_admin_request request, uint64_t ticket, char *out)
 {
     const struct ib_engine *engine = context;
+    if (request >= IB_ADMIN_PHASE) {
+        return ib_engine_request_answer(engine, request, ticket, out);
+    }
     struct text text = {.out = out};
     IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
     /* Nothing is told that a crash could take back. */
@@ -127,11 +131,51 @@ static size_t answer(void *context, enum ib_admin_request request, char *out)
     return text.size;
 }
 
-static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket, const char **error)
+/* Sequences a request with arguments. */
+static bool begin_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments, const char **error)
+{
+    struct ib_command command = {0};
+    struct ib_instrument definition;
+    IB_ASSERT(arguments != NULL);
+    bool defines = request == IB_ADMIN_INSTRUMENT_ADD || request == IB_ADMIN_INSTRUMENT_CHANGE;
+    IB_ASSERT(request >= IB_ADMIN_PHASE);
+    if (engine->rules < IB_RULES_2) {
+        *error = "the journal goes by rules 1: set rules to 2 in the configuration and start the engine again";
+    } else if (engine->ended) {
+        *error = "the day has ended: nothing changes any more";
+    } else if (!ib_engine_request_command(engine, request, arguments, &command, &definition, error)) {
+        return false;
+    } else if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+        *error = "the event log is full: raise limits.events and start the engine again";
+    } else if (defines && !ib_directory_stage(engine->directory, engine->sequencer.seq + 1,
+                                              engine->sequencer.released_seq, command.instrument, &definition)) {
+        *error = "another change of an instrument is on its way: ask again in a moment";
+    } else if (!ib_sequencer_submit(&engine->sequencer, &command)) {
+        *error = "the ring is full: ask again in a moment";
+    } else {
+        ib_sequencer_publish(&engine->sequencer);
+        return true;
+    }
+    IB_ASSERT(*error != NULL);
+    return false;
+}
+
+static bool begin(void *context, enum ib_admin_request request, char *arguments, uint64_t *ticket, const char **error)
 {
     struct ib_engine *engine = context;
     struct ib_command command = {.session = IB_SESSION_NONE};
     IB_ASSERT(ticket != NULL && error != NULL);
+    if (request >= IB_ADMIN_PHASE) {
+        if (!begin_command(engine, request, arguments, error)) {
+            return false;
+        }
+        *ticket = engine->sequencer.seq;
+        return true;
+    }
+    if (arguments[0] != '\0') {
+        *error = "this request has no arguments";
+        return false;
+    }
     switch (request) {
     case IB_ADMIN_HALT:
         command.type = IB_COMMAND_HALT;
@@ -165,10 +209,13 @@ static bool begin(void *context, enum ib_admin_request request, uint64_t *ticket
     return true;
 }
 
-static bool ready(void *context, uint64_t ticket)
+static bool ready(void *context, enum ib_admin_request request, uint64_t ticket)
 {
     struct ib_engine *engine = context;
     IB_ASSERT(ticket <= engine->sequencer.seq);
+    if (request >= IB_ADMIN_PHASE) {
+        return engine->sequencer.released_seq >= ticket;
+    }
     if (atomic_load_explicit(&engine->snapshot_state, memory_order_acquire) == IB_SNAPSHOT_TAKEN) {
         IB_ASSERT(engine->snapshot_taken.seq >= engine->snapshot.seq);
         engine->snapshot = engine->snapshot_taken;

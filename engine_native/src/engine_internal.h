@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_internal.h: what engine.c (lifecycle and threads), engine_open.c (recovery) and engine_admin.c (the
- * admin socket's answers) share.
+ * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
+ * engine_configure.c (what the configuration adds), engine_shell.c (sockets, timer) and engine_admin.c (the admin
+ * socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -12,6 +13,8 @@
 #include <stdbool.h>
 
 #include "admin.h"
+#include "command_feed.h"
+#include "directory.h"
 #include "event_feed.h"
 #include "event_log.h"
 #include "gateway.h"
@@ -19,6 +22,27 @@
 #include "ironbook_engine.h"
 #include "matcher.h"
 #include "sequencer.h"
+
+enum { IB_SCHEDULES_MAX = 64 };
+
+/* Where a phase schedule stands. */
+struct ib_timed_schedule {
+    size_t next;         /* its first change that is still to come */
+    uint32_t instrument; /* the next one to look at, while the last change is due */
+    bool is_due;
+    bool is_late;        /* one has to be looked at again */
+};
+
+/* engine_timed.c */
+struct ib_timed {
+    struct ib_timed_schedule schedules[IB_SCHEDULES_MAX];
+    uint64_t definitions;   /* changes of instruments that the schedules know of */
+    uint64_t expire_seq;    /* the last EXPIRE */
+    uint64_t indicate_due_ms;
+    uint64_t indicated_seq; /* the last command of the last round of INDICATE; 0: something came during it */
+    bool is_settled;        /* nothing was in flight when the present round began */
+    uint32_t indicate_next; /* instrument where the round goes on */
+};
 
 enum ib_snapshot_state { IB_SNAPSHOT_NONE, IB_SNAPSHOT_WANTED, IB_SNAPSHOT_TAKEN };
 
@@ -29,14 +53,19 @@ struct ib_engine {
     struct ib_matcher *matcher; /* of the matcher thread while the engine runs */
     struct ib_journal *journal; /* of the journal thread while the engine runs */
     struct ib_event_log *log;
+    struct ib_directory *directory;
     struct ib_gateway *gateway;
     struct ib_event_feed *feed;
+    struct ib_command_feed *commands;
     struct ib_admin *admin;
     int run_lock; /* descriptor that holds the lock on run_directory */
     uint64_t first_time_ns;
     uint64_t recovered_seq;
     uint64_t started_at_s;
+    uint32_t rules; /* in force since the open: they do not change while it runs */
     bool ended;
+    struct ib_timed timed;
+    _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
     struct ib_io_handler wake, ticks, signals;
     pthread_t matcher_thread, journal_thread;
 
@@ -50,6 +79,7 @@ struct ib_engine {
     _Atomic bool stopping;
     _Atomic int fatal; /* the first status that stopped it; its text is below */
     pthread_mutex_t fatal_mutex;
+    char request_error[256]; /* of the last request that was refused */
     char error[IB_ERROR_TEXT_SIZE];
 };
 
@@ -58,10 +88,29 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
 
 /* engine_open.c: the journal into the matcher and the event log, then what the configuration adds. */
 int ib_engine_recover(struct ib_engine *engine, char *error);
+/* Journals one command and applies it, before any thread runs. */
+int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error);
+/* engine_configure.c: sequences what of the configuration the journal does not say already. */
+int ib_engine_configure(struct ib_engine *engine, char *error);
+/* INSTRUMENT_ADD or _CHANGE of an instrument as it shall be. */
+struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const struct ib_instrument *instrument);
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
 
+/* engine_shell.c: the sockets, once the state is there. */
+int ib_engine_open_shell(struct ib_engine *engine, char *error);
+
+/* engine_timed.c: sequences what is due. Once a tick. */
+void ib_engine_timed_tick(struct ib_engine *engine);
+
 /* engine_admin.c */
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
+
+/* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what an
+ * instrument will be; false and why not. */
+bool ib_engine_request_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments,
+                               struct ib_command *command, struct ib_instrument *definition, const char **error);
+/* engine_request_answer.c: the events of command `seq` as JSON; returns the size. */
+size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_request request, uint64_t seq, char *out);
 
 #endif

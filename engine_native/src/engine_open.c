@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal; the
- * configuration can only add instruments and sessions, and each addition is itself a sequenced command.
+ * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal; what
+ * the configuration changes of it (engine_configure.c) is itself a sequenced command.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -111,10 +111,9 @@ static int recover_journal(struct ib_engine *engine, char *error)
     return status;
 }
 
-/* Journals one command and applies it, before any thread runs. */
-static int sequence(struct ib_engine *engine, struct ib_command *command, char *error)
+int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error)
 {
-    IB_ASSERT(command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_SESSION_ADD);
+    IB_ASSERT(command->seq == 0 && command->type != 0);
     IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
     uint64_t now_ns = ib_clock_realtime_ns();
     uint64_t last_ns = ib_journal_time_ns(engine->journal);
@@ -131,99 +130,6 @@ static int sequence(struct ib_engine *engine, struct ib_command *command, char *
                  (unsigned long long)engine->config.events);
     }
     return status;
-}
-
-static void pad(uint8_t *field, const char *text, size_t size)
-{
-    IB_ASSERT(strlen(text) >= 1 && strlen(text) <= size);
-    memset(field, ' ', size);
-    memcpy(field, text, strlen(text));
-}
-
-static int add_instrument(struct ib_engine *engine, const struct ib_engine_instrument *wanted, char *error)
-{
-    struct ib_command command = {.type = IB_COMMAND_INSTRUMENT_ADD, .price = wanted->tick};
-    pad(command.client_data, wanted->symbol, IB_SYMBOL_SIZE);
-    uint32_t index = ib_matcher_find_instrument(engine->matcher, (const char *)command.client_data);
-    if (index != UINT32_MAX) {
-        IB_ASSERT(index < ib_matcher_instrument_count(engine->matcher));
-        int64_t tick = ib_matcher_instrument(engine->matcher, index)->tick;
-        if (tick != wanted->tick) {
-            snprintf(error, IB_ERROR_TEXT_SIZE,
-                     "instruments: %s has tick %lld in the journal and %lld in the configuration: a tick cannot change "
-                     "within a journal",
-                     wanted->symbol, (long long)tick, (long long)wanted->tick);
-            return IB_ERROR_CONFIGURATION;
-        }
-        return IB_OK;
-    }
-    command.instrument = ib_matcher_instrument_count(engine->matcher);
-    return sequence(engine, &command, error);
-}
-
-static int add_session(struct ib_engine *engine, const struct ib_engine_session *wanted, char *error)
-{
-    struct ib_command command = {.type = IB_COMMAND_SESSION_ADD};
-    pad(command.client_data, wanted->username, IB_USERNAME_SIZE);
-    pad(command.client_data + IB_USERNAME_SIZE, wanted->firm, IB_FIRM_SIZE);
-    uint16_t index = ib_matcher_find_session(engine->matcher, (const char *)command.client_data);
-    if (index != IB_SESSION_NONE) {
-        const struct ib_session *session = ib_matcher_session(engine->matcher, index);
-        IB_ASSERT(session != NULL);
-        if (memcmp(session->firm, command.client_data + IB_USERNAME_SIZE, IB_FIRM_SIZE) != 0) {
-            snprintf(error, IB_ERROR_TEXT_SIZE,
-                     "sessions: %s belongs to firm %.4s in the journal and to %s in the configuration: a session cannot "
-                     "change its firm",
-                     wanted->username, session->firm, wanted->firm);
-            return IB_ERROR_CONFIGURATION;
-        }
-        return IB_OK;
-    }
-    command.session = ib_matcher_session_count(engine->matcher);
-    return sequence(engine, &command, error);
-}
-
-/* Each instrument of the journal must be configured: its open orders would otherwise stand in a book that nobody
- * meant to run. A session of the journal that is not configured just cannot log in. */
-static int check_instruments(const struct ib_engine *engine, char *error)
-{
-    for (uint32_t i = 0; i < ib_matcher_instrument_count(engine->matcher); i++) {
-        const struct ib_instrument *instrument = ib_matcher_instrument(engine->matcher, i);
-        bool found = false;
-        IB_ASSERT(instrument != NULL);
-        for (size_t j = 0; j < engine->config.instrument_count && !found; j++) {
-            uint8_t symbol[IB_SYMBOL_SIZE];
-            pad(symbol, engine->config.instruments[j].symbol, IB_SYMBOL_SIZE);
-            found = memcmp(symbol, instrument->symbol, IB_SYMBOL_SIZE) == 0;
-        }
-        if (!found) {
-            snprintf(error, IB_ERROR_TEXT_SIZE,
-                     "instruments: the journal trades %.8s, which the configuration lacks: add it, or begin a new "
-                     "journal_directory",
-                     instrument->symbol);
-            return IB_ERROR_CONFIGURATION;
-        }
-    }
-    return IB_OK;
-}
-
-static int add_configured(struct ib_engine *engine, char *error)
-{
-    const struct ib_engine_config *config = &engine->config;
-    uint64_t before = ib_journal_seq(engine->journal);
-    int status = IB_OK;
-    for (size_t i = 0; i < config->instrument_count && status == IB_OK; i++) {
-        status = add_instrument(engine, &config->instruments[i], error);
-    }
-    for (size_t i = 0; i < config->session_count && status == IB_OK; i++) {
-        status = add_session(engine, &config->sessions[i], error);
-    }
-    if (status == IB_OK && engine->ended && ib_journal_seq(engine->journal) > before) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "the journal's day has ended and the configuration adds to it: begin a new "
-                                            "journal_directory");
-        status = IB_ERROR_CONFIGURATION;
-    }
-    return status == IB_OK ? check_instruments(engine, error) : status;
 }
 
 int ib_engine_recover(struct ib_engine *engine, char *error)
@@ -254,5 +160,5 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
     }
     engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->recovered_seq = ib_journal_seq(engine->journal);
-    return add_configured(engine, error);
+    return ib_engine_configure(engine, error);
 }

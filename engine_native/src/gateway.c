@@ -138,6 +138,18 @@ static void answers_ready(void *owner, uint32_t events)
     retry_logins(gateway);
 }
 
+static void cancel_orphans(struct ib_gateway *gateway)
+{
+    IB_ASSERT(gateway->session_count <= IB_SESSIONS_MAX);
+    IB_ASSERT(gateway->cancels_due <= gateway->session_count);
+    for (uint16_t i = 0; i < gateway->session_count && gateway->cancels_due > 0; i++) {
+        if (!ib_session_cancel(gateway, i)) {
+            return;
+        }
+    }
+    IB_ASSERT(gateway->cancels_due == 0);
+}
+
 void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
 {
     IB_ASSERT(gateway != NULL);
@@ -145,6 +157,9 @@ void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
     gateway->busy = false;
     ib_stream_dispatch(gateway, released);
     IB_ASSERT(gateway->dispatched == released);
+    if (gateway->cancels_due > 0) {
+        cancel_orphans(gateway);
+    }
     for (uint32_t i = 0; i < gateway->used; i++) {
         struct ib_connection *connection = &gateway->connections[i];
         if (connection->state == IB_CONNECTION_OPEN && !connection->live &&
@@ -212,10 +227,10 @@ static void copy_sessions(struct ib_gateway *gateway)
 
 int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config *config, struct ib_io_loop *loop,
                     struct ib_sequencer *sequencer, const struct ib_event_log *log, const struct ib_matcher *matcher,
-                    char *error)
+                    struct ib_directory *directory, char *error)
 {
     IB_ASSERT(gateway != NULL && config != NULL && error != NULL);
-    IB_ASSERT(loop != NULL && sequencer != NULL && log != NULL && matcher != NULL);
+    IB_ASSERT(loop != NULL && sequencer != NULL && log != NULL && matcher != NULL && directory != NULL);
     IB_ASSERT(config->connections > 0 && config->connections <= IB_CONNECTIONS_MAX);
     *gateway = NULL;
     struct ib_gateway *self = calloc(1, sizeof *self);
@@ -227,6 +242,7 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
     self->sequencer = sequencer;
     self->log = log;
     self->matcher = matcher;
+    self->directory = directory;
     self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
     self->session_count = ib_matcher_session_count(matcher);
     self->sessions = calloc(self->session_count + 1, sizeof *self->sessions);
@@ -279,11 +295,17 @@ void ib_gateway_close(struct ib_gateway *gateway)
     free(gateway);
 }
 
-void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret)
+void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret, bool cancel_on_disconnect)
 {
     IB_ASSERT(session < gateway->session_count);
     IB_ASSERT(secret != NULL);
-    gateway->sessions[session].secret = secret;
+    struct ib_gateway_session_state *state = &gateway->sessions[session];
+    state->secret = secret;
+    state->cancel_on_disconnect = cancel_on_disconnect;
+    if (cancel_on_disconnect && !ib_matcher_session_is_idle(gateway->matcher, session)) {
+        state->cancel_due = true;
+        gateway->cancels_due++;
+    }
 }
 
 bool ib_gateway_is_busy(const struct ib_gateway *gateway)
@@ -312,7 +334,7 @@ struct ib_gateway_session_view ib_gateway_session(const struct ib_gateway *gatew
     IB_ASSERT(state->connection == NULL || state->connection->session == session);
     IB_ASSERT(state->connection == NULL || state->connection->state == IB_CONNECTION_OPEN);
     return (struct ib_gateway_session_view){.username = state->username,
-                                            .connected = state->connection != NULL,
+                                            .connected = state->connection != NULL || state->is_taken,
                                             .next_user_ref = state->last_user_ref + 1,
                                             .session_seq = state->session_seq};
 }

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "directory.h"
 #include "event_log.h"
 #include "io_loop.h"
 #include "matcher.h"
@@ -56,6 +57,7 @@ struct ib_gateway_config {
     uint32_t login_ms;
     uint32_t heartbeat_ms;
     uint32_t shard;           /* 0 … 99 */
+    uint32_t rules;           /* in force */
     uint64_t journal_time_ns; /* of the journal's first command: date of the SoupBinTCP session's name */
 };
 
@@ -69,13 +71,16 @@ struct ib_gateway_session_view {
 
 struct ib_gateway;
 
-/* Takes all memory. The matcher has recovered: its sessions and instruments are read here and do not change after. */
+/* Takes all memory. The matcher has recovered: its sessions are read here and do not change after; its instruments are
+ * looked up in `directory`, which learns of each released event from here. */
 int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config *config, struct ib_io_loop *loop,
                     struct ib_sequencer *sequencer, const struct ib_event_log *log, const struct ib_matcher *matcher,
-                    char *error);
+                    struct ib_directory *directory, char *error);
 void ib_gateway_close(struct ib_gateway *gateway);
-/* Lets a user log in; `secret` is a crypt(3) hash, borrowed for the life of the gateway. */
-void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret);
+/* Lets a user log in; `secret` is a crypt(3) hash, borrowed for the life of the gateway. `cancel_on_disconnect`: its
+ * orders are cancelled, by a sequenced MASS_CANCEL, when its connection ends, whyever; and now, if it has any, since the
+ * end of the engine before was the end of its connection too. */
+void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret, bool cancel_on_disconnect);
 /* Binds and listens. IB_ERROR_ADDRESS with the line for people in `error`. */
 int ib_gateway_listen(struct ib_gateway *gateway, char *error);
 
@@ -87,6 +92,19 @@ void ib_gateway_tick(struct ib_gateway *gateway);
 bool ib_gateway_is_busy(const struct ib_gateway *gateway);
 /* From here on no order of a client is taken (End of Day is sequenced). */
 void ib_gateway_end_of_day(struct ib_gateway *gateway);
+
+/* ---- for commands.sock: another way into the same sessions ---- */
+
+/* Of those that may log in, by username (padded with spaces); IB_SESSION_NONE when there is none. */
+uint16_t ib_gateway_find_session(const struct ib_gateway *gateway, const char username[IB_USERNAME_SIZE]);
+/* Takes a session for one connection; false when somebody has it. */
+bool ib_gateway_enter_session(struct ib_gateway *gateway, uint16_t session);
+void ib_gateway_leave_session(struct ib_gateway *gateway, uint16_t session);
+/* Sequences a command of a session (ENTER, REPLACE, CANCEL, MASS_CANCEL), as a message of its would be: repeats are
+ * ignored, a full event log rejects. False when it must wait for room. */
+bool ib_gateway_submit(struct ib_gateway *gateway, uint16_t session, const struct ib_command *command);
+/* UINT32_MAX when it is not traded. */
+uint32_t ib_gateway_find_instrument(const struct ib_gateway *gateway, const char symbol[IB_SYMBOL_SIZE]);
 
 size_t ib_gateway_session_count(const struct ib_gateway *gateway);
 struct ib_gateway_session_view ib_gateway_session(const struct ib_gateway *gateway, size_t session);

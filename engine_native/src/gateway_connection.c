@@ -84,6 +84,7 @@ static void detach(struct ib_connection *connection, enum ib_disconnect reason)
     ib_connection_log(connection, "disconnected: %s", ib_disconnect_text(reason));
     if (connection->session != IB_SESSION_NONE && gateway->sessions[connection->session].connection == connection) {
         gateway->sessions[connection->session].connection = NULL;
+        ib_session_disconnected(gateway, connection->session);
     }
     connection->queries = 0;
     connection->live = false;

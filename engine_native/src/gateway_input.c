@@ -120,7 +120,7 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
         refuse_login(connection, IB_SOUP_NOT_AUTHORIZED, IB_DISCONNECT_LOGIN_REJECTED);
         return;
     }
-    if (session->connection != NULL) {
+    if (session->connection != NULL || session->is_taken) {
         refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_IN_USE);
         return;
     }
@@ -164,42 +164,51 @@ static void send_debug(struct ib_connection *connection, const char *text)
 static bool sequence_command(struct ib_connection *connection, struct ib_ouch_message *message)
 {
     struct ib_gateway *gateway = connection->gateway;
-    struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
     struct ib_command *command = &message->command;
-    bool is_order = command->type != IB_COMMAND_CANCEL;
-    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE || !is_order);
-    IB_ASSERT(session->connection == connection); /* nobody else counts this session's numbers meanwhile */
-    if (gateway->ended) {
-        return true; /* after End of Day the stream has ended: there is no number for an answer */
-    }
-    if (is_order && command->user_ref <= session->last_user_ref) {
-        gateway->repeats++; /* OUCH 5.0, 1.2: a retransmission, ignored */
-        return true;
-    }
-    enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
-    if (room == IB_SEQUENCER_FULL) {
-        if (!gateway->full) {
-            gateway->full = true;
-            ib_connection_log(connection, "the event log is full, no message is taken any more: raise limits.events "
-                                          "and restart");
-        }
-        return false;
-    }
+    bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
+    IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
+    IB_ASSERT(gateway->sessions[connection->session].connection == connection);
     if (command->type == IB_COMMAND_ENTER) {
-        command->instrument = ib_matcher_find_instrument(gateway->matcher, message->symbol);
+        command->instrument = ib_directory_find(gateway->directory, message->symbol);
         if (command->instrument == UINT32_MAX) {
             ib_ouch_reject(command, IB_REASON_INSTRUMENT_UNKNOWN, 0);
         }
     }
-    if (is_order && room == IB_SEQUENCER_REJECT) {
-        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
+    if (is_order && message->rules_2_code != 0 && gateway->config.rules < IB_RULES_2) {
+        ib_ouch_reject(command, IB_REASON_UNSUPPORTED, message->rules_2_code);
     }
-    command->session = connection->session;
-    if (!ib_sequencer_submit(gateway->sequencer, command)) {
+    if (command->time_in_force == IB_TIME_IN_FORCE_GTD) { /* a time to live becomes a time here, where there is a clock */
+        command->expire_time_ns = ib_clock_realtime_ns() + (uint64_t)message->expire_seconds * 1000000000u;
+    }
+    return ib_session_sequence(gateway, connection->session, command);
+}
+
+/* Mass Cancel. False when it must wait for room. The answer is no report, as that to an Account Query; the Canceled
+ * messages are. A symbol that is not traded has no orders. */
+static bool mass_cancel(struct ib_connection *connection, struct ib_ouch_message *message)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
+    bool all = memcmp(message->symbol, blank, IB_SYMBOL_SIZE) == 0;
+    uint32_t user_ref = message->command.user_ref;
+    IB_ASSERT(message->command.type == IB_COMMAND_MASS_CANCEL);
+    if (gateway->config.rules < IB_RULES_2) {
+        ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE); /* it must not believe that something happened */
+        return true;
+    }
+    message->command.user_ref = 0;
+    message->command.instrument = all ? IB_INSTRUMENT_ALL : ib_directory_find(gateway->directory, message->symbol);
+    _Static_assert(IB_INSTRUMENT_ALL == UINT32_MAX, "what is not found must not be taken for all");
+    if ((all || message->command.instrument != UINT32_MAX) && !sequence_command(connection, message)) {
         return false;
     }
-    if (is_order) {
-        session->last_user_ref = command->user_ref;
+    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + IB_OUCH_MASS_CANCEL_RESPONSE_SIZE);
+    if (out != NULL) { /* else it reads nothing, and learns from the reports */
+        const char *firm = gateway->sessions[connection->session].firm;
+        size_t size = ib_ouch_encode_mass_cancel_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(), user_ref,
+                                                          firm, message->symbol);
+        ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
+        ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
     }
     return true;
 }
@@ -215,6 +224,8 @@ static bool handle_message(struct ib_connection *connection, const struct ib_sou
     switch (ib_ouch_decode(packet->payload, packet->payload_size, firm, &message)) {
     case IB_OUCH_COMMAND:
         return sequence_command(connection, &message);
+    case IB_OUCH_MASS_CANCEL:
+        return mass_cancel(connection, &message);
     case IB_OUCH_ACCOUNT_QUERY:
         connection->queries++;
         connection->query_seq = gateway->sequencer->seq;
@@ -258,6 +269,7 @@ void ib_input_process(struct ib_connection *connection)
     size_t used = 0;
     IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN);
     connection->blocked = false;
+    ib_latency_input(connection->gateway->sequencer->latency, connection->read_ns);
     while (connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN) {
         struct ib_soup_packet packet;
         int size = ib_soup_decode(connection->input + used, connection->input_size - used, IB_OUCH_INBOUND_SIZE_MAX,
@@ -276,6 +288,7 @@ void ib_input_process(struct ib_connection *connection)
             break;
         }
     }
+    ib_latency_input(connection->gateway->sequencer->latency, 0);
     ib_sequencer_publish(connection->gateway->sequencer);
     if (connection->state == IB_CONNECTION_CLOSING && connection->dirty) {
         ib_output_flush(connection);
@@ -314,6 +327,7 @@ void ib_input_read(struct ib_connection *connection)
         return;
     }
     connection->received_ms = gateway->loop->now_ms;
+    connection->read_ns = ib_latency_read_clock(gateway->sequencer->latency);
     connection->input_size += (size_t)size;
     if (login && connection->input_size > gateway->config.bytes_before_login) {
         ib_connection_close(connection, IB_DISCONNECT_LOGIN_TOO_LONG);

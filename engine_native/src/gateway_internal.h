@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * gateway_internal.h: what the files of the gateway share: gateway.c (sessions, places for connections),
- * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_stream.c
+ * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_session.c
+ * (what is a session's), gateway_stream.c
  * (the way out) and gateway_listen.c.
  */
 #ifndef IB_GATEWAY_INTERNAL_H
@@ -76,6 +77,7 @@ struct ib_connection {
     uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
     uint64_t closing_ms;
     uint64_t received_bytes;
+    uint64_t read_ns; /* when the newest of its input was read, where latency is tracked */
     uint32_t queries;    /* Account Queries to answer … */
     uint64_t query_seq;  /* … once this command is released */
     uint64_t login_sequence;
@@ -91,6 +93,9 @@ struct ib_gateway_session_state {
     char firm[IB_FIRM_SIZE];
     const char *secret; /* null: may not log in */
     struct ib_connection *connection;
+    bool is_taken; /* by a client of commands.sock */
+    bool cancel_on_disconnect;
+    bool cancel_due; /* its connection has ended, and its orders are not cancelled yet */
     uint32_t last_user_ref; /* highest that was sequenced */
     uint32_t session_seq;   /* of the last released report */
 };
@@ -100,7 +105,8 @@ struct ib_gateway {
     struct ib_io_loop *loop;
     struct ib_sequencer *sequencer;
     const struct ib_event_log *log;
-    const struct ib_matcher *matcher;
+    const struct ib_matcher *matcher; /* of its sessions alone */
+    struct ib_directory *directory;
     struct ib_authenticator *authenticator;
     struct ib_io_handler listener;
     struct ib_io_handler answers;
@@ -113,6 +119,7 @@ struct ib_gateway {
     size_t session_count;
     uint64_t dispatched; /* events of the log that were handed to live connections */
     uint32_t used;       /* places in `connections` from here on are free */
+    uint32_t cancels_due; /* sessions */
     bool ended;          /* End of Day is sequenced */
     bool busy;
     bool full;           /* the event log is full, and this was said */
@@ -134,6 +141,13 @@ void ib_connection_log(struct ib_connection *connection, const char *format, ...
 void ib_connection_close(struct ib_connection *connection, enum ib_disconnect reason);
 /* Ends after what stands in the output buffer has left. */
 void ib_connection_finish(struct ib_connection *connection, enum ib_disconnect reason);
+
+/* What follows the end of a session's connection, whichever it was. */
+void ib_session_disconnected(struct ib_gateway *gateway, uint16_t session);
+/* Sequences a command of a session, as ib_gateway_submit; it may be marked as rejected. */
+bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib_command *command);
+/* Cancels what a session that lost its connection has; false when there is no room for the command yet. */
+bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session);
 
 /* gateway_peer.c */
 /* Who is at the other end of a connected socket; its session is for the caller to say. */

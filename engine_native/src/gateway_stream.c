@@ -80,15 +80,14 @@ void ib_output_flush(struct ib_connection *connection)
 /* Writes one report. False when the buffer has no room for it. */
 static bool send_report(struct ib_connection *connection, const struct ib_event *event)
 {
-    static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
     IB_ASSERT(event->session == connection->session && event->session_seq != 0);
     /* Room for the End of Session that may follow, too. */
     uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX + IB_SOUP_HEADER_SIZE);
     if (out == NULL) {
         return false;
     }
-    const struct ib_instrument *instrument = ib_matcher_instrument(connection->gateway->matcher, event->instrument);
-    size_t size = ib_ouch_encode(out + IB_SOUP_HEADER_SIZE, event, instrument != NULL ? instrument->symbol : blank);
+    const char *symbol = ib_directory_symbol(connection->gateway->directory, event->instrument);
+    size_t size = ib_ouch_encode(out + IB_SOUP_HEADER_SIZE, event, symbol);
     IB_ASSERT(size <= IB_OUCH_OUTBOUND_SIZE_MAX);
     ib_soup_encode_header(out, IB_SOUP_SEQUENCED_DATA, size);
     ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
@@ -148,6 +147,9 @@ void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released)
     IB_ASSERT(released >= gateway->dispatched);
     for (; gateway->dispatched < released; gateway->dispatched++) {
         const struct ib_event *event = ib_event_log_at(gateway->log, gateway->dispatched);
+        if (event->session_seq == 0 || (event->flags & IB_FLAG_AUCTION) != 0) {
+            ib_directory_see(gateway->directory, event);
+        }
         if (event->session_seq == 0) {
             continue;
         }

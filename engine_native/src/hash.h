@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 __extension__ typedef unsigned __int128 ib_uint128;
+__extension__ typedef __int128 ib_int128;
 
 /* Odd 64-bit numbers without structure (digits of the golden ratio, and of pi from bit 2 on). */
 #define IB_HASH_A 0x9e3779b97f4a7c15u

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * level.h: all orders of one side at one price, first come first served.
+ * level.h: all orders of one side at one price, first come first served: a ring through the level and its orders.
  *
- *   level.head ─► order ◄─► order ◄─► order ◄─ level.tail          next ─►   ◄─ prev
- *                 oldest                newest
+ *      ┌──► level ◄──► oldest order ◄──► order ◄──► newest order ◄──┐
+ *      └────────────────────────────────────────────────────────────┘      next ─►   ◄─ prev
  *
  * A level exists while it holds an order. Its key orders the levels of a side with the best price lowest:
  * the price in ticks for sells, its complement for buys, so that one search serves both sides. Key 0, which no price
  * has, is ahead of all: market orders that wait for an auction.
  *
  * Whether an order is the first or the last of its level is a coin's toss in a thin book, and a wrong guess of the
- * processor costs more than all the rest of it. So nothing here branches: what has no neighbour links to order 0,
- * which nobody is, and whose links may be scribbled on.
+ * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array, in slots of
+ * one size that begin with the same links, and a level has its links like any order.
  */
 #ifndef IB_LEVEL_H
 #define IB_LEVEL_H
@@ -20,10 +20,9 @@
 #include "pool.h"
 
 struct ib_level {
+    struct ib_links ring; /* next: the oldest order, prev: the newest; the level itself when it holds none */
     uint64_t key;
     uint64_t quantity; /* sum of remaining */
-    uint32_t head;
-    uint32_t tail;
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
     uint32_t chain;      /* next level in the same bucket of the price hash */
 };
@@ -34,32 +33,34 @@ struct ib_level {
 
 _Static_assert(2 * IB_INSTRUMENTS_MAX <= IB_SIDES_MAX, "width of a side_index");
 
-_Static_assert(sizeof(struct ib_level) == 32, "two levels a cache line");
+_Static_assert(sizeof(struct ib_level) == sizeof(struct ib_order), "one array of both");
+_Static_assert(offsetof(struct ib_level, ring) == 0 && offsetof(struct ib_order, links) == 0, "one kind of link");
 
-IB_INLINE void ib_level_append(struct ib_level *level, struct ib_order *orders, uint32_t index, uint64_t remaining)
+/* `slots`: orders and levels. */
+IB_INLINE struct ib_links *ib_links_at(unsigned char *slots, uint32_t index)
 {
-    IB_EXPECT((level->head == IB_NONE) == (level->tail == IB_NONE));
-    struct ib_order *order = &orders[index];
-    uint32_t tail = level->tail;
-    order->prev = tail;
-    order->next = IB_NONE;
-    orders[tail].next = index;
-    level->head = IB_CHOOSE(tail == IB_NONE, index, level->head);
-    level->tail = index;
-    level->quantity += remaining;
+    return (struct ib_links *)(void *)(slots + index * sizeof(struct ib_order));
 }
 
-IB_INLINE void ib_level_unlink(struct ib_level *level, struct ib_order *orders, uint32_t index)
+/* Puts an order behind all others of a level. */
+IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, uint32_t order)
 {
-    const struct ib_order *order = &orders[index];
-    IB_EXPECT(level->quantity >= ib_order_remaining(order));
-    uint32_t next = order->next;
-    uint32_t prev = order->prev;
-    orders[prev].next = next;
-    orders[next].prev = prev;
-    level->head = IB_CHOOSE(prev == IB_NONE, next, level->head);
-    level->tail = IB_CHOOSE(next == IB_NONE, prev, level->tail);
-    level->quantity -= ib_order_remaining(order);
+    struct ib_links *ring = ib_links_at(slots, level);
+    uint32_t newest = ring->prev;
+    IB_EXPECT(ib_links_at(slots, newest)->next == level);
+    struct ib_links *links = ib_links_at(slots, order);
+    links->prev = newest;
+    ib_links_at(slots, newest)->next = order; /* perhaps the level's */
+    links->next = level; /* not beside `prev`: the compiler would join both in a vector first */
+    ring->prev = order;
+}
+
+IB_INLINE void ib_ring_unlink(unsigned char *slots, uint32_t order)
+{
+    struct ib_links links = *ib_links_at(slots, order);
+    IB_EXPECT(ib_links_at(slots, links.prev)->next == order && ib_links_at(slots, links.next)->prev == order);
+    ib_links_at(slots, links.prev)->next = links.next;
+    ib_links_at(slots, links.next)->prev = links.prev;
 }
 
 #endif

@@ -93,7 +93,7 @@ static int is_new(struct ib_turn *turn)
         return 0;
     }
     session->last_user_ref = command->user_ref;
-    ib_risk_count_message(&turn->matcher->risk, session->account, command->time_ns);
+    ib_risk_count_message(&turn->matcher->risk.accounts[session->account], command->time_ns);
     return 1;
 }
 
@@ -188,9 +188,9 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
     return turn.index;
 }
 
-/* Number of events. */
+/* Number of events. Nobody but inline functions sees this turn, unless it reports: so it is no memory, but registers. */
 IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
-                      int reporting)
+                        int reporting)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
     if (IB_LIKELY(matcher->trading_state == IB_TRADING_OPEN)) {
@@ -204,31 +204,63 @@ IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *com
     return take_special(matcher, command, sink);
 }
 
-IB_INLINE int apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
-                    int reporting)
+static void check(const struct ib_matcher *matcher)
 {
-    if (command->seq != matcher->seq + 1 || command->seq > IB_SEQ_MAX || command->time_ns < matcher->time_ns) {
-        return IB_ERROR_ARGUMENT;
-    }
-    matcher->seq = command->seq;
-    matcher->time_ns = command->time_ns;
-    matcher->event_count += take(matcher, command, sink, reporting);
-#ifdef IB_CHECK
     char text[IB_ERROR_TEXT_SIZE] = "";
     if (ib_matcher_check(matcher, text, sizeof text) != IB_OK) {
         ib_assert_failed(text, __FILE__, __LINE__);
     }
+}
+
+/* How many commands of a group were taken, until one is refused. */
+IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
+                       struct ib_event_sink sink, int looks_ahead, int reporting)
+{
+    size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
+    struct ib_ahead ahead;
+    size_t i = 0;
+    for (; i < end; i++) {
+        const struct ib_command *command = &commands[i];
+        if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
+            break;
+        }
+        if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
+            ib_look_ahead(&ahead, matcher, commands, end, i);
+        }
+        matcher->seq = command->seq;
+        matcher->time_ns = command->time_ns;
+        matcher->event_count += take(matcher, command, sink, reporting);
+#ifdef IB_CHECK
+        check(matcher);
+#else
+        (void)check;
 #endif
-    return IB_OK;
+    }
+    return i;
 }
 
 /* With somebody who takes the events: the usual case of a venue, but not the one to be kept short. */
-static __attribute__((noinline)) int apply_reporting(struct ib_matcher *matcher, const struct ib_command *command,
-                                                     struct ib_event_sink sink)
+static __attribute__((noinline)) size_t apply_reporting(struct ib_matcher *matcher, const struct ib_command *commands,
+                                                        size_t count, struct ib_event_sink sink, int looks_ahead)
 {
-    IB_ASSERT(matcher != NULL && command != NULL);
+    IB_ASSERT(matcher != NULL && commands != NULL);
     IB_ASSERT(sink.emit != NULL);
-    return apply(matcher, command, sink, 1);
+    return apply(matcher, commands, count, sink, looks_ahead, 1);
+}
+
+static __attribute__((noinline)) size_t apply_looking_ahead(struct ib_matcher *matcher,
+                                                            const struct ib_command *commands, size_t count)
+{
+    IB_ASSERT(matcher != NULL && commands != NULL);
+    return apply(matcher, commands, count, (struct ib_event_sink){0}, 1, 0);
+}
+
+static __attribute__((noinline)) size_t apply_quietly(struct ib_matcher *matcher, const struct ib_command *commands,
+                                                      size_t count)
+{
+    IB_ASSERT(matcher != NULL);
+    IB_ASSERT(commands != NULL || count == 0);
+    return apply(matcher, commands, count, (struct ib_event_sink){0}, 0, 0);
 }
 
 int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
@@ -236,33 +268,23 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 {
     IB_ASSERT(matcher != NULL && applied != NULL);
     IB_ASSERT(commands != NULL || count == 0);
-    int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > IB_AHEAD_STEP;
-    struct ib_ahead ahead;
-    if (looks_ahead) {
-        ib_ahead_begin(&ahead);
+    int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > 1;
+    if (sink.emit != NULL && count > 0) {
+        *applied = apply_reporting(matcher, commands, count, sink, looks_ahead);
+    } else if (looks_ahead) {
+        *applied = apply_looking_ahead(matcher, commands, count);
+    } else {
+        *applied = apply_quietly(matcher, commands, count);
     }
-    int status = IB_OK;
-    size_t i = 0;
-    for (; i < count && status == IB_OK; i++) {
-        if (looks_ahead) {
-            ib_look_ahead(&ahead, &matcher->book, &commands[i], count - i);
-        }
-        if (sink.emit == NULL) {
-            status = apply(matcher, &commands[i], sink, 0);
-        } else {
-            status = apply_reporting(matcher, &commands[i], sink);
-        }
-    }
-    *applied = status == IB_OK ? i : i - 1;
-    return status;
+    return *applied == count ? IB_OK : IB_ERROR_ARGUMENT;
 }
 
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
 {
-    size_t applied;
     IB_ASSERT(matcher != NULL && command != NULL);
-    return sink.emit == NULL ? ib_matcher_apply_group(matcher, command, 1, sink, &applied)
-                             : apply_reporting(matcher, command, sink);
+    size_t applied = sink.emit == NULL ? apply_quietly(matcher, command, 1)
+                                       : apply_reporting(matcher, command, 1, sink, 0);
+    return applied == 1 ? IB_OK : IB_ERROR_ARGUMENT;
 }
 
 /* ---- batches ---- */

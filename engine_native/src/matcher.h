@@ -10,6 +10,8 @@
 #ifndef IB_MATCHER_H
 #define IB_MATCHER_H
 
+#include <stdbool.h>
+
 #include "ironbook_core.h"
 
 /* Where events go. `emit` is called within ib_matcher_apply, in order; the event is borrowed for that call.
@@ -70,5 +72,18 @@ uint32_t ib_matcher_instrument_count(const struct ib_matcher *matcher);
 /* Index by name (padded with spaces); IB_SESSION_NONE, or UINT32_MAX, when there is none that was not removed. */
 uint16_t ib_matcher_find_session(const struct ib_matcher *matcher, const char username[IB_USERNAME_SIZE]);
 uint32_t ib_matcher_find_instrument(const struct ib_matcher *matcher, const char symbol[IB_SYMBOL_SIZE]);
+
+/* ---- matcher_query.c: what whoever sequences looks at first. Names of accounts never change. ---- */
+
+uint16_t ib_matcher_account_count(const struct ib_matcher *matcher); /* account 0 counted */
+/* IB_ACCOUNT_ANY when there is none of that name (padded with spaces). */
+uint16_t ib_matcher_find_account(const struct ib_matcher *matcher, const uint8_t name[IB_CLIENT_DATA_SIZE]);
+const uint8_t *ib_matcher_account_name(const struct ib_matcher *matcher, uint16_t account);
+/* An account's default (IB_INSTRUMENT_ALL), or a pair's own value: false when it has none. */
+bool ib_matcher_limit(const struct ib_matcher *matcher, uint16_t account, uint32_t instrument, uint8_t limit,
+                      uint64_t *value);
+/* No live order of it. The second walks the whole book. */
+bool ib_matcher_instrument_is_idle(const struct ib_matcher *matcher, uint32_t instrument);
+bool ib_matcher_session_is_idle(const struct ib_matcher *matcher, uint16_t session);
 
 #endif

@@ -312,7 +312,7 @@ void ib_turn_kill(struct ib_turn *turn)
         matcher->risk.accounts[command->account].killed == killed) {
         return;
     }
-    matcher->risk.accounts[command->account].killed = killed;
+    ib_risk_kill(&matcher->risk, command->account, killed);
     tell_risk(turn, IB_INSTRUMENT_ALL, IB_RISK_KILL, killed);
     if (killed) {
         struct ib_selection selection = {

@@ -179,7 +179,12 @@ int ib_matcher_risk_state(const struct ib_matcher *matcher, uint16_t account, ui
     *state = (struct ib_risk_state){0};
     if (row != 0) {
         const struct ib_risk_row *of = &matcher->risk.rows[row];
-        *state = (struct ib_risk_state){of->position, of->open[0], of->open[1], of->open_orders};
+        *state = (struct ib_risk_state){
+            .position = of->position,
+            .open_buy = ib_risk_open_quantity(&matcher->risk, of, 0),
+            .open_sell = ib_risk_open_quantity(&matcher->risk, of, 1),
+            .open_orders = of->open_orders,
+        };
     }
     return IB_OK;
 }

@@ -91,15 +91,16 @@ static int is_own(const struct ib_turn *turn, const struct ib_arrival *arrival, 
 
 /* What of a level could trade: all of it, or what stands before the first own order. */
 static uint64_t available_at(const struct ib_turn *turn, const struct ib_arrival *arrival,
-                             const struct ib_level *level, int *met_own)
+                             uint32_t level_index, int *met_own)
 {
     const struct ib_book *book = &turn->matcher->book;
-    IB_ASSERT(level->head != IB_NONE);
+    const struct ib_level *level = ib_book_level(book, level_index);
+    IB_ASSERT(level->ring.next != level_index);
     if (arrival->self_trade == IB_SELF_TRADE_ALLOWED) {
         return level->quantity;
     }
     uint64_t sum = 0;
-    for (uint32_t index = level->head; index != IB_NONE; index = ib_book_order(book, index)->next) {
+    for (uint32_t index = level->ring.next; index != level_index; index = ib_book_order(book, index)->links.next) {
         if (is_own(turn, arrival, index)) {
             *met_own = 1;
             break;
@@ -129,7 +130,7 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
         if (at == IB_NONE || level->key > limit || !is_allowed(bands, ib_book_any_price(book, level))) {
             break;
         }
-        sum += available_at(turn, arrival, level, &met_own);
+        sum += available_at(turn, arrival, at, &met_own);
         levels[at == levels[1]] = ib_book_level_behind(book, at);
     }
     return sum >= needed;
@@ -210,9 +211,8 @@ static void trade(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t ind
     if (ib_turn_is_reporting(turn)) {
         ib_event_executed(turn, incoming, quantity, price);
     }
-    uint32_t row = ib_matcher_row(matcher, session, instrument);
-    ib_risk_take(&matcher->risk, row, is_sell ^ 1, quantity, quantity == open);
-    ib_risk_trade(&matcher->risk, row, is_sell ^ 1, quantity);
+    struct ib_risk_row *row = ib_matcher_row(matcher, session, instrument);
+    ib_risk_fill(&matcher->risk, row, is_sell ^ 1, quantity, quantity == open);
     ib_risk_trade(&matcher->risk, incoming->row, is_sell, quantity);
     if (quantity == open) {
         ib_book_remove(book, index);
@@ -239,8 +239,7 @@ static void decrement(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t
         ib_event_canceled(turn, index, quantity, IB_REASON_SELF_TRADE, displayed_after(book, index, quantity));
     }
     drop(turn, arrival, quantity, IB_REASON_SELF_TRADE);
-    ib_risk_take(&matcher->risk,
-                 ib_matcher_row(matcher, ib_order_session(ib_book_order(book, index)), arrival->order.side_index >> 1),
+    ib_risk_take(ib_matcher_row(matcher, ib_order_session(ib_book_order(book, index)), arrival->order.side_index >> 1),
                  ~arrival->order.side_index & 1, quantity, quantity == open);
     if (quantity == open) {
         ib_book_remove(book, index);
@@ -288,7 +287,7 @@ void ib_turn_rest(struct ib_turn *turn, const struct ib_arrival *arrival)
     }
     int has_extra = extra.displayed > 0 || extra.expire_time_ns > 0;
     ib_book_put(&turn->matcher->book, &entry, has_extra ? &extra : NULL);
-    ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
+    ib_risk_add(incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (ib_turn_is_reporting(turn)) {
         ib_event_rested(turn, incoming, extra.shown < incoming->remaining ? extra.shown : 0);
@@ -340,7 +339,7 @@ void ib_turn_match(struct ib_turn *turn, struct ib_arrival *arrival)
             leave(turn, arrival, IB_REASON_PRICE_BAND);
             return;
         }
-        uint32_t index = ib_book_level(book, at)->head;
+        uint32_t index = ib_book_level(book, at)->ring.next;
         uint64_t shown = ib_book_shown(book, index);
         uint64_t quantity = shown < arrival->order.remaining ? shown : arrival->order.remaining;
         if (arrival->self_trade != IB_SELF_TRADE_ALLOWED && is_own(turn, arrival, index)) {

@@ -182,8 +182,8 @@ static uint32_t first_order(const struct ib_book *book, uint32_t side_index)
     const struct ib_price_index *hidden = ib_book_any_side(book, IB_PLACE_HIDDEN << IB_PLACE_SHIFT | side_index);
     const struct ib_price_index *best = hidden->best_key < visible->best_key ? hidden : visible;
     IB_ASSERT(best->best != IB_NONE); /* there is volume left */
-    IB_ASSERT(ib_book_level(book, best->best)->head != IB_NONE);
-    return ib_book_level(book, best->best)->head;
+    IB_ASSERT(ib_book_level(book, best->best)->ring.next != best->best);
+    return ib_book_level(book, best->best)->ring.next;
 }
 
 /* One order's part of a trade in an auction. */
@@ -202,9 +202,8 @@ static void auction_fill(struct ib_turn *turn, uint32_t index, unsigned is_sell,
     if (ib_turn_is_reporting(turn)) {
         ib_event_auctioned(turn, index, quantity, price, shown < remaining ? shown : 0);
     }
-    uint32_t row = ib_matcher_row(matcher, session, ib_level_instrument(ib_book_level(book, order->level)));
-    ib_risk_take(&matcher->risk, row, is_sell, quantity, remaining == 0);
-    ib_risk_trade(&matcher->risk, row, is_sell, quantity);
+    struct ib_risk_row *row = ib_matcher_row(matcher, session, ib_level_instrument(ib_book_level(book, order->level)));
+    ib_risk_fill(&matcher->risk, row, is_sell, quantity, remaining == 0);
     if (remaining == 0) {
         ib_book_remove(book, index);
         return;
@@ -255,7 +254,7 @@ static void release_at_close(struct ib_turn *turn, uint32_t instrument)
         for (uint32_t side = 0; side < 2; side++) {
             uint32_t side_index = IB_PLACE_AT_CLOSE << IB_PLACE_SHIFT | 2 * instrument | side;
             uint32_t best = ib_book_any_side(book, side_index)->best;
-            uint32_t head = best == IB_NONE ? IB_NONE : ib_book_level(book, best)->head;
+            uint32_t head = best == IB_NONE ? IB_NONE : ib_book_level(book, best)->ring.next;
             if (head != IB_NONE && (first == IB_NONE || ib_order_ref(ib_book_order(book, head)) <
                                                             ib_order_ref(ib_book_order(book, first)))) {
                 first = head;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * order.h: one resting order: half a cache line that matching reads and writes, and, at the same index of a second
- * array, half a line that most orders never touch.
+ * order.h: one resting order: half a cache line that matching reads and writes, and what most orders do not have.
  *
- *   hot    0  next      4  prev       8  level     12  user_ref     links: FIFO of the level, level
+ *   hot    0  next      4  prev       8  level     12  user_ref     links: FIFO of the level (level.h), level
  *         16  order_ref (48 bits) · session (10) · time_in_force (3) · order_type (2) · has cold (1)
  *         24  remaining (40 bits) · chain (24): next order in the same bucket of the id index
  *   cold   0  executed (40 bits) · extra (24): what a rare order has besides
  *          8  client_data (24 bytes)
+ *         32  chain: that of the order, which has the index of its cold half at the place of its own
  *   extra     iceberg, GTD or parked: 48 bytes more
  *
  * Price, side and instrument stand in the level. An order has a cold half once it carries client data, was executed in
- * part, or has an extra. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
+ * part, or has an extra; it comes out of a pool, so that such an order costs 40 bytes and all others none. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
  */
 #ifndef IB_ORDER_H
 #define IB_ORDER_H
@@ -24,18 +24,25 @@
 
 #define IB_QUANTITY_BITS 40
 
+/* Neighbours in the ring of a level, by their indexes among orders and levels (level.h). */
+struct ib_links {
+    uint32_t next; /* younger, or the level; also the pool's free link */
+    uint32_t prev; /* older, or the level */
+};
+
 struct ib_order {
-    uint32_t next;  /* towards the tail of the level's FIFO; also the pool's free link */
-    uint32_t prev;  /* towards the head */
+    struct ib_links links;
     uint32_t level; /* where it stands */
     uint32_t user_ref;
     uint64_t identity; /* what it is: stays as long as it stands, but for the bit that tells of a cold half */
-    uint64_t amount;   /* remaining, and the chain */
+    uint64_t amount;   /* remaining, and the chain or, of an order with a cold half, that one */
 };
 
 struct ib_order_cold {
     uint64_t history; /* executed: units traded so far, over all replacements: Cancel and Replace speak of total size */
     uint8_t client_data[IB_CLIENT_DATA_SIZE];
+    uint32_t chain;
+    uint32_t order; /* whose */
 };
 
 /* What an iceberg, an order that expires, and one that is parked have besides. */
@@ -53,7 +60,7 @@ struct ib_order_extra {
 
 _Static_assert(sizeof(struct ib_order_extra) == 48, "rare");
 _Static_assert(sizeof(struct ib_order) == 32, "two orders a cache line");
-_Static_assert(sizeof(struct ib_order_cold) == 32, "two a cache line");
+_Static_assert(sizeof(struct ib_order_cold) == 40, "rare");
 _Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
 _Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << IB_QUANTITY_BITS) - 1, "width of remaining and executed");
 _Static_assert(IB_SESSIONS_MAX <= 1 << 10, "width of session");
@@ -126,6 +133,7 @@ IB_INLINE uint64_t ib_order_remaining(const struct ib_order *order)
     return order->amount >> IB_ORDER_CHAIN_BITS;
 }
 
+/* Next order in its bucket, or, of an order with a cold half, the index of that. */
 IB_INLINE uint32_t ib_order_chain(const struct ib_order *order)
 {
     return (uint32_t)(order->amount & IB_ORDER_CHAIN_MASK);

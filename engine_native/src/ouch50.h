@@ -8,7 +8,8 @@
  * other report. docs/protocols/ouch50.md has the tables.
  *
  * What the reports must echo and the core does not interpret travels in `client_data` (24 bytes):
- *   0-13 ClOrdID   14 side   15 display   16 capacity   17 intermarket sweep   18 cross type   19 zero
+ *   0-13 ClOrdID   14 side   15 display   16 capacity   17 intermarket sweep   18 cross type
+ *   19 time in force, of an order for a cross that is not 0
  *   20-21 reject code of OUCH when the gateway rejects, otherwise zero   22-23 zero
  */
 #ifndef IB_OUCH50_H
@@ -25,6 +26,7 @@ enum ib_ouch_size {
     IB_OUCH_CANCEL_SIZE = 9,
     IB_OUCH_MODIFY_SIZE = 10,
     IB_OUCH_ACCOUNT_QUERY_SIZE = 1,
+    IB_OUCH_MASS_CANCEL_SIZE = 17,
     IB_OUCH_INBOUND_SIZE_MAX = 512, /* all options at once take 110 bytes; above this a message is refused */
     IB_OUCH_SYSTEM_EVENT_SIZE = 10,
     IB_OUCH_ACCEPTED_SIZE = 64,
@@ -33,6 +35,7 @@ enum ib_ouch_size {
     IB_OUCH_EXECUTED_SIZE = 36,
     IB_OUCH_REJECTED_SIZE = 29,
     IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE = 13,
+    IB_OUCH_MASS_CANCEL_RESPONSE_SIZE = 27,
     IB_OUCH_OUTBOUND_SIZE_MAX = 68,
 };
 
@@ -42,6 +45,8 @@ _Static_assert(IB_OUCH_REPLACE_SIZE == 1 + 4 + 4 + 4 + 8 + 1 + 1 + 1 + 14 + 2, "
 _Static_assert(IB_OUCH_CANCEL_SIZE == 1 + 4 + 4, "section 2.3");
 _Static_assert(IB_OUCH_MODIFY_SIZE == 1 + 4 + 1 + 4, "Modify Order");
 _Static_assert(IB_OUCH_ACCOUNT_QUERY_SIZE == 1, "Account Query");
+_Static_assert(IB_OUCH_MASS_CANCEL_SIZE == 1 + 4 + 4 + 8, "Mass Cancel, without the length of its appendage");
+_Static_assert(IB_OUCH_MASS_CANCEL_RESPONSE_SIZE == 1 + 8 + 4 + 4 + 8 + 2, "Mass Cancel Response");
 _Static_assert(IB_OUCH_SYSTEM_EVENT_SIZE == 1 + 8 + 1, "System Event");
 _Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2, "section 3.2");
 _Static_assert(IB_OUCH_REPLACED_SIZE == IB_OUCH_ACCEPTED_SIZE + 4, "section 3.3: OrigUserRefNum, then as Accepted");
@@ -64,6 +69,7 @@ _Static_assert(IB_OUCH_QUANTITY_MAX <= IB_QUANTITY_MAX, "the core takes what the
 
 enum ib_ouch_kind {
     IB_OUCH_COMMAND,       /* `command` is filled but for session, instrument, seq and time */
+    IB_OUCH_MASS_CANCEL,   /* `command` is a MASS_CANCEL, its user_ref for the response; of one symbol unless blank */
     IB_OUCH_ACCOUNT_QUERY, /* wants the next UserRefNum */
     IB_OUCH_NOT_CARRIED,   /* a message of OUCH 5.0 that may be ignored, and is: Modify Order */
     IB_OUCH_UNKNOWN,       /* no message that this venue serves: the connection ends */
@@ -72,7 +78,9 @@ enum ib_ouch_kind {
 
 struct ib_ouch_message {
     struct ib_command command;
-    char symbol[IB_SYMBOL_SIZE]; /* of Enter Order, padded with spaces */
+    char symbol[IB_SYMBOL_SIZE]; /* of Enter Order and Mass Cancel, padded with spaces */
+    uint16_t rules_2_code;       /* not 0: it asks for what rules 1 do not carry; the code of that reject */
+    uint32_t expire_seconds;     /* GTT: to live, from when it is sequenced; the command lacks it still */
 };
 
 /* Reads one message. `firm` is the session's own: the only one that it may name. */
@@ -84,6 +92,10 @@ void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t 
 
 /* Writes the message of a report (an event with a session_seq): its size, at most IB_OUCH_OUTBOUND_SIZE_MAX. */
 size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char symbol[IB_SYMBOL_SIZE]);
+
+/* Answers Mass Cancel; `firm` and `symbol` as they were asked for. */
+size_t ib_ouch_encode_mass_cancel_response(uint8_t *out, uint64_t time_ns, uint32_t user_ref,
+                                           const char firm[IB_FIRM_SIZE], const char symbol[IB_SYMBOL_SIZE]);
 
 /* `next_user_ref` 0: the session has used its last number, 2^32 - 1. */
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref);

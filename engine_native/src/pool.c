@@ -7,27 +7,40 @@
 #include "ironbook.h"
 #include "memory.h"
 
-static size_t pool_bytes(const struct ib_pool *pool)
+static int open_pool(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity, uint32_t slots)
 {
-    IB_ASSERT(pool->slot_size > 0);
-    return ((size_t)pool->capacity + 1) * pool->slot_size;
+    IB_ASSERT(slot_size >= sizeof(uint32_t));
+    IB_ASSERT(capacity > 0 && capacity <= slots && slots < UINT32_MAX);
+    IB_ASSERT(pool != NULL);
+    *pool = (struct ib_pool){.slot_size = slot_size, .capacity = capacity, .first = 1, .fresh = 1};
+    pool->bytes = ((size_t)slots + 1) * slot_size;
+    pool->slots = ib_memory_reserve(pool->bytes);
+    return pool->slots == NULL ? IB_ERROR_MEMORY : IB_OK;
 }
 
 int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity)
 {
     IB_ASSERT(pool != NULL);
-    IB_ASSERT(slot_size >= sizeof(uint32_t));
-    IB_ASSERT(capacity > 0 && capacity < UINT32_MAX);
-    *pool = (struct ib_pool){.slot_size = slot_size, .capacity = capacity, .fresh = 1};
-    pool->slots = ib_memory_reserve(pool_bytes(pool));
-    return pool->slots == NULL ? IB_ERROR_MEMORY : IB_OK;
+    return open_pool(pool, slot_size, capacity, capacity);
+}
+
+int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity)
+{
+    IB_ASSERT(pool != NULL && second != NULL);
+    IB_ASSERT(capacity < UINT32_MAX / 2);
+    int status = open_pool(pool, slot_size, capacity, 2 * capacity);
+    *second = *pool;
+    second->bytes = 0;
+    second->first = capacity + 1;
+    second->fresh = second->first;
+    return status;
 }
 
 void ib_pool_close(struct ib_pool *pool)
 {
     IB_ASSERT(pool != NULL);
-    if (pool->slots != NULL) {
-        ib_memory_release(pool->slots, pool_bytes(pool));
+    if (pool->slots != NULL && pool->bytes != 0) {
+        ib_memory_release(pool->slots, pool->bytes);
     }
     *pool = (struct ib_pool){0};
 }
@@ -35,10 +48,10 @@ void ib_pool_close(struct ib_pool *pool)
 uint32_t ib_pool_count_free(const struct ib_pool *pool)
 {
     IB_ASSERT(pool->slots != NULL);
-    IB_ASSERT(pool->fresh >= 1);
+    IB_ASSERT(pool->fresh >= pool->first);
     uint32_t count = 0;
     for (uint32_t index = pool->free_head; index != IB_NONE;) {
-        if (index >= pool->fresh || count >= pool->fresh) {
+        if (index < pool->first || index >= pool->fresh || count >= pool->fresh) {
             return UINT32_MAX; /* a link to nowhere, or a ring */
         }
         memcpy(&index, pool->slots + (size_t)index * pool->slot_size, sizeof index);

@@ -28,9 +28,14 @@ struct ib_pool {
     uint32_t in_use;
     uint32_t free_head; /* last slot freed, or IB_NONE */
     uint32_t fresh;     /* first slot never handed out */
+    uint32_t first;     /* the lowest index it hands out */
+    size_t bytes;       /* of its memory; 0 when that is another pool's */
 };
 
 int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity); /* enum ib_status */
+/* Two pools of as many slots each in one array: the indexes of `second` begin where those of `pool` end, so that one
+ * index names a slot of either. */
+int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity);
 void ib_pool_close(struct ib_pool *pool);
 /* Number of slots on the free list; UINT32_MAX when the list is broken. O(free). */
 uint32_t ib_pool_count_free(const struct ib_pool *pool);
@@ -57,7 +62,7 @@ IB_INLINE uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
 
 IB_INLINE void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_size)
 {
-    IB_EXPECT(index != IB_NONE && index < pool->fresh);
+    IB_EXPECT(index >= pool->first && index < pool->fresh);
     IB_EXPECT(pool->in_use > 0 && slot_size == pool->slot_size);
     memcpy(pool->slots + index * slot_size, &pool->free_head, sizeof pool->free_head);
     pool->free_head = index;

@@ -10,18 +10,22 @@
 
 #define NS_PER_SECOND 1000000000u
 
-__extension__ typedef __int128 int128;
-
-static size_t row_bytes(uint32_t rows)
+static size_t index_bytes(const struct ib_risk *risk)
 {
-    IB_ASSERT(rows > 0);
-    return ((size_t)rows + 1) * sizeof(struct ib_risk_row);
+    IB_ASSERT(risk->account_count >= 1);
+    return ((size_t)IB_ACCOUNTS_MAX << IB_RISK_INSTRUMENT_BITS) * sizeof *risk->index;
 }
 
-static size_t slot_bytes(const struct ib_risk *risk)
+static size_t row_bytes(const struct ib_risk *risk)
 {
-    IB_ASSERT((risk->slot_mask & (risk->slot_mask + 1)) == 0);
-    return ((size_t)risk->slot_mask + 1) * sizeof *risk->slots;
+    IB_ASSERT(risk->row_capacity > 0);
+    return ((size_t)risk->row_capacity + 1) * sizeof *risk->rows;
+}
+
+static size_t pair_bytes(const struct ib_risk *risk)
+{
+    IB_ASSERT(risk->row_capacity > 0);
+    return ((size_t)risk->row_capacity + 1) * sizeof *risk->pairs;
 }
 
 int ib_risk_open(struct ib_risk *risk, uint32_t rows)
@@ -31,16 +35,12 @@ int ib_risk_open(struct ib_risk *risk, uint32_t rows)
     if (rows == 0 || rows > IB_RISK_ROWS_MAX) {
         return IB_ERROR_ARGUMENT;
     }
-    uint32_t slots = 1;
-    while (slots < 2 * rows) { /* at most half of them are in use: a search is short, and ends */
-        slots *= 2;
-    }
-    risk->slot_mask = slots - 1;
     risk->row_capacity = rows;
     risk->account_count = 1;
-    risk->rows = ib_memory_reserve(row_bytes(rows));
-    risk->slots = ib_memory_reserve(slot_bytes(risk));
-    if (risk->rows == NULL || risk->slots == NULL) {
+    risk->index = ib_memory_reserve(index_bytes(risk));
+    risk->rows = ib_memory_reserve(row_bytes(risk));
+    risk->pairs = ib_memory_reserve(pair_bytes(risk));
+    if (risk->index == NULL || risk->rows == NULL || risk->pairs == NULL) {
         ib_risk_close(risk);
         return IB_ERROR_MEMORY;
     }
@@ -51,8 +51,9 @@ void ib_risk_close(struct ib_risk *risk)
 {
     IB_ASSERT(risk != NULL);
     if (risk->row_capacity != 0) { /* it was opened */
-        ib_memory_release(risk->rows, row_bytes(risk->row_capacity));
-        ib_memory_release(risk->slots, slot_bytes(risk));
+        ib_memory_release(risk->index, index_bytes(risk));
+        ib_memory_release(risk->rows, row_bytes(risk));
+        ib_memory_release(risk->pairs, pair_bytes(risk));
     }
     risk->row_capacity = 0;
 }
@@ -73,6 +74,13 @@ static uint64_t in_force(unsigned limit, uint64_t value)
     return value < most ? value : most;
 }
 
+/* What of an account follows from its limits. */
+static void look_at_account(struct ib_risk_account *account)
+{
+    IB_ASSERT(account->killed <= 1);
+    account->messages_max = account->killed ? 0 : account->limits[IB_RISK_MESSAGE_RATE];
+}
+
 void ib_risk_add_account(struct ib_risk *risk, const uint8_t name[IB_ACCOUNT_NAME_SIZE])
 {
     IB_ASSERT(risk->account_count < IB_ACCOUNTS_MAX);
@@ -82,48 +90,73 @@ void ib_risk_add_account(struct ib_risk *risk, const uint8_t name[IB_ACCOUNT_NAM
     for (unsigned limit = 0; limit < IB_RISK_LIMITS; limit++) {
         account->limits[limit] = unlimited(limit);
     }
+    look_at_account(account);
+}
+
+void ib_risk_kill(struct ib_risk *risk, uint16_t account, uint32_t killed)
+{
+    IB_ASSERT(account > 0 && account < risk->account_count);
+    IB_ASSERT(killed <= 1);
+    risk->accounts[account].killed = killed;
+    look_at_account(&risk->accounts[account]);
 }
 
 /* ---- rows ---- */
 
+/* A limit of a pair, by default or its own, takes effect. */
+static void set_limit(struct ib_risk *risk, uint32_t index, unsigned limit, uint64_t value)
+{
+    IB_ASSERT(index > 0 && index <= risk->row_count);
+    IB_ASSERT(limit > 0 && limit < IB_RISK_LIMITS);
+    struct ib_risk_row *row = &risk->rows[index];
+    uint64_t before = risk->pairs[index].limits[limit];
+    risk->pairs[index].limits[limit] = value;
+    switch (limit) {
+    case IB_RISK_ORDER_QUANTITY: row->order_quantity = value; break;
+    case IB_RISK_ORDER_NOTIONAL: row->order_notional = value; break;
+    case IB_RISK_POSITION_LONG: row->room[0] = ib_risk_sum(row->room[0], value - before); break;
+    case IB_RISK_POSITION_SHORT: row->room[1] = ib_risk_sum(row->room[1], value - before); break;
+    case IB_RISK_COLLAR: row->collar = value < IB_RISK_COLLAR_NEAR ? value : IB_RISK_COLLAR_NEAR; break;
+    case IB_RISK_OPEN_ORDERS: row->open_orders_max = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX; break;
+    default: break; /* MESSAGE_RATE */
+    }
+}
+
 uint32_t ib_risk_make(struct ib_risk *risk, uint16_t account, uint32_t instrument)
 {
     IB_ASSERT(account > 0 && account < risk->account_count);
-    uint32_t key = ib_risk_key(account, instrument);
-    uint64_t *slot = ib_risk_slot(risk, key);
+    uint32_t key = (uint32_t)account << IB_RISK_INSTRUMENT_BITS | instrument;
+    uint32_t *place = &risk->index[key];
     IB_ASSERT(risk->row_count <= risk->row_capacity);
-    if (*slot != 0 || risk->row_count == risk->row_capacity) {
-        return (uint32_t)*slot;
+    if (*place != 0 || risk->row_count == risk->row_capacity) {
+        return *place;
     }
     uint32_t index = ++risk->row_count;
-    *slot = (uint64_t)key << 32 | index;
-    struct ib_risk_row *row = &risk->rows[index];
+    *place = index;
+    struct ib_risk_pair *pair = &risk->pairs[index];
     struct ib_risk_account *owner = &risk->accounts[account];
-    row->account = account;
-    row->instrument = instrument;
-    row->weight = ib_mix(key, IB_HASH_C) | 1;
-    row->next = owner->first_row;
+    pair->account = account;
+    pair->instrument = instrument;
+    pair->next = owner->first_row;
     owner->first_row = index;
-    memcpy(row->limits, owner->limits, sizeof row->limits);
-    IB_ASSERT(row->position == 0 && row->open_orders == 0);
+    IB_ASSERT(risk->rows[index].position == 0 && risk->rows[index].open_orders == 0);
+    risk->rows[index].weight = ib_mix(key, IB_HASH_C) | 1;
+    for (unsigned limit = 1; limit < IB_RISK_LIMITS; limit++) {
+        set_limit(risk, index, limit, owner->limits[limit]);
+    }
     return index;
 }
 
-void ib_risk_count_message(struct ib_risk *risk, uint16_t account, uint64_t time_ns)
+void ib_risk_begin_window(struct ib_risk_account *account, uint64_t time_ns)
 {
-    IB_ASSERT(account < risk->account_count);
-    struct ib_risk_account *of = &risk->accounts[account];
-    if (time_ns >= of->window_end_ns) { /* a division a second, and not one a message */
-        uint64_t second = time_ns / NS_PER_SECOND;
-        if (second != of->second) {
-            of->second = second;
-            of->messages = 0;
-        }
-        of->window_end_ns = second < UINT64_MAX / NS_PER_SECOND ? (second + 1) * NS_PER_SECOND : UINT64_MAX;
+    IB_ASSERT(time_ns >= account->window_end_ns);
+    uint64_t second = time_ns / NS_PER_SECOND;
+    if (second != account->second) {
+        account->second = second;
+        account->messages = 0;
     }
-    if (of->messages != UINT32_MAX) { /* a machine that sends four billion in a second is beyond any limit */
-        of->messages++;
-    }
+    account->window_end_ns = second < UINT64_MAX / NS_PER_SECOND ? (second + 1) * NS_PER_SECOND : UINT64_MAX;
+    IB_ASSERT(account->window_end_ns > time_ns || account->window_end_ns == UINT64_MAX);
 }
 
 /* ---- the gate ---- */
@@ -136,7 +169,7 @@ static int is_beyond_collar(const struct ib_risk_order *order, uint64_t collar)
         (order->order_type != IB_ORDER_LIMIT && order->order_type != IB_ORDER_STOP_LIMIT)) {
         return 0;
     }
-    int128 away = order->is_sell ? (int128)order->base - order->price : (int128)order->price - order->base;
+    ib_int128 away = order->is_sell ? (ib_int128)order->base - order->price : (ib_int128)order->price - order->base;
     return away > 0 && (ib_uint128)away * IB_BASIS_POINTS > (ib_uint128)collar * (uint64_t)order->base;
 }
 
@@ -148,24 +181,26 @@ static int is_beyond_notional(const struct ib_risk_order *order, uint64_t limit)
     return limit != IB_UNLIMITED && (ib_uint128)(uint64_t)price * order->quantity > limit;
 }
 
-static int is_beyond_position(const struct ib_risk_row *row, const struct ib_risk_order *order, const uint64_t *limits)
+/* `room` is exact, but for a limit of 2^62 on a position of 2^62 the other way: hence the sum by its parts. */
+static int is_beyond_position(const struct ib_risk *risk, const struct ib_risk_order *order, uint64_t limit)
 {
     IB_ASSERT(order->is_sell <= 1);
-    IB_ASSERT(row->open[order->is_sell] >= order->replaced);
-    uint64_t limit = limits[order->is_sell ? IB_RISK_POSITION_SHORT : IB_RISK_POSITION_LONG];
-    int128 position = order->is_sell ? -(int128)row->position : (int128)row->position;
-    return position + row->open[order->is_sell] - order->replaced + order->quantity > limit;
+    const struct ib_risk_row *row = &risk->rows[order->row];
+    uint64_t open = order->row != 0 ? ib_risk_open_quantity(risk, row, order->is_sell) : 0;
+    IB_ASSERT(open >= order->replaced);
+    ib_int128 bought = order->row != 0 ? row->position : 0;
+    ib_int128 position = order->is_sell ? -bought : bought;
+    return position + open - order->replaced + order->quantity > limit;
 }
 
 uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *order)
 {
-    static const struct ib_risk_row nothing;
     IB_ASSERT(order->account > 0 && order->account < risk->account_count);
     const struct ib_risk_account *account = &risk->accounts[order->account];
     uint32_t index = order->row;
     IB_EXPECT(index == ib_risk_find(risk, order->account, order->instrument));
-    const struct ib_risk_row *row = index != 0 ? &risk->rows[index] : &nothing;
-    const uint64_t *limits = index != 0 ? row->limits : account->limits;
+    const uint64_t *limits = index != 0 ? risk->pairs[index].limits : account->limits;
+    uint32_t open_orders = index != 0 ? risk->rows[index].open_orders : 0;
     IB_ASSERT(index != 0 || order->replaced == 0);
     if (account->killed) {
         return IB_REASON_RISK_KILLED;
@@ -182,10 +217,10 @@ uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *
     if (is_beyond_notional(order, limits[IB_RISK_ORDER_NOTIONAL])) {
         return IB_REASON_RISK_NOTIONAL;
     }
-    if (is_beyond_position(row, order, limits)) {
+    if (is_beyond_position(risk, order, limits[order->is_sell ? IB_RISK_POSITION_SHORT : IB_RISK_POSITION_LONG])) {
         return IB_REASON_RISK_POSITION;
     }
-    if (!order->is_replacing && row->open_orders >= limits[IB_RISK_OPEN_ORDERS]) {
+    if (!order->is_replacing && open_orders >= limits[IB_RISK_OPEN_ORDERS]) {
         return IB_REASON_RISK_OPEN_ORDERS;
     }
     return index == 0 && risk->row_count == risk->row_capacity ? IB_REASON_RISK_TABLE_FULL : IB_REASON_NONE;
@@ -194,14 +229,15 @@ uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *
 /* ---- limits ---- */
 
 /* What the own limits of a pair contribute to the hash; nothing when it has none. */
-static uint64_t limits_hash(const struct ib_risk_row *row)
+static uint64_t limits_hash(const struct ib_risk *risk, uint32_t index)
 {
-    IB_ASSERT(row->account > 0);
-    IB_ASSERT((row->own & 1u << IB_RISK_MESSAGE_RATE) == 0);
+    const struct ib_risk_pair *pair = &risk->pairs[index];
+    IB_ASSERT(pair->account > 0);
+    IB_ASSERT((pair->own & 1u << IB_RISK_MESSAGE_RATE) == 0);
     uint64_t hash = 0;
     for (unsigned limit = 1; limit < IB_RISK_LIMITS; limit++) {
-        if (row->own & 1u << limit) {
-            hash += ib_mix(row->weight + limit, row->limits[limit]);
+        if (pair->own & 1u << limit) {
+            hash += ib_mix(risk->rows[index].weight + limit, pair->limits[limit]);
         }
     }
     return hash;
@@ -213,9 +249,10 @@ void ib_risk_set_default(struct ib_risk *risk, uint16_t account, uint8_t limit, 
     IB_ASSERT(limit >= IB_RISK_MESSAGE_RATE && limit < IB_RISK_LIMITS);
     struct ib_risk_account *of = &risk->accounts[account];
     of->limits[limit] = in_force(limit, value);
-    for (uint32_t row = of->first_row; row != 0; row = risk->rows[row].next) {
-        if ((risk->rows[row].own & 1u << limit) == 0) {
-            risk->rows[row].limits[limit] = of->limits[limit];
+    look_at_account(of);
+    for (uint32_t row = of->first_row; row != 0; row = risk->pairs[row].next) {
+        if ((risk->pairs[row].own & 1u << limit) == 0) {
+            set_limit(risk, row, limit, of->limits[limit]);
         }
     }
 }
@@ -228,11 +265,11 @@ int ib_risk_set_own(struct ib_risk *risk, uint16_t account, uint32_t instrument,
     if (index == 0) {
         return 0;
     }
-    struct ib_risk_row *row = &risk->rows[index];
-    risk->hash -= limits_hash(row);
-    row->own = (uint16_t)(row->own | 1u << limit);
-    row->limits[limit] = in_force(limit, value);
-    risk->hash += limits_hash(row);
+    struct ib_risk_pair *pair = &risk->pairs[index];
+    risk->hash -= limits_hash(risk, index);
+    pair->own = (uint16_t)(pair->own | 1u << limit);
+    set_limit(risk, index, limit, in_force(limit, value));
+    risk->hash += limits_hash(risk, index);
     return 1;
 }
 
@@ -243,8 +280,8 @@ uint64_t ib_risk_rows_hash(const struct ib_risk *risk)
     IB_ASSERT(risk->row_count <= risk->row_capacity);
     uint64_t hash = 0;
     for (uint32_t i = 1; i <= risk->row_count; i++) {
-        IB_ASSERT(risk->rows[i].account > 0);
-        hash += (uint64_t)risk->rows[i].position * risk->rows[i].weight + limits_hash(&risk->rows[i]);
+        IB_ASSERT(risk->rows[i].weight % 2 == 1);
+        hash += (uint64_t)risk->rows[i].position * risk->rows[i].weight + limits_hash(risk, i);
     }
     return hash;
 }
@@ -257,7 +294,7 @@ uint64_t ib_risk_state_hash(const struct ib_risk *risk)
         const struct ib_risk_account *account = &risk->accounts[i];
         uint64_t name[3];
         memcpy(name, account->name, sizeof name);
-        hash = ib_mix(hash + account->second, (uint64_t)account->messages << 1 | account->killed);
+        hash = ib_mix(hash + account->second, account->messages << 1 | account->killed);
         hash = ib_mix(hash + name[0], name[1] ^ (name[2] << 32 | name[2] >> 32));
         for (unsigned limit = 1; limit < IB_RISK_LIMITS; limit++) {
             hash = ib_mix(hash, account->limits[limit]);

@@ -3,12 +3,15 @@
  * risk.h: the risk gate (docs/matching.md, section 7): accounts with their limits and kill switches, and for each
  * (account, instrument) a row with its position and what it has open.
  *
- *   (account, instrument) ─► slot of a hash table ─► row: position, open, limits in force
- *   account ─► first row ─► next row …                a new default reaches the rows that have no limit of their own
+ *   account << 17 | instrument ─► index ─► row (64 B): all that the gate compares an order with, and the position
+ *                                     └──► pair: limits in force, next row of the account
+ *   account ─► first row ─► next row …     a new default reaches the rows that have no limit of their own
  *
- * Account 0 is nobody's: it has no limits, and its row is row 0, which is never looked at and may be scribbled on; so
- * the path of an order adds and subtracts without asking whose it is. Rows are never given back, because a position
- * stays. All memory is taken at open; all arithmetic is of integers and exact.
+ * The index is plain address space, of which a page is touched for each thousand instruments that an account trades:
+ * one load finds a row. Account 0 is nobody's: it has no limits, and its row is row 0, which is never looked at and may
+ * be scribbled on; so the path of an order adds and subtracts without asking whose it is. A pair without a row finds
+ * row 0 as well, and that lets nobody in. Rows are never given back, because a position stays. All memory is taken at
+ * open; all arithmetic is of integers and exact.
  */
 #ifndef IB_RISK_H
 #define IB_RISK_H
@@ -22,46 +25,59 @@ enum {
     IB_RISK_ROWS_MIN = 1024,
     IB_RISK_ROWS_MAX = 1048576,
     IB_ACCOUNT_NAME_SIZE = 24,
+    IB_RISK_COLLAR_NEAR = 1 << 20, /* basis points: a hundredfold; what is beyond is looked at closely */
 };
 
-/* One (account, instrument). `limits` are those in force: the account's, where the pair has none of its own. */
+/* One (account, instrument), as an order on its way sees it. What may still be bought is the limit less the position
+ * and what is open to buy; it may be below 0 after a limit was lowered. So what is open follows from it, and a trade of
+ * an order in the book changes only what the other side may do. */
 struct ib_risk_row {
-    int64_t position;      /* bought less sold */
-    uint64_t open[2];      /* quantity of live buy and sell orders */
+    int64_t room[2];          /* units that may still be ordered to buy, to sell */
+    int64_t position;         /* bought less sold */
+    uint64_t weight;          /* of the position in the hash: odd */
+    uint64_t order_quantity;  /* the limits in force */
+    uint64_t order_notional;
+    uint64_t collar;          /* basis points, but at most IB_RISK_COLLAR_NEAR */
     uint32_t open_orders;
-    uint32_t next;         /* row of the same account */
+    uint32_t open_orders_max; /* row 0 has none, so nobody passes it */
+};
+
+_Static_assert(sizeof(struct ib_risk_row) == 64, "one cache line");
+
+/* … and what only those look at who change limits. `limits` are those in force: the account's, where the pair has none
+ * of its own. */
+struct ib_risk_pair {
+    uint64_t limits[IB_RISK_LIMITS]; /* MESSAGE_RATE is the account's alone and not used here */
+    uint32_t next;                   /* row of the same account */
     uint32_t instrument;
     uint16_t account;
-    uint16_t own;          /* bit `limit`: the pair has a value of its own */
-    uint64_t weight;       /* of the position in the hash: odd */
-    uint64_t limits[IB_RISK_LIMITS]; /* MESSAGE_RATE is the account's alone and not used here */
-    uint64_t reserved[2];
+    uint16_t own;                    /* bit `limit`: the pair has a value of its own */
+    uint32_t reserved;
 };
 
-_Static_assert(sizeof(struct ib_risk_row) == 128, "two cache lines");
+_Static_assert(sizeof(struct ib_risk_pair) == 80, "no holes");
 
 struct ib_risk_account {
     uint64_t window_end_ns; /* end of the whole second of its last message */
+    uint64_t messages;      /* ENTER and REPLACE in it */
+    uint64_t messages_max;  /* 0 when it is killed */
     uint64_t second;        /* that second since the epoch */
-    uint32_t messages;      /* ENTER and REPLACE in it */
     uint32_t killed;
     uint32_t first_row;
-    uint32_t reserved;
     uint64_t limits[IB_RISK_LIMITS]; /* by default, of every instrument */
     uint8_t name[IB_ACCOUNT_NAME_SIZE];
-    uint64_t reserved_2;
 };
 
 _Static_assert(sizeof(struct ib_risk_account) == 128, "two cache lines");
 
 struct ib_risk {
-    struct ib_risk_row *rows; /* [0] is account 0's */
-    uint64_t *slots;          /* key << 32 | row; 0 = empty */
-    uint32_t slot_mask;
-    uint32_t row_count;       /* in use, row 0 not counted */
+    uint32_t *index;           /* row of account << 17 | instrument; 0 = none */
+    struct ib_risk_row *rows;  /* [0] is account 0's */
+    struct ib_risk_pair *pairs; /* of the same rows */
+    uint64_t hash;             /* sum over rows: position and own limits; what is open follows from the book */
+    uint32_t row_count;        /* in use, row 0 not counted */
     uint32_t row_capacity;
-    uint32_t account_count;   /* account 0 counted */
-    uint64_t hash;            /* sum over rows: position and own limits; what is open follows from the book */
+    uint32_t account_count;    /* account 0 counted */
     struct ib_risk_account accounts[IB_ACCOUNTS_MAX];
 };
 
@@ -86,8 +102,10 @@ void ib_risk_close(struct ib_risk *risk);
 void ib_risk_add_account(struct ib_risk *risk, const uint8_t name[IB_ACCOUNT_NAME_SIZE]);
 /* Row of a pair, made when it has none; 0 when none can be had. */
 uint32_t ib_risk_make(struct ib_risk *risk, uint16_t account, uint32_t instrument);
-/* Counts an ENTER or REPLACE of the account. */
-void ib_risk_count_message(struct ib_risk *risk, uint16_t account, uint64_t time_ns);
+/* Kills an account, or revives it. */
+void ib_risk_kill(struct ib_risk *risk, uint16_t account, uint32_t killed);
+/* The window of messages of an account becomes the second of `time_ns`. */
+void ib_risk_begin_window(struct ib_risk_account *account, uint64_t time_ns);
 /* The first limit that the order would exceed, as a reason; IB_REASON_NONE lets it in. Changes nothing. */
 uint8_t ib_risk_refusal(const struct ib_risk *risk, const struct ib_risk_order *order);
 /* A new default of an account, and a pair's own value: 0 when there is no row for it. */
@@ -98,56 +116,97 @@ uint64_t ib_risk_state_hash(const struct ib_risk *risk);
 /* What the rows contribute to it, summed anew. O(rows). */
 uint64_t ib_risk_rows_hash(const struct ib_risk *risk);
 
-/* Not 0, because account is not. */
-IB_INLINE uint32_t ib_risk_key(uint16_t account, uint32_t instrument)
-{
-    IB_EXPECT(account > 0 && account < IB_ACCOUNTS_MAX && instrument < IB_INSTRUMENTS_MAX);
-    return (uint32_t)account << 17 | instrument;
-}
+#define IB_RISK_INSTRUMENT_BITS 17
 
-_Static_assert(IB_INSTRUMENTS_MAX <= 1 << 17 && IB_ACCOUNTS_MAX <= 1 << 15, "a pair has 32 bits");
-
-/* The slot of a key, or the empty one where it would go: at most half of them are in use. */
-IB_INLINE uint64_t *ib_risk_slot(const struct ib_risk *risk, uint32_t key)
-{
-    uint32_t at = (uint32_t)((key * IB_HASH_A) >> 32) & risk->slot_mask;
-    while (risk->slots[at] != 0 && risk->slots[at] >> 32 != key) {
-        at = (at + 1) & risk->slot_mask;
-    }
-    return &risk->slots[at];
-}
+_Static_assert(IB_INSTRUMENTS_MAX <= 1 << IB_RISK_INSTRUMENT_BITS && IB_ACCOUNTS_MAX <= 1 << 15, "a pair has 32 bits");
 
 /* Row of a pair, or 0 when it has none. */
 IB_INLINE uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, uint32_t instrument)
 {
-    return account == 0 ? 0 : (uint32_t)*ib_risk_slot(risk, ib_risk_key(account, instrument));
+    IB_EXPECT(account < IB_ACCOUNTS_MAX && instrument < IB_INSTRUMENTS_MAX);
+    return risk->index[(size_t)account << IB_RISK_INSTRUMENT_BITS | instrument];
 }
 
-/* ---- what happens to orders that were let in; row 0 takes everything ---- */
-
-static inline void ib_risk_add(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity)
+/* Counts an ENTER or REPLACE of an account. */
+IB_INLINE void ib_risk_count_message(struct ib_risk_account *account, uint64_t time_ns)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    risk->rows[row].open[is_sell] += quantity;
-    risk->rows[row].open_orders++;
+    if (!IB_LIKELY(time_ns < account->window_end_ns)) {
+        ib_risk_begin_window(account, time_ns); /* a division a second, and not one a message */
+    }
+    account->messages++;
+}
+
+/* Whether a plain limit order surely exceeds no limit: each product in 64 bits, and where one does not fit, or a limit is
+ * not set, the answer is no. Then ib_risk_refusal has the last word. `base` is the last price, or the reference price. */
+IB_INLINE int ib_risk_admits(const struct ib_risk_account *account, const struct ib_risk_row *row, uint32_t is_sell,
+                             uint64_t quantity, int64_t price, int64_t base)
+{
+    IB_EXPECT(is_sell <= 1 && quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
+    int64_t away = is_sell ? base - price : price - base; /* beyond the base, where a collar would hold it */
+    int64_t reach;
+    uint64_t notional;
+    return account->messages <= account->messages_max && quantity <= row->order_quantity &&
+           !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
+           !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) && away <= reach &&
+           !__builtin_mul_overflow((uint64_t)price, quantity, &notional) && notional <= row->order_notional &&
+           (int64_t)quantity <= row->room[is_sell] && row->open_orders < row->open_orders_max;
+}
+
+/* Quantity of live orders of a row that is not row 0. */
+static inline uint64_t ib_risk_open_quantity(const struct ib_risk *risk, const struct ib_risk_row *row, unsigned is_sell)
+{
+    IB_ASSERT(row > risk->rows && row <= risk->rows + risk->row_count);
+    const uint64_t *limits = risk->pairs[row - risk->rows].limits;
+    uint64_t position = (uint64_t)row->position;
+    return is_sell ? limits[IB_RISK_POSITION_SHORT] - (uint64_t)row->room[1] + position
+                   : limits[IB_RISK_POSITION_LONG] - (uint64_t)row->room[0] - position;
+}
+
+/* ---- what happens to orders that were let in; row 0 takes everything, and may wrap round ---- */
+
+/* `room` + `units`, which may be a negative number. */
+IB_INLINE int64_t ib_risk_sum(int64_t room, uint64_t units)
+{
+    return (int64_t)((uint64_t)room + units);
+}
+
+IB_INLINE void ib_risk_add(struct ib_risk_row *row, unsigned is_sell, uint64_t quantity)
+{
+    IB_EXPECT(is_sell <= 1 && quantity <= IB_QUANTITY_MAX);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], 0 - quantity);
+    row->open_orders++;
 }
 
 /* `orders` 1: the last of the order is gone; 0: it lost `quantity` and lives on. */
-static inline void ib_risk_take(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity, uint32_t orders)
+IB_INLINE void ib_risk_take(struct ib_risk_row *row, unsigned is_sell, uint64_t quantity, uint32_t orders)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    IB_EXPECT(row == 0 || (risk->rows[row].open[is_sell] >= quantity && risk->rows[row].open_orders >= orders));
-    risk->rows[row].open[is_sell] -= quantity;
-    risk->rows[row].open_orders -= orders;
+    IB_EXPECT(is_sell <= 1 && orders <= 1);
+    IB_EXPECT(row->weight == 0 || row->open_orders >= orders);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], quantity);
+    row->open_orders -= orders;
 }
 
-static inline void ib_risk_trade(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity)
+IB_INLINE void ib_risk_trade(struct ib_risk *risk, struct ib_risk_row *row, unsigned is_sell, uint64_t quantity)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
+    IB_EXPECT(is_sell <= 1);
     uint64_t change = is_sell ? 0 - quantity : quantity;
-    struct ib_risk_row *of = &risk->rows[row];
-    of->position = (int64_t)((uint64_t)of->position + change); /* row 0 may wrap round */
-    risk->hash += change * of->weight; /* row 0 weighs nothing */
+    row->position = ib_risk_sum(row->position, change);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], 0 - quantity);
+    row->room[is_sell ^ 1] = ib_risk_sum(row->room[is_sell ^ 1], quantity);
+    risk->hash += change * row->weight; /* row 0 weighs nothing */
+}
+
+/* A trade of an order in the book, as ib_risk_take and ib_risk_trade: it was open, so its own side has room as before. */
+IB_INLINE void ib_risk_fill(struct ib_risk *risk, struct ib_risk_row *row, unsigned is_sell, uint64_t quantity,
+                            uint32_t orders)
+{
+    IB_EXPECT(is_sell <= 1 && orders <= 1);
+    IB_EXPECT(row->weight == 0 || row->open_orders >= orders);
+    uint64_t change = is_sell ? 0 - quantity : quantity;
+    row->position = ib_risk_sum(row->position, change);
+    row->room[is_sell ^ 1] = ib_risk_sum(row->room[is_sell ^ 1], quantity);
+    row->open_orders -= orders;
+    risk->hash += change * row->weight;
 }
 
 #endif

@@ -17,6 +17,24 @@ enum {
 
 _Static_assert(EVENTS_A_COMMAND == 2 + 1 + 1 + 4, "all that one command in flight can cause");
 
+/* What an order may cause later that a plain one does not, as ib_matcher_events_max counts it for those that are live:
+ * an iceberg's slices, the release of a parked one. */
+static uint64_t special_events(const struct ib_command *command)
+{
+    uint64_t events = 0;
+    IB_ASSERT(command->type != 0);
+    if (command->type != IB_COMMAND_ENTER && command->type != IB_COMMAND_REPLACE) {
+        return 0;
+    }
+    events += command->displayed > 0 ? 3u * IB_SLICES_MAX : 0u;
+    events += command->order_type == IB_ORDER_STOP || command->order_type == IB_ORDER_STOP_LIMIT ||
+                      command->time_in_force == IB_TIME_IN_FORCE_AT_CLOSE
+                  ? 6u
+                  : 0u;
+    IB_ASSERT(events <= 3 * IB_SLICES_MAX + 6);
+    return events;
+}
+
 enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
 {
     IB_ASSERT(sequencer != NULL);
@@ -26,6 +44,7 @@ enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
     uint64_t room = ib_event_log_room(sequencer->log);
     IB_ASSERT(matched <= sequencer->seq);
     uint64_t in_flight = EVENTS_A_COMMAND * (sequencer->seq - matched + 1) + sequencer->sessions;
+    in_flight += matched >= sequencer->special_seq ? 0 : sequencer->special;
     if (room < largest + in_flight) {
         return room < in_flight ? IB_SEQUENCER_FULL : IB_SEQUENCER_REJECT;
     }
@@ -47,6 +66,13 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     *slot = *command;
     slot->seq = ++sequencer->seq;
     slot->time_ns = sequencer->time_ns;
+    ib_latency_sequenced(sequencer->latency, slot->seq);
+    uint64_t special = special_events(command);
+    if (special > 0) {
+        uint64_t matched = sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER);
+        sequencer->special = special + (matched >= sequencer->special_seq ? 0 : sequencer->special);
+        sequencer->special_seq = sequencer->seq;
+    }
     IB_ASSERT(sequencer->seq == sequencer->base_seq + sequencer->ring.claimed);
     IB_ASSERT(sequencer->seq <= IB_SEQ_MAX);
     return true;

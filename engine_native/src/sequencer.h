@@ -17,15 +17,19 @@
 #include <stdint.h>
 
 #include "event_log.h"
+#include "latency.h"
 #include "ring.h"
 
 struct ib_sequencer {
     struct ib_ring ring;
     struct ib_event_log *log;
+    struct ib_latency *latency; /* null: nothing is followed */
     uint64_t base_seq;     /* last command of the recovery: position 0 of the ring is the one after it */
     uint64_t seq;          /* last command sequenced */
     uint64_t time_ns;      /* its time */
     uint64_t released_seq; /* last command that may be shown */
+    uint64_t special;      /* events that orders of the last special commands may cause besides … */
+    uint64_t special_seq;  /* … and the last of these: once it is matched, the matcher's own count has them */
     uint64_t sessions;     /* End of Day causes an event for each */
     _Atomic uint64_t events_max; /* written by the matcher thread: what one command could cause now, at most */
 };

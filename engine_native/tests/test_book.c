@@ -65,9 +65,10 @@ static void damage_is_found(void)
     struct ib_price_index *bids = &book.instruments[0].sides[0];
     struct ib_price_index *asks = &book.instruments[0].sides[1];
     struct ib_order saved_order = *order;
+    struct ib_order_cold *cold = ib_book_cold(&book, first);
     struct ib_level saved_level = *level;
 
-    order->prev = second;
+    order->links.prev = second;
     EXPECT(is_found("links agree both ways"));
     *order = saved_order;
     order->identity += (uint64_t)100 << IB_ORDER_REF_SHIFT; /* younger than the one behind it */
@@ -82,18 +83,22 @@ static void damage_is_found(void)
     EXPECT(is_found("the hash is the sum"));
     *order = saved_order;
     *level = saved_level;
-    book.cold[first].client_data[3] ^= 1;
+    cold->client_data[3] ^= 1;
     EXPECT(is_found("the hash is the sum"));
-    book.cold[first].client_data[3] ^= 1;
-    book.cold[first].history += (uint64_t)1 << IB_ORDER_CHAIN_BITS;
+    cold->client_data[3] ^= 1;
+    cold->history += (uint64_t)1 << IB_ORDER_CHAIN_BITS;
     EXPECT(is_found("the hash is the sum"));
-    memset(&book.cold[first], 0, sizeof book.cold[first]);
+    cold->history = 0;
+    memset(cold->client_data, 0, sizeof cold->client_data);
     EXPECT(is_found("a cold half says something"));
-    memcpy(book.cold[first].client_data, "data", 4);
+    memcpy(cold->client_data, "data", 4);
+    cold->order++;
+    EXPECT(is_found("a cold half knows its order"));
+    cold->order--;
     order->user_ref = 99;
     EXPECT(is_found("the id index finds each order"));
     *order = saved_order;
-    level->tail = first;
+    level->ring.prev = first;
     EXPECT(is_found("the tail is the last order"));
     *level = saved_level;
     level->key--;
@@ -190,7 +195,7 @@ static void the_indexes_grow_with_the_book(void)
     uint32_t longest = 0;
     for (uint32_t b = 0; b <= book.order_buckets.last; b++) {
         uint32_t length = 0;
-        for (uint32_t index = book.order_buckets.heads[b]; index != IB_NONE; index = ib_order_chain(ib_book_order(&book, index))) {
+        for (uint32_t index = book.order_buckets.heads[b]; index != IB_NONE; index = ib_book_chain(&book, index)) {
             length++;
         }
         longest = length > longest ? length : longest;

@@ -97,7 +97,9 @@ static void refuses_every_wrong_size(void)
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"Q\0\1", 3, firm, &message), IB_OUCH_MALFORMED);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"M", 1, firm, &message), IB_OUCH_MALFORMED);
     EXPECT_EQUAL(ib_ouch_decode(NULL, 0, firm, &message), IB_OUCH_MALFORMED);
-    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1", 5, firm, &message), IB_OUCH_UNKNOWN); /* Mass Cancel */
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1", 5, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1OTHRAAPL    ", 17, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"D\0\0\0\1MAKR", 9, firm, &message), IB_OUCH_UNKNOWN);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"\0", 1, firm, &message), IB_OUCH_UNKNOWN);
 }
 
@@ -123,15 +125,62 @@ static void rejects_what_is_not_carried(void)
     one_byte(18, 1, IB_REASON_PRICE_INVALID, 0x1d);
     one_byte(26, '3', IB_REASON_NONE, 0);
     one_byte(26, '5', IB_REASON_TIME_IN_FORCE_INVALID, 0x0f);
-    one_byte(27, 'N', IB_REASON_UNSUPPORTED, 0x03);
+    one_byte(26, '6', IB_REASON_TIME_IN_FORCE_INVALID, 0x0f); /* GTT without ExpireTime */
+    one_byte(26, 'E', IB_REASON_TIME_IN_FORCE_INVALID, 0x0f);
     one_byte(27, 'A', IB_REASON_UNSUPPORTED, 0x03);
     one_byte(28, 'P', IB_REASON_NONE, 0);
     one_byte(28, 'x', IB_REASON_UNSUPPORTED, 0x0f);
     one_byte(28, '\0', IB_REASON_UNSUPPORTED, 0x0f);
     one_byte(29, 'Y', IB_REASON_NONE, 0);
     one_byte(29, 'x', IB_REASON_UNSUPPORTED, 0x0f);
-    one_byte(30, 'O', IB_REASON_UNSUPPORTED, 0x14);
+    one_byte(30, 'H', IB_REASON_UNSUPPORTED, 0x14);
     EXPECT_SOUND();
+}
+
+/* What rules 1 do not carry: as an order, and the code of its reject under them. */
+static void reads_what_rules_2_carry(void)
+{
+    uint8_t bytes[IB_OUCH_INBOUND_SIZE_MAX];
+    struct ib_ouch_message message;
+    size_t size = enter(bytes);
+    bytes[27] = 'N';
+    EXPECT_EQUAL(ib_ouch_decode(bytes, size, firm, &message), IB_OUCH_COMMAND);
+    EXPECT_EQUAL(message.command.flags, IB_ORDER_HIDDEN);
+    EXPECT_EQUAL(message.rules_2_code, 0x03);
+    static const struct {
+        char letter, time_in_force;
+        int expected, echoed;
+    } crosses[] = {{'O', '0', IB_TIME_IN_FORCE_AT_OPEN, 0}, {'C', '3', IB_TIME_IN_FORCE_AT_CLOSE, '3'}};
+    for (size_t i = 0; i < 2; i++) {
+        size = enter(bytes);
+        bytes[26] = (uint8_t)crosses[i].time_in_force;
+        bytes[30] = (uint8_t)crosses[i].letter;
+        EXPECT_EQUAL(ib_ouch_decode(bytes, size, firm, &message), IB_OUCH_COMMAND);
+        EXPECT_EQUAL(message.command.time_in_force, crosses[i].expected);
+        EXPECT_EQUAL(message.command.client_data[18], crosses[i].letter);
+        EXPECT_EQUAL(message.command.client_data[19], crosses[i].echoed);
+        EXPECT_EQUAL(message.rules_2_code, 0x14);
+    }
+    size = enter(bytes);
+    bytes[26] = '6';
+    size = with_option(bytes, size, 15, "\0\0\0\x1e", 4);
+    EXPECT_EQUAL(ib_ouch_decode(bytes, size, firm, &message), IB_OUCH_COMMAND);
+    EXPECT_EQUAL(message.command.reason, IB_REASON_NONE);
+    EXPECT_EQUAL(message.command.time_in_force, IB_TIME_IN_FORCE_GTD);
+    EXPECT_EQUAL(message.expire_seconds, 30);
+    bytes[30] = 'O'; /* until a time, or in a cross: not both */
+    EXPECT_EQUAL(ib_ouch_decode(bytes, size, firm, &message), IB_OUCH_COMMAND);
+    EXPECT_EQUAL(message.command.reason, IB_REASON_UNSUPPORTED);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1MAKRAAPL    ", 17, firm, &message), IB_OUCH_MASS_CANCEL);
+    EXPECT_EQUAL(message.command.type, IB_COMMAND_MASS_CANCEL);
+    EXPECT_EQUAL(message.command.user_ref, 1);
+    EXPECT(memcmp(message.symbol, "AAPL    ", 8) == 0);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1            \0\0", 19, firm, &message),
+                 IB_OUCH_MASS_CANCEL);
+    EXPECT_EQUAL(message.command.instrument, IB_INSTRUMENT_ALL);
+    uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
+    EXPECT_EQUAL(ib_ouch_encode_mass_cancel_response(out, 1, 7, "MAKR", "AAPL    "), 27);
+    EXPECT(memcmp(out, "X\0\0\0\0\0\0\0\1\0\0\0\7MAKRAAPL    \0\0", 27) == 0);
 }
 
 static void price(uint64_t value, int order_type, int reason)
@@ -168,23 +217,42 @@ static void option(uint8_t tag, const char *value, uint8_t size, int reason, int
     EXPECT_EQUAL(ib_load_u16(message.command.client_data + 20), code);
 }
 
+/* An option that rules 2 carry. */
+static void carried(uint8_t tag, const char *value, uint8_t size, int rules_2_code, uint64_t minimum,
+                    uint64_t displayed, int flags)
+{
+    uint8_t bytes[IB_OUCH_INBOUND_SIZE_MAX];
+    struct ib_ouch_message message;
+    size_t whole = with_option(bytes, enter(bytes), tag, value, size);
+    EXPECT_EQUAL(ib_ouch_decode(bytes, whole, firm, &message), IB_OUCH_COMMAND);
+    EXPECT_EQUAL(message.command.reason, IB_REASON_NONE);
+    EXPECT_EQUAL(message.rules_2_code, rules_2_code);
+    EXPECT_EQUAL(message.command.minimum, minimum);
+    EXPECT_EQUAL(message.command.displayed, displayed);
+    EXPECT_EQUAL(message.command.flags, flags);
+}
+
 static void accepts_options_that_ask_for_nothing(void)
 {
     option(2, "    ", 4, IB_REASON_NONE, 0);
     option(2, "MAKR", 4, IB_REASON_NONE, 0);
     option(2, "OTHR", 4, IB_REASON_UNSUPPORTED, 0x0c);
     option(3, "\0\0\0\0", 4, IB_REASON_NONE, 0);
-    option(3, "\0\0\0\1", 4, IB_REASON_UNSUPPORTED, 0x0d);
+    carried(3, "\0\0\0\1", 4, 0x0d, 1, 0, 0);
+    carried(3, "\0\0\0\x64", 4, 0x0d, 100, 0, 0);
+    option(3, "\0\0\0\x65", 4, IB_REASON_UNSUPPORTED, 0x0d); /* more than the order */
     option(4, " ", 1, IB_REASON_NONE, 0);
     option(4, "N", 1, IB_REASON_NONE, 0);
     option(4, "R", 1, IB_REASON_UNSUPPORTED, 0x1a);
-    option(5, "\0\0\0\5", 4, IB_REASON_UNSUPPORTED, 0x04);
+    carried(5, "\0\0\0\5", 4, 0x04, 0, 5, 0);
+    option(5, "\xff\xff\xff\xff", 4, IB_REASON_UNSUPPORTED, 0x04);
     option(6, "L", 1, IB_REASON_NONE, 0);
     option(6, "P", 1, IB_REASON_UNSUPPORTED, 0x05);
     option(6, "\0", 1, IB_REASON_UNSUPPORTED, 0x05);
     option(7, "\0\0\0\1", 4, IB_REASON_UNSUPPORTED, 0x11);
     option(9, "\0\0\0\0\0\0\0\0", 8, IB_REASON_NONE, 0);
-    option(12, "P", 1, IB_REASON_UNSUPPORTED, 0x0f);
+    carried(12, "P", 1, 0x0f, 0, 0, IB_ORDER_POST_ONLY);
+    option(12, "X", 1, IB_REASON_UNSUPPORTED, 0x0f);
     option(14, "DOTI", 4, IB_REASON_UNSUPPORTED, 0x16);
     option(15, "\0\0\0\1", 4, IB_REASON_UNSUPPORTED, 0x0f);
     option(24, "\0\0", 2, IB_REASON_NONE, 0);
@@ -292,6 +360,7 @@ static void a_market_order_is_echoed_as_one(void)
 static const struct test_case cases[] = {
     CASE(reads_an_enter_order), CASE(reads_replace_cancel_query), CASE(refuses_every_wrong_size),
     CASE(rejects_what_is_not_carried), CASE(reads_prices_at_their_limits), CASE(accepts_options_that_ask_for_nothing),
+    CASE(reads_what_rules_2_carry),
     CASE(refuses_an_appendage_that_does_not_add_up), CASE(writes_every_report),
     CASE(writes_rejects_with_the_codes_of_ouch), CASE(a_market_order_is_echoed_as_one),
 };

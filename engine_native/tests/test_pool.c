@@ -25,6 +25,26 @@ static void recycles_the_last_slot(void)
     ib_pool_close(&pool);
 }
 
+static void two_pools_share_an_array(void)
+{
+    struct ib_pool pool;
+    struct ib_pool second;
+    EXPECT_EQUAL(ib_pool_open_both(&pool, &second, 64, 2), IB_OK);
+    EXPECT_EQUAL(ib_pool_take(&pool, 64), 1);
+    EXPECT_EQUAL(ib_pool_take(&second, 64), 3);
+    EXPECT_EQUAL(ib_pool_take(&pool, 64), 2);
+    EXPECT_EQUAL(ib_pool_take(&second, 64), 4);
+    EXPECT(ib_pool_is_full(&pool) && ib_pool_is_full(&second));
+    memset(second.slots + 4 * 64, 1, 64); /* the last byte is ours */
+    ib_pool_give(&second, 3, 64);
+    EXPECT_EQUAL(ib_pool_count_free(&pool), 0);
+    EXPECT_EQUAL(ib_pool_count_free(&second), 1);
+    EXPECT_EQUAL(ib_pool_take(&second, 64), 3);
+    ib_pool_close(&second);
+    EXPECT(pool.slots[64] == 0); /* still there */
+    ib_pool_close(&pool);
+}
+
 static void a_broken_free_list_is_noticed(void)
 {
     struct ib_pool pool;
@@ -39,6 +59,7 @@ static void a_broken_free_list_is_noticed(void)
 
 static const struct test_case cases[] = {
     CASE(recycles_the_last_slot),
+    CASE(two_pools_share_an_array),
     CASE(a_broken_free_list_is_noticed),
 };
 

@@ -31,10 +31,19 @@ static struct ib_risk_order buy(uint64_t quantity, int64_t price)
         .account = 1, .order_type = IB_ORDER_LIMIT, .quantity = quantity, .price = price, .base = 1000, .instrument = 7};
 }
 
+/* What the path of plain orders compares before it asks. */
+static int passes(const struct ib_risk_order *order)
+{
+    return ib_risk_admits(&risk->accounts[order->account], &risk->rows[order->row], order->is_sell, order->quantity,
+                          order->price, order->base);
+}
+
 static uint8_t ask(struct ib_risk_order order)
 {
     order.row = ib_risk_find(risk, order.account, order.instrument);
-    return ib_risk_refusal(risk, &order);
+    uint8_t refusal = ib_risk_refusal(risk, &order);
+    int contradiction = !order.is_replacing && passes(&order) && refusal != IB_REASON_NONE;
+    return contradiction ? UINT8_MAX : refusal;
 }
 
 /* The largest of what a limit lets through, and one more. */
@@ -61,7 +70,7 @@ static void each_limit_has_its_edge(void)
     EXPECT_EQUAL(ask(buy(10, 1000)), IB_REASON_RISK_POSITION);
     ib_risk_set_default(risk, 1, IB_RISK_OPEN_ORDERS, 0);
     EXPECT_EQUAL(ask(buy(9, 1000)), IB_REASON_RISK_OPEN_ORDERS);
-    risk->accounts[1].killed = 1;
+    ib_risk_kill(risk, 1, 1);
     EXPECT_EQUAL(ask(buy(51, 1000)), IB_REASON_RISK_KILLED);
     close_risk();
 }
@@ -71,15 +80,15 @@ static void what_is_open_counts(void)
     open_risk(4);
     ib_risk_set_default(risk, 1, IB_RISK_POSITION_LONG, 100);
     ib_risk_set_default(risk, 1, IB_RISK_POSITION_SHORT, 100);
-    uint32_t row = ib_risk_make(risk, 1, 7);
-    ib_risk_add(risk, row, 0, 60);
+    struct ib_risk_row *row = &risk->rows[ib_risk_make(risk, 1, 7)];
+    ib_risk_add(row, 0, 60);
     EXPECT_EQUAL(ask(buy(40, 1)), IB_REASON_NONE);
     EXPECT_EQUAL(ask(buy(41, 1)), IB_REASON_RISK_POSITION);
     struct ib_risk_order replacing = buy(100, 1);
     replacing.is_replacing = 1;
     replacing.replaced = 60;
     EXPECT_EQUAL(ask(replacing), IB_REASON_NONE);
-    ib_risk_take(risk, row, 0, 60, 1);
+    ib_risk_take(row, 0, 60, 1);
     ib_risk_trade(risk, row, 0, 60);
     EXPECT_EQUAL(ask(buy(41, 1)), IB_REASON_RISK_POSITION);
     struct ib_risk_order sell = buy(160, 1);
@@ -88,6 +97,66 @@ static void what_is_open_counts(void)
     sell.quantity++;
     EXPECT_EQUAL(ask(sell), IB_REASON_RISK_POSITION);
     EXPECT(ib_risk_rows_hash(risk) == risk->hash);
+    close_risk();
+}
+
+/* The comparisons of the path lie where the limits lie, and do not leave the work to the function behind them. */
+static void the_path_passes_up_to_each_edge(void)
+{
+    open_risk(4);
+    struct ib_risk_order order = buy(10, 1000);
+    ib_risk_set_default(risk, 1, IB_RISK_ORDER_QUANTITY, 10);
+    EXPECT(!passes(&order)); /* no row yet: row 0 lets nobody in */
+    order.row = ib_risk_make(risk, 1, 7);
+    EXPECT(passes(&order));
+    order.quantity = 11;
+    EXPECT(!passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_ORDER_QUANTITY, 11);
+    EXPECT(passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_ORDER_NOTIONAL, 11000);
+    EXPECT(passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_ORDER_NOTIONAL, 10999);
+    EXPECT(!passes(&order));
+    order.quantity = 1;
+    ib_risk_set_own(risk, 1, 7, IB_RISK_COLLAR, 100);
+    order.price = 1010;
+    EXPECT(passes(&order));
+    order.price = 1011;
+    EXPECT(!passes(&order));
+    order.is_sell = 1;
+    EXPECT(passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_POSITION_SHORT, 5);
+    ib_risk_add(&risk->rows[order.row], 1, 4);
+    EXPECT(passes(&order));
+    ib_risk_fill(risk, &risk->rows[order.row], 1, 4, 1);
+    ib_risk_trade(risk, &risk->rows[order.row], 1, 1);
+    EXPECT(!passes(&order)); /* short 5, which is the limit */
+    EXPECT_EQUAL(ib_risk_open_quantity(risk, &risk->rows[order.row], 1), 0);
+    ib_risk_set_own(risk, 1, 7, IB_RISK_POSITION_SHORT, 6);
+    EXPECT(passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_OPEN_ORDERS, 0);
+    EXPECT(!passes(&order));
+    ib_risk_set_own(risk, 1, 7, IB_RISK_OPEN_ORDERS, IB_UNLIMITED);
+    EXPECT(passes(&order));
+    ib_risk_kill(risk, 1, 1);
+    ib_risk_count_message(&risk->accounts[1], 1);
+    EXPECT(!passes(&order));
+    close_risk();
+}
+
+/* As far short as one may be, and as much room to buy as there can be: one more than fits the sign. */
+static void room_may_wrap_round(void)
+{
+    open_risk(4);
+    struct ib_risk_order order = buy(1, 1000);
+    order.row = ib_risk_make(risk, 1, 7);
+    for (uint64_t left = (uint64_t)IB_POSITION_MAX; left > 0; left -= IB_POSITION_MAX / 4) {
+        ib_risk_trade(risk, &risk->rows[order.row], 1, IB_POSITION_MAX / 4);
+    }
+    EXPECT_EQUAL(ask(order), IB_REASON_NONE);
+    EXPECT_EQUAL(ib_risk_open_quantity(risk, &risk->rows[order.row], 0), 0);
+    order.is_sell = 1;
+    EXPECT_EQUAL(ask(order), IB_REASON_RISK_POSITION);
     close_risk();
 }
 
@@ -112,15 +181,15 @@ static void messages_are_counted_by_the_second(void)
     open_risk(4);
     ib_risk_set_default(risk, 1, IB_RISK_MESSAGE_RATE, 2);
     for (int i = 0; i < 2; i++) {
-        ib_risk_count_message(risk, 1, 1999999999u);
+        ib_risk_count_message(&risk->accounts[1], 1999999999u);
         EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_NONE);
     }
-    ib_risk_count_message(risk, 1, 1999999999u);
+    ib_risk_count_message(&risk->accounts[1], 1999999999u);
     EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_RISK_RATE);
-    ib_risk_count_message(risk, 1, 2000000000u);
+    ib_risk_count_message(&risk->accounts[1], 2000000000u);
     EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_NONE);
     for (int i = 0; i < 3; i++) { /* the last second that 64 bits can count, which ends in no next one */
-        ib_risk_count_message(risk, 1, UINT64_MAX);
+        ib_risk_count_message(&risk->accounts[1], UINT64_MAX);
     }
     EXPECT_EQUAL(risk->accounts[1].messages, 3);
     close_risk();
@@ -158,7 +227,8 @@ static void a_full_table_refuses(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(each_limit_has_its_edge), CASE(what_is_open_counts), CASE(products_do_not_overflow),
+    CASE(each_limit_has_its_edge), CASE(what_is_open_counts),
+    CASE(the_path_passes_up_to_each_edge), CASE(room_may_wrap_round), CASE(products_do_not_overflow),
     CASE(messages_are_counted_by_the_second), CASE(an_own_limit_stays), CASE(a_full_table_refuses),
 };
 

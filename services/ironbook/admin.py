@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of an engine's admin socket: one line asks, one line of JSON answers.
+"""Client of an engine's admin socket: one line asks, one line of JSON answers; and `ironbook admin`.
 
-`status` and `totals` change nothing; `halt`, `resume` and `end_of_day` become part of the journal.
+`status` and `totals` change nothing; all others become part of the journal (docs/protocols/admin.md).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 from pathlib import Path
@@ -41,3 +42,27 @@ def request(path: Path, command: str, timeout: float = 10.0) -> dict[str, Any]:
     if not isinstance(answer, dict) or answer.get("error"):
         raise AdminError(f"{path}: {command!r} failed: {answer.get('error') if isinstance(answer, dict) else answer}")
     return answer
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `ironbook admin` to the command line."""
+    parser = subparsers.add_parser(
+        "admin",
+        help="ask a running engine, or have it do something",
+        epilog="requests: status, totals, halt, resume, end_of_day, phase SYMBOL PHASE, instrument_add SYMBOL tick=N "
+        "[key=value ...], instrument_change SYMBOL key=value ..., instrument_remove SYMBOL, "
+        "risk_limit ACCOUNT LIMIT VALUE|unlimited [SYMBOL], kill ACCOUNT, revive ACCOUNT, "
+        "mass_cancel session=|account=|symbol=|side= ... or all",
+    )
+    parser.add_argument("--socket", type=Path, required=True, metavar="FILE", help="admin.sock of the engine")
+    parser.add_argument("request", nargs="+", help="the request, word by word")
+    parser.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, and print the answer, one line of JSON; AdminError where the engine refuses."""
+    words = " ".join(arguments.request)
+    if not words.isascii() or not words.isprintable():
+        raise AdminError(f"{words!r} is no request: printable ASCII alone")
+    print(json.dumps(request(arguments.socket, words)))
+    return 0

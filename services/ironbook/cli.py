@@ -15,11 +15,14 @@ import sys
 from ironbook.errors import CommandError
 
 SUBCOMMANDS = {
+    "admin": "ironbook.admin",
     "bench": "ironbook.bench",
+    "client": "ironbook.client",
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
     "journal": "ironbook.journal",
+    "latency": "ironbook.latency",
     "ledger": "ironbook.ledger",
     "local": "ironbook.local_site",
     "postgres": "ironbook.postgres",

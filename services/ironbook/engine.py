@@ -8,6 +8,7 @@ engine in order: what was sequenced is in the journal, and its reports have left
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,21 @@ from typing import Any
 
 from ironbook.engine_config import EngineConfig, load
 from ironbook.errors import CommandError
+
+# Of struct ib_engine_instrument, but for its symbol: of the same names in InstrumentConfig.
+_INSTRUMENT_FIELDS = (
+    "tick",
+    "lot",
+    "reference_price",
+    "static_band",
+    "dynamic_band",
+    "schedule",
+    "phase",
+    "breach",
+    "price_scale",
+    "quantity_scale",
+    "removed",
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -88,11 +104,27 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
         return keep[-1]
 
     instruments = ffi.new("struct ib_engine_instrument[]", len(config.instruments))
-    for instrument, (symbol, tick) in zip(instruments, config.instruments, strict=True):
-        instrument.symbol, instrument.tick = string(symbol), tick
+    for instrument, given in zip(instruments, config.instruments, strict=True):
+        for name in _INSTRUMENT_FIELDS:
+            setattr(instrument, name, getattr(given, name))
+        instrument.symbol = string(given.symbol)
+    accounts = ffi.new("struct ib_engine_account[]", [{"name": string(name)} for name in config.accounts])
+    limits = ffi.new("struct ib_engine_limit[]", len(config.limits))
+    for limit, wanted in zip(limits, config.limits, strict=True):
+        limit.account, limit.limit, limit.value = wanted.account, wanted.limit, wanted.value
+        limit.symbol = ffi.NULL if wanted.symbol is None else string(wanted.symbol)
     sessions = ffi.new("struct ib_engine_session[]", len(config.sessions))
-    for session, (username, firm, secret) in zip(sessions, config.sessions, strict=True):
-        session.username, session.firm, session.secret = string(username), string(firm), string(secret)
+    for session, member in zip(sessions, config.sessions, strict=True):
+        session.username, session.firm, session.secret = map(string, (member.username, member.firm, member.secret))
+        session.account, session.account_named = member.account, member.account_named
+        session.cancel_on_disconnect = member.cancel_on_disconnect
+    schedules = ffi.new("struct ib_engine_schedule[]", len(config.schedules))
+    today = datetime.datetime.now(datetime.UTC).date()
+    for schedule, named in zip(schedules, config.schedules, strict=True):
+        moments = [{"time_ns": time_ns, "phase": phase} for time_ns, phase in named.times(today)]
+        times = ffi.new("struct ib_engine_phase_time[]", moments)
+        schedule.times, schedule.count = times, len(moments)
+        keep.append(times)
     struct = ffi.new(
         "struct ib_engine_config *",
         {
@@ -105,8 +137,17 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "port": config.port,
             "instruments": instruments,
             "instrument_count": len(config.instruments),
+            "accounts": accounts,
+            "account_count": len(config.accounts),
+            "limits": limits,
+            "limit_count": len(config.limits),
             "sessions": sessions,
             "session_count": len(config.sessions),
+            "schedules": schedules,
+            "schedule_count": len(config.schedules),
+            "rules": config.rules,
+            "indicate_ms": config.indicate_ms,
+            "volatility_auction_ms": config.volatility_auction_ms,
             "fsync_policy": lib.IB_FSYNC_GROUP if config.fsync_group else lib.IB_FSYNC_NONE,
             "segment_bytes": config.segment_bytes,
             "orders": config.orders,
@@ -116,7 +157,8 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "login_attempts": config.login_attempts,
             "login_ms": config.login_ms,
             "heartbeat_ms": config.heartbeat_ms,
+            "latency_every": config.latency_every,
         },
     )
-    keep.extend((instruments, sessions, struct))
+    keep.extend((instruments, accounts, limits, sessions, schedules, struct))
     return struct

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbook.errors import CommandError
+from ironbook.phase_schedule import DAYS, Schedule, Step, is_time_of_day, is_time_zone
 
 # Each is a limit of the core: IB_ORDERS_MAX, positions in the event log, places of connections (ironbook.h,
 # gateway_internal.h).
@@ -25,6 +26,35 @@ EVENTS_MAX = 4_294_967_295
 CONNECTIONS_MAX = 4_095
 SESSIONS_MAX = 1_024
 INSTRUMENTS_MAX = 131_072
+# IB_LATENCY_EVERY_MAX (ironbook_latency.h).
+LATENCY_EVERY_MAX = 1_000_000
+ACCOUNTS_MAX = 1_023
+RULES_NEWEST = 2
+QUANTITY_MAX = 2**40 - 1
+PRICE_MAX = 2**62
+# Words of the file for numbers of ironbook.h: enum ib_phase, enum ib_breach.
+PHASES = {
+    "continuous": 0,
+    "closed": 1,
+    "pre_open": 2,
+    "opening_auction": 3,
+    "volatility_auction": 4,
+    "halted": 5,
+    "closing_auction": 6,
+}
+BREACHES = {"volatility_auction": 0, "halt": 1}
+# enum ib_risk_limit, and the greatest value that says something.
+RISK_LIMITS = {
+    "message_rate": (1, 2**32 - 1),
+    "order_quantity": (2, QUANTITY_MAX),
+    "collar": (3, 2**32 - 1),
+    "order_notional": (4, 2**64 - 2),
+    "position_long": (5, 2**62),
+    "position_short": (6, 2**62),
+    "open_orders": (7, ORDERS_MAX),
+}
+UNLIMITED = 2**64 - 1
+UNLIMITED_WORD = "unlimited"
 # A SoupBinTCP Login Request: 3 bytes of header and 46 of payload.
 LOGIN_BYTES = 49
 
@@ -45,12 +75,53 @@ _PRIVATE = [
 
 _SYMBOL = re.compile(r"[A-Z0-9.+=*^#-]{1,8}\Z")
 _USERNAME = re.compile(r"[A-Z0-9]{1,6}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,24}\Z")
 _FIRM = re.compile(r"[A-Z0-9]{1,4}\Z")
 _CRYPT_HASH = re.compile(r"\$[0-9a-z]+\$[\x21-\x7e]{20,110}\Z")
 
 
 class ConfigError(CommandError):
     """A configuration that the engine does not start with."""
+
+
+@dataclass(frozen=True)
+class InstrumentConfig:
+    """An instrument; prices in its price units, bands in basis points (0 = none)."""
+
+    symbol: str
+    tick: int
+    lot: int = 1
+    reference_price: int = 0
+    static_band: int = 0
+    dynamic_band: int = 0
+    schedule: int = 0  # number in EngineConfig.schedules, from 1; 0 = none
+    phase: int = 0
+    breach: int = 0
+    price_scale: int = 4
+    quantity_scale: int = 0
+    removed: bool = False
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """A session; `account` is an index in EngineConfig.accounts. `account_named`: the file itself says whose it is."""
+
+    username: str
+    firm: str
+    secret: str
+    account: int
+    account_named: bool = False
+    cancel_on_disconnect: bool = False
+
+
+@dataclass(frozen=True)
+class LimitConfig:
+    """A risk limit of an account (index); `symbol` None: its default for all. `value` as the core has it."""
+
+    account: int
+    limit: int
+    symbol: str | None
+    value: int
 
 
 @dataclass(frozen=True)
@@ -64,8 +135,14 @@ class EngineConfig:
     run_directory: str
     host: str
     port: int
-    instruments: tuple[tuple[str, int], ...]  # symbol, tick in units of 10^-4
-    sessions: tuple[tuple[str, str, str], ...]  # username, firm, crypt(3) hash
+    instruments: tuple[InstrumentConfig, ...]
+    accounts: tuple[str, ...]
+    limits: tuple[LimitConfig, ...]
+    sessions: tuple[SessionConfig, ...]
+    schedules: tuple[Schedule, ...]
+    rules: int  # 0: as the journal has it
+    indicate_ms: int
+    volatility_auction_ms: int
     fsync_group: bool
     segment_bytes: int
     orders: int
@@ -75,6 +152,7 @@ class EngineConfig:
     login_attempts: int
     login_ms: int
     heartbeat_ms: int
+    latency_every: int  # one order in so many is timed; 0: none
 
 
 class _Keys:
@@ -86,6 +164,7 @@ class _Keys:
             raise ConfigError(f"{source}: {path or 'the file'} must be an object of keys and values, not {value!r:.60}")
         self._values = dict(value)
         self._known: list[str] = []
+        self.taken: dict[str, Any] = {}
 
     def fail(self, key: str, text: str) -> ConfigError:
         return ConfigError(f"{self._source}: {self._path}{key} {text}")
@@ -95,6 +174,7 @@ class _Keys:
         value = self._values.pop(key, default)
         if value is None:
             raise self.fail(key, "is missing: add it")
+        self.taken[key] = value
         return value
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
@@ -115,10 +195,33 @@ class _Keys:
             raise self.fail(key, f"is {value!r:.60}: give it {wanted}")
         return value
 
-    def objects(self, key: str, most: int) -> list[_Keys]:
-        value = self.take(key)
-        if not isinstance(value, list) or not 1 <= len(value) <= most:
-            raise self.fail(key, f"must be a list of 1 to {most} objects")
+    def boolean(self, key: str, default: bool = False) -> bool:
+        value = self.take(key, default)
+        if not isinstance(value, bool):
+            raise self.fail(key, f"is {value!r:.60}: give it true or false")
+        return value
+
+    def choice(self, key: str, choices: Mapping[str, int], default: str | None = None) -> int:
+        value = self.take(key, default)
+        if not isinstance(value, str) or value not in choices:
+            raise self.fail(key, f"is {value!r:.60}: give it one of {', '.join(choices)}")
+        return choices[value]
+
+    def has(self, key: str) -> bool:
+        self._known.append(key)
+        return self._values.get(key) is not None
+
+    def limit(self, key: str, most: int) -> int:
+        """Check the value that was just taken."""
+        value = self.taken[key]
+        if type(value) is not int or not 0 <= value <= most:
+            raise self.fail(key, f"is {value!r:.60}: give it an integer from 0 to {most}, or {UNLIMITED_WORD}")
+        return value
+
+    def objects(self, key: str, most: int, least: int = 1) -> list[_Keys]:
+        value = self.take(key, [] if least == 0 else None)
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise self.fail(key, f"must be a list of {least} to {most} objects")
         return [_Keys(self._source, f"{self._path}{key}[{i}].", item) for i, item in enumerate(value)]
 
     def object(self, key: str, default: Mapping[str, Any] | None = None) -> _Keys:
@@ -148,6 +251,11 @@ def parse(value: Any, source: str) -> EngineConfig:
     order_entry = top.object("order_entry")
     journal = top.object("journal", {})
     limits = top.object("limits", {})
+    latency = top.object("latency", {})
+    schedules = _schedules(top)
+    instruments = _instruments(top, {schedule.name: number for number, schedule in enumerate(schedules, 1)})
+    accounts, risk_limits = _accounts(top, {instrument.symbol for instrument in instruments})
+    sessions = _sessions(top, accounts)
     config = EngineConfig(
         shard=top.integer("shard", 0, 99),
         replica=top.integer("replica", 0, 9),
@@ -156,8 +264,14 @@ def parse(value: Any, source: str) -> EngineConfig:
         run_directory=top.text("run_directory", _is_absolute, "an absolute path"),
         host=order_entry.text("host", _is_private, "a numeric loopback or private address, for instance 127.0.0.1"),
         port=order_entry.integer("port", 1, 65535),
-        instruments=_instruments(top),
-        sessions=_sessions(top),
+        instruments=instruments,
+        accounts=tuple(accounts),
+        limits=risk_limits,
+        sessions=sessions,
+        schedules=schedules,
+        rules=top.integer("rules", 0, RULES_NEWEST, 0),
+        indicate_ms=top.milliseconds("indicate_seconds", 0, 3600, 1),
+        volatility_auction_ms=top.milliseconds("volatility_auction_seconds", 0, 86400, 300),
         fsync_group=journal.text("fsync", ("none", "group").__contains__, "none or group", "none") == "group",
         segment_bytes=journal.integer("segment_bytes", 65536, 2**34, 67_108_864),
         orders=limits.integer("orders", 1, ORDERS_MAX, 1_048_576),
@@ -167,25 +281,94 @@ def parse(value: Any, source: str) -> EngineConfig:
         login_attempts=limits.integer("login_attempts", 1, 1000, 3),
         login_ms=limits.milliseconds("login_seconds", 0.1, 3600, 5),
         heartbeat_ms=top.milliseconds("heartbeat_seconds", 0.05, 60, 1),
+        latency_every=latency.integer("every", 0, LATENCY_EVERY_MAX, 64),
     )
-    for keys in (order_entry, journal, limits, top):
+    for keys in (order_entry, journal, limits, latency, top):
         keys.end()
     return config
 
 
-def _instruments(top: _Keys) -> tuple[tuple[str, int], ...]:
-    found: dict[str, int] = {}
+def _schedules(top: _Keys) -> tuple[Schedule, ...]:
+    found: dict[str, Schedule] = {}
+    for item in top.objects("schedules", 64, least=0):
+        name = item.text("name", _NAME.match, "1 to 24 letters, digits, - or _")
+        if name in found:
+            raise item.fail("name", f"is {name!r} a second time: name each schedule once")
+        zone = item.text("time_zone", is_time_zone, "a time zone of this machine, for instance America/New_York", "UTC")
+        steps = []
+        for step in item.objects("steps", 64):
+            at = step.text("at", is_time_of_day, "a time of day as HH:MM:SS")
+            phase = step.choice("phase", PHASES)
+            days = step.take("days", list(DAYS))
+            if not isinstance(days, list) or not days or not set(days) <= set(DAYS):
+                raise step.fail("days", f"is {days!r:.60}: give it a list of {', '.join(DAYS)}")
+            steps.append(Step(at, phase, frozenset(DAYS.index(day) for day in days)))
+            step.end()
+        found[name] = Schedule(name, zone, tuple(steps))
+        item.end()
+    return tuple(found.values())
+
+
+def _instruments(top: _Keys, schedules: Mapping[str, int]) -> tuple[InstrumentConfig, ...]:
+    found: dict[str, InstrumentConfig] = {}
     for item in top.objects("instruments", INSTRUMENTS_MAX):
         symbol = item.text("symbol", _SYMBOL.match, "1 to 8 capital letters or digits")
         if symbol in found:
             raise item.fail("symbol", f"is {symbol!r} a second time: name each symbol once")
-        found[symbol] = item.integer("tick", 1, 1_999_999_900)
+        schedule = item.text("schedule", lambda name: name == "" or name in schedules, "the name of a schedule", "")
+        found[symbol] = InstrumentConfig(
+            symbol=symbol,
+            tick=item.integer("tick", 1, PRICE_MAX),
+            lot=item.integer("lot", 1, QUANTITY_MAX, 1),
+            reference_price=item.integer("reference_price", 0, PRICE_MAX, 0),
+            static_band=item.integer("static_band", 0, 10_000, 0),
+            dynamic_band=item.integer("dynamic_band", 0, 10_000, 0),
+            schedule=schedules.get(schedule, 0),
+            phase=item.choice("phase", PHASES, "continuous"),
+            breach=item.choice("breach", BREACHES, "volatility_auction"),
+            price_scale=item.integer("price_scale", 1, 8, 4),
+            quantity_scale=item.integer("quantity_scale", 0, 8, 0),
+            removed=item.boolean("removed"),
+        )
         item.end()
-    return tuple(found.items())
+    return tuple(found.values())
 
 
-def _sessions(top: _Keys) -> tuple[tuple[str, str, str], ...]:
-    found: dict[str, tuple[str, str, str]] = {}
+def _accounts(top: _Keys, symbols: set[str]) -> tuple[list[str], tuple[LimitConfig, ...]]:
+    names: list[str] = []
+    limits: list[LimitConfig] = []
+    for item in top.objects("accounts", ACCOUNTS_MAX, least=0):
+        name = item.text("name", _NAME.match, "1 to 24 letters, digits, - or _")
+        if name in names:
+            raise item.fail("name", f"is {name!r} a second time: name each account once")
+        names.append(name)
+        limits += _limits(item.object("limits", {}), len(names) - 1, None)
+        for own in item.objects("instruments", INSTRUMENTS_MAX, least=0):
+            symbol = own.text("symbol", symbols.__contains__, "a symbol of instruments")
+            limits += _limits(own.object("limits"), len(names) - 1, symbol)
+            own.end()
+        item.end()
+    return names, tuple(limits)
+
+
+def _limits(keys: _Keys, account: int, symbol: str | None) -> list[LimitConfig]:
+    found = []
+    for name, (number, most) in RISK_LIMITS.items():
+        if symbol is not None and name == "message_rate":
+            if keys.has(name):
+                raise keys.fail(name, "is of a whole account: give it among the account's own limits")
+        elif keys.has(name):
+            unlimited = keys.take(name) == UNLIMITED_WORD
+            value = UNLIMITED if unlimited else keys.limit(name, most)
+            found.append(LimitConfig(account, number, symbol, value))
+    keys.end()
+    return found
+
+
+def _sessions(top: _Keys, accounts: list[str]) -> tuple[SessionConfig, ...]:
+    """Read the sessions; one that names no account trades for that of its firm, which is added to `accounts`."""
+    found: dict[str, SessionConfig] = {}
+    configured = set(accounts)
     for item in top.objects("sessions", SESSIONS_MAX):
         username = item.text("username", _USERNAME.match, "1 to 6 capital letters or digits")
         if username in found:
@@ -195,8 +378,18 @@ def _sessions(top: _Keys) -> tuple[tuple[str, str, str], ...]:
         if not isinstance(secret, str) or not _CRYPT_HASH.match(secret):
             # The value is not repeated: it may be a password that was put here by mistake.
             raise item.fail("secret", "is no crypt(3) hash: make one with `ironbook secret hash`")
-        found[username] = (username, firm, secret)
+        named = item.has("account")
+        account = item.text("account", configured.__contains__, "the name of one of accounts", firm) if named else firm
+        if account not in accounts:
+            accounts.append(account)
+        found[username] = SessionConfig(
+            username, firm, secret, accounts.index(account), named, item.boolean("cancel_on_disconnect")
+        )
         item.end()
+    if len(accounts) > ACCOUNTS_MAX:
+        raise top.fail(
+            "sessions", f"have {len(accounts)} accounts with those of their firms: {ACCOUNTS_MAX} are the most"
+        )
     return tuple(found.values())
 
 

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import time
+import xmlrpc.client
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +23,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--socket", type=Path, required=True, help="the engine's admin socket")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long (default: %(default)s)")
     parser.add_argument("--log", type=Path, help="what the engine writes; its last line says why it does not serve")
+    parser.add_argument("--supervisor", type=Path, metavar="DIRECTORY", help="of the local site that supervises it")
+    parser.add_argument("--service", help="its name there: where supervisord has given it up, nobody waits any longer")
     parser.set_defaults(function=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line as soon as the engine serves; CommandError where it does not in time."""
     try:
-        status = wait(arguments.socket, arguments.seconds)
+        status = wait(arguments.socket, arguments.seconds, lambda: is_given_up(arguments.supervisor, arguments.service))
     except CommandError as error:
         said = last_line(arguments.log) if arguments.log else ""
         raise CommandError(f"{error}; its log ends: {said} ({arguments.log})" if said else str(error)) from error
@@ -34,8 +39,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def wait(socket: Path, seconds: float) -> dict[str, Any]:
-    """Return the engine's status, as soon as its state is `serving`.
+def is_given_up(site: Path | None, service: str | None) -> bool:
+    """Whether the supervisord of the local site in that directory has given the service up; False without a site."""
+    if site is None or service is None:
+        return False
+    from ironbook.supervision import Supervisor  # noqa: PLC0415  (a host under systemd has no supervisor)
+
+    try:
+        password = (site / "secrets" / "supervisor_password").read_text(encoding="utf-8").strip()
+        return bool(Supervisor(site, password).process(service)["statename"] == "FATAL")
+    except (ImportError, OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return False  # nobody to ask: the deadline decides
+
+
+def wait(socket: Path, seconds: float, given_up: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Return the engine's status, as soon as its state is `serving`; `given_up` says that it never will be.
 
     Any other state that the engine reports is an answer, not a reason to wait: a halted engine stays halted until
     somebody resumes it.
@@ -45,8 +63,9 @@ def wait(socket: Path, seconds: float) -> dict[str, Any]:
         try:
             status = request(socket, "status", timeout=max(1.0, deadline - time.monotonic()))
         except AdminError as error:
-            if time.monotonic() > deadline:
-                raise CommandError(f"no engine serves after {seconds:g} s: {error}") from error
+            waited = seconds - (deadline - time.monotonic())
+            if waited > seconds or given_up():
+                raise CommandError(f"no engine serves after {min(waited, seconds):.0f} s: {error}") from error
             time.sleep(_STEP_SECONDS)
             continue
         if status["state"] != "serving":

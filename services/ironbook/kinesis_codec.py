@@ -14,7 +14,15 @@ who wants the venue's order sorts by them. What would tell who traded (sessions,
 | trade   | the match itself, once: `side` is the incoming order's |
 | cancel  | `quantity` of a resting order was taken off, `remaining` stays |
 | replace | resting order `replaced` is now `order`; where it loses its place, it leaves the book and an `add` follows |
+| cross   | half a match of an auction: `side` is this order's; both orders stood, and each match has two of them |
+| refresh | iceberg `replaced` shows its next slice as `order`, behind the others at its price |
 | state   | trading was halted or goes on: `reason` |
+| phase   | the instrument's phase: `phase` as enum ib_phase has it, `reason` |
+| indicative | what its auction would give now: `price`, `quantity`, `surplus`, and its `side` (B, S, or - for none) |
+
+What the book does not show is not told: a hidden order has no add, execute, cancel or replace, and in a cross it is 0;
+`remaining` of an iceberg is what of its slice stands. Once a slice is gone, `remaining` is the whole reserve until the
+refresh that follows within the same sequence.
 
 Many are packed into one Kinesis record by the format of the Kinesis Producer Library (aws-kinesis-agg), since a
 shard takes 1,000 records and 1 MB each second. The partition key is the symbol.
@@ -64,9 +72,15 @@ _TYPES = {
     (int(EventType.EXECUTED), 0): "trade",
     (int(EventType.CANCELED), 1): "cancel",
     (int(EventType.REPLACED), 1): "replace",
+    (int(EventType.REFRESHED), 0): "refresh",
+    (int(EventType.REFRESHED), 1): "refresh",
     (int(EventType.TRADING_STATE), 0): "state",
+    (int(EventType.PHASE), 0): "phase",
+    (int(EventType.INDICATIVE), 0): "indicative",
 }
-_RESTING, _BUY = int(EventFlag.RESTING), int(Side.BUY)
+_RESTING, _AUCTION, _HIDDEN = int(EventFlag.RESTING), int(EventFlag.AUCTION), int(EventFlag.HIDDEN)
+_SIDES = {0: "-", int(Side.BUY): "B", int(Side.SELL): "S"}
+_REFERENCES = {"execute": "match", "trade": "match", "cross": "match", "replace": "replaced", "refresh": "replaced"}
 
 
 def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord | None:
@@ -74,17 +88,30 @@ def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord
     kind = _TYPES.get((event.type, event.flags & _RESTING))
     if kind is None:
         return None
+    hidden = event.flags & _HIDDEN and kind != "trade"
+    if kind == "execute" and event.flags & _AUCTION:
+        kind = "cross"
+    elif hidden:
+        return None
     head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
     if kind == "state":
         return MarketDataRecord(_ALL, f'{head},"reason":{event.reason}}}'.encode("ascii"))
     symbol = symbols[event.instrument]
-    reference = {"execute": "match", "trade": "match", "replace": "replaced"}.get(kind)
-    last = f',"{reference}":{event.match_ref}' if reference else ""
-    side = "B" if event.side == _BUY else "S"
-    text = (
-        f'{head},"symbol":"{symbol}","side":"{side}","price":{event.price},"quantity":{event.quantity},'
-        f'"remaining":{event.remaining},"order":{event.order_ref}{last}}}'
-    )
+    if kind == "phase":
+        text = f'{head},"symbol":"{symbol}","phase":{event.phase},"reason":{event.reason}}}'
+    elif kind == "indicative":
+        text = (
+            f'{head},"symbol":"{symbol}","side":"{_SIDES[event.side]}","price":{event.price},'
+            f'"quantity":{event.quantity},"surplus":{event.remaining}}}'
+        )
+    else:
+        reference = _REFERENCES.get(kind)
+        last = f',"{reference}":{event.match_ref}' if reference else ""
+        order, remaining = (0, 0) if hidden else (event.order_ref, event.displayed or event.remaining)
+        text = (
+            f'{head},"symbol":"{symbol}","side":"{_SIDES[event.side]}","price":{event.price},'
+            f'"quantity":{event.quantity},"remaining":{remaining},"order":{order}{last}}}'
+        )
     return MarketDataRecord(symbol, text.encode("ascii"))
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from ironbook import postgres, site_directory
 from ironbook.errors import CommandError
-from ironbook.loopback import HOST, require_free
+from ironbook.loopback import HOST, listening_process, require_free
 from ironbook.site_directory import Marker, write
 from ironbook.supervision import (
     IDENTITY_VARIABLE,
@@ -69,6 +69,11 @@ class Site:
     def postgres_port(self) -> int:
         """Where PostgreSQL listens."""
         return self.port_base + 1
+
+    @property
+    def order_entry_port(self) -> int:
+        """Where the first engine listens (engine_service_port of shard 0, replica 0)."""
+        return self.port_base + 100
 
     @property
     def configuration(self) -> Path:
@@ -223,6 +228,9 @@ def _bring_up(site: Site, marker: Marker) -> None:
     for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
         if not (running and supervisor.is_alive(name)):
             require_free(port, _OTHER_PORT)
+    # The engine comes at the end of a run; whoever has its port is named before anything is provisioned.
+    if listening_process(site.order_entry_port) not in children_of(site.state, marker.identity):
+        require_free(site.order_entry_port, _OTHER_PORT)
     write(site.state / site_directory.MARKER, marker.text(site.port_base))
     _write_programs(site)
     if running:

@@ -92,26 +92,46 @@ def require_free(port: int, remedy: str) -> None:
 
 def holder(port: int) -> str:
     """Return who listens on a port: program and process where they may be seen, else the user."""
+    found = _listener(port)
+    if found is None:
+        return "another program"
+    inode, uid = found
+    pid = _process_of(inode)
+    return f"a program of {_user(uid)}" if pid is None else f"process {pid}{_command(pid)}"
+
+
+def listening_process(port: int) -> int | None:
+    """Return the id of the process that listens on a port; None where nobody does, or it is another user's."""
+    found = _listener(port)
+    return None if found is None else _process_of(found[0])
+
+
+def _listener(port: int) -> tuple[str, int] | None:
+    """Inode and owner (uid) of the socket that listens on a port."""
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
             for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
                 fields = line.split()
                 if int(fields[_STATE], 16) == _LISTEN and int(fields[_LOCAL].rpartition(":")[2], 16) == port:
-                    return _owner(fields[_INODE]) or f"a program of {_user(int(fields[_UID]))}"
-    return "another program"
+                    return fields[_INODE], int(fields[_UID])
+    return None
 
 
-def _owner(inode: str) -> str:
-    """Return the process that has a socket open; nothing where it is another user's."""
+def _process_of(inode: str) -> int | None:
+    """Return the process that has a socket open; None where it is another user's."""
     wanted = f"socket:[{inode}]"
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone meanwhile, or another user's
             if any(os.readlink(entry) == wanted for entry in os.scandir(process / "fd")):
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                command = " ".join(
-                    " ".join(os.fsdecode(word) for word in words[:6]).split()
-                )  # one line, whatever it says
-                return f"process {process.name} ({command[:120]})"
+                return int(process.name)
+    return None
+
+
+def _command(pid: int) -> str:
+    """How a process was called: in parentheses, in one line whatever it says; nothing where it is gone."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return f" ({' '.join(' '.join(os.fsdecode(word) for word in words[:6]).split())[:120]})"
     return ""
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the ledger and the reconciliation both mean by a trade and by a position.
 
-A trade is one match: two `Executed` events of the same match number, the resting order's (the maker's) directly before
-the incoming one's (the taker's). Its place in the shard is that of the second event, with which it is complete.
+A trade is one match: two `Executed` events of the same match number, one directly after the other: the resting order's
+(the maker's), then the incoming one's (the taker's); in an auction, where both stood, the buyer's, then the seller's.
+Its place in the shard is that of the second event, with which it is complete.
 
 A position is held by the average-cost method: buying more, or selling shorter, averages the price in; reducing leaves
 the average as it is; crossing zero starts again at the price of the trade. Averages are integers in units of 10^-8,
@@ -82,7 +83,7 @@ class TradeBuilder:
             if event.type != _EXECUTED:
                 if maker is not None:
                     raise EventOrderError(f"match {maker.match_ref} at sequence {maker.seq} has no taker")
-            elif event.flags & _RESTING:
+            elif maker is None and event.flags & _RESTING:
                 self._maker = event
             else:
                 if maker is None or (maker.match_ref, maker.quantity, maker.price) != (

@@ -69,7 +69,7 @@ class Engine:
             "heartbeat_seconds": 1,
         }
         for key, value in changes.items():
-            self.config[key] = {**self.config[key], **value} if isinstance(value, dict) else value
+            self.config[key] = {**self.config.get(key, {}), **value} if isinstance(value, dict) else value
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> Self:

@@ -362,12 +362,17 @@ def test_a_torn_tail_is_cut_off(engine: Engine) -> None:
 
 
 def test_a_configuration_that_contradicts_the_journal(engine: Engine) -> None:
-    """Instruments and sessions may be added, never changed; a user may be taken out and just cannot log in."""
+    """What is traded keeps its tick, a session its firm; a user may be taken out and just cannot log in."""
     engine.start()
+    client = engine.login()
+    client.send(enter(1, "B", 1, 100))
+    client.report("A")
     engine.kill(signal.SIGTERM)
     good = dict(engine.config)
     engine.config["instruments"] = [{"symbol": "AAPL", "tick": 5}, {"symbol": "MSFT", "tick": 100}]
-    assert "AAPL has tick 1 in the journal and 5" in engine.refused()
+    line = engine.refused()
+    assert "AAPL has tick 1 and lot 1 in the journal, 5 and 1 in the configuration" in line
+    assert "cancel them first" in line
     engine.config["instruments"] = [{"symbol": "AAPL", "tick": 1}]
     assert "MSFT" in engine.refused()
     engine.config = dict(good)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -177,7 +179,7 @@ def test_a_site_keeps_its_ports_and_is_ended_whatever_they_are(shared) -> None:
     site.up()
 
 
-@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("offset", [0, 1, 100])
 def test_a_port_in_use_is_refused_in_one_line(offset) -> None:
     with local_site(up=False) as site, socket.socket() as foreign:
         foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -203,6 +205,41 @@ def test_a_port_that_is_taken_while_the_site_runs_is_refused_too(shared) -> None
     assert done.stderr.count("\n") == 1
     assert f"port {shared.port}" in done.stderr
     shared.up()
+
+
+def test_the_port_of_the_sites_own_engine_is_no_strangers(shared) -> None:
+    """What the site's supervisord runs may listen there; `up` beside it is what every second `make site` is."""
+    listen = f"import socket, time; s = socket.create_server(('127.0.0.1', {shared.port + 100})); time.sleep(600)"
+    with supervised(shared, "own", f"{sys.executable} -c {shlex.quote(listen)}"):
+        wait_for(lambda: not is_free(shared.port + 100), "the site's own program")
+        shared.up()
+
+
+def test_nobody_waits_for_an_engine_that_was_given_up(shared) -> None:
+    with supervised(shared, "fails", "/bin/false"):
+        wait_for(lambda: "FATAL" in shared.supervisorctl("status", "fails"), "supervisord gives up")
+        site = ["--supervisor", str(shared.state), "--service", "fails"]
+        command = [*IRONBOOK, "engine-ready", "--socket", str(shared.state / "none"), "--seconds", "60", *site]
+        begin = time.monotonic()
+        done = subprocess.run(
+            command, env=shared.environment(), capture_output=True, text=True, check=False, timeout=90
+        )
+        assert time.monotonic() - begin < 30
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "no engine serves after 0" in done.stderr
+
+
+@contextlib.contextmanager
+def supervised(site: LocalSite, name: str, command: str) -> Iterator[None]:
+    """Have the site's supervisord run one more program."""
+    definition = site.state / "supervisor.d" / f"{name}.conf"
+    definition.write_text(f"[program:{name}]\ncommand = {command}\n")
+    try:
+        site.supervisorctl("update", name)
+        yield
+    finally:
+        definition.unlink()
+        site.supervisorctl("update", name)
 
 
 def test_a_server_that_cannot_start_is_named_with_its_log(shared) -> None:

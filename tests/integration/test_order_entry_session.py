@@ -161,7 +161,7 @@ def test_replace_keeps_the_chain_and_says_what_is_open(pair: tuple[Client, Clien
         ({"symbol": "NOPE"}, 0x17),
         ({"side": "?"}, 0x09),
         ({"tif": "6"}, 0x0F),
-        ({"appendage": b"\x05\x03\x00\x00\x00\x01"}, 0x0D),
+        ({"appendage": b"\x05\x03\x00\x00\x00\x09"}, 0x0D),  # MinQty above the order's quantity
         ({"appendage": b"\x05\x02XXXX"}, 0x0C),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else hex(value),
@@ -272,7 +272,7 @@ def test_garbage_before_login(engine: Engine, watch: Watch, reason: str, data: b
 AFTER_LOGIN = {
     "packet_size": [b"\x00\x00", b"\x02\x02U", b"\xff\xff"],
     "packet_type": [packet(b"S", b"x"), packet(b"Z"), packet(b"\x00"), login_request("OTHER1")],
-    "message_type": [packet(b"U", b"C" + bytes(18)), packet(b"U", b"\xff")],
+    "message_type": [packet(b"U", b"D" + bytes(8)), packet(b"U", b"\xff")],
     "message_malformed": [
         packet(b"U"),
         packet(b"U", b"O"),

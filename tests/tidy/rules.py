@@ -59,6 +59,9 @@ COLLECTION_WIDE = {"aws_account_id", "ironbook_environment", "ironbook_name_pref
 PROCESS_TESTS = {
     "tests/integration/test_engine_sockets.py": {"admin", "event_feed", "unix_socket"},
     "tests/integration/test_engine_recovery.py": {"engine"},
+    "tests/integration/test_engine_configure.py": {"directory", "matcher"},
+    "tests/integration/test_engine_admin.py": {"engine_request"},
+    "tests/integration/test_commands.py": {"command_feed"},
     "tests/integration/test_order_entry_session.py": {"authenticator", "gateway", "io_loop", "sequencer"},
 }
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ironbook.engine_config import ConfigError, load, parse
+from ironbook.engine_config import (
+    ConfigError,
+    InstrumentConfig,
+    LimitConfig,
+    SessionConfig,
+    load,
+    parse,
+)
 
 HASH = "$6$saltsalt$" + "x" * 86
 MINIMAL: dict[str, Any] = {
@@ -34,8 +41,11 @@ def test_defaults() -> None:
         5000,
         1000,
     )
-    assert config.instruments == (("AAPL", 1),)
-    assert config.sessions == (("MAKER1", "MAKR", HASH),)
+    assert config.latency_every == 64
+    assert config.instruments == (InstrumentConfig("AAPL", 1),)
+    assert config.accounts == ("MAKR",)  # the firm's, where nobody names another
+    assert config.sessions == (SessionConfig("MAKER1", "MAKR", HASH, 0),)
+    assert (config.rules, config.limits, config.schedules) == (0, (), ())
 
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "172.31.0.1", "192.168.1.1", "::1", "fd00::1"])
@@ -88,3 +98,90 @@ def test_a_password_in_place_of_a_hash_is_not_repeated() -> None:
         parse(config, "f")
     assert "hunter2" not in str(error.value)
     assert "ironbook secret hash" in str(error.value)
+
+
+@pytest.mark.parametrize("every", [-1, 1_000_001, 1.5, "64", True])
+def test_a_wrong_share_of_timed_orders_is_refused(every: object) -> None:
+    """From 0, which is none, to a million; and no other key beside it."""
+    with pytest.raises(ConfigError, match=r"f: latency\.every is .*: give it an integer from 0 to 1000000"):
+        parse({**MINIMAL, "latency": {"every": every}}, "f")
+    with pytest.raises(ConfigError, match=r"f: latency\.evry is no key of the engine: did you mean every\?"):
+        parse({**MINIMAL, "latency": {"evry": 1}}, "f")
+    assert parse({**MINIMAL, "latency": {"every": 0}}, "f").latency_every == 0
+
+
+def test_accounts_limits_and_whose_a_session_is() -> None:
+    """A default, a value for one symbol, no limit at all; a session that names its account, and one that does not."""
+    config = parse(
+        {
+            **MINIMAL,
+            "accounts": [
+                {
+                    "name": "desk-1",
+                    "limits": {"message_rate": 100, "position_long": "unlimited"},
+                    "instruments": [{"symbol": "AAPL", "limits": {"order_quantity": 500}}],
+                }
+            ],
+            "sessions": [
+                {"username": "A", "firm": "F", "secret": HASH, "account": "desk-1", "cancel_on_disconnect": True},
+                {"username": "B", "firm": "F", "secret": HASH},
+            ],
+        },
+        "f",
+    )
+    assert config.accounts == ("desk-1", "F")
+    assert config.limits == (
+        LimitConfig(0, 1, None, 100),
+        LimitConfig(0, 5, None, 2**64 - 1),
+        LimitConfig(0, 2, "AAPL", 500),
+    )
+    assert config.sessions == (
+        SessionConfig("A", "F", HASH, 0, account_named=True, cancel_on_disconnect=True),
+        SessionConfig("B", "F", HASH, 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rules": 3}, "f: rules is 3: give it an integer from 0 to 2"),
+        ({"instruments": [{"symbol": "A", "tick": 1, "lot": 0}]}, r"instruments\[0\].lot is 0"),
+        ({"instruments": [{"symbol": "A", "tick": 1, "static_band": 10001}]}, "static_band is 10001: .* 0 to 10000"),
+        ({"instruments": [{"symbol": "A", "tick": 1, "phase": "open"}]}, "phase is 'open': give it one of continuous,"),
+        (
+            {"instruments": [{"symbol": "A", "tick": 1, "breach": "no"}]},
+            "breach is 'no': give it one of volatility_auction",
+        ),
+        ({"instruments": [{"symbol": "A", "tick": 1, "price_scale": 9}]}, "price_scale is 9"),
+        ({"instruments": [{"symbol": "A", "tick": 1, "removed": 1}]}, "removed is 1: give it true or false"),
+        (
+            {"instruments": [{"symbol": "A", "tick": 1, "schedule": "x"}]},
+            "schedule is 'x': give it the name of a schedule",
+        ),
+        ({"accounts": [{"name": "a b"}]}, r"accounts\[0\].name is 'a b'"),
+        ({"accounts": [{"name": "a"}, {"name": "a"}]}, "a second time: name each account once"),
+        ({"accounts": [{"name": "a", "limits": {"order_quantity": -1}}]}, "order_quantity is -1: .*, or unlimited"),
+        ({"accounts": [{"name": "a", "limits": {"quantity": 1}}]}, "limits.quantity is no key .*order_quantity"),
+        (
+            {"accounts": [{"name": "a", "instruments": [{"symbol": "AAPL", "limits": {"message_rate": 1}}]}]},
+            "message_rate is of a whole account",
+        ),
+        ({"accounts": [{"name": "a", "instruments": [{"symbol": "X", "limits": {}}]}]}, "symbol is 'X'"),
+        (
+            {"sessions": [{"username": "A", "firm": "F", "secret": HASH, "account": "b"}]},
+            "account is 'b': give it the name of one of accounts",
+        ),
+        ({"schedules": [{"name": "s", "steps": [{"at": "9:30", "phase": "closed"}]}]}, "at is '9:30': .* HH:MM:SS"),
+        ({"schedules": [{"name": "s", "steps": [{"at": "09:30:00"}]}]}, "phase is missing: add it"),
+        ({"schedules": [{"name": "s", "time_zone": "Mars/Base", "steps": []}]}, "time_zone is 'Mars/Base'"),
+        (
+            {"schedules": [{"name": "s", "steps": [{"at": "09:30:00", "phase": "closed", "days": ["monday"]}]}]},
+            r"days is \['monday'\]: give it a list of mon, tue",
+        ),
+    ],
+)
+def test_each_mistake_is_one_line(change: dict[str, Any], said: str) -> None:
+    """It names the key, what is there, and what may be."""
+    with pytest.raises(ConfigError, match=said) as error:
+        parse({**MINIMAL, **change}, "f")
+    assert "\n" not in str(error.value)

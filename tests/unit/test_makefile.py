@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.endpoint import NOT_READ_BY_ALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,3 +30,30 @@ def test_nothing_of_a_real_account_is_handed_on() -> None:
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
+
+
+@pytest.mark.parametrize(
+    "key", ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"]
+)  # AWS's own example, and as a session's
+def test_a_key_of_a_real_account_ends_make_site_before_anything(key: str) -> None:
+    done = make_no_account(key)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+    assert line.startswith("AWS_ACCESS_KEY_ID is a key of a real account, and make site reaches none: unset AWS_")
+    assert key not in line
+
+
+@pytest.mark.parametrize("key", ["", "testing", "EXAMPLEAKIA"])
+def test_other_keys_are_not_read(key: str) -> None:
+    assert make_no_account(key).returncode == 0
+
+
+def make_no_account(key: str) -> subprocess.CompletedProcess[str]:
+    """Run what `make site` begins with; that it does is asked of make itself."""
+    command = ["make", "--no-print-directory", "no-account"]
+    environment = os.environ | {"AWS_ACCESS_KEY_ID": key}
+    plan = subprocess.run(
+        ["make", "--dry-run", "site"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert plan.stdout.startswith("test -z"), "make site asks first"
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)

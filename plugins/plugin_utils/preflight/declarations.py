@@ -3,7 +3,7 @@
 
 argument_specs.yml is Ansible's own: names, types, choices.  limits.yml is ours, for what a type cannot say: a mapping
 from a variable's name to `minimum`, `maximum`, `pattern` (the whole value has to match), `format: cidr`, or, for a
-list, `items` with any of these.
+list, `items` with any of these, for a mapping, `options` with any of these for some of its keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-LIMITS = ("minimum", "maximum", "pattern", "format", "items")
+LIMITS = ("minimum", "maximum", "pattern", "format", "items", "options")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def beyond_limits(value: Any, limits: Mapping[str, Any]) -> list[str]:
         problems += [
             f"has an item that {problem}" for item in value for problem in beyond_limits(item, limits["items"])
         ]
+    problems += [
+        f"has the key {key}, which {problem}"
+        for key, of_key in limits.get("options", {}).items()
+        if value.get(key) is not None  # a key that was left out has the value None behind an argument spec
+        for problem in beyond_limits(value[key], of_key)
+    ]
     return problems
 
 

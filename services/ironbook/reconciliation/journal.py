@@ -56,7 +56,7 @@ def holdings(events: list[Event], names: Names) -> dict[tuple[str, str], Holding
     for event in events:
         if event.type != _EXECUTED:
             continue
-        if event.flags & _RESTING:
+        if maker is None and event.flags & _RESTING:
             maker = event
             continue
         if maker is None:
@@ -66,6 +66,7 @@ def holdings(events: list[Event], names: Names) -> dict[tuple[str, str], Holding
             key = names.firms[half.session], names.symbols[half.instrument]
             change = half.quantity if half.side == _BUY else -half.quantity
             held[key] = _after(held.get(key, Holding()), change, half.price)
+        maker = None
     return held
 
 

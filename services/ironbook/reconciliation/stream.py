@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ironbook.core.records import Event, EventFlag, EventType
+from ironbook.core.records import Event, EventFlag, EventType, Side
 from ironbook.event_log import START, Position
 from ironbook.kinesis_codec import MarketDataRecord, RecordError, deaggregate, decode, encode
 from ironbook.reconciliation.figures import Differences, Figures
@@ -16,6 +16,7 @@ from ironbook.settlement import Config
 
 # Plain integers: comparing with an enumeration costs more than all else here.
 _EXECUTED, _RESTING = int(EventType.EXECUTED), int(EventFlag.RESTING)
+_AUCTION, _SELL = int(EventFlag.AUCTION), int(Side.SELL)
 _EMPTY_READS = 3
 
 
@@ -58,6 +59,11 @@ def hash_key(partition_key: str) -> int:
     return int.from_bytes(hashlib.md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
 
 
+def _counts(event: Event) -> bool:
+    """Whether an execution stands for its match: the incoming order's, or in an auction the seller's."""
+    return event.side == _SELL if event.flags & _AUCTION else not event.flags & _RESTING
+
+
 class StreamCheck:
     """Compares what is read from the stream with what the journal says should be there."""
 
@@ -97,7 +103,7 @@ class StreamCheck:
         event, key = found
         if self._first(record, (self._config.shard, event.seq, event.index), inner.data):
             self._in_order(record, event, key)
-            if event.type == _EXECUTED and not event.flags & _RESTING:
+            if event.type == _EXECUTED and _counts(event):
                 self.figures.add(event.quantity, event.price)
         return key
 
@@ -132,7 +138,8 @@ class StreamCheck:
         what = "differs from the journal's" if known else "is not in the journal"
         self._differ(record, f"record {key} {what}: forged")
         quantity, price = value.get("quantity"), value.get("price")
-        if value.get("type") == "trade" and isinstance(quantity, int) and isinstance(price, int):
+        told = value.get("type") == "trade" or (value.get("type") == "cross" and value.get("side") == "S")
+        if told and isinstance(quantity, int) and isinstance(price, int):
             self.figures.add(quantity, price)
 
     def _differ(self, record: StreamRecord, text: str) -> None:

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[5]
         ("10.0.0.0/16", {"format": "cidr"}),
         (["10.0.0.0/24", "10.0.1.0/24"], {"items": {"format": "cidr"}}),
         ([], {"items": {"minimum": 1}}),
+        ({"orders": 1}, {"options": {"orders": {"minimum": 1}, "events": {"minimum": 1}}}),
     ],
 )
 def test_within_the_limits(value: Any, limits: dict[str, Any]) -> None:
@@ -37,6 +38,7 @@ def test_within_the_limits(value: Any, limits: dict[str, Any]) -> None:
         ("10.0.0.1/16", {"format": "cidr"}, "is '10.0.0.1/16'; a network such as 10.0.0.0/16 is wanted"),
         ("10.0.0.0", {"format": "cidr"}, "is '10.0.0.0'; a network such as"),
         ([1, 9], {"items": {"maximum": 5}}, "has an item that is 9; the most is 5"),
+        ({"orders": 0}, {"options": {"orders": {"minimum": 1}}}, "has the key orders, which is 0; the least is 1"),
     ],
 )
 def test_beyond_the_limits(value: Any, limits: dict[str, Any], complaint: str) -> None:
@@ -56,6 +58,7 @@ def test_limits_are_of_declared_variables_and_of_known_kinds() -> None:
     for name, limits in declared.limits.items():
         assert name in declared.specs
         assert set(limits) <= set(declarations.LIMITS), name
+        assert set(limits.get("options", {})) <= set(declared.specs[name].get("options", {})), name
 
 
 def test_roles_declare_the_variables_of_their_limits_themselves() -> None:
@@ -63,3 +66,13 @@ def test_roles_declare_the_variables_of_their_limits_themselves() -> None:
         role = path.parts[-3]
         own = declarations.read(ROOT, role)
         assert set(yaml.safe_load(path.read_text())) <= set(own.specs), role
+
+
+def test_a_key_that_was_left_out_breaks_nothing() -> None:
+    """Behind an argument spec it is there, as None."""
+    limits = {
+        "items": {"options": {"lot": {"minimum": 1}, "at": {"pattern": "x"}, "of": {"options": {"a": {"minimum": 1}}}}}
+    }
+    assert declarations.beyond_limits([{"lot": None, "at": None, "of": None}, {}], limits) == []
+    (line,) = declarations.beyond_limits([{"lot": 0, "at": None, "of": {"a": None}}], limits)
+    assert line == "has an item that has the key lot, which is 0; the least is 1"

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * engine_shell.c: what stands between the state machine and the world: the sockets, the timer and the wake-up of the
+ * I/O thread, opened once the state is there.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "engine_internal.h"
+
+enum { TICK_MS_MIN = 10, TICK_MS_MAX = 100 };
+
+_Static_assert(TICK_MS_MIN > 0 && TICK_MS_MAX < 1000, "the timer's nanoseconds stay below a second");
+
+static void wake_ready(void *owner, uint32_t events)
+{
+    struct ib_engine *engine = owner;
+    uint64_t count;
+    (void)events;
+    IB_ASSERT(engine->wake.fd == engine->sequencer.ring.producer_event);
+    ssize_t size = read(engine->wake.fd, &count, sizeof count);
+    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
+}
+
+static void ticks_ready(void *owner, uint32_t events)
+{
+    struct ib_engine *engine = owner;
+    uint64_t count;
+    (void)events;
+    IB_ASSERT(engine->gateway != NULL); /* the loop turns once all is open */
+    ssize_t size = read(engine->ticks.fd, &count, sizeof count);
+    IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
+    ib_gateway_tick(engine->gateway);
+    ib_engine_timed_tick(engine);
+}
+
+static int open_timer(struct ib_engine *engine)
+{
+    IB_ASSERT(engine->ticks.fd < 0);
+    uint32_t tick_ms = engine->config.heartbeat_ms / 10;
+    tick_ms = tick_ms < TICK_MS_MIN ? TICK_MS_MIN : tick_ms > TICK_MS_MAX ? TICK_MS_MAX : tick_ms;
+    const struct itimerspec tick = {.it_interval = {.tv_nsec = (long)tick_ms * 1000000},
+                                    .it_value = {.tv_nsec = (long)tick_ms * 1000000}};
+    engine->ticks = (struct ib_io_handler){.fd = -1, .owner = engine, .ready = ticks_ready};
+    engine->ticks.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (engine->ticks.fd < 0 || timerfd_settime(engine->ticks.fd, 0, &tick, NULL) != 0) {
+        return IB_ERROR_IO;
+    }
+    return ib_io_add(&engine->loop, &engine->ticks, EPOLLIN);
+}
+
+int ib_engine_open_shell(struct ib_engine *engine, char *error)
+{
+    const struct ib_engine_config *config = &engine->config;
+    const struct ib_gateway_config gateway = {.host = config->host,
+                                              .port = config->port,
+                                              .connections = config->connections,
+                                              .bytes_before_login = config->bytes_before_login,
+                                              .login_attempts = config->login_attempts,
+                                              .login_ms = config->login_ms,
+                                              .heartbeat_ms = config->heartbeat_ms,
+                                              .shard = config->shard,
+                                              .rules = engine->rules,
+                                              .journal_time_ns = engine->first_time_ns};
+    IB_ASSERT(engine->gateway == NULL && engine->feed == NULL && engine->admin == NULL);
+    IB_ASSERT(engine->sequencer.log == engine->log);
+    engine->wake = (struct ib_io_handler){
+        .fd = engine->sequencer.ring.producer_event, .owner = engine, .ready = wake_ready};
+    int status = ib_io_add(&engine->loop, &engine->wake, EPOLLIN);
+    if (status == IB_OK) {
+        status = open_timer(engine);
+    }
+    if (status == IB_OK) {
+        status = ib_gateway_open(&engine->gateway, &gateway, &engine->loop, &engine->sequencer, engine->log,
+                                 engine->matcher, engine->directory, error);
+    }
+    for (size_t i = 0; status == IB_OK && i < config->session_count; i++) {
+        char username[IB_USERNAME_SIZE + 1];
+        snprintf(username, sizeof username, "%-6s", config->sessions[i].username);
+        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret,
+                         config->sessions[i].cancel_on_disconnect != 0);
+    }
+    if (status == IB_OK) {
+        status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, config->epoch, &engine->loop,
+                                    &engine->sequencer, engine->log, error);
+    }
+    if (status == IB_OK) {
+        const struct ib_command_feed_config commands = {
+            .run_directory = config->run_directory, .shard = config->shard, .rules = engine->rules};
+        status = ib_command_feed_open(&engine->commands, &commands, &engine->loop, engine->gateway, &engine->sequencer,
+                                      engine->log, error);
+    }
+    if (status == IB_OK) {
+        status = ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
+    }
+    if (status == IB_OK) { /* last: who can connect is served */
+        status = ib_gateway_listen(engine->gateway, error);
+    }
+    return status;
+}

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command stream and `ironbook client`: what OUCH lacks, in the real engine process, over kills."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.engine_process import Engine, enter, environment
+from ironbook import core
+from ironbook.core.records import (
+    Command,
+    CommandType,
+    EventType,
+    OrderFlag,
+    OrderType,
+    Reason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from ironbook.protocols.commands import CommandStream, CommandStreamError
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """A running engine."""
+    process = Engine(tmp_path).start()
+    yield process
+    process.kill()
+
+
+def stream(engine: Engine, session: str = "MAKER1", after: int = 0xFFFFFFFF) -> CommandStream:
+    """A connection."""
+    return CommandStream(engine.run / "commands.sock", session, after)
+
+
+def order(ref: int, side: Side, quantity: int, price: int, **fields: Any) -> Command:
+    """A limit order for the day in AAPL, or what the fields say."""
+    values = {"instrument": 0, "order_type": OrderType.LIMIT, "time_in_force": TimeInForce.DAY, **fields}
+    return Command(0, 0, CommandType.ENTER, user_ref=ref, side=side, quantity=quantity, price=price, **values)
+
+
+def told(connection: CommandStream) -> list[tuple[EventType, int, int, Reason]]:
+    """All reports until now: type, number of the order, quantity, reason."""
+    return [(EventType(e.type), e.user_ref, e.quantity, Reason(e.reason)) for e in connection.ask()[0]]
+
+
+def same_after_a_kill(engine: Engine) -> None:
+    """Kill and start again: one state hash, and a replay's."""
+    before = engine.admin("totals")
+    engine.kill()
+    assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
+    engine.start()
+    assert engine.admin("totals")["state_hash"] == before["state_hash"]
+
+
+def test_a_stop_is_released(engine: Engine) -> None:
+    """It waits, over a kill too, for a trade at its price, and then takes what stands."""
+    maker, taker = stream(engine), stream(engine, "TAKER1")
+    maker.send(order(1, Side.SELL, 5, 100), order(2, Side.SELL, 5, 110))
+    taker.send(order(1, Side.BUY, 5, 0, order_type=OrderType.STOP, stop_price=100))
+    assert told(taker) == [(EventType.ACCEPTED, 1, 5, Reason.NONE)]
+    maker.close()
+    taker.close()
+    same_after_a_kill(engine)
+    taker = stream(engine, "TAKER1")
+    assert taker.next_user_ref == 2
+    taker.send(order(2, Side.BUY, 5, 100))
+    assert told(taker) == [
+        (EventType.ACCEPTED, 2, 5, Reason.NONE),
+        (EventType.EXECUTED, 2, 5, Reason.NONE),
+        (EventType.EXECUTED, 1, 5, Reason.NONE),
+    ]
+    assert [e.price for e in core.events(engine.journal) if e.type == EventType.EXECUTED] == [100, 100, 110, 110]
+    same_after_a_kill(engine)
+
+
+def test_gtd_expires_on_time(engine: Engine) -> None:
+    """At its nanosecond or a tick later, never before."""
+    maker = stream(engine)
+    expires = time.time_ns() + 1_000_000_000
+    maker.send(order(1, Side.SELL, 5, 100, time_in_force=TimeInForce.GTD, expire_time_ns=expires))
+    assert [maker.event().type for _ in range(2)] == [EventType.ACCEPTED, EventType.CANCELED]
+    (canceled,) = [e for e in core.events(engine.journal) if e.type == EventType.CANCELED]
+    assert canceled.reason == Reason.EXPIRED
+    assert 0 <= canceled.time_ns - expires < 500_000_000
+    maker.send(order(2, Side.SELL, 5, 100, time_in_force=TimeInForce.GTD, expire_time_ns=1))
+    assert told(maker) == [(EventType.REJECTED, 2, 5, Reason.TIME_IN_FORCE_INVALID)]
+    same_after_a_kill(engine)
+
+
+def test_fill_or_kill_self_trade_prevention_and_flags(engine: Engine) -> None:
+    """All or nothing; the newer of two orders of one account goes; hidden, post-only, iceberg."""
+    maker = stream(engine)
+    maker.send(
+        order(1, Side.SELL, 5, 100, flags=OrderFlag.HIDDEN),
+        order(2, Side.BUY, 6, 100, time_in_force=TimeInForce.FOK),
+        order(3, Side.BUY, 5, 100, self_trade=SelfTrade.CANCEL_NEWEST),
+        order(4, Side.BUY, 5, 100, flags=OrderFlag.POST_ONLY),
+        order(5, Side.BUY, 50, 99, displayed=10, time_in_force=TimeInForce.GTC),
+        Command(0, 0, CommandType.REPLACE, user_ref=6, user_ref_original=5, quantity=40, price=99,
+                order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, displayed=10),
+        Command(0, 0, CommandType.CANCEL, user_ref=6, quantity=30),
+        Command(0, 0, CommandType.CANCEL, user_ref=77),
+        Command(0, 0, CommandType.MASS_CANCEL, instrument=0, side=Side.SELL),
+    )  # fmt: skip
+    assert told(maker) == [
+        (EventType.ACCEPTED, 1, 5, Reason.NONE),
+        (EventType.ACCEPTED, 2, 6, Reason.NONE),
+        (EventType.CANCELED, 2, 6, Reason.FILL_OR_KILL),
+        (EventType.ACCEPTED, 3, 5, Reason.NONE),
+        (EventType.CANCELED, 3, 5, Reason.SELF_TRADE),
+        (EventType.REJECTED, 4, 5, Reason.POST_ONLY),
+        (EventType.ACCEPTED, 5, 50, Reason.NONE),
+        (EventType.REPLACED, 6, 40, Reason.NONE),
+        (EventType.CANCELED, 6, 10, Reason.USER),
+        (EventType.CANCELED, 1, 5, Reason.MASS_CANCEL),
+    ]
+    same_after_a_kill(engine)
+
+
+def test_one_session_two_ways_in(engine: Engine) -> None:
+    """One connection at a time; numbers and reports go on whichever way; a repeated number is ignored."""
+    first = stream(engine)
+    with pytest.raises(CommandStreamError, match="has a connection of MAKER1 already"):
+        stream(engine)
+    assert engine.admin("status")["sessions"][0]["connected"]
+    first.send(order(1, Side.SELL, 5, 100), order(1, Side.SELL, 7, 100))
+    assert told(first) == [(EventType.ACCEPTED, 1, 5, Reason.NONE)]
+    first.close()
+    client = engine.login("MAKER1", sequence=1)
+    assert client.report("A")[9:18] == struct.pack("!IcI", 1, b"S", 5)
+    assert client.next_user_ref() == 2
+    client.send(enter(2, "S", 5, 101))
+    client.report("A")
+    with pytest.raises(CommandStreamError, match="already: one at a time"):
+        stream(engine)
+    client.close()
+    deadline = time.monotonic() + 5
+    while engine.admin("status")["sessions"][0]["connected"]:
+        assert time.monotonic() < deadline
+    engine.kill()
+    engine.start()
+    again = stream(engine, after=1)
+    assert (again.session_seq, again.next_user_ref) == (2, 3)
+    assert [event.user_ref for event in again.ask()[0]] == [2]
+    for session, after, said in (("NOBODY", 0, "knows no session NOBODY"), ("TAKER1", 5, "never sent a report 5")):
+        with pytest.raises(CommandStreamError, match=said):
+            stream(engine, session, after)
+
+
+def test_rules_1_serve_nothing(tmp_path: Path) -> None:
+    """Fields that those rules do not know would be read as zero in silence."""
+    engine = Engine(tmp_path, rules=1).start()
+    try:
+        with pytest.raises(CommandStreamError, match="set rules to 2"):
+            stream(engine)
+    finally:
+        engine.kill()
+
+
+def test_a_lost_connection_and_end_of_day(engine: Engine) -> None:
+    """Cancel on disconnect holds here too; after End of Day the stream has its last report."""
+    engine.kill()
+    engine.config["sessions"][0]["cancel_on_disconnect"] = True
+    engine.start()
+    maker = stream(engine)
+    maker.send(order(1, Side.SELL, 5, 100))
+    assert len(told(maker)) == 1
+    maker.close()
+    deadline = time.monotonic() + 5
+    while engine.admin("totals")["orders_open"]:
+        assert time.monotonic() < deadline
+    engine.admin("end_of_day")
+    maker = stream(engine, after=0)
+    kinds = [event.type for event in maker.ask()[0]]
+    assert kinds == [EventType.ACCEPTED, EventType.CANCELED, EventType.END_OF_DAY]
+
+
+HELLO = struct.pack("<8sII6sHII", b"IBCOMND1", 1, 0, b"MAKER1", 0, 0xFFFFFFFF, 0)
+
+
+def raw(engine: Engine, data: bytes, seconds: float = 0.5) -> bytes:
+    """Send bytes; what comes back until the engine closes or says no more."""
+    found = b""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds)
+        connection.connect(str(engine.run / "commands.sock"))
+        try:
+            connection.sendall(data)
+            while more := connection.recv(65536):
+                found += more
+        except (TimeoutError, ConnectionError):
+            pass
+    return found
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Command(0, 0, CommandType.HALT),
+        Command(0, 0, CommandType.KILL, value=1),
+        Command(1, 0, CommandType.ENTER),
+        Command(0, 1, CommandType.ENTER),
+        Command(0, 0, CommandType.ENTER, session=1),
+        Command(0, 0, CommandType.ENTER, account=1),
+        Command(0, 0, CommandType.ENTER, reason=1),
+        Command(0, 0, CommandType.CANCEL, value=1),
+        Command(0, 0, CommandType.ENTER, phase=1),
+        Command(0, 0, CommandType.ENTER, limit=1),
+        Command(0, 0, CommandType.ENTER, client_data=b"x" * 15),
+        Command(0, 0, 999),
+    ],
+)
+def test_a_command_that_is_not_the_clients_ends_the_connection(engine: Engine, bad: Command) -> None:
+    """One line in the log; nothing is sequenced."""
+    seq = engine.admin("totals")["seq"]
+    with stream(engine) as connection:
+        connection.send(bad)
+        with pytest.raises(CommandStreamError, match="closed the connection"):
+            connection.event()
+    assert engine.admin("totals")["seq"] == seq
+    assert engine.log.read_text().count("commands.sock: disconnected") == 1
+
+
+def test_any_bytes(engine: Engine) -> None:
+    """Greetings and records of chance, cut anywhere: the engine serves on, and its journal replays."""
+    numbers = random.Random(7)
+    for _ in range(60):
+        raw(engine, numbers.randbytes(numbers.randrange(1, 400)), 0.02)
+        raw(engine, HELLO + numbers.randbytes(numbers.randrange(1, 400)), 0.02)
+    assert struct.unpack_from("<I", raw(engine, b"x" * 32), 12) == (1,)
+    assert struct.unpack_from("<I", raw(engine, HELLO[:12] + b"\7\0\0\0" + HELLO[16:]), 12) == (2,)
+    with stream(engine) as connection:
+        fields = [0, 1, 2, 3, 4, 5, 7, 255]
+        for ref in range(1, 3000):
+            connection.send(
+                Command(
+                    0,
+                    0,
+                    numbers.choice([3, 3, 3, 4, 5, 15]),
+                    instrument=numbers.choice([0, 0, 1, 2, 2**32 - 1]),
+                    user_ref=ref,
+                    user_ref_original=max(0, ref - numbers.randrange(9)),
+                    price=numbers.choice([100, 100, 101, 0, -1, 2**63 - 1]),
+                    quantity=numbers.choice([5, 50, 0, 2**40, 2**64 - 1]),
+                    side=numbers.choice([1, 2, 2, 0, 255]),
+                    time_in_force=numbers.choice(fields),
+                    order_type=numbers.choice([1, 1, 1, *fields]),
+                    self_trade=numbers.choice(fields),
+                    flags=numbers.choice([0, 0, 0, 1, 2, 3, 255]),
+                    displayed=numbers.choice([0, 0, 5, 2**64 - 1]),
+                    minimum=numbers.choice([0, 0, 5, 2**64 - 1]),
+                    stop_price=numbers.choice([0, 100, -1]),
+                    expire_time_ns=numbers.choice([0, 2**64 - 1]),
+                )
+            )
+            if ref % 50 == 0:
+                connection.ask()
+    same_after_a_kill(engine)
+
+
+def client(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
+    """`ironbook client`."""
+    base = [sys.executable, "-m", "ironbook.cli", "client", "--socket", str(engine.run / "commands.sock")]
+    return subprocess.run([*base, *words], check=False, capture_output=True, text=True, env=environment())
+
+
+def test_the_command_line(engine: Engine) -> None:
+    """Enter, replace, cancel, mass-cancel and watch; JSON; a reject is 2, a mistake one line and 1."""
+    maker = ("--session", "MAKER1", "--json")
+    done = client(
+        engine, *maker, "enter", "sell", "AAPL", "50", "1000000", "--displayed", "10", "--client-data", "mine"
+    )
+    accepted = json.loads(done.stdout)
+    assert (done.returncode, accepted["type"], accepted["user_ref"], accepted["client_data"]) == (
+        0,
+        "accepted",
+        1,
+        "mine",
+    )
+    done = client(engine, *maker, "replace", "1", "40", "1000000", "--displayed", "10")
+    assert json.loads(done.stdout)["flags"] == ["resting", "priority_kept"]
+    done = client(
+        engine, "--session", "TAKER1", "enter", "buy", "AAPL", "5", "--type", "stop", "--stop-price", "1000000"
+    )
+    assert done.stdout.startswith("accepted session_seq=1 ")
+    done = client(engine, *maker, "enter", "buy", "AAPL", "1", "1000000", "--post-only")
+    assert (done.returncode, json.loads(done.stdout)["reason"]) == (2, "post_only")
+    done = client(engine, *maker, "cancel", "2", "30")
+    assert (done.returncode, json.loads(done.stdout)["quantity"]) == (0, 10)
+    done = client(engine, *maker, "cancel", "99")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "ironbook: client: cancel changed nothing\n")
+    done = client(engine, *maker, "mass-cancel", "--symbol", "AAPL", "--side", "sell")
+    assert json.loads(done.stdout)["reason"] == "mass_cancel"
+    done = client(engine, *maker, "watch", "--after", "2", "--count", "3")
+    assert [json.loads(line)["session_seq"] for line in done.stdout.splitlines()] == [3, 4, 5]
+    for words, said in {
+        ("enter", "buy", "AAPL", "5"): "price is 0: give it a number from 1",
+        ("enter", "buy", "AAPL", "0", "1"): "quantity is 0",
+        ("enter", "buy", "NOPE", "5", "1"): "NOPE is not traded here",
+        ("enter", "buy", "AAPL", "5", "1", "--type", "market"): "price is 1: give it a number from 0 to 0",
+        ("enter", "buy", "AAPL", "5", "1", "--displayed", "6"): "--displayed is 6",
+        ("enter", "buy", "AAPL", "5", "1", "--time-in-force", "gtd"): "give --expire-seconds",
+        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 4",
+        ("enter", "buy", "AAPL", "5", "1", "--client-data", "x" * 15): "at most 14 ASCII characters",
+        ("cancel", "0"): "user_ref is 0",
+        ("watch", "--after", "99"): "never sent a report 99",
+    }.items():
+        done = client(engine, *maker, *words)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert said in done.stderr
+    same_after_a_kill(engine)
