@@ -4,7 +4,9 @@
  * changes of each other, for a number of seconds.
  *
  *   fuzz_X SECONDS [SEED [RUN]]     RUN repeats one input, as a failure prints it
+ *   fuzz_X -runs=0 DIRECTORY        the files of a directory, once each, as libFuzzer has it
  */
+#include <dirent.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,9 +75,35 @@ static size_t make_input(uint8_t data[INPUT_MAX], unsigned long long run)
     return size;
 }
 
+static int run_files(const char *directory)
+{
+    static uint8_t data[INPUT_MAX];
+    DIR *stream = opendir(directory);
+    const struct dirent *entry;
+    unsigned count = 0;
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        char path[1024];
+        (void)snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
+        if (file != NULL) {
+            fprintf(stderr, "%s\n", path); /* the last one of them is the one that failed */
+            (void)LLVMFuzzerTestOneInput(data, fread(data, 1, sizeof data, file));
+            (void)fclose(file);
+            count++;
+        }
+    }
+    if (stream != NULL) {
+        (void)closedir(stream);
+    }
+    return count == 0;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t data[INPUT_MAX];
+    if (argc == 3 && strcmp(argv[1], "-runs=0") == 0) {
+        return run_files(argv[2]);
+    }
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 5;
     seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     (void)signal(SIGABRT, on_abort);

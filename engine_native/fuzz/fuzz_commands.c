@@ -1,16 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * fuzz_commands.c: any sequence of commands, sensible or not, keeps every invariant (IB_CHECK), never yields more
- * events than ib_matcher_events_max promised, and gives the same state in a second matcher.
+ * events than ib_matcher_events_max promised, numbers them and each session's reports without a gap, and gives the same
+ * state in a second matcher, which gets all commands as one group and builds no events. At its end it says what it has
+ * reached (run.py reads that).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "matcher.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ORDERS = 24, SHORT_SIZE = 10, ATTRIBUTES = 11, LONG_MARK = 0xee };
+enum { ORDERS = 24, ORDERS_FEW = 4, MANY_INSTRUMENTS = 80, COMMANDS_MAX = 512 };
+enum { SHORT_SIZE = 10, ATTRIBUTES = 11, LONG_MARK = 0xee };
+
+/* What the events of all inputs have said. */
+static struct {
+    uint64_t commands[IB_COMMAND_KILL + 1]; /* of each type, those that caused an event */
+    uint64_t events[IB_EVENT_RISK + 1];
+    uint64_t reasons[IB_REASON_RISK_TABLE_FULL + 1];
+    uint64_t phases[IB_PHASE_CLOSING_AUCTION + 1];
+} seen;
+
+/* One run of one input. */
+struct run {
+    struct ib_matcher *matcher;
+    uint64_t events; /* of this command */
+    uint16_t command_type;
+    uint8_t command_reason; /* given by the gateway, whatever it is */
+    uint32_t session_seq[IB_SESSIONS_MAX]; /* of each session's last report */
+};
 
 struct input {
     const uint8_t *data;
@@ -103,13 +125,78 @@ static int next_command(struct input *input, struct ib_command *command, uint64_
     return 1;
 }
 
-static void count_event(void *context, const struct ib_event *event)
+static void print_seen(const char *what, const uint64_t *counts, size_t size)
 {
-    uint64_t *count = context;
-    if (event->index != *count) {
+    printf("reached %s:", what);
+    for (size_t i = 0; i < size; i++) {
+        if (counts[i] > 0) {
+            printf(" %zu", i);
+        }
+    }
+    printf("\n");
+}
+
+static void print_all_seen(void)
+{
+    print_seen("commands", seen.commands, sizeof seen.commands / sizeof seen.commands[0]);
+    print_seen("events", seen.events, sizeof seen.events / sizeof seen.events[0]);
+    print_seen("reasons", seen.reasons, sizeof seen.reasons / sizeof seen.reasons[0]);
+    print_seen("phases", seen.phases, sizeof seen.phases / sizeof seen.phases[0]);
+}
+
+static void see_event(void *context, const struct ib_event *event)
+{
+    struct run *run = context;
+    if (event->index != run->events || event->seq != ib_matcher_seq(run->matcher)) {
         abort();
     }
-    (*count)++;
+    run->events++;
+    if (event->session != IB_SESSION_NONE && event->session_seq != ++run->session_seq[event->session]) {
+        abort();
+    }
+    seen.commands[run->command_type]++; /* whatever causes an event is of a known type */
+    seen.events[event->type]++;
+    if (run->command_reason == IB_REASON_NONE) {
+        seen.reasons[event->reason]++;
+    }
+    if (event->type == IB_EVENT_PHASE) {
+        seen.phases[event->phase]++;
+    }
+}
+
+/* So many that memory is fetched ahead (matcher_ahead.h). */
+static void define_more(struct ib_matcher *matcher)
+{
+    for (uint32_t i = ib_matcher_instrument_count(matcher); i < MANY_INSTRUMENTS; i++) {
+        struct ib_command command = {.seq = ib_matcher_seq(matcher) + 1, .type = IB_COMMAND_INSTRUMENT_ADD};
+        command.instrument = i;
+        command.price = 1;
+        memset(command.client_data, (int)(128 + i), IB_SYMBOL_SIZE);
+        if (ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = NULL}) != IB_OK) {
+            abort();
+        }
+    }
+}
+
+/* The same sums, hash and live orders. */
+static void compare(const struct ib_matcher *first, const struct ib_matcher *second)
+{
+    struct ib_totals left;
+    struct ib_totals right;
+    static struct ib_live_order left_orders[ORDERS];
+    static struct ib_live_order right_orders[ORDERS];
+    size_t left_count;
+    size_t right_count;
+    ib_matcher_totals(first, &left);
+    ib_matcher_totals(second, &right);
+    if (memcmp(&left, &right, sizeof left) != 0 ||
+        ib_matcher_live_orders(first, left_orders, ORDERS, &left_count) != IB_OK ||
+        ib_matcher_live_orders(second, right_orders, ORDERS, &right_count) != IB_OK ||
+        left_count != left.orders_open || right_count != left_count ||
+        memcmp(left_orders, right_orders, left_count * sizeof left_orders[0]) != 0 ||
+        ib_matcher_next_expiry_ns(first) != ib_matcher_next_expiry_ns(second)) {
+        abort();
+    }
 }
 
 static void define(struct ib_matcher *matcher, uint32_t rules)
@@ -128,6 +215,7 @@ static void define(struct ib_matcher *matcher, uint32_t rules)
             command.instrument = i - 2u;
             command.session = (uint16_t)(i - 5);
             command.account = i == 5 ? 0 : 1;
+            command.price = i == 3 ? 5 : 1; /* the tick; of the others nearly every price that the input has is one */
             command.quantity = i == 4 ? 2 : 1;
         }
         if (ib_matcher_apply(matcher, &command, sink) != IB_OK) {
@@ -138,37 +226,54 @@ static void define(struct ib_matcher *matcher, uint32_t rules)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct run run;
+    static int prepared;
+    if (!prepared) {
+        prepared = 1;
+        (void)atexit(print_all_seen);
+        /* Two small books an input are two times a dozen huge pages to be zeroed, which takes longer than the rest. */
+        (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
     struct input input = {.data = data, .left = size};
     struct ib_matcher *first;
     struct ib_matcher *second;
-    if (ib_matcher_open(&first, ORDERS) != IB_OK || ib_matcher_open(&second, ORDERS) != IB_OK) {
+    uint8_t last = size > 0 ? data[size - 1] : 0; /* which rules, and how large a book */
+    uint32_t rules = last % 4 == 0 ? IB_RULES_1 : IB_RULES_2;
+    uint32_t orders = last / 4 % 4 == 0 ? ORDERS_FEW : ORDERS;
+    if (ib_matcher_open(&first, orders) != IB_OK || ib_matcher_open(&second, orders) != IB_OK) {
         abort();
     }
-    uint32_t rules = size > 0 && data[size - 1] % 4 == 0 ? IB_RULES_1 : IB_RULES_2;
     define(first, rules);
     define(second, rules);
+    if (last / 16 % 4 == 0) {
+        define_more(first);
+        define_more(second);
+    }
+    run = (struct run){.matcher = first};
+    static struct ib_command commands[COMMANDS_MAX];
+    size_t count = 0;
     struct ib_command command;
-    while (next_command(&input, &command, ib_matcher_time_ns(first))) {
+    while (count < COMMANDS_MAX && next_command(&input, &command, ib_matcher_time_ns(first))) {
         command.seq = ib_matcher_seq(first) + 1;
         if (command.time_ns > UINT64_MAX / 2 || command.time_ns < ib_matcher_time_ns(first)) {
             command.time_ns = ib_matcher_time_ns(first);
         }
-        uint64_t events = 0;
+        run.events = 0;
+        run.command_type = command.type;
+        run.command_reason = command.reason;
         uint64_t events_max = ib_matcher_events_max(first);
-        struct ib_event_sink sink = {.context = &events, .emit = count_event};
-        struct ib_event_sink silent = {.emit = NULL};
-        if (ib_matcher_apply(first, &command, sink) != IB_OK || events > events_max ||
-            ib_matcher_apply(second, &command, silent) != IB_OK) {
+        struct ib_event_sink sink = {.context = &run, .emit = see_event};
+        if (ib_matcher_apply(first, &command, sink) != IB_OK || run.events > events_max) {
             abort();
         }
+        commands[count++] = command;
     }
-    struct ib_totals left;
-    struct ib_totals right;
-    ib_matcher_totals(first, &left);
-    ib_matcher_totals(second, &right);
-    if (memcmp(&left, &right, sizeof left) != 0) {
+    size_t applied;
+    struct ib_event_sink silent = {.emit = NULL};
+    if (ib_matcher_apply_group(second, commands, count, silent, &applied) != IB_OK || applied != count) {
         abort();
     }
+    compare(first, second);
     ib_matcher_close(first);
     ib_matcher_close(second);
     return 0;

@@ -56,8 +56,8 @@ MUTANTS = [
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
-        "command->user_ref <= session->last_user_ref ||",
-        "command->user_ref == 0 ||",
+        "incoming.user_ref <= session->last_user_ref ||",
+        "incoming.user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
     Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", ""),

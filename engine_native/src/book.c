@@ -265,6 +265,7 @@ static struct ib_order_cold *add_cold(struct ib_book *book, uint32_t index)
 {
     struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(!ib_order_has_cold(order));
+    IB_ASSERT(!ib_pool_is_full(&book->cold));
     uint32_t added = ib_pool_take(&book->cold, sizeof(struct ib_order_cold));
     struct ib_order_cold *cold = (struct ib_order_cold *)(void *)book->cold.slots + added;
     *cold = (struct ib_order_cold){.chain = ib_order_chain(order), .order = index};
@@ -362,8 +363,11 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
     struct ib_order *order = ib_book_order(book, index);
     uint64_t remaining = ib_order_remaining(order);
     IB_ASSERT(quantity > 0 && quantity < remaining);
-    book->hash -= ib_book_order_hash(book, index);
-    struct ib_order_cold *cold = ib_order_has_cold(order) ? ib_book_cold(book, index) : add_cold(book, index);
+    const struct ib_level *level = ib_book_level(book, order->level);
+    uint64_t weight = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index);
+    struct ib_order_cold *cold = ib_order_has_cold(order) ? ib_book_cold(book, index) : NULL;
+    book->hash -= weight * quantity + (cold != NULL ? cold_hash(book, index) : 0);
+    cold = cold != NULL ? cold : add_cold(book, index);
     cold->history += quantity << IB_ORDER_CHAIN_BITS;
     struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL) {
@@ -371,7 +375,7 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
     }
     ib_order_set_remaining(order, remaining - quantity);
     ib_book_level(book, order->level)->quantity -= quantity;
-    book->hash += ib_book_order_hash(book, index);
+    book->hash += cold_hash(book, index);
 }
 
 void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)

@@ -17,6 +17,8 @@
 #include "check.h"
 #include "hash.h"
 
+#define IB_BUCKETS_SCATTER UINT64_C(0x4f1bbcdd) /* half the golden ratio in 32 bits, odd */
+
 struct ib_buckets {
     uint32_t *heads;   /* first of each chain, or 0 */
     uint32_t mask;     /* a power of two less one: the lowest that covers `last` */
@@ -34,7 +36,9 @@ uint32_t ib_buckets_grow(struct ib_buckets *buckets, uint32_t *from);
  * coin's toss: no branch. */
 IB_INLINE uint32_t *ib_buckets_at(const struct ib_buckets *buckets, uint64_t line, uint64_t place)
 {
-    uint32_t bucket = ((uint32_t)(line * IB_HASH_A >> 32) * 16 + (uint32_t)place) & buckets->mask;
+    /* A multiplier of 31 bits is part of the instruction; what is taken begins where all of its bits have come in. */
+    uint32_t scattered = (uint32_t)(line * IB_BUCKETS_SCATTER >> 24) & ~15u;
+    uint32_t bucket = (scattered + (uint32_t)place) & buckets->mask;
     uint32_t beyond = (uint32_t)((int32_t)(buckets->last - bucket) >> 31); /* all ones when it does not exist */
     return &buckets->heads[bucket - (beyond & buckets->half)];
 }

@@ -48,8 +48,10 @@ IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, uint32_t ord
     struct ib_links *ring = ib_links_at(slots, level);
     uint32_t newest = ring->prev;
     IB_EXPECT(ib_links_at(slots, newest)->next == level);
-    *ib_links_at(slots, order) = (struct ib_links){.next = level, .prev = newest};
+    struct ib_links *links = ib_links_at(slots, order);
+    links->prev = newest;
     ib_links_at(slots, newest)->next = order; /* perhaps the level's */
+    links->next = level; /* not beside `prev`: the compiler would join both in a vector first */
     ring->prev = order;
 }
 

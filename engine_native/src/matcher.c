@@ -93,7 +93,7 @@ static int is_new(struct ib_turn *turn)
         return 0;
     }
     session->last_user_ref = command->user_ref;
-    ib_risk_count_message(&turn->matcher->risk, session->account, command->time_ns);
+    ib_risk_count_message(&turn->matcher->risk.accounts[session->account], command->time_ns);
     return 1;
 }
 
@@ -218,17 +218,14 @@ IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *comm
 {
     size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
     struct ib_ahead ahead;
-    if (looks_ahead) {
-        ib_ahead_begin(&ahead);
-    }
     size_t i = 0;
     for (; i < end; i++) {
         const struct ib_command *command = &commands[i];
         if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
             break;
         }
-        if (looks_ahead) {
-            ib_look_ahead(&ahead, matcher, command, count - i);
+        if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
+            ib_look_ahead(&ahead, matcher, commands, end, i);
         }
         matcher->seq = command->seq;
         matcher->time_ns = command->time_ns;
@@ -271,7 +268,7 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 {
     IB_ASSERT(matcher != NULL && applied != NULL);
     IB_ASSERT(commands != NULL || count == 0);
-    int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > IB_AHEAD_STEP;
+    int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > 1;
     if (sink.emit != NULL && count > 0) {
         *applied = apply_reporting(matcher, commands, count, sink, looks_ahead);
     } else if (looks_ahead) {

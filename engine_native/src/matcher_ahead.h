@@ -2,12 +2,16 @@
  *
  * matcher_ahead.h: fetching what the commands to come will touch. With a thousand instruments hardly a line of the book
  * is in the cache when its turn comes, and each order waits for a chain of four or five of them. A group in hand tells
- * what comes, so the chains of its commands are walked side by side, one link a stage:
+ * what comes, so the chains of its commands are walked side by side, block by block, one link a stage:
  *
- *   stage           1              2                      3                   4
- *   ENTER, rests    instrument     bucket of its level    level               last order there
- *   ENTER, trades   instrument     best opposite level    its first order     the next; bucket of the first
- *   CANCEL          bucket         order                  level, neighbours
+ *   stage           1                 2                      3                   4
+ *   ENTER, rests    instrument, row   bucket of its level    level               last order there
+ *   ENTER, trades   instrument, row   best opposite level    its first order     the next; bucket of the first
+ *   CANCEL          bucket            order                  level, neighbours
+ *
+ * While one block is applied, the next is at stage 4, the one behind it at stage 3, and so on. Within a block entered
+ * and cancelled orders are sorted apart first, by sums and without a branch: which of the two a command is, nobody can
+ * guess, and each wrong guess costs as much as a line that is fetched.
  *
  * It only reads, and what it reads may have changed when the turn comes: nothing follows from it but speed.
  */
@@ -18,129 +22,144 @@
 #include "matcher_state.h"
 
 enum {
-    IB_AHEAD_STEP = 3,         /* commands between two stages: time for a line to arrive */
-    IB_AHEAD_SLOTS = 16,       /* commands that are on their way: a power of two, at least four steps */
+    IB_AHEAD_BLOCK = 8,        /* commands: enough lines at a time to keep the memory busy */
+    IB_AHEAD_STAGES = 4,
     IB_AHEAD_INSTRUMENTS = 64, /* with fewer the book is in the cache anyway, and looking ahead only costs */
 };
 
-enum ib_ahead_kind { IB_AHEAD_NOTHING, IB_AHEAD_RESTS, IB_AHEAD_TRADES, IB_AHEAD_CANCELS };
-
-/* How far each command of the group has been followed: the line that its next stage reads. */
-struct ib_ahead {
-    struct {
-        enum ib_ahead_kind kind;
-        const void *line;
-    } slots[IB_AHEAD_SLOTS];
+/* How far the commands of a block have been followed. */
+struct ib_ahead_block {
+    uint32_t enters;
+    uint32_t cancels;
+    uint8_t enter[IB_AHEAD_BLOCK]; /* which of the block's commands they are */
+    uint8_t cancel[IB_AHEAD_BLOCK];
+    uint8_t trades[IB_AHEAD_BLOCK];     /* by command: an ENTER that will trade */
+    const void *line[IB_AHEAD_BLOCK]; /* by command: what its next stage reads */
 };
 
-IB_INLINE void ib_ahead_begin(struct ib_ahead *ahead)
-{
-    for (unsigned slot = 0; slot < IB_AHEAD_SLOTS; slot++) {
-        ahead->slots[slot].kind = IB_AHEAD_NOTHING;
-        ahead->slots[slot].line = NULL;
-    }
-}
+struct ib_ahead {
+    struct ib_ahead_block blocks[IB_AHEAD_STAGES];
+};
 
-IB_INLINE void ib_ahead_first(struct ib_ahead *ahead, const struct ib_matcher *matcher,
-                              const struct ib_command *command)
+IB_INLINE void ib_ahead_first(struct ib_ahead_block *block, const struct ib_matcher *matcher,
+                              const struct ib_command *commands, size_t count)
 {
     const struct ib_book *book = &matcher->book;
-    unsigned slot = command->seq % IB_AHEAD_SLOTS;
-    ahead->slots[slot].kind = IB_AHEAD_NOTHING;
-    if (command->type == IB_COMMAND_ENTER && command->instrument < book->instrument_count) {
-        ahead->slots[slot].kind = IB_AHEAD_RESTS;
-        ahead->slots[slot].line = &book->instruments[command->instrument];
-        __builtin_prefetch(ahead->slots[slot].line);
-        if (command->session < matcher->session_count) {
-            __builtin_prefetch(&matcher->risk.rows[ib_matcher_row(matcher, command->session, command->instrument)], 1);
-        }
-    } else if (command->type == IB_COMMAND_CANCEL) {
-        ahead->slots[slot].kind = IB_AHEAD_CANCELS;
-        ahead->slots[slot].line = ib_book_order_bucket(book, command->session, command->user_ref);
-        __builtin_prefetch(ahead->slots[slot].line, 1);
+    IB_EXPECT(count <= IB_AHEAD_BLOCK);
+    block->enters = 0;
+    block->cancels = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct ib_command *command = &commands[i];
+        block->enter[block->enters] = (uint8_t)i;
+        block->enters += (command->type == IB_COMMAND_ENTER) & (command->instrument < book->instrument_count) &
+                         (command->session < matcher->session_count);
+        block->cancel[block->cancels] = (uint8_t)i;
+        block->cancels += command->type == IB_COMMAND_CANCEL;
+    }
+    for (uint32_t i = 0; i < block->enters; i++) {
+        const struct ib_command *command = &commands[block->enter[i]];
+        block->line[block->enter[i]] = &book->instruments[command->instrument];
+        __builtin_prefetch(&book->instruments[command->instrument]);
+        __builtin_prefetch(ib_matcher_row(matcher, command->session, command->instrument), 1);
+    }
+    for (uint32_t i = 0; i < block->cancels; i++) {
+        const struct ib_command *command = &commands[block->cancel[i]];
+        const uint32_t *bucket = ib_book_order_bucket(book, command->session, command->user_ref);
+        block->line[block->cancel[i]] = bucket;
+        __builtin_prefetch(bucket, 1);
     }
 }
 
-IB_INLINE void ib_ahead_second(struct ib_ahead *ahead, const struct ib_book *book, const struct ib_command *command)
+IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_book *book,
+                               const struct ib_command *commands)
 {
-    unsigned slot = command->seq % IB_AHEAD_SLOTS;
-    const void *line = ahead->slots[slot].line;
-    if (ahead->slots[slot].kind == IB_AHEAD_CANCELS) {
-        line = ib_book_order(book, *(const uint32_t *)line);
-    } else if (ahead->slots[slot].kind == IB_AHEAD_RESTS) {
-        const struct ib_book_instrument *instrument = line;
+    for (uint32_t i = 0; i < block->enters; i++) {
+        const uint8_t at = block->enter[i];
+        const struct ib_command *command = &commands[at];
+        const struct ib_book_instrument *instrument = block->line[at];
         unsigned side_number = ib_side_number(command->side);
         uint64_t ticks;
         (void)ib_book_ticks(instrument, command->price, &ticks); /* off the tick: any line will do */
         uint64_t key = ib_book_key(side_number, ticks);
         const struct ib_price_index *opposite = &instrument->sides[side_number ^ 1];
-        if (opposite->best_key <= ~key) {
-            ahead->slots[slot].kind = IB_AHEAD_TRADES;
-            line = ib_book_level(book, opposite->best);
+        block->trades[at] = opposite->best_key <= ~key;
+        if (block->trades[at]) {
+            block->line[at] = ib_book_level(book, opposite->best);
         } else {
-            line = ib_book_level_bucket(book, 2 * command->instrument + side_number, key);
+            block->line[at] = ib_book_level_bucket(book, 2 * command->instrument + side_number, key);
         }
-    } else {
-        return;
+        __builtin_prefetch(block->line[at], 1);
     }
-    __builtin_prefetch(line, 1);
-    ahead->slots[slot].line = line;
+    for (uint32_t i = 0; i < block->cancels; i++) {
+        const uint8_t at = block->cancel[i];
+        block->line[at] = ib_book_order(book, *(const uint32_t *)block->line[at]);
+        __builtin_prefetch(block->line[at], 1);
+    }
 }
 
-IB_INLINE void ib_ahead_third(struct ib_ahead *ahead, const struct ib_book *book, const struct ib_command *command)
+IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book *book)
 {
-    unsigned slot = command->seq % IB_AHEAD_SLOTS;
-    const void *line = ahead->slots[slot].line;
-    switch (ahead->slots[slot].kind) {
-    case IB_AHEAD_RESTS:
-        line = ib_book_level(book, *(const uint32_t *)line);
-        break;
-    case IB_AHEAD_TRADES:
-        line = ib_book_order(book, ((const struct ib_level *)line)->ring.next);
-        break;
-    case IB_AHEAD_CANCELS: {
-        const struct ib_order *order = line;
+    for (uint32_t i = 0; i < block->enters; i++) {
+        const uint8_t at = block->enter[i];
+        if (block->trades[at]) {
+            block->line[at] = ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.next);
+        } else {
+            block->line[at] = ib_book_level(book, *(const uint32_t *)block->line[at]);
+        }
+        __builtin_prefetch(block->line[at], 1);
+    }
+    for (uint32_t i = 0; i < block->cancels; i++) {
+        const struct ib_order *order = block->line[block->cancel[i]];
         __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
         __builtin_prefetch(ib_book_order(book, order->links.next), 1);
-        line = ib_book_level(book, order->level);
-        break;
-    }
-    default: return;
-    }
-    __builtin_prefetch(line, 1);
-    ahead->slots[slot].line = line;
-}
-
-IB_INLINE void ib_ahead_fourth(const struct ib_ahead *ahead, const struct ib_book *book,
-                               const struct ib_command *command)
-{
-    unsigned slot = command->seq % IB_AHEAD_SLOTS;
-    if (ahead->slots[slot].kind == IB_AHEAD_RESTS) {
-        const struct ib_level *level = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, level->ring.prev), 1);
-    } else if (ahead->slots[slot].kind == IB_AHEAD_TRADES) {
-        const struct ib_order *order = ahead->slots[slot].line;
-        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
-        __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
+        __builtin_prefetch(ib_book_level(book, order->level), 1);
     }
 }
 
-/* Takes each of the commands ahead of `commands`, of which `left` are known, one stage further. */
-IB_INLINE void ib_look_ahead(struct ib_ahead *ahead, const struct ib_matcher *matcher,
-                             const struct ib_command *commands, size_t left)
+IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct ib_book *book)
 {
-    const struct ib_book *book = &matcher->book;
-    if (IB_LIKELY(left > 4 * IB_AHEAD_STEP)) {
-        ib_ahead_first(ahead, matcher, &commands[4 * IB_AHEAD_STEP - 1]);
+    for (uint32_t i = 0; i < block->enters; i++) {
+        const uint8_t at = block->enter[i];
+        if (block->trades[at]) {
+            const struct ib_order *order = block->line[at];
+            __builtin_prefetch(ib_book_order(book, order->links.next), 1);
+            __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
+        } else {
+            __builtin_prefetch(ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.prev), 1);
+        }
     }
-    if (IB_LIKELY(left > 3 * IB_AHEAD_STEP)) {
-        ib_ahead_second(ahead, book, &commands[3 * IB_AHEAD_STEP - 1]);
+}
+
+/* Takes each of the blocks behind block `present` one stage further, of a group of `count` commands; before block 0
+ * there are only those behind it. */
+IB_INLINE void ib_ahead_step(struct ib_ahead *ahead, const struct ib_matcher *matcher,
+                             const struct ib_command *commands, size_t count, int64_t present)
+{
+    for (int64_t stage = IB_AHEAD_STAGES; stage >= 1; stage--) {
+        int64_t number = present + 1 + IB_AHEAD_STAGES - stage;
+        size_t from = (size_t)number * IB_AHEAD_BLOCK;
+        if (number < 0 || from >= count) {
+            continue;
+        }
+        size_t left = count - from < IB_AHEAD_BLOCK ? count - from : IB_AHEAD_BLOCK;
+        struct ib_ahead_block *block = &ahead->blocks[number % IB_AHEAD_STAGES];
+        switch (stage) {
+        case 1: ib_ahead_first(block, matcher, &commands[from], left); break;
+        case 2: ib_ahead_second(block, &matcher->book, &commands[from]); break;
+        case 3: ib_ahead_third(block, &matcher->book); break;
+        default: ib_ahead_fourth(block, &matcher->book); break;
+        }
     }
-    if (IB_LIKELY(left > 2 * IB_AHEAD_STEP)) {
-        ib_ahead_third(ahead, book, &commands[2 * IB_AHEAD_STEP - 1]);
-    }
-    if (IB_LIKELY(left > IB_AHEAD_STEP)) {
-        ib_ahead_fourth(ahead, book, &commands[IB_AHEAD_STEP - 1]);
+}
+
+/* Whoever applies a group says so at the first command of each block, `at`. */
+static __attribute__((noinline)) void ib_look_ahead(struct ib_ahead *ahead, const struct ib_matcher *matcher,
+                                                    const struct ib_command *commands, size_t count, size_t at)
+{
+    IB_EXPECT(at % IB_AHEAD_BLOCK == 0 && at < count);
+    int64_t present = (int64_t)(at / IB_AHEAD_BLOCK);
+    for (int64_t first = present == 0 ? -IB_AHEAD_STAGES : present; first <= present; first++) {
+        ib_ahead_step(ahead, matcher, commands, count, first);
     }
 }
 

@@ -62,10 +62,10 @@ static const char *broken_order(const struct ib_matcher *matcher, uint32_t index
     REQUIRE(ib_order_remaining(order) % matcher->instruments[ib_level_instrument(level)].lot == 0,
             "what is open is a multiple of the lot");
     if (ib_matcher_account(matcher, session) != 0) {
-        uint32_t row = ib_matcher_row(matcher, session, ib_level_instrument(level));
-        REQUIRE(row != 0, "an order of an account has its row");
-        open[level->side_index & 1] += ib_order_remaining(order) * matcher->risk.rows[row].weight;
-        open[2] += matcher->risk.rows[row].weight;
+        const struct ib_risk_row *row = ib_matcher_row(matcher, session, ib_level_instrument(level));
+        REQUIRE(row != matcher->risk.rows, "an order of an account has its row");
+        open[level->side_index & 1] += ib_order_remaining(order) * row->weight;
+        open[2] += row->weight;
     }
     return NULL;
 }
@@ -82,12 +82,12 @@ static const char *broken_risk(const struct ib_matcher *matcher, const uint64_t 
         REQUIRE(ib_risk_find(risk, pair->account, pair->instrument) == i, "the risk index finds each row");
         REQUIRE(row->order_quantity == pair->limits[IB_RISK_ORDER_QUANTITY] &&
                     row->order_notional == pair->limits[IB_RISK_ORDER_NOTIONAL] &&
-                    row->collar == pair->limits[IB_RISK_COLLAR] &&
+                    (row->collar == pair->limits[IB_RISK_COLLAR] || row->collar == IB_RISK_COLLAR_NEAR) &&
                     (row->open_orders_max == pair->limits[IB_RISK_OPEN_ORDERS] || row->open_orders_max == UINT32_MAX),
                 "the gate compares with the limits in force");
         REQUIRE(row->position >= -IB_POSITION_MAX && row->position <= IB_POSITION_MAX, "positions are bounded");
-        sums[0] += ib_risk_open_quantity(risk, i, 0) * row->weight;
-        sums[1] += ib_risk_open_quantity(risk, i, 1) * row->weight;
+        sums[0] += ib_risk_open_quantity(risk, row, 0) * row->weight;
+        sums[1] += ib_risk_open_quantity(risk, row, 1) * row->weight;
         sums[2] += row->open_orders * row->weight;
     }
     for (uint32_t i = 1; i < risk->account_count; i++) {

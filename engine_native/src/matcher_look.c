@@ -178,11 +178,12 @@ int ib_matcher_risk_state(const struct ib_matcher *matcher, uint16_t account, ui
     uint32_t row = ib_risk_find(&matcher->risk, account, instrument);
     *state = (struct ib_risk_state){0};
     if (row != 0) {
+        const struct ib_risk_row *of = &matcher->risk.rows[row];
         *state = (struct ib_risk_state){
-            .position = matcher->risk.rows[row].position,
-            .open_buy = ib_risk_open_quantity(&matcher->risk, row, 0),
-            .open_sell = ib_risk_open_quantity(&matcher->risk, row, 1),
-            .open_orders = matcher->risk.rows[row].open_orders,
+            .position = of->position,
+            .open_buy = ib_risk_open_quantity(&matcher->risk, of, 0),
+            .open_sell = ib_risk_open_quantity(&matcher->risk, of, 1),
+            .open_orders = of->open_orders,
         };
     }
     return IB_OK;

@@ -211,7 +211,7 @@ static void trade(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t ind
     if (ib_turn_is_reporting(turn)) {
         ib_event_executed(turn, incoming, quantity, price);
     }
-    uint32_t row = ib_matcher_row(matcher, session, instrument);
+    struct ib_risk_row *row = ib_matcher_row(matcher, session, instrument);
     ib_risk_fill(&matcher->risk, row, is_sell ^ 1, quantity, quantity == open);
     ib_risk_trade(&matcher->risk, incoming->row, is_sell, quantity);
     if (quantity == open) {
@@ -239,8 +239,7 @@ static void decrement(struct ib_turn *turn, struct ib_arrival *arrival, uint32_t
         ib_event_canceled(turn, index, quantity, IB_REASON_SELF_TRADE, displayed_after(book, index, quantity));
     }
     drop(turn, arrival, quantity, IB_REASON_SELF_TRADE);
-    ib_risk_take(&matcher->risk,
-                 ib_matcher_row(matcher, ib_order_session(ib_book_order(book, index)), arrival->order.side_index >> 1),
+    ib_risk_take(ib_matcher_row(matcher, ib_order_session(ib_book_order(book, index)), arrival->order.side_index >> 1),
                  ~arrival->order.side_index & 1, quantity, quantity == open);
     if (quantity == open) {
         ib_book_remove(book, index);
@@ -288,7 +287,7 @@ void ib_turn_rest(struct ib_turn *turn, const struct ib_arrival *arrival)
     }
     int has_extra = extra.displayed > 0 || extra.expire_time_ns > 0;
     ib_book_put(&turn->matcher->book, &entry, has_extra ? &extra : NULL);
-    ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
+    ib_risk_add(incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (ib_turn_is_reporting(turn)) {
         ib_event_rested(turn, incoming, extra.shown < incoming->remaining ? extra.shown : 0);

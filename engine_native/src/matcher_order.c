@@ -198,13 +198,13 @@ static void arrive(struct ib_turn *turn, struct ib_arrival *arrival)
 }
 
 /* The row of the order's account; the gate has seen that there is one to be had. */
-static uint32_t row_for(struct ib_turn *turn, uint32_t instrument)
+static struct ib_risk_row *row_for(struct ib_turn *turn, uint32_t instrument)
 {
     IB_ASSERT(instrument < turn->matcher->book.instrument_count);
     uint16_t account = ib_matcher_account(turn->matcher, turn->command->session);
     uint32_t row = account == 0 ? 0 : ib_risk_make(&turn->matcher->risk, account, instrument);
     IB_ASSERT(account == 0 || row != 0);
-    return row;
+    return &turn->matcher->risk.rows[row];
 }
 
 void ib_turn_enter(struct ib_turn *turn)
@@ -263,7 +263,7 @@ static void replace_in_place(struct ib_turn *turn, struct ib_arrival *arrival, u
     uint64_t shown = ib_book_shown(book, old);
     IB_ASSERT(incoming->remaining <= before);
     incoming->order_ref = ib_order_ref(ib_book_order(book, old));
-    ib_risk_take(&matcher->risk, incoming->row, incoming->side_index & 1, before - incoming->remaining, 0);
+    ib_risk_take(incoming->row, incoming->side_index & 1, before - incoming->remaining, 0);
     struct ib_order_extra extra = {.displayed = arrival->displayed, .expire_time_ns = arrival->expire_time_ns};
     if (extra.displayed > 0) {
         extra.shown = shown < incoming->remaining ? shown : incoming->remaining;
@@ -305,7 +305,7 @@ void ib_turn_replace(struct ib_turn *turn)
     uint64_t before_ref = ib_order_ref(order);
     uint32_t flags = ib_level_is_parked(ib_book_level(book, order->level)) ? 0 : IB_FLAG_RESTING;
     IB_ASSERT(arrival.order.side_index == (2 * request.instrument | request.side_number));
-    ib_risk_take(&matcher->risk, arrival.order.row, request.side_number, ib_order_remaining(order), 1);
+    ib_risk_take(arrival.order.row, request.side_number, ib_order_remaining(order), 1);
     ib_book_remove(book, old);
     arrival.order.order_ref = ib_turn_next_ref(turn);
     ib_turn_number(turn, arrival.order.session);
@@ -328,8 +328,8 @@ void ib_turn_cancel_order(struct ib_turn *turn, uint32_t index, uint8_t reason)
     if (ib_turn_is_reporting(turn)) {
         ib_event_canceled(turn, index, ib_order_remaining(order), reason, 0);
     }
-    uint32_t row = ib_matcher_row(matcher, ib_order_session(order), ib_level_instrument(level));
-    ib_risk_take(&matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
+    struct ib_risk_row *row = ib_matcher_row(matcher, ib_order_session(order), ib_level_instrument(level));
+    ib_risk_take(row, level->side_index & 1, ib_order_remaining(order), 1);
     ib_book_remove(&matcher->book, index);
 }
 
@@ -361,7 +361,7 @@ void ib_turn_cancel(struct ib_turn *turn)
         int visible = ib_level_place(level) == IB_PLACE_VISIBLE;
         ib_event_canceled(turn, index, before - remaining, IB_REASON_USER, visible && shown < remaining ? shown : 0);
     }
-    ib_risk_take(&matcher->risk, ib_matcher_row(matcher, command->session, ib_level_instrument(level)),
+    ib_risk_take(ib_matcher_row(matcher, command->session, ib_level_instrument(level)),
                  level->side_index & 1, before - remaining, 0);
     ib_book_shrink(book, index, remaining);
 }

@@ -17,14 +17,14 @@
 IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
                              uint64_t quantity, int64_t price, int reporting)
 {
+    if (!reporting) { /* those of the order that comes in are counted at the end */
+        turn->matcher->sessions[ib_order_session(ib_book_order(&turn->matcher->book, order))].session_seq++;
+        return;
+    }
     ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
-    if (reporting) {
-        ib_event_resting_executed(turn, order, quantity, 0);
-    }
+    ib_event_resting_executed(turn, order, quantity, 0);
     ib_turn_number(turn, incoming->session);
-    if (reporting) {
-        ib_event_executed(turn, incoming, quantity, price);
-    }
+    ib_event_executed(turn, incoming, quantity, price);
 }
 
 /* Trades with the best opposite level, oldest order first, until one of the two is used up. */
@@ -47,7 +47,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         incoming->remaining -= quantity;
         matcher->match_ref++;
         ib_report_trade(turn, incoming, index, quantity, price, reporting);
-        uint32_t row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
+        struct ib_risk_row *row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
         ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
         if (quantity < open) {
             ib_book_fill_part(book, index, quantity);
@@ -79,7 +79,7 @@ IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, cons
  * registers. */
 static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *matcher, const struct ib_command *command,
                                                            const struct ib_price_index *opposite, uint64_t limit,
-                                                           uint64_t quantity, uint32_t row)
+                                                           uint64_t quantity, struct ib_risk_row *row)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command};
     struct ib_incoming incoming = {
@@ -97,7 +97,7 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
 {
     struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
     ib_book_rest(&turn->matcher->book, &entry);
-    ib_risk_add(&turn->matcher->risk, incoming->row, incoming->side_index & 1, incoming->remaining);
+    ib_risk_add(incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
         ib_event_rested(turn, incoming, 0);
@@ -117,7 +117,9 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, cons
             uint64_t before = matcher->match_ref;
             uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit,
                                                   incoming->remaining, incoming->row);
-            turn->index += 2 * (uint32_t)(matcher->match_ref - before);
+            uint32_t trades = (uint32_t)(matcher->match_ref - before);
+            turn->index += 2 * trades;
+            matcher->sessions[incoming->session].session_seq += trades;
             incoming->executed += incoming->remaining - remaining;
             incoming->remaining = remaining;
         }
@@ -152,49 +154,54 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
             return 0;
         }
     }
+    const uint32_t at = command->instrument;
+    const uint16_t session_index = command->session;
+    const uint64_t quantity = command->quantity;
     if (side_number > 1 || (command->displayed | command->minimum) != 0 ||
-        (command->quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 || /* 0, or so large that it is looked at closely */
-        command->instrument >= matcher->book.instrument_count || command->session >= matcher->session_count ||
+        (quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 || /* 0, or so large that it is looked at closely */
+        at >= matcher->book.instrument_count || session_index >= matcher->session_count ||
         ib_book_is_full(&matcher->book)) {
         return 0;
     }
-    struct ib_session *session = &matcher->sessions[command->session];
-    const struct ib_book_instrument *instrument = &matcher->book.instruments[command->instrument];
+    struct ib_session *session = &matcher->sessions[session_index];
+    IB_KEEP(session);
+    const struct ib_book_instrument *instrument = &matcher->book.instruments[at];
+    struct ib_incoming incoming = {
+        .side_index = 2 * at + side_number,
+        .user_ref = command->user_ref,
+        .session = session_index,
+        .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
+        .order_type = IB_ORDER_LIMIT,
+        .row = matcher->risk.rows,
+        .price = command->price,
+        .remaining = quantity,
+        .client_data = command->client_data,
+    };
     uint64_t ticks;
-    if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
+    if (incoming.user_ref <= session->last_user_ref || !ib_book_ticks(instrument, incoming.price, &ticks)) {
         return 0;
     }
-    uint64_t key = ib_book_key(side_number, ticks);
-    if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 ||
-                                     instrument->sides[side_number ^ 1].best_key <= ~key)) {
+    incoming.key = ib_book_key(side_number, ticks);
+    const struct ib_price_index *opposite = &instrument->sides[side_number ^ 1];
+    if (instrument->special != 0 &&
+        ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || opposite->best_key <= ~incoming.key)) {
         return 0;
     }
-    session->last_user_ref = command->user_ref;
-    uint32_t row = 0;
-    if (session->account != 0) {
-        row = ib_path_gate(turn, session->account, side_number);
-        if (row == 0) {
+    session->last_user_ref = incoming.user_ref;
+    uint16_t account = session->account;
+    if (account != 0) {
+        incoming.row = ib_path_gate(turn, account, at, side_number, &incoming, reporting);
+        if (incoming.row == NULL) {
             return 1;
         }
     }
-    struct ib_incoming incoming = {
-        .side_index = 2 * command->instrument + side_number,
-        .user_ref = command->user_ref,
-        .session = command->session,
-        .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
-        .order_type = IB_ORDER_LIMIT,
-        .row = row,
-        .key = key,
-        .price = command->price,
-        .order_ref = ib_turn_next_ref(turn),
-        .remaining = command->quantity,
-        .client_data = command->client_data,
-    };
-    ib_turn_number(turn, command->session);
+    incoming.order_ref = ib_turn_next_ref(turn);
+    session->session_seq++;
+    turn->index++;
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    ib_match(turn, &incoming, &instrument->sides[side_number ^ 1], reporting);
+    ib_match(turn, &incoming, opposite, reporting);
     return 1;
 }
 
@@ -212,13 +219,17 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
     const struct ib_order *order = ib_book_order(book, index);
-    ib_turn_number(turn, command->session);
+    struct ib_session *session = &turn->matcher->sessions[command->session]; /* it exists: the order is its own */
+    IB_EXPECT(command->session < turn->matcher->session_count);
+    IB_KEEP(session);
+    session->session_seq++;
+    turn->index++;
     if (reporting) {
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint32_t row = ib_matcher_row(turn->matcher, command->session, ib_level_instrument(level));
-    ib_risk_take(&turn->matcher->risk, row, level->side_index & 1, ib_order_remaining(order), 1);
+    uint32_t row = ib_risk_find(&turn->matcher->risk, session->account, ib_level_instrument(level));
+    ib_risk_take(&turn->matcher->risk.rows[row], level->side_index & 1, ib_order_remaining(order), 1);
     ib_book_remove_from(book, bucket, index);
     return 1;
 }

@@ -202,7 +202,7 @@ static void auction_fill(struct ib_turn *turn, uint32_t index, unsigned is_sell,
     if (ib_turn_is_reporting(turn)) {
         ib_event_auctioned(turn, index, quantity, price, shown < remaining ? shown : 0);
     }
-    uint32_t row = ib_matcher_row(matcher, session, ib_level_instrument(ib_book_level(book, order->level)));
+    struct ib_risk_row *row = ib_matcher_row(matcher, session, ib_level_instrument(ib_book_level(book, order->level)));
     ib_risk_fill(&matcher->risk, row, is_sell, quantity, remaining == 0);
     if (remaining == 0) {
         ib_book_remove(book, index);

@@ -50,7 +50,7 @@ struct ib_incoming {
     uint8_t time_in_force;
     uint8_t order_type;
     uint8_t is_hidden;
-    uint32_t row;  /* its account's in the risk table; 0 = not tracked */
+    struct ib_risk_row *row; /* its account's in the risk table; row 0 = not tracked */
     uint64_t key;  /* of its price on its own side; 0 of a market order */
     int64_t price; /* as its events say it */
     uint64_t order_ref;
@@ -161,10 +161,10 @@ static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint
     return matcher->sessions[session].account;
 }
 
-/* The risk row of an order in the book, or 0. */
-static inline uint32_t ib_matcher_row(const struct ib_matcher *matcher, uint16_t session, uint32_t instrument)
+/* The risk row of an order in the book; row 0 when it is not tracked. */
+IB_INLINE struct ib_risk_row *ib_matcher_row(const struct ib_matcher *matcher, uint16_t session, uint32_t instrument)
 {
-    return ib_risk_find(&matcher->risk, ib_matcher_account(matcher, session), instrument);
+    return &matcher->risk.rows[ib_risk_find(&matcher->risk, ib_matcher_account(matcher, session), instrument)];
 }
 
 /* What an order is worth where nothing else tells: the last price, or the reference price; 0 = none. */

@@ -26,7 +26,7 @@ void ib_turn_park(struct ib_turn *turn, const struct ib_arrival *arrival, uint32
         .is_hidden = incoming->is_hidden,
     };
     ib_book_put(&turn->matcher->book, &entry, &extra);
-    ib_risk_add(&turn->matcher->risk, incoming->row, side_number, incoming->remaining);
+    ib_risk_add(incoming->row, side_number, incoming->remaining);
 }
 
 void ib_turn_release(struct ib_turn *turn, uint32_t index, struct ib_arrival *arrival,
@@ -70,7 +70,7 @@ void ib_turn_release(struct ib_turn *turn, uint32_t index, struct ib_arrival *ar
         arrival->order.key = ib_book_key(side_index & 1, ticks);
     }
     uint64_t before_ref = ib_order_ref(order);
-    ib_risk_take(&matcher->risk, arrival->order.row, side_index & 1, arrival->order.remaining, 1);
+    ib_risk_take(arrival->order.row, side_index & 1, arrival->order.remaining, 1);
     ib_book_remove(book, index);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (ib_turn_is_reporting(turn)) {

@@ -11,6 +11,7 @@ static int open_pool(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity
 {
     IB_ASSERT(slot_size >= sizeof(uint32_t));
     IB_ASSERT(capacity > 0 && capacity <= slots && slots < UINT32_MAX);
+    IB_ASSERT(pool != NULL);
     *pool = (struct ib_pool){.slot_size = slot_size, .capacity = capacity, .first = 1, .fresh = 1};
     pool->bytes = ((size_t)slots + 1) * slot_size;
     pool->slots = ib_memory_reserve(pool->bytes);

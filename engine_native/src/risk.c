@@ -12,6 +12,7 @@
 
 static size_t index_bytes(const struct ib_risk *risk)
 {
+    IB_ASSERT(risk->account_count >= 1);
     return ((size_t)IB_ACCOUNTS_MAX << IB_RISK_INSTRUMENT_BITS) * sizeof *risk->index;
 }
 
@@ -115,7 +116,7 @@ static void set_limit(struct ib_risk *risk, uint32_t index, unsigned limit, uint
     case IB_RISK_ORDER_NOTIONAL: row->order_notional = value; break;
     case IB_RISK_POSITION_LONG: row->room[0] = ib_risk_sum(row->room[0], value - before); break;
     case IB_RISK_POSITION_SHORT: row->room[1] = ib_risk_sum(row->room[1], value - before); break;
-    case IB_RISK_COLLAR: row->collar = value; break;
+    case IB_RISK_COLLAR: row->collar = value < IB_RISK_COLLAR_NEAR ? value : IB_RISK_COLLAR_NEAR; break;
     case IB_RISK_OPEN_ORDERS: row->open_orders_max = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX; break;
     default: break; /* MESSAGE_RATE */
     }
@@ -184,10 +185,11 @@ static int is_beyond_notional(const struct ib_risk_order *order, uint64_t limit)
 static int is_beyond_position(const struct ib_risk *risk, const struct ib_risk_order *order, uint64_t limit)
 {
     IB_ASSERT(order->is_sell <= 1);
-    uint64_t open = order->row != 0 ? ib_risk_open_quantity(risk, order->row, order->is_sell) : 0;
+    const struct ib_risk_row *row = &risk->rows[order->row];
+    uint64_t open = order->row != 0 ? ib_risk_open_quantity(risk, row, order->is_sell) : 0;
     IB_ASSERT(open >= order->replaced);
-    int64_t bought = risk->rows[order->row].position;
-    ib_int128 position = order->row == 0 ? 0 : order->is_sell ? -(ib_int128)bought : (ib_int128)bought;
+    ib_int128 bought = order->row != 0 ? row->position : 0;
+    ib_int128 position = order->is_sell ? -bought : bought;
     return position + open - order->replaced + order->quantity > limit;
 }
 

@@ -25,6 +25,7 @@ enum {
     IB_RISK_ROWS_MIN = 1024,
     IB_RISK_ROWS_MAX = 1048576,
     IB_ACCOUNT_NAME_SIZE = 24,
+    IB_RISK_COLLAR_NEAR = 1 << 20, /* basis points: a hundredfold; what is beyond is looked at closely */
 };
 
 /* One (account, instrument), as an order on its way sees it. What may still be bought is the limit less the position
@@ -36,7 +37,7 @@ struct ib_risk_row {
     uint64_t weight;          /* of the position in the hash: odd */
     uint64_t order_quantity;  /* the limits in force */
     uint64_t order_notional;
-    uint64_t collar;          /* basis points */
+    uint64_t collar;          /* basis points, but at most IB_RISK_COLLAR_NEAR */
     uint32_t open_orders;
     uint32_t open_orders_max; /* row 0 has none, so nobody passes it */
 };
@@ -53,6 +54,8 @@ struct ib_risk_pair {
     uint16_t own;                    /* bit `limit`: the pair has a value of its own */
     uint32_t reserved;
 };
+
+_Static_assert(sizeof(struct ib_risk_pair) == 80, "no holes");
 
 struct ib_risk_account {
     uint64_t window_end_ns; /* end of the whole second of its last message */
@@ -125,37 +128,38 @@ IB_INLINE uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, ui
 }
 
 /* Counts an ENTER or REPLACE of an account. */
-IB_INLINE void ib_risk_count_message(struct ib_risk *risk, uint16_t account, uint64_t time_ns)
+IB_INLINE void ib_risk_count_message(struct ib_risk_account *account, uint64_t time_ns)
 {
-    struct ib_risk_account *of = &risk->accounts[account];
-    if (time_ns >= of->window_end_ns) {
-        ib_risk_begin_window(of, time_ns); /* a division a second, and not one a message */
+    if (!IB_LIKELY(time_ns < account->window_end_ns)) {
+        ib_risk_begin_window(account, time_ns); /* a division a second, and not one a message */
     }
-    of->messages++;
+    account->messages++;
 }
 
-/* Whether a plain limit order surely exceeds no limit. Where it says no, ib_risk_refusal has the last word: a limit that
- * is not set, or a product beyond 64 bits, is not looked at here. `base` is the last price, or the reference price. */
+/* Whether a plain limit order surely exceeds no limit: each product in 64 bits, and where one does not fit, or a limit is
+ * not set, the answer is no. Then ib_risk_refusal has the last word. `base` is the last price, or the reference price. */
 IB_INLINE int ib_risk_admits(const struct ib_risk_account *account, const struct ib_risk_row *row, uint32_t is_sell,
                              uint64_t quantity, int64_t price, int64_t base)
 {
     IB_EXPECT(is_sell <= 1 && quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
-    int64_t sign = -(int64_t)is_sell;
-    int64_t away = ((price - base) ^ sign) - sign; /* beyond the base, where a collar would hold it */
-    ib_uint128 notional = (ib_uint128)(uint64_t)price * quantity;
+    int64_t away = is_sell ? base - price : price - base; /* beyond the base, where a collar would hold it */
+    int64_t reach;
+    uint64_t notional;
     return account->messages <= account->messages_max && quantity <= row->order_quantity &&
-           (ib_int128)away * IB_BASIS_POINTS <= (ib_int128)((ib_uint128)row->collar * (uint64_t)base) &&
-           notional <= row->order_notional && (int64_t)quantity <= row->room[is_sell] &&
-           row->open_orders < row->open_orders_max;
+           !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
+           !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) && away <= reach &&
+           !__builtin_mul_overflow((uint64_t)price, quantity, &notional) && notional <= row->order_notional &&
+           (int64_t)quantity <= row->room[is_sell] && row->open_orders < row->open_orders_max;
 }
 
-/* Quantity of live orders of a row. */
-static inline uint64_t ib_risk_open_quantity(const struct ib_risk *risk, uint32_t row, unsigned is_sell)
+/* Quantity of live orders of a row that is not row 0. */
+static inline uint64_t ib_risk_open_quantity(const struct ib_risk *risk, const struct ib_risk_row *row, unsigned is_sell)
 {
-    IB_ASSERT(row > 0 && row <= risk->row_count);
-    uint64_t limit = risk->pairs[row].limits[is_sell ? IB_RISK_POSITION_SHORT : IB_RISK_POSITION_LONG];
-    uint64_t position = (uint64_t)risk->rows[row].position;
-    return limit - (uint64_t)risk->rows[row].room[is_sell] - (is_sell ? 0 - position : position);
+    IB_ASSERT(row > risk->rows && row <= risk->rows + risk->row_count);
+    const uint64_t *limits = risk->pairs[row - risk->rows].limits;
+    uint64_t position = (uint64_t)row->position;
+    return is_sell ? limits[IB_RISK_POSITION_SHORT] - (uint64_t)row->room[1] + position
+                   : limits[IB_RISK_POSITION_LONG] - (uint64_t)row->room[0] - position;
 }
 
 /* ---- what happens to orders that were let in; row 0 takes everything, and may wrap round ---- */
@@ -166,48 +170,43 @@ IB_INLINE int64_t ib_risk_sum(int64_t room, uint64_t units)
     return (int64_t)((uint64_t)room + units);
 }
 
-IB_INLINE void ib_risk_add(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity)
+IB_INLINE void ib_risk_add(struct ib_risk_row *row, unsigned is_sell, uint64_t quantity)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    struct ib_risk_row *of = &risk->rows[row];
-    of->room[is_sell] = ib_risk_sum(of->room[is_sell], 0 - quantity);
-    of->open_orders++;
+    IB_EXPECT(is_sell <= 1 && quantity <= IB_QUANTITY_MAX);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], 0 - quantity);
+    row->open_orders++;
 }
 
 /* `orders` 1: the last of the order is gone; 0: it lost `quantity` and lives on. */
-IB_INLINE void ib_risk_take(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity, uint32_t orders)
+IB_INLINE void ib_risk_take(struct ib_risk_row *row, unsigned is_sell, uint64_t quantity, uint32_t orders)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    IB_EXPECT(row == 0 || (ib_risk_open_quantity(risk, row, is_sell) >= quantity &&
-                           risk->rows[row].open_orders >= orders));
-    struct ib_risk_row *of = &risk->rows[row];
-    of->room[is_sell] = ib_risk_sum(of->room[is_sell], quantity);
-    of->open_orders -= orders;
+    IB_EXPECT(is_sell <= 1 && orders <= 1);
+    IB_EXPECT(row->weight == 0 || row->open_orders >= orders);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], quantity);
+    row->open_orders -= orders;
 }
 
-IB_INLINE void ib_risk_trade(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity)
+IB_INLINE void ib_risk_trade(struct ib_risk *risk, struct ib_risk_row *row, unsigned is_sell, uint64_t quantity)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    struct ib_risk_row *of = &risk->rows[row];
+    IB_EXPECT(is_sell <= 1);
     uint64_t change = is_sell ? 0 - quantity : quantity;
-    of->position = ib_risk_sum(of->position, change);
-    of->room[0] = ib_risk_sum(of->room[0], 0 - change);
-    of->room[1] = ib_risk_sum(of->room[1], change);
-    risk->hash += change * of->weight; /* row 0 weighs nothing */
+    row->position = ib_risk_sum(row->position, change);
+    row->room[is_sell] = ib_risk_sum(row->room[is_sell], 0 - quantity);
+    row->room[is_sell ^ 1] = ib_risk_sum(row->room[is_sell ^ 1], quantity);
+    risk->hash += change * row->weight; /* row 0 weighs nothing */
 }
 
 /* A trade of an order in the book, as ib_risk_take and ib_risk_trade: it was open, so its own side has room as before. */
-IB_INLINE void ib_risk_fill(struct ib_risk *risk, uint32_t row, unsigned is_sell, uint64_t quantity, uint32_t orders)
+IB_INLINE void ib_risk_fill(struct ib_risk *risk, struct ib_risk_row *row, unsigned is_sell, uint64_t quantity,
+                            uint32_t orders)
 {
-    IB_EXPECT(row <= risk->row_count && is_sell <= 1);
-    IB_EXPECT(row == 0 || (ib_risk_open_quantity(risk, row, is_sell) >= quantity &&
-                           risk->rows[row].open_orders >= orders));
-    struct ib_risk_row *of = &risk->rows[row];
+    IB_EXPECT(is_sell <= 1 && orders <= 1);
+    IB_EXPECT(row->weight == 0 || row->open_orders >= orders);
     uint64_t change = is_sell ? 0 - quantity : quantity;
-    of->position = ib_risk_sum(of->position, change);
-    of->room[is_sell ^ 1] = ib_risk_sum(of->room[is_sell ^ 1], quantity);
-    of->open_orders -= orders;
-    risk->hash += change * of->weight;
+    row->position = ib_risk_sum(row->position, change);
+    row->room[is_sell ^ 1] = ib_risk_sum(row->room[is_sell ^ 1], quantity);
+    row->open_orders -= orders;
+    risk->hash += change * row->weight;
 }
 
 #endif

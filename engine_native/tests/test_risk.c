@@ -80,15 +80,15 @@ static void what_is_open_counts(void)
     open_risk(4);
     ib_risk_set_default(risk, 1, IB_RISK_POSITION_LONG, 100);
     ib_risk_set_default(risk, 1, IB_RISK_POSITION_SHORT, 100);
-    uint32_t row = ib_risk_make(risk, 1, 7);
-    ib_risk_add(risk, row, 0, 60);
+    struct ib_risk_row *row = &risk->rows[ib_risk_make(risk, 1, 7)];
+    ib_risk_add(row, 0, 60);
     EXPECT_EQUAL(ask(buy(40, 1)), IB_REASON_NONE);
     EXPECT_EQUAL(ask(buy(41, 1)), IB_REASON_RISK_POSITION);
     struct ib_risk_order replacing = buy(100, 1);
     replacing.is_replacing = 1;
     replacing.replaced = 60;
     EXPECT_EQUAL(ask(replacing), IB_REASON_NONE);
-    ib_risk_take(risk, row, 0, 60, 1);
+    ib_risk_take(row, 0, 60, 1);
     ib_risk_trade(risk, row, 0, 60);
     EXPECT_EQUAL(ask(buy(41, 1)), IB_REASON_RISK_POSITION);
     struct ib_risk_order sell = buy(160, 1);
@@ -126,12 +126,12 @@ static void the_path_passes_up_to_each_edge(void)
     order.is_sell = 1;
     EXPECT(passes(&order));
     ib_risk_set_own(risk, 1, 7, IB_RISK_POSITION_SHORT, 5);
-    ib_risk_add(risk, order.row, 1, 4);
+    ib_risk_add(&risk->rows[order.row], 1, 4);
     EXPECT(passes(&order));
-    ib_risk_fill(risk, order.row, 1, 4, 1);
-    ib_risk_trade(risk, order.row, 1, 1);
+    ib_risk_fill(risk, &risk->rows[order.row], 1, 4, 1);
+    ib_risk_trade(risk, &risk->rows[order.row], 1, 1);
     EXPECT(!passes(&order)); /* short 5, which is the limit */
-    EXPECT_EQUAL(ib_risk_open_quantity(risk, order.row, 1), 0);
+    EXPECT_EQUAL(ib_risk_open_quantity(risk, &risk->rows[order.row], 1), 0);
     ib_risk_set_own(risk, 1, 7, IB_RISK_POSITION_SHORT, 6);
     EXPECT(passes(&order));
     ib_risk_set_own(risk, 1, 7, IB_RISK_OPEN_ORDERS, 0);
@@ -139,7 +139,7 @@ static void the_path_passes_up_to_each_edge(void)
     ib_risk_set_own(risk, 1, 7, IB_RISK_OPEN_ORDERS, IB_UNLIMITED);
     EXPECT(passes(&order));
     ib_risk_kill(risk, 1, 1);
-    ib_risk_count_message(risk, 1, 1);
+    ib_risk_count_message(&risk->accounts[1], 1);
     EXPECT(!passes(&order));
     close_risk();
 }
@@ -151,10 +151,10 @@ static void room_may_wrap_round(void)
     struct ib_risk_order order = buy(1, 1000);
     order.row = ib_risk_make(risk, 1, 7);
     for (uint64_t left = (uint64_t)IB_POSITION_MAX; left > 0; left -= IB_POSITION_MAX / 4) {
-        ib_risk_trade(risk, order.row, 1, IB_POSITION_MAX / 4);
+        ib_risk_trade(risk, &risk->rows[order.row], 1, IB_POSITION_MAX / 4);
     }
     EXPECT_EQUAL(ask(order), IB_REASON_NONE);
-    EXPECT_EQUAL(ib_risk_open_quantity(risk, order.row, 0), 0);
+    EXPECT_EQUAL(ib_risk_open_quantity(risk, &risk->rows[order.row], 0), 0);
     order.is_sell = 1;
     EXPECT_EQUAL(ask(order), IB_REASON_RISK_POSITION);
     close_risk();
@@ -181,15 +181,15 @@ static void messages_are_counted_by_the_second(void)
     open_risk(4);
     ib_risk_set_default(risk, 1, IB_RISK_MESSAGE_RATE, 2);
     for (int i = 0; i < 2; i++) {
-        ib_risk_count_message(risk, 1, 1999999999u);
+        ib_risk_count_message(&risk->accounts[1], 1999999999u);
         EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_NONE);
     }
-    ib_risk_count_message(risk, 1, 1999999999u);
+    ib_risk_count_message(&risk->accounts[1], 1999999999u);
     EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_RISK_RATE);
-    ib_risk_count_message(risk, 1, 2000000000u);
+    ib_risk_count_message(&risk->accounts[1], 2000000000u);
     EXPECT_EQUAL(ask(buy(1, 1)), IB_REASON_NONE);
     for (int i = 0; i < 3; i++) { /* the last second that 64 bits can count, which ends in no next one */
-        ib_risk_count_message(risk, 1, UINT64_MAX);
+        ib_risk_count_message(&risk->accounts[1], UINT64_MAX);
     }
     EXPECT_EQUAL(risk->accounts[1].messages, 3);
     close_risk();

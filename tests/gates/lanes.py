@@ -137,8 +137,9 @@ LANES = (
     Lane("unit-fast", pytest(UNIT, FAST_OPTIONS), 25, (), (FAST,)),
     Lane("c-analyze", native("analyze"), 40, ("gcc", "make")),
     Lane("c-test", native("test"), 40, ("gcc", "make"), (FAST,)),
-    Lane("fuzz", native("fuzz"), 30, ("clang", "fuzzer", "make")),
+    Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
+    Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
     Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(

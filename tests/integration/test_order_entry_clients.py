@@ -81,8 +81,8 @@ def test_ouch_connect_places_cancels_and_is_filled(engine: Engine) -> None:
             canceled = received("maker", "OrderCanceled")
             assert (canceled["quantity"], canceled["cancel_reason"]) == (70, "USER_REQUESTED")
 
-            maker.send(_ouch_order(2, "SELL", 100, 100.25, appendages={"min_qty": 150}))
-            assert received("maker", "OrderRejected")["reject_reason"] == 0x0D  # Invalid Min Quantity
+            maker.send(_ouch_order(2, "SELL", 100, 100.25, appendages={"min_qty": 50}))
+            assert received("maker", "OrderCanceled", user_ref_number=2)["quantity"] == 100  # nobody to trade 50 with
 
             maker.send({"UPayload": {"AccountQueryRequest": {}}})
             answer = store.find_recv(name="maker", filter={"UPayload": {"AccountQueryResponse": {}}})
@@ -91,7 +91,7 @@ def test_ouch_connect_places_cancels_and_is_filled(engine: Engine) -> None:
 
             assert maker.is_connected()
             assert taker.is_connected()
-        assert relay.changed == 6  # three Enter Orders in; two Accepted and one Canceled out: nothing else was touched
+        assert relay.changed == 8  # three Enter Orders in; three Accepted and two Canceled out: nothing else was touched
     totals = engine.admin("totals")
     assert (totals["trades"], totals["quantity"], totals["notional"]) == (1, 30, str(30 * 1002500))
     assert totals["orders_open"] == 0

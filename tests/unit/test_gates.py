@@ -143,6 +143,7 @@ GATES = {
     "collection": "tests/collection",
     "docs": "antsibull-docs lint-collection-docs",
     "fuzz": "/fuzz fuzz",
+    "limits": "/limits limits",
     "integration-capture": "tests/integration/",
     "integration-database": "tests/integration/",
     "integration-deploy": "tests/integration/",
