@@ -91,7 +91,7 @@ def test_ouch_connect_places_cancels_and_is_filled(engine: Engine) -> None:
 
             assert maker.is_connected()
             assert taker.is_connected()
-        assert relay.changed == 8
+        assert relay.changed == 8  # three Enter Orders in; three Accepted and two Canceled out, nothing else
     totals = engine.admin("totals")
     assert (totals["trades"], totals["quantity"], totals["notional"]) == (1, 30, str(30 * 1002500))
     assert totals["orders_open"] == 0
