@@ -5,11 +5,14 @@
  * in every run, and proves that nothing changed.
  */
 #include "ground.h"
+#include "ouch50.h"
 
 enum { COMMANDS = 50000, COMMANDS_OF_A_GROUND = 1000, TYPES = IB_COMMAND_KILL + 1 };
 
 static uint64_t random_state;
 static uint64_t rejected_for[UINT8_MAX + 1];
+static uint64_t reports[IB_EVENT_RISK + 1];
+static uint64_t canceled_for[UINT8_MAX + 1];
 static uint64_t accepted;
 static uint64_t ignored;
 
@@ -77,6 +80,21 @@ static int is_reason_of_a_reject(uint8_t reason)
            (reason >= IB_REASON_RISK_KILLED && reason <= IB_REASON_RISK_TABLE_FULL);
 }
 
+/* Every report of it can be written to a client of order entry: none of its assertions can be reached from outside. */
+static void expect_writable(void)
+{
+    uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
+    for (uint32_t i = 0; i < world.count && i < EVENTS; i++) {
+        const struct ib_event *event = &world.events[i];
+        if (event->session_seq != 0) {
+            size_t size = ib_ouch_encode(out, event, "LOTS    ");
+            EXPECT(size > 0 && size <= sizeof out);
+            reports[event->type]++;
+            canceled_for[event->type == IB_EVENT_CANCELED ? event->reason : 0]++;
+        }
+    }
+}
+
 static void one(struct ib_command command)
 {
     take(command);
@@ -93,7 +111,11 @@ static void one(struct ib_command command)
         EXPECT_EQUAL(first->user_ref, command.user_ref);
         EXPECT(command.reason != 0 ? first->reason == command.reason : is_reason_of_a_reject(first->reason));
         rejected_for[command.reason != 0 ? 0 : first->reason]++;
+        if (!is_reason_of_a_reject(first->reason)) {
+            return; /* the gateway gives no such reason */
+        }
     }
+    expect_writable();
 }
 
 static void many(struct ib_command (*make)(void), uint64_t seed)
@@ -101,6 +123,8 @@ static void many(struct ib_command (*make)(void), uint64_t seed)
     random_state = seed;
     accepted = ignored = 0;
     memset(rejected_for, 0, sizeof rejected_for);
+    memset(canceled_for, 0, sizeof canceled_for);
+    memset(reports, 0, sizeof reports);
     open_ground();
     for (int i = 0; i < COMMANDS; i++) {
         one(make());
@@ -136,6 +160,12 @@ static void nearly_commands(void)
     EXPECT(accepted > COMMANDS / 50);
     EXPECT(ignored > COMMANDS / 50);
     EXPECT(reasons >= 12);
+    unsigned cancels = 0;
+    for (int reason = 1; reason <= UINT8_MAX; reason++) {
+        cancels += canceled_for[reason] > 0;
+    }
+    EXPECT(cancels >= 9);
+    EXPECT(reports[IB_EVENT_EXECUTED] > 0 && reports[IB_EVENT_REPLACED] > 0 && reports[IB_EVENT_END_OF_DAY] > 0);
 }
 
 static void every_type_without_a_sense(void)
