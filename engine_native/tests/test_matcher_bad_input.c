@@ -426,6 +426,7 @@ static void a_full_book(void)
         if (times[time] != IB_TIME_IN_FORCE_AT_OPEN && times[time] != IB_TIME_IN_FORCE_IOC &&
             times[time] != IB_TIME_IN_FORCE_FOK) {
             expect_rejected(order, IB_REASON_BOOK_FULL);
+            EXPECT_SOUND();
         }
     }
     order = good();
@@ -439,20 +440,27 @@ static void a_full_book(void)
     close_ground();
 }
 
-/* Each limit is set so that the good order breaks it. */
+/* Each limit is set so that the good order, or one of AAPL, or one that sells, breaks it. */
 static void what_the_risk_gate_refuses(void)
 {
-    static const struct { uint8_t limit, value, reason; } limits[] = {
-        {IB_RISK_MESSAGE_RATE, 1, IB_REASON_RISK_RATE},           {IB_RISK_ORDER_QUANTITY, 29, IB_REASON_RISK_QUANTITY},
-        {IB_RISK_ORDER_NOTIONAL, 10, IB_REASON_RISK_NOTIONAL},    {IB_RISK_POSITION_LONG, 59, IB_REASON_RISK_POSITION},
-        {IB_RISK_OPEN_ORDERS, 1, IB_REASON_RISK_OPEN_ORDERS},
+    static const struct { uint8_t limit, value, instrument, side, reason; } limits[] = {
+        {IB_RISK_MESSAGE_RATE, 1, LOTS, IB_SIDE_BUY, IB_REASON_RISK_RATE},
+        {IB_RISK_ORDER_QUANTITY, 29, LOTS, IB_SIDE_BUY, IB_REASON_RISK_QUANTITY},
+        {IB_RISK_COLLAR, 1, AAPL, IB_SIDE_SELL, IB_REASON_RISK_COLLAR}, /* at 95; the last price is 100 */
+        {IB_RISK_ORDER_NOTIONAL, 10, LOTS, IB_SIDE_BUY, IB_REASON_RISK_NOTIONAL},
+        {IB_RISK_POSITION_LONG, 59, LOTS, IB_SIDE_BUY, IB_REASON_RISK_POSITION}, /* 30 are open */
+        {IB_RISK_POSITION_SHORT, 29, LOTS, IB_SIDE_SELL, IB_REASON_RISK_POSITION},
+        {IB_RISK_OPEN_ORDERS, 1, LOTS, IB_SIDE_BUY, IB_REASON_RISK_OPEN_ORDERS},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         open_ground();
         take((struct ib_command){.type = IB_COMMAND_RISK_LIMIT, .account = 2, .instrument = IB_INSTRUMENT_ALL,
                                  .limit = limits[i].limit, .value = limits[i].value});
         EXPECT_EQUAL(world.count, 1);
-        expect_rejected(good(), limits[i].reason);
+        struct ib_command order = good();
+        order.instrument = limits[i].instrument;
+        order.side = limits[i].side;
+        expect_rejected(order, limits[i].reason);
         EXPECT_SOUND();
         close_ground();
     }
