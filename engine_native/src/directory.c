@@ -20,6 +20,7 @@ struct ib_directory {
     uint32_t count;
     uint32_t volatile_count;
     uint64_t definitions;
+    uint64_t opened_seq; /* the matcher's, when its definitions were copied */
     uint64_t staged_seq; /* 0: nothing is staged */
     uint32_t staged_index;
     struct ib_instrument staged;
@@ -70,6 +71,7 @@ int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *
         append(self, ib_matcher_instrument(matcher, i));
     }
     IB_ASSERT(self->count == ib_matcher_instrument_count(matcher));
+    self->opened_seq = ib_matcher_seq(matcher);
     *directory = self;
     return IB_OK;
 }
@@ -181,7 +183,8 @@ void ib_directory_see(struct ib_directory *directory, const struct ib_event *eve
         set_phase(directory, event);
     } else if (event->type == IB_EVENT_INSTRUMENT) {
         define(directory, event);
-    } else if (event->type == IB_EVENT_EXECUTED && (event->flags & IB_FLAG_AUCTION) != 0) {
+    } else if (event->type == IB_EVENT_EXECUTED && (event->flags & IB_FLAG_AUCTION) != 0 &&
+               event->seq > directory->opened_seq) { /* what was copied is newer than an auction of before the open */
         struct ib_directory_entry *entry = ib_directory_at(directory, event->instrument);
         IB_ASSERT(entry != NULL);
         entry->definition.reference_price = event->price; /* docs/matching.md, section 5: an auction sets it */

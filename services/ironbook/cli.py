@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from typing import NoReturn
 
 from ironbook.errors import CommandError
 
@@ -36,6 +37,15 @@ SUBCOMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose complaint is one line, as that about any other mistake; all subcommands' are of this class."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a CommandError that names the subcommand and what is wrong with it."""
+        name = self.prog.removeprefix("ironbook").strip()
+        raise CommandError(f"{name + ': ' if name else ''}{message}; {self.prog} --help says more")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; a `CommandError` becomes one line on standard error and exit status 1, ^C one and 130."""
     try:
@@ -49,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="ironbook", description="The matching core, its protocols and its services")
+    parser = _Parser(prog="ironbook", description="The matching core, its protocols and its services")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(SUBCOMMANDS) + "}")
     if arguments and arguments[0] in SUBCOMMANDS:
         importlib.import_module(SUBCOMMANDS[arguments[0]]).add_parser(subparsers)

@@ -280,6 +280,7 @@ def client(engine: Engine, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_line(engine: Engine) -> None:
     """Enter, replace, cancel, mass-cancel and watch; JSON; a reject is 2, a mistake one line and 1."""
+    engine.admin("instrument_add ABCDEFGH tick=1")
     maker = ("--session", "MAKER1", "--json")
     done = client(
         engine, *maker, "enter", "sell", "AAPL", "50", "1000000", "--displayed", "10", "--client-data", "mine"
@@ -316,10 +317,33 @@ def test_the_command_line(engine: Engine) -> None:
         ("enter", "buy", "AAPL", "5", "1", "--time-in-force", "gtd"): "give --expire-seconds",
         ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 4",
         ("enter", "buy", "AAPL", "5", "1", "--client-data", "x" * 15): "at most 14 ASCII characters",
+        ("enter", "buy", "ABCDEFGHI", "5", "1"): "ABCDEFGHI is not traded here",
+        ("enter", "buy", "AAPL", "5", "99.5"): "client enter: argument price: invalid int value: '99.5'",
+        ("enter", "up", "AAPL", "5", "1"): "client enter: argument side: invalid choice: 'up'",
+        ("enter", "buy"): "client enter: the following arguments are required: symbol, quantity",
         ("cancel", "0"): "user_ref is 0",
         ("watch", "--after", "99"): "never sent a report 99",
     }.items():
         done = client(engine, *maker, *words)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
         assert said in done.stderr
+    for name in ("MAKER1X", "", "M\u00c4KER1"):  # never another session's, whose name it begins with
+        done = client(engine, "--session", name, "enter", "buy", "AAPL", "5", "1")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert "is no session: it has 1 to 6 ASCII characters" in done.stderr
+    engine.admin("instrument_remove ABCDEFGH")
     same_after_a_kill(engine)
+
+
+def test_one_client_too_many_is_told(engine: Engine) -> None:
+    """The seventeenth is refused: its line says where the reason stands, and not that no engine runs."""
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(16)]
+    for connection in idle:
+        connection.connect(str(engine.run / "commands.sock"))
+    engine.admin("status")
+    done = client(engine, "--session", "MAKER1", "cancel", "1")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "the engine closed the connection: its log says why" in done.stderr
+    assert "commands.sock: refused a client: 16 are connected" in engine.log.read_text()
+    for connection in idle:
+        connection.close()

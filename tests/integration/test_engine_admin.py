@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from integration.engine_process import Engine, cancel, enter, environment
 from ironbook import core
+from ironbook.core.records import CommandType
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +39,22 @@ def same_after_a_kill(engine: Engine) -> None:
 def code(report: bytes) -> int:
     """Of a Rejected message."""
     return int(struct.unpack("!H", report[13:15])[0])
+
+
+def test_a_reference_price_set_by_hand_outlasts_a_restart(engine: Engine) -> None:
+    """A change of something else, after a kill, leaves it as it was set, and not as an auction before had set it."""
+    client = engine.login()
+    engine.admin("phase AAPL opening_auction")
+    client.send(enter(1, "B", 5, 1_000_000) + enter(2, "S", 5, 1_000_000))
+    client.report("A")
+    client.report("A")
+    assert engine.admin("phase AAPL continuous")["trades"] == 1
+    engine.admin("instrument_change AAPL reference_price=2000000")
+    engine.kill()
+    engine.start()
+    assert len(engine.admin("instrument_change AAPL dynamic_band=100")["events"]) == 1
+    changes = [c for c in core.journal_dump(engine.journal) if c.type == CommandType.INSTRUMENT_CHANGE]
+    assert [change.stop_price for change in changes] == [2_000_000, 2_000_000]  # where it lies (ironbook.h)
 
 
 def test_phases_by_hand(engine: Engine) -> None:

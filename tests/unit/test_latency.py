@@ -235,5 +235,4 @@ def test_what_is_no_such_file_is_one_line(tmp_path: Path, content: bytes | None,
 @pytest.mark.parametrize("seconds", ["0", "-1", "x", "nan", "1e9"])
 def test_a_wrong_interval_is_refused(tmp_path: Path, seconds: str) -> None:
     """By the command line, before anything is read."""
-    with pytest.raises(SystemExit):
-        main(["latency", "--run-directory", str(tmp_path), "--watch", seconds])
+    assert main(["latency", "--run-directory", str(tmp_path), "--watch", seconds]) == 1

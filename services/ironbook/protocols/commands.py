@@ -22,6 +22,7 @@ SHARD_ANY = ONLY_NEW = 0xFFFFFFFF
 INSTRUMENT_UNKNOWN = 0xFFFFFFFF
 _HELLO = struct.Struct("<8sII6sHII")
 _ANSWER = struct.Struct("<8sIIIIIHH")
+_NAME_SIZE, _SYMBOL_SIZE = 6, 8
 _STATUS = {
     1: "does not speak this version of the command stream",
     2: "is another shard's engine",
@@ -41,17 +42,22 @@ class CommandStream:
 
     def __init__(self, path: Path, session: str, after: int = ONLY_NEW, timeout: float | None = 10.0) -> None:
         """Take the session; its reports come from number `after` + 1 on. Raises CommandStreamError."""
+        if not session.isascii() or not 1 <= len(session) <= _NAME_SIZE:
+            raise CommandStreamError(f"{session!r} is no session: it has 1 to {_NAME_SIZE} ASCII characters")
         self._path = path
         self._data = b""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
             self._socket.connect(str(path))
-            name = session.encode("ascii", "replace").ljust(6)
-            self._socket.sendall(_HELLO.pack(MAGIC, 1, SHARD_ANY, name[:6], 0, after, 0))
+            name = session.encode("ascii").ljust(_NAME_SIZE)
+            self._socket.sendall(_HELLO.pack(MAGIC, 1, SHARD_ANY, name, 0, after, 0))
             _, _, status, self.shard, self.next_user_ref, self.session_seq, self.session, size = _ANSWER.unpack(
                 self._read(_ANSWER.size)
             )
+        except (ConnectionResetError, BrokenPipeError) as error:
+            self.close()
+            raise CommandStreamError(f"{path}: the engine closed the connection: its log says why") from error
         except OSError as error:
             self.close()
             raise CommandStreamError(
@@ -95,7 +101,8 @@ class CommandStream:
 
         The answer's `user_ref` is the next free number, its `instrument` the index of `symbol` (INSTRUMENT_UNKNOWN).
         """
-        self.send(Command(0, 0, 0, client_data=symbol.encode("ascii", "replace").ljust(8)[:8]))
+        traded = symbol.isascii() and len(symbol) <= _SYMBOL_SIZE  # what does not fit is nothing that it begins with
+        self.send(Command(0, 0, 0, client_data=(symbol if traded else "").encode("ascii").ljust(_SYMBOL_SIZE)))
         reports = []
         while (event := self.event()).type != 0:
             reports.append(event)
