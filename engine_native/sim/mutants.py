@@ -5,7 +5,8 @@
 
 Each mutant is one changed line of one source file.  It is compiled with the others, unchanged, and run: first against
 flows that the oracle of tests/unit/core has written (sim/flow.c), then, for rules 1, in the simulation.  A mutant that
-runs through unnoticed ends this script with 1.
+runs through unnoticed ends this script with 1; so does, before anything is compiled, one whose line the source
+no longer has, or has twice.
 """
 
 from __future__ import annotations
@@ -160,12 +161,26 @@ def link(objects: list[str], build: Path, programs: Path) -> None:
             sys.exit(f"mutants: {program} does not link:\n{result.stderr}")
 
 
+def file_of(mutant: Mutant) -> str:
+    """Return the name of the file that a mutant changes."""
+    return mutant.file if mutant.file.endswith(".h") else f"{mutant.file}.c"
+
+
+def misfits(mutants: list[Mutant]) -> list[str]:
+    """Return a line for each mutant that changes nothing, or does not say which of several places."""
+    found = []
+    for mutant in mutants:
+        path = HOME / "src" / file_of(mutant)
+        times = path.read_text(encoding="utf-8").count(mutant.old) if path.is_file() else 0
+        if times != 1:
+            found.append(f"mutants: {mutant.name}: {path.name} has its line {times} times, not once: correct it")
+    return found
+
+
 def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[list[str]]) -> str | None:
     """Return what is said about a mutant, or None when it is not noticed."""
-    file = mutant.file if mutant.file.endswith(".h") else f"{mutant.file}.c"
+    file = file_of(mutant)
     text = (HOME / "src" / file).read_text(encoding="utf-8")
-    if text.count(mutant.old) != 1:
-        sys.exit(f"mutants: {mutant.name}: {file} has its line {text.count(mutant.old)} times")
     # A whole copy of the sources: a header includes others from where it stands itself.
     sources = build / "src"
     shutil.rmtree(sources, ignore_errors=True)
@@ -182,6 +197,10 @@ def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[l
 
 def main() -> int:
     """Try every mutant; 1 when one is missed."""
+    mutants = MUTANTS + [Mutant(*fields) for fields in RULES_2]
+    wrong = misfits(mutants)  # all of them, before minutes are spent on the first
+    if wrong:
+        sys.exit("\n".join(wrong))
     build = Path(sys.argv[1]) / "mutants"
     build.mkdir(parents=True, exist_ok=True)
     objects = {name: build / f"{name}.o" for name in CORE}
@@ -196,7 +215,6 @@ def main() -> int:
         print(f"mutants: the core itself does not pass, so nothing is proven: {said}")
         return 1
     missed = 0
-    mutants = MUTANTS + [Mutant(*fields) for fields in RULES_2]
     for mutant in mutants:
         said = catches(mutant, build, objects, flows)
         missed += said is None

@@ -347,6 +347,50 @@ static void writes_rejects_with_the_codes_of_ouch(void)
     EXPECT(memcmp(out, "J" TIME "\0\0\0\x08" "\0\x0c" "CLORDID0000001", IB_OUCH_REJECTED_SIZE) == 0);
 }
 
+/* Each reason that the core gives for a Canceled, with its letter of appendix C. A reason that is added and not put
+ * here, or not in the encoder, fails: the encoder must know them all, since clients bring them about. */
+static void writes_every_reason_of_a_cancel(void)
+{
+    static const char letters[IB_REASON_RISK_KILLED + 1] = {
+        [IB_REASON_USER] = 'U',          [IB_REASON_IMMEDIATE_OR_CANCEL] = 'I', [IB_REASON_FILL_OR_KILL] = 'I',
+        [IB_REASON_MINIMUM_QUANTITY] = 'I', [IB_REASON_SELF_TRADE] = 'Q',       [IB_REASON_PRICE_BAND] = 'K',
+        [IB_REASON_AUCTION_ENDED] = 'Z', [IB_REASON_DAY_ENDED] = 'E',           [IB_REASON_EXPIRED] = 'T',
+        [IB_REASON_MASS_CANCEL] = 'U',   [IB_REASON_INSTRUMENT_REMOVED] = 'Z',  [IB_REASON_RISK_KILLED] = 'S'};
+    const char *unknown = ib_reason_text(UINT8_MAX);
+    uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
+    struct ib_event event = report(IB_EVENT_CANCELED);
+    unsigned written = 0;
+    for (int reason = 1; reason <= IB_REASON_RISK_KILLED; reason++) {
+        int is_known = strcmp(ib_reason_text(reason), unknown) != 0;
+        if (is_known && (reason < IB_REASON_HALTED || reason == IB_REASON_RISK_KILLED)) {
+            event.reason = (uint8_t)reason;
+            EXPECT_EQUAL(ib_ouch_encode(out, &event, "AAPL    "), IB_OUCH_CANCELED_SIZE);
+            EXPECT(letters[reason] != 0);
+            EXPECT_EQUAL(out[17], letters[reason]);
+            written++;
+        }
+    }
+    EXPECT_EQUAL(written, 12);
+}
+
+/* Whatever the core or the gateway refuses an order for has a code. */
+static void writes_every_reason_of_a_reject(void)
+{
+    const char *unknown = ib_reason_text(UINT8_MAX);
+    uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
+    struct ib_event event = report(IB_EVENT_REJECTED);
+    unsigned written = 0;
+    for (int reason = IB_REASON_HALTED; reason < UINT8_MAX; reason++) {
+        event.reason = (uint8_t)reason;
+        if (strcmp(ib_reason_text(reason), unknown) != 0) {
+            EXPECT_EQUAL(ib_ouch_encode(out, &event, "AAPL    "), IB_OUCH_REJECTED_SIZE);
+            EXPECT(ib_load_u16(out + 13) != 0);
+            written++;
+        }
+    }
+    EXPECT_EQUAL(written, 22);
+}
+
 static void a_market_order_is_echoed_as_one(void)
 {
     uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
@@ -362,6 +406,7 @@ static const struct test_case cases[] = {
     CASE(rejects_what_is_not_carried), CASE(reads_prices_at_their_limits), CASE(accepts_options_that_ask_for_nothing),
     CASE(reads_what_rules_2_carry),
     CASE(refuses_an_appendage_that_does_not_add_up), CASE(writes_every_report),
+    CASE(writes_every_reason_of_a_cancel), CASE(writes_every_reason_of_a_reject),
     CASE(writes_rejects_with_the_codes_of_ouch), CASE(a_market_order_is_echoed_as_one),
 };
 

@@ -20,9 +20,9 @@ who wants the venue's order sorts by them. What would tell who traded (sessions,
 | phase   | the instrument's phase: `phase` as enum ib_phase has it, `reason` |
 | indicative | what its auction would give now: `price`, `quantity`, `surplus`, and its `side` (B, S, or - for none) |
 
-What the book does not show is not told: a hidden order has no add, execute, cancel or replace, and in a cross it is 0;
-`remaining` of an iceberg is what of its slice stands. Once a slice is gone, `remaining` is the whole reserve until the
-refresh that follows within the same sequence.
+What the book does not show is not told: a hidden order has no add, execute, cancel or replace, and in a cross or trade
+it is order 0; `remaining` of an iceberg is what of its slice stands. Once a slice is gone, `remaining` is the whole
+reserve until the refresh that follows within the same sequence.
 
 Many are packed into one Kinesis record by the format of the Kinesis Producer Library (aws-kinesis-agg), since a
 shard takes 1,000 records and 1 MB each second. The partition key is the symbol.
@@ -88,10 +88,10 @@ def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord
     kind = _TYPES.get((event.type, event.flags & _RESTING))
     if kind is None:
         return None
-    hidden = event.flags & _HIDDEN and kind != "trade"
+    hidden = event.flags & _HIDDEN
     if kind == "execute" and event.flags & _AUCTION:
         kind = "cross"
-    elif hidden:
+    elif hidden and kind != "trade":
         return None
     head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
     if kind == "state":

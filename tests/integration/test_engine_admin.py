@@ -122,7 +122,7 @@ def test_limits_and_the_kill_switch(engine: Engine) -> None:
     assert answer["events"] == [{"type": "risk", "account": "MAKR", "limit": "order_quantity", "value": 100}]
     engine.admin("risk_limit MAKR order_quantity 200 MSFT")
     client.send(enter(2, "B", 101, 100) + enter(3, "B", 101, 100, symbol="MSFT") + enter(4, "B", 100, 100))
-    assert code(client.report("J")) == 0x001E  # shares exceed the threshold
+    assert code(client.report("J")) == 0x001E  # order size limit
     client.report("A")
     client.report("A")
     other.send(enter(1, "B", 500, 100))

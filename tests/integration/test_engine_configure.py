@@ -97,6 +97,7 @@ def test_what_differs_is_changed_and_no_more(engine: Engine) -> None:
     for key, value in {**alone, "quantity_scale": 3}.items():
         new = restart(engine, instruments=[{**aapl, key: value}, msft])
         assert [c.type for c in new] == [CommandType.INSTRUMENT_CHANGE], key
+        assert len(restart(engine, instruments=[aapl, msft])) == 1, key
     changed = {**aapl, "lot": 10, "static_band": 500, "breach": "halt", "reference_price": 5, "phase": "closed"}
     new = restart(engine, instruments=[changed, msft])
     assert [c.type for c in new] == [CommandType.INSTRUMENT_CHANGE]

@@ -161,7 +161,7 @@ def test_replace_keeps_the_chain_and_says_what_is_open(pair: tuple[Client, Clien
         ({"symbol": "NOPE"}, 0x17),
         ({"side": "?"}, 0x09),
         ({"tif": "6"}, 0x0F),
-        ({"appendage": b"\x05\x03\x00\x00\x00\x02"}, 0x0D),  # MinQty above the order's size
+        ({"appendage": b"\x05\x03\x00\x00\x00\x09"}, 0x0D),  # MinQty above the order's quantity
         ({"appendage": b"\x05\x02XXXX"}, 0x0C),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else hex(value),

@@ -127,9 +127,47 @@ def test_each_public_event_has_a_record_and_others_have_none() -> None:
         {"type": EventType.END_OF_DAY},
     ):
         assert encode(event(**common, **what), 0, ["AAPL"]) is None
+    hidden = EventFlag.HIDDEN
+    for what in (
+        {"type": EventType.RESTED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.EXECUTED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.CANCELED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.REPLACED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.RELEASED},
+        {"type": EventType.INSTRUMENT},
+        {"type": EventType.RISK},
+    ):
+        assert encode(event(**common, **what), 0, ["AAPL"]) is None, what
     state = encode(event(seq=8, type=EventType.TRADING_STATE, reason=16), 0, ["AAPL"])
     assert state is not None
     assert decode(state.data)["reason"] == 16
+
+
+def told(**what: Any) -> dict[str, Any]:
+    """What is published of an event."""
+    record = encode(event(seq=7, index=2, **what), 3, ["AAPL"])
+    assert record is not None
+    assert record.partition_key == "AAPL"
+    value = decode(record.data)
+    return {key: value[key] for key in value if key not in ("shard", "sequence", "index", "time_ns", "symbol")}
+
+
+def test_auctions_icebergs_and_hidden_orders() -> None:
+    """Half a match each in a cross; a slice and not the reserve; nothing of a hidden order but that it traded."""
+    order = {"side": Side.SELL, "price": 10, "quantity": 3, "order_ref": 5, "match_ref": 4, "remaining": 90}
+    cross = EventFlag.RESTING | EventFlag.AUCTION
+    assert told(type=EventType.EXECUTED, flags=cross, displayed=7, **order) == {
+        "type": "cross", "side": "S", "price": 10, "quantity": 3, "remaining": 7, "order": 5, "match": 4
+    }  # fmt: skip
+    for flags, kind in ((cross | EventFlag.HIDDEN, "cross"), (EventFlag.INCOMING | EventFlag.HIDDEN, "trade")):
+        value = told(type=EventType.EXECUTED, flags=flags, **order)
+        assert (value["type"], value["order"], value["remaining"], value["quantity"]) == (kind, 0, 0, 3)
+    value = told(type=EventType.REFRESHED, flags=EventFlag.RESTING, displayed=10, **order)
+    assert (value["type"], value["remaining"], value["order"], value["replaced"]) == ("refresh", 10, 5, 4)
+    assert told(type=EventType.PHASE, phase=4, reason=6) == {"type": "phase", "phase": 4, "reason": 6}
+    assert told(type=EventType.INDICATIVE, price=10, quantity=60, remaining=40) == {
+        "type": "indicative", "side": "-", "price": 10, "quantity": 60, "surplus": 40
+    }  # fmt: skip
 
 
 def test_aggregation_keeps_every_record_in_its_order() -> None:

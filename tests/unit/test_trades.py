@@ -10,6 +10,7 @@ from core_events import event
 from hypothesis import given
 from hypothesis import strategies as st
 from ironbook.core.records import Event, EventFlag, EventType, Side
+from ironbook.reconciliation.journal import holdings
 from ironbook.trades import (
     AVERAGE_UNIT,
     EventOrderError,
@@ -49,6 +50,29 @@ def test_halves_in_two_batches_are_one_trade() -> None:
     assert builder.between
     assert len(list(builder.add([taker]))) == 1
     assert not builder.between
+
+
+def test_an_auction_is_two_orders_that_stood() -> None:
+    """The buyer's half comes first and is the maker's; several matches of one price follow each other."""
+    halves = []
+    for number in (1, 2):
+        maker, taker = match(9, number=number)
+        both = EventFlag.RESTING | EventFlag.AUCTION
+        halves += [
+            taker._replace(flags=both, index=2 * number),
+            maker._replace(flags=both, index=2 * number + 1),
+            event(seq=9, type=EventType.REFRESHED, flags=EventFlag.RESTING),
+        ]
+    trades = list(TradeBuilder(3, NAMES).add(halves))
+    assert [(t.index, t.match_ref, t.maker, t.taker, t.taker_side) for t in trades] == [
+        (3, 1, "TAKR", "MAKR", "S"),
+        (5, 2, "TAKR", "MAKR", "S"),
+    ]
+    portfolio = Portfolio()
+    for trade in trades:
+        portfolio.add(trade)
+    assert portfolio.holdings["TAKR", "AAPL"].position == 20
+    assert holdings(halves, NAMES) == portfolio.holdings
 
 
 @pytest.mark.parametrize(
