@@ -156,7 +156,7 @@ static void set_phase(struct ib_directory *directory, const struct ib_event *eve
 
 static void define(struct ib_directory *directory, const struct ib_event *event)
 {
-    IB_ASSERT(event->instrument <= directory->count);
+    IB_ASSERT(event->instrument <= directory->count && event->instrument < IB_INSTRUMENTS_MAX);
     directory->definitions++;
     if (event->reason == IB_REASON_INSTRUMENT_REMOVED) {
         struct ib_directory_entry *entry = &directory->entries[event->instrument];
@@ -173,6 +173,10 @@ static void define(struct ib_directory *directory, const struct ib_event *event)
             *definition = directory->staged;
             definition->phase = phase; /* a change leaves it, and it may have moved meanwhile */
         }
+    }
+    struct ib_directory_entry *entry = &directory->entries[event->instrument];
+    if (entry->definition.phase == IB_PHASE_VOLATILITY_AUCTION && entry->since_ns == 0) {
+        entry->since_ns = event->time_ns; /* it was defined in one, which has to end, too */
     }
 }
 

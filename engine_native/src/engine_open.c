@@ -15,6 +15,14 @@
 #include "check.h"
 #include "engine_internal.h"
 
+/* Who may write to it could put a file or a socket of their own in the place of ours. */
+static bool is_our_own(const char *directory)
+{
+    struct stat about;
+    IB_ASSERT(directory != NULL);
+    return stat(directory, &about) != 0 || (about.st_uid == geteuid() && (about.st_mode & (S_IWGRP | S_IWOTH)) == 0);
+}
+
 /* One engine to a run directory: a second one would empty the first one's event log under its feet. */
 static int lock_run_directory(struct ib_engine *engine, char *error)
 {
@@ -24,6 +32,12 @@ static int lock_run_directory(struct ib_engine *engine, char *error)
     IB_ASSERT(engine->run_lock < 0);
     if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "run_directory %.200s cannot be made: %s", directory, strerror(errno));
+        return IB_ERROR_IO;
+    }
+    if (!is_our_own(directory)) {
+        snprintf(error, IB_ERROR_TEXT_SIZE,
+                 "run_directory %.200s can be written to by others: make it the engine's own user's, with mode 0700",
+                 directory);
         return IB_ERROR_IO;
     }
     int length = snprintf(path, sizeof path, "%s/engine.lock", directory);

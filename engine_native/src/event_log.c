@@ -61,7 +61,7 @@ static int map_file(struct ib_event_log *log, char *error)
 {
     IB_ASSERT(log->path != NULL);
     IB_ASSERT(log->events == NULL);
-    log->fd = open(log->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    log->fd = open(log->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (log->fd < 0) {
         return refuse(error, log->path, "make");
     }

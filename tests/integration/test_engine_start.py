@@ -205,3 +205,19 @@ def test_a_directory_that_cannot_be_written(engine: Engine, monkeypatch: pytest.
     assert str(locked) in line
     assert "Permission denied: see to journal_directory" in line
     assert os.listdir(locked) == []
+
+
+def test_a_run_directory_that_others_may_write_to_is_refused(engine: Engine) -> None:
+    """Another user could put a link in the place of the event log, and a socket in that of ours."""
+    victim = engine.directory / "victim"
+    victim.write_text("precious")
+    (engine.run / "events.log").unlink(missing_ok=True)
+    (engine.run / "events.log").symlink_to(victim)
+    for mode in (0o777, 0o1777, 0o770):
+        engine.run.chmod(mode)
+        assert engine.refused().endswith("can be written to by others: make it the engine's own user's, with mode 0700")
+    engine.run.chmod(0o700)
+    assert "events.log: cannot make the event log" in engine.refused()
+    assert victim.read_text() == "precious"
+    (engine.run / "events.log").unlink()
+    engine.start()

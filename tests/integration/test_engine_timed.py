@@ -151,6 +151,17 @@ def test_a_band_that_breaks_starts_an_auction_that_ends_by_itself(engine: Engine
     same_after_a_kill(engine)
 
 
+def test_an_instrument_that_is_defined_in_an_auction_leaves_it(engine: Engine) -> None:
+    """By the configuration or by hand: its length counts from the definition."""
+    engine.config["instruments"].append({"symbol": "BEGUN", "tick": 1, "phase": "volatility_auction"})
+    engine.config["volatility_auction_seconds"] = 1
+    engine.start()
+    engine.admin("instrument_add ADDED tick=1 phase=volatility_auction")
+    wait(lambda: events(engine, EventType.PHASE)[1:])
+    ended = {(event.instrument, event.phase) for event in events(engine, EventType.PHASE)}
+    assert ended == {(2, Phase.CONTINUOUS), (3, Phase.CONTINUOUS)}
+
+
 def test_cancel_on_disconnect(engine: Engine) -> None:
     """A lost connection, a kill of the engine, a logout: the session's orders go, another's stay."""
     engine.config["sessions"][0]["cancel_on_disconnect"] = True
