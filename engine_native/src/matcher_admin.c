@@ -206,18 +206,37 @@ static int is_selected(const struct ib_matcher *matcher, uint32_t index, const s
     return !selection->only_day || time_in_force == IB_TIME_IN_FORCE_DAY || ib_level_place(level) == IB_PLACE_AT_CLOSE;
 }
 
+/* Whose orders a selection means; IB_ACCOUNT_ANY when that is more than one account, or account 0, which nobody counts. */
+static uint16_t selected_account(const struct ib_matcher *matcher, const struct ib_selection *selection)
+{
+    uint16_t account = selection->session != IB_SESSION_NONE ? ib_matcher_account(matcher, selection->session)
+                                                             : selection->account;
+    IB_ASSERT(account == IB_ACCOUNT_ANY || account < matcher->risk.account_count);
+    return account != 0 ? account : IB_ACCOUNT_ANY;
+}
+
+/* What the walk need not look at costs nobody's time: it ends with the last order of the account in the instrument, so
+ * that a member without orders cannot keep the others waiting. */
 void ib_turn_cancel_many(struct ib_turn *turn, const struct ib_selection *selection, uint8_t reason)
 {
     const struct ib_matcher *matcher = turn->matcher;
     int all = selection->instrument == IB_INSTRUMENT_ALL;
     uint32_t first = all ? 0 : selection->instrument;
     uint32_t end = all ? matcher->book.instrument_count : first + 1;
+    uint16_t account = selected_account(matcher, selection);
     IB_ASSERT(end <= matcher->book.instrument_count);
     IB_ASSERT(reason != IB_REASON_NONE);
     for (uint32_t instrument = first; instrument < end; instrument++) {
+        uint32_t left = UINT32_MAX;
+        if (account != IB_ACCOUNT_ANY) {
+            uint32_t row = ib_risk_find(&matcher->risk, account, instrument);
+            left = row == 0 ? 0 : matcher->risk.rows[row].open_orders;
+        }
         struct ib_walk walk;
         ib_walk_begin(&walk, &matcher->book, instrument);
-        for (uint32_t index = ib_walk_next(&walk); index != IB_NONE; index = ib_walk_next(&walk)) {
+        for (uint32_t index = left > 0 ? ib_walk_next(&walk) : IB_NONE; index != IB_NONE;
+             index = left > 0 ? ib_walk_next(&walk) : IB_NONE) {
+            left -= ib_matcher_account(matcher, ib_order_session(ib_book_order(&matcher->book, index))) == account;
             if (is_selected(matcher, index, selection)) {
                 ib_turn_cancel_order(turn, index, reason);
             }
