@@ -15,15 +15,7 @@
 #include "check.h"
 #include "engine_internal.h"
 
-/* Text that grows in a buffer of IB_ADMIN_ANSWER_SIZE. Its size was chosen for the largest answer. */
-struct text {
-    char *out;
-    size_t size;
-};
-
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *text, const char *format, ...)
+void ib_say(struct ib_text *text, const char *format, ...)
 {
     va_list arguments;
     IB_ASSERT(text->size < IB_ADMIN_ANSWER_SIZE);
@@ -35,7 +27,7 @@ static void add(struct text *text, const char *format, ...)
 }
 
 /* A 128-bit sum in decimal. */
-static void add_decimal(struct text *text, uint64_t high, uint64_t low)
+static void add_decimal(struct ib_text *text, uint64_t high, uint64_t low)
 {
     unsigned __int128 value = ((unsigned __int128)high << 64) | low;
     char digits[40];
@@ -48,67 +40,68 @@ static void add_decimal(struct text *text, uint64_t high, uint64_t low)
         digits[--begin] = (char)('0' + (int)(value % 10));
         value /= 10;
     } while (value != 0);
-    add(text, "%s", digits + begin);
+    ib_say(text, "%s", digits + begin);
 }
 
-static void add_totals(struct text *text, const struct ib_engine *engine)
+static void add_totals(struct ib_text *text, const struct ib_engine *engine)
 {
     static const char *const states[] = {
         [IB_TRADING_OPEN] = "serving", [IB_TRADING_HALTED] = "halted", [IB_TRADING_ENDED] = "ended"};
     _Static_assert(sizeof states / sizeof states[0] == IB_TRADING_ENDED + 1, "a name for each state");
     const struct ib_totals *totals = &engine->snapshot;
     IB_ASSERT(engine->trading_state >= IB_TRADING_OPEN && engine->trading_state <= IB_TRADING_ENDED);
-    add(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
+    ib_say(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
         engine->config.shard, engine->config.replica, engine->config.epoch, states[engine->trading_state], totals->seq);
-    add(text, ", \"event_count\": %" PRIu64 ", \"trades\": %" PRIu64 ", \"quantity\": %" PRIu64 ", \"notional\": \"",
+    ib_say(text, ", \"event_count\": %" PRIu64 ", \"trades\": %" PRIu64 ", \"quantity\": %" PRIu64 ", \"notional\": \"",
         totals->event_count, totals->trades, totals->quantity);
     add_decimal(text, totals->notional_high, totals->notional_low);
-    add(text, "\", \"orders_open\": %" PRIu64 ", \"rejects\": %" PRIu64 ", \"state_hash\": \"%016" PRIx64 "\"",
+    ib_say(text, "\", \"orders_open\": %" PRIu64 ", \"rejects\": %" PRIu64 ", \"state_hash\": \"%016" PRIx64 "\"",
         totals->orders_open, totals->rejects, totals->state_hash);
 }
 
-static void add_sessions(struct text *text, const struct ib_gateway *gateway)
+static void add_sessions(struct ib_text *text, const struct ib_gateway *gateway)
 {
     IB_ASSERT(ib_gateway_session_count(gateway) <= IB_SESSIONS_MAX); /* the size of an answer is made for these */
-    add(text, ", \"sessions\": [");
+    ib_say(text, ", \"sessions\": [");
     for (size_t i = 0; i < ib_gateway_session_count(gateway); i++) {
         struct ib_gateway_session_view view = ib_gateway_session(gateway, i);
-        add(text, "%s{\"username\": \"%s\", \"connected\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
+        ib_say(text, "%s{\"username\": \"%s\", \"connected\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
             i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.next_user_ref, view.session_seq);
     }
-    add(text, "]");
+    ib_say(text, "]");
 }
 
-static void add_gateway(struct text *text, const struct ib_engine *engine)
+static void add_gateway(struct ib_text *text, const struct ib_engine *engine)
 {
     const struct ib_gateway *gateway = engine->gateway;
     IB_ASSERT(ib_gateway_connection_count(gateway) <= engine->config.connections);
-    add(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64
+    ib_say(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64
         ", \"logins_held\": %" PRIu64,
         ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway),
         ib_gateway_logins_held(gateway));
-    add(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
+    ib_say(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
     for (int i = 0; i < IB_DISCONNECT_COUNT; i++) {
-        add(text, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", ib_disconnect_text((enum ib_disconnect)i),
+        ib_say(text, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", ib_disconnect_text((enum ib_disconnect)i),
             ib_gateway_disconnects(gateway, (enum ib_disconnect)i));
     }
-    add(text, "}");
+    ib_say(text, "}");
 }
 
-static void add_status(struct text *text, const struct ib_engine *engine)
+static void add_status(struct ib_text *text, const struct ib_engine *engine)
 {
     uint64_t released = ib_event_log_released(engine->log);
     const struct ib_event *last = released > 0 ? ib_event_log_at(engine->log, released - 1) : NULL;
     IB_ASSERT(last == NULL || last->seq <= engine->sequencer.released_seq); /* no event is shown before its command */
     IB_ASSERT(engine->recovered_seq <= engine->sequencer.base_seq);
-    add(text, ", \"rules\": %u", engine->rules);
-    add(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq, released);
-    add(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
+    ib_say(text, ", \"rules\": %u", engine->rules);
+    ib_say(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq,
+        released);
+    ib_say(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
         last != NULL ? last->index : 0);
-    add(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
+    ib_say(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
     add_sessions(text, engine->gateway);
     add_gateway(text, engine);
-    add(text, ", \"recovered_seq\": %" PRIu64 ", \"started_at\": %" PRIu64 ", \"pid\": %d", engine->recovered_seq,
+    ib_say(text, ", \"recovered_seq\": %" PRIu64 ", \"started_at\": %" PRIu64 ", \"pid\": %d", engine->recovered_seq,
         engine->started_at_s, (int)getpid());
 }
 
@@ -118,16 +111,16 @@ static size_t answer(void *context, enum ib_admin_request request, uint64_t tick
     if (request >= IB_ADMIN_PHASE) {
         return ib_engine_request_answer(engine, request, ticket, out);
     }
-    struct text text = {.out = out};
+    struct ib_text text = {.out = out};
     IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
     /* Nothing is told that a crash could take back. */
     IB_ASSERT(engine->snapshot.seq <= engine->sequencer.released_seq);
-    add(&text, "{");
+    ib_say(&text, "{");
     add_totals(&text, engine);
     if (request != IB_ADMIN_TOTALS) {
         add_status(&text, engine);
     }
-    add(&text, "}");
+    ib_say(&text, "}");
     return text.size;
 }
 

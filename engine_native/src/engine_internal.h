@@ -103,7 +103,12 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error);
 /* engine_timed.c: sequences what is due. Once a tick. */
 void ib_engine_timed_tick(struct ib_engine *engine);
 
-/* engine_admin.c */
+/* engine_admin.c: text that grows in a buffer of IB_ADMIN_ANSWER_SIZE, which was chosen for the largest answer. */
+struct ib_text {
+    char *out;
+    size_t size;
+};
+void ib_say(struct ib_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
 
 /* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what an

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,90 +30,72 @@ _Static_assert(IB_EVENT_NAMES == IB_EVENT_RISK + 1, "a word for each event");
 _Static_assert(IB_PHASE_OPENING_AUCTION == 3 && IB_PHASE_HALTED == 5, "in their order");
 _Static_assert(EVENTS_SHOWN * 320 < IB_ADMIN_ANSWER_SIZE, "room for all that are shown");
 
-struct text {
-    char *out;
-    size_t size;
-};
-
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *text, const char *format, ...)
-{
-    va_list arguments;
-    IB_ASSERT(text->size < IB_ADMIN_ANSWER_SIZE);
-    va_start(arguments, format);
-    int size = vsnprintf(text->out + text->size, IB_ADMIN_ANSWER_SIZE - text->size, format, arguments);
-    va_end(arguments);
-    IB_ASSERT(size >= 0 && text->size + (size_t)size < IB_ADMIN_ANSWER_SIZE);
-    text->size += (size_t)size;
-}
-
 /* A name as the core pads it. */
-static void add_name(struct text *text, const char *key, const char *name, size_t size)
+static void add_name(struct ib_text *text, const char *key, const char *name, size_t size)
 {
     IB_ASSERT(name != NULL);
     while (size > 0 && (name[size - 1] == ' ' || name[size - 1] == '\0')) {
         size--;
     }
-    add(text, ", \"%s\": \"%.*s\"", key, (int)size, name);
+    ib_say(text, ", \"%s\": \"%.*s\"", key, (int)size, name);
 }
 
-static void add_value(struct text *text, const struct ib_event *event)
+static void add_value(struct ib_text *text, const struct ib_event *event)
 {
     IB_ASSERT(event->type == IB_EVENT_RISK);
     IB_ASSERT(event->limit < IB_LIMIT_NAMES);
-    add(text, ", \"limit\": \"%s\"", ib_limit_names[event->limit]);
+    ib_say(text, ", \"limit\": \"%s\"", ib_limit_names[event->limit]);
     if (event->quantity == IB_UNLIMITED) {
-        add(text, ", \"value\": \"unlimited\"");
+        ib_say(text, ", \"value\": \"unlimited\"");
     } else {
-        add(text, ", \"value\": %" PRIu64, event->quantity);
+        ib_say(text, ", \"value\": %" PRIu64, event->quantity);
     }
 }
 
-static void add_event(struct text *text, const struct ib_engine *engine, const struct ib_event *event)
+static void add_event(struct ib_text *text, const struct ib_engine *engine, const struct ib_event *event)
 {
     IB_ASSERT(event->type > 0 && event->type < IB_EVENT_NAMES);
-    add(text, "{\"type\": \"%s\"", ib_event_names[event->type]);
+    ib_say(text, "{\"type\": \"%s\"", ib_event_names[event->type]);
     if (event->instrument != IB_INSTRUMENT_ALL) {
         add_name(text, "symbol", ib_directory_symbol(engine->directory, event->instrument), IB_SYMBOL_SIZE);
     }
     if (event->type == IB_EVENT_PHASE) {
-        add(text, ", \"phase\": \"%s\"", ib_phase_names[event->phase]);
+        ib_say(text, ", \"phase\": \"%s\"", ib_phase_names[event->phase]);
     } else if (event->type == IB_EVENT_RISK) {
         add_name(text, "account", (const char *)ib_matcher_account_name(engine->matcher, event->account),
                  IB_CLIENT_DATA_SIZE);
         add_value(text, event);
     } else if (event->type != IB_EVENT_INSTRUMENT) {
-        add(text, ", \"order_ref\": %" PRIu64 ", \"price\": %" PRId64 ", \"quantity\": %" PRIu64, event->order_ref,
+        ib_say(text, ", \"order_ref\": %" PRIu64 ", \"price\": %" PRId64 ", \"quantity\": %" PRIu64, event->order_ref,
             event->price, event->quantity);
     }
     if (event->session != IB_SESSION_NONE) {
         const struct ib_session *session = ib_matcher_session(engine->matcher, event->session);
         IB_ASSERT(session != NULL);
         add_name(text, "session", session->username, IB_USERNAME_SIZE);
-        add(text, ", \"user_ref\": %u", event->user_ref);
+        ib_say(text, ", \"user_ref\": %u", event->user_ref);
     }
     if (event->reason != IB_REASON_NONE) {
-        add(text, ", \"reason\": \"%s\"", ib_reason_text(event->reason));
+        ib_say(text, ", \"reason\": \"%s\"", ib_reason_text(event->reason));
     }
-    add(text, "}");
+    ib_say(text, "}");
 }
 
 size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_request request, uint64_t seq, char *out)
 {
-    struct text text = {.out = out};
+    struct ib_text text = {.out = out};
     uint64_t released = ib_event_log_released(engine->log);
     IB_ASSERT(seq > 0 && seq <= engine->sequencer.released_seq);
     uint64_t position = seq == 1 ? 0 : ib_event_log_find_after(engine->log, seq - 1, UINT32_MAX);
     uint64_t count = 0, canceled = 0, trades = 0;
-    add(&text, "{\"request\": \"%s\", \"seq\": %" PRIu64 ", \"events\": [", ib_admin_request_name(request), seq);
+    ib_say(&text, "{\"request\": \"%s\", \"seq\": %" PRIu64 ", \"events\": [", ib_admin_request_name(request), seq);
     for (; position < released; position++) {
         const struct ib_event *event = ib_event_log_at(engine->log, position);
         if (event->seq != seq) {
             break;
         }
         if (count < EVENTS_SHOWN) {
-            add(&text, count == 0 ? "" : ", ");
+            ib_say(&text, count == 0 ? "" : ", ");
             add_event(&text, engine, event);
         }
         count++;
@@ -123,7 +104,7 @@ size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_re
     }
     IB_ASSERT(canceled <= count && trades <= count);
     IB_ASSERT(trades % 2 == 0); /* both sides of a match are told */
-    add(&text, "], \"event_count\": %" PRIu64 ", \"canceled\": %" PRIu64 ", \"trades\": %" PRIu64 "}", count, canceled,
-        trades / 2);
+    ib_say(&text, "], \"event_count\": %" PRIu64 ", \"canceled\": %" PRIu64 ", \"trades\": %" PRIu64 "}",
+        count, canceled, trades / 2);
     return text.size;
 }
