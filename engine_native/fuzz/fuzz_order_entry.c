@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         free(copy);
         used += (size_t)step;
     }
-    if (size > 0) { /* most random bytes are no packets: try them as a message, too */
+    /* Most random bytes are no packets: try them as a message, too, of a size that a packet can have. */
+    if (size > 0 && size <= IB_OUCH_INBOUND_SIZE_MAX) {
         uint8_t *copy = malloc(size);
         if (copy != NULL) {
             static const uint8_t types[] = {'O', 'U', 'X', 'M', 'Q', 'C'};
