@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from ironbook import core
 from local_processes import free_port
 
 PASSWORD = "s3cret"
@@ -244,3 +245,12 @@ class Client:
     def close(self) -> None:
         """Close the socket without a logout."""
         self.socket.close()
+
+
+def same_after_a_kill(engine: Engine) -> None:
+    """Kill and start again: one state hash, and a replay's."""
+    before = engine.admin("totals")
+    engine.kill()
+    assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
+    engine.start()
+    assert engine.admin("totals")["state_hash"] == before["state_hash"]

@@ -10,12 +10,11 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.engine_process import Engine, enter, environment
+from integration.engine_process import Engine, enter, environment, same_after_a_kill
 from ironbook import core
 from ironbook.core.records import (
     Command,
@@ -33,14 +32,6 @@ from ironbook.protocols.commands import CommandStream, CommandStreamError
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A running engine."""
-    process = Engine(tmp_path).start()
-    yield process
-    process.kill()
-
-
 def stream(engine: Engine, session: str = "MAKER1", after: int = 0xFFFFFFFF) -> CommandStream:
     """A connection."""
     return CommandStream(engine.run / "commands.sock", session, after)
@@ -55,15 +46,6 @@ def order(ref: int, side: Side, quantity: int, price: int, **fields: Any) -> Com
 def told(connection: CommandStream) -> list[tuple[EventType, int, int, Reason]]:
     """All reports until now: type, number of the order, quantity, reason."""
     return [(EventType(e.type), e.user_ref, e.quantity, Reason(e.reason)) for e in connection.ask()[0]]
-
-
-def same_after_a_kill(engine: Engine) -> None:
-    """Kill and start again: one state hash, and a replay's."""
-    before = engine.admin("totals")
-    engine.kill()
-    assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
-    engine.start()
-    assert engine.admin("totals")["state_hash"] == before["state_hash"]
 
 
 def test_a_stop_is_released(engine: Engine) -> None:

@@ -8,32 +8,13 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from integration.engine_process import Engine, cancel, enter, environment
+from integration.engine_process import Engine, cancel, enter, environment, same_after_a_kill
 from ironbook import core
 from ironbook.core.records import CommandType
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A running engine."""
-    process = Engine(tmp_path).start()
-    yield process
-    process.kill()
-
-
-def same_after_a_kill(engine: Engine) -> None:
-    """Kill and start again: one state hash, and a replay's."""
-    before = engine.admin("totals")
-    engine.kill()
-    assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
-    engine.start()
-    assert engine.admin("totals")["state_hash"] == before["state_hash"]
 
 
 def code(report: bytes) -> int:

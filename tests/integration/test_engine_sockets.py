@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,6 @@ pytestmark = pytest.mark.integration
 
 EVENT_SIZE = 128
 EVENT_HEAD = struct.Struct("<QQIHH")  # seq, time_ns, index, type, session: ironbook.h
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A running engine."""
-    process = Engine(tmp_path).start()
-    yield process
-    process.kill()
 
 
 class Consumer:

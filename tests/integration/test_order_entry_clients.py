@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import ouch_connect
@@ -16,14 +14,6 @@ from links_connect.callbacks import MemoryStoreCallback
 from nasdaq_protocols import soup
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A running engine."""
-    process = Engine(tmp_path).start()
-    yield process
-    process.kill()
 
 
 # ---- ouch_connect: OUCH 5.0 over SoupBinTCP, in Rust ----

@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.engine_process import Client, Engine, cancel, packet
+from integration.engine_process import Client, Engine, cancel, packet, same_after_a_kill
 from ironbook import core
 from ironbook.core.records import Event, EventType
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A running engine."""
-    process = Engine(tmp_path).start()
-    yield process
-    process.kill()
 
 
 def order(  # noqa: PLR0913, PLR0917  (an order has this many fields)
@@ -63,15 +54,6 @@ def fill(report: bytes) -> tuple[int, int, bytes]:
 def both(engine: Engine) -> tuple[Client, Client]:
     """Maker and taker."""
     return engine.login("MAKER1"), engine.login("TAKER1")
-
-
-def same_after_a_kill(engine: Engine) -> None:
-    """Kill and start again: one state hash, and a replay's."""
-    before = engine.admin("totals")
-    engine.kill()
-    assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
-    engine.start()
-    assert engine.admin("totals")["state_hash"] == before["state_hash"]
 
 
 def events(engine: Engine, kind: EventType) -> list[Event]:
