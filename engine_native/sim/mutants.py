@@ -74,11 +74,12 @@ MUTANTS = [
         "ib_book_set_chain(book, index, *bucket);\n            *bucket = index;\n            index = next;",
         "index = next;",
     ),
+    Mutant("a side keeps a near node that is gone", "price_index", "if (index->near == *link) {", "if (0) {"),
     Mutant(
-        "a grown price hash loses levels",
-        "book",
-        "level->chain = *bucket;\n            *bucket = index;\n            index = next;",
-        "index = next;",
+        "a price that is gone keeps its level in its leaf",
+        "price_index.h",
+        "    at->child[ib_price_digit(key, 0)] = IB_NONE;\n",
+        "",
     ),
     Mutant(
         "an order has the client data of the one before in its slot",
@@ -118,8 +119,8 @@ MUTANTS = [
     Mutant(
         "the best price is not searched again",
         "book",
-        "side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);",
-        "side->best_key = next_key;",
+        "side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);",
+        "side->best = next;",
     ),
     Mutant(
         "ticks are not checked",

@@ -41,9 +41,6 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_buckets_open(&book->order_buckets, IB_BUCKETS_ORDER * (uint64_t)orders + 1);
     }
     if (status == IB_OK) {
-        status = ib_buckets_open(&book->level_buckets, IB_BUCKETS_LEVEL * (uint64_t)orders + 1);
-    }
-    if (status == IB_OK) {
         book->instruments = ib_memory_reserve(instrument_bytes());
         book->rare = ib_memory_reserve(rare_bytes());
         book->expiry = ib_memory_reserve(expiry_bytes(book));
@@ -68,9 +65,8 @@ void ib_book_close(struct ib_book *book)
     }
     ib_pool_close(&book->extras);
     ib_pool_close(&book->cold);
-    ib_buckets_close(&book->level_buckets);
     ib_buckets_close(&book->order_buckets);
-    ib_price_nodes_close(&book->nodes);
+    ib_pool_close(&book->nodes);
     ib_pool_close(&book->levels);
     ib_pool_close(&book->orders);
     *book = (struct ib_book){0};
@@ -149,7 +145,7 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
-/* ---- growing the indexes: two or four buckets with each order or level, so that none has to wait ---- */
+/* ---- growing the id index: two buckets with each order, so that none has to wait ---- */
 
 void ib_book_grow_order_buckets(struct ib_book *book)
 {
@@ -171,26 +167,6 @@ void ib_book_grow_order_buckets(struct ib_book *book)
     }
 }
 
-static void grow_level_buckets(struct ib_book *book)
-{
-    struct ib_buckets *buckets = &book->level_buckets;
-    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_LEVEL * (book->levels.in_use - 1));
-    while (buckets->last < IB_BUCKETS_LEVEL * book->levels.in_use) {
-        uint32_t from;
-        (void)ib_buckets_grow(buckets, &from);
-        uint32_t index = buckets->heads[from];
-        buckets->heads[from] = IB_NONE;
-        while (index != IB_NONE) {
-            struct ib_level *level = ib_book_level(book, index);
-            uint32_t *bucket = ib_book_level_bucket(book, level->side_index, level->key);
-            uint32_t next = level->chain;
-            level->chain = *bucket;
-            *bucket = index;
-            index = next;
-        }
-    }
-}
-
 /* ---- levels ---- */
 
 /* Tells the path of plain orders whether hidden orders and stops stand in an instrument. */
@@ -206,10 +182,9 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket)
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf)
 {
     IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    IB_EXPECT(bucket == ib_book_level_bucket(book, side_index, key));
     struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
     struct ib_level *level = ib_book_level(book, index);
@@ -217,18 +192,13 @@ uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t k
     level->quantity = 0;
     level->ring = (struct ib_links){.next = index, .prev = index};
     level->side_index = side_index;
-    level->chain = *bucket;
-    *bucket = index;
-    ib_price_index_add(side, &book->nodes, key);
+    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
     if (key < side->best_key) {
         side->best_key = key;
         side->best = index;
     }
     if (side_index >= IB_SIDES_MAX) {
         look_for_rare_sides(book, ib_side_instrument(side_index));
-    }
-    if (book->level_buckets.last < IB_BUCKETS_LEVEL * book->levels.in_use) {
-        grow_level_buckets(book);
     }
     return index;
 }
@@ -240,18 +210,12 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
     IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
     uint32_t side_index = level->side_index;
     uint64_t key = level->key;
-    uint32_t *link = ib_book_level_bucket(book, side_index, key);
-    while (*link != index) {
-        IB_ASSERT(*link != IB_NONE);
-        link = &ib_book_level(book, *link)->chain;
-    }
-    *link = level->chain;
-    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
     struct ib_price_index *side = ib_book_any_side(book, side_index);
-    uint64_t next_key = ib_price_index_remove(side, &book->nodes, key);
+    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
+    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
     if (side->best == index) {
-        side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);
-        side->best = side->best_key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, side->best_key);
+        side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);
+        side->best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     }
     if (side_index >= IB_SIDES_MAX) {
         look_for_rare_sides(book, ib_side_instrument(side_index));
@@ -350,7 +314,7 @@ uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, co
 {
     IB_ASSERT(!ib_book_is_full(book));
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
-    uint32_t index = ib_book_rest(book, entry);
+    uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
     if (extra != NULL) {
         add_extra(book, index, extra);
     }

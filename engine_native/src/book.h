@@ -5,9 +5,8 @@
  *
  *   (session, user_ref) ─► bucket ─► order ◄─► order …      one chain through the orders of a bucket
  *                                      │ level
- *   (side, price) ─► bucket ─────────► level ─► head … tail
- *   instrument ─► side ─► best ──────────┘
- *                  └ price index: which prices there are, in order
+ *   instrument ─► side ─► price index ─► level ─► oldest order … newest
+ *                  └ best ────────────────┘
  *
  * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
  * wait for the closing auction (one level).
@@ -44,27 +43,27 @@ struct ib_book_instrument {
     int64_t last_price;    /* of the newest trade; 0 = none */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
     uint32_t special;      /* enum ib_special; 0 = all is plain */
+    uint64_t reserved[4];
 };
 
-_Static_assert(sizeof(struct ib_book_instrument) == 64, "one cache line");
+_Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its sides, and its terms");
 
 /* An instrument's rarer sides: those of IB_PLACE_HIDDEN, IB_PLACE_STOP, IB_PLACE_AT_CLOSE. */
 struct ib_book_rare {
     struct ib_price_index sides[3][2];
     uint32_t icebergs; /* orders with a displayed quantity */
-    uint32_t reserved[7];
+    uint32_t reserved[15];
 };
 
-_Static_assert(sizeof(struct ib_book_rare) == 128, "two cache lines");
+_Static_assert(sizeof(struct ib_book_rare) == 256, "four cache lines");
 
 struct ib_book {
     struct ib_pool orders;
     struct ib_pool levels; /* behind the orders, in their array: one index names either */
     struct ib_buckets order_buckets; /* (session, user_ref) -> orders */
-    struct ib_buckets level_buckets; /* (side, key) -> levels */
     struct ib_book_instrument *instruments;
     struct ib_pool cold; /* the other halves of `orders` */
-    struct ib_price_nodes nodes; /* of all price indexes */
+    struct ib_pool nodes; /* of all price indexes */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
@@ -115,7 +114,7 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket);
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf);
 void ib_book_drop_level(struct ib_book *book, uint32_t level);
 void ib_book_grow_order_buckets(struct ib_book *book);
 void ib_book_write_cold(struct ib_book *book, uint32_t order, uint64_t executed, const uint8_t *client_data);

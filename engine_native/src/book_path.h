@@ -8,21 +8,12 @@
 
 #include "book.h"
 
-enum {
-    /* Buckets for each order and each level. The emptier, the fewer chains, and the fewer guesses go wrong; the fuller,
-     * the fewer lines. */
-    IB_BUCKETS_ORDER = 2,
-    IB_BUCKETS_LEVEL = 4,
-};
+/* Buckets for each order. The emptier, the fewer chains, and the fewer guesses go wrong; the fuller, the fewer lines. */
+enum { IB_BUCKETS_ORDER = 2 };
 
 IB_INLINE uint32_t *ib_book_order_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref)
 {
     return ib_buckets_at(&book->order_buckets, (uint64_t)session << 28 | user_ref >> 4, user_ref);
-}
-
-IB_INLINE uint32_t *ib_book_level_bucket(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    return ib_buckets_at(&book->level_buckets, (key >> 4) + side_index * (uint64_t)0x5851f42d, key);
 }
 
 /* Order of (session, user_ref) in its bucket, or IB_NONE. */
@@ -63,26 +54,6 @@ IB_INLINE void ib_book_unindex_order(struct ib_book *book, uint32_t *bucket, uin
     ib_book_set_chain(book, before, ib_order_chain(order));
 }
 
-/* Level at a key of a side, in its bucket, or IB_NONE. */
-IB_INLINE uint32_t ib_book_find_level_in(const struct ib_book *book, const uint32_t *bucket, uint32_t side_index,
-                                         uint64_t key)
-{
-    uint32_t index = *bucket;
-    while (index != IB_NONE) {
-        const struct ib_level *level = ib_book_level(book, index);
-        if (IB_LIKELY(level->key == key && level->side_index == side_index)) {
-            break;
-        }
-        index = level->chain;
-    }
-    return index;
-}
-
-IB_INLINE uint32_t ib_book_find_level(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    return ib_book_find_level_in(book, ib_book_level_bucket(book, side_index, key), side_index, key);
-}
-
 IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
 {
     uint64_t first;
@@ -94,17 +65,18 @@ IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
     return (first | second | third) == 0;
 }
 
-/* Behind all orders at its price. The caller has asked ib_book_is_full. */
-IB_INLINE uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
+/* Behind all orders at its price; `side` is that of the entry. The caller has asked ib_book_is_full. */
+IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *side, const struct ib_book_entry *entry)
 {
+    IB_EXPECT(side == ib_book_any_side(book, entry->side_index));
     IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t index = ib_pool_take(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t *level_bucket = ib_book_level_bucket(book, entry->side_index, entry->key);
-    uint32_t level_index = ib_book_find_level_in(book, level_bucket, entry->side_index, entry->key);
+    uint32_t leaf = ib_price_index_leaf(side, &book->nodes, entry->key);
+    uint32_t level_index = ib_price_leaf_level(&book->nodes, leaf, entry->key);
     if (level_index == IB_NONE) {
-        level_index = ib_book_add_level(book, entry->side_index, entry->key, level_bucket);
+        level_index = ib_book_add_level(book, entry->side_index, entry->key, leaf);
     }
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
     order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | *bucket;

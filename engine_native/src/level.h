@@ -24,7 +24,7 @@ struct ib_level {
     uint64_t key;
     uint64_t quantity; /* sum of remaining */
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
-    uint32_t chain;      /* next level in the same bucket of the price hash */
+    uint32_t leaf;       /* of the price index, where its price is */
 };
 
 /* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */

@@ -93,10 +93,11 @@ static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *ma
     return incoming.remaining;
 }
 
-IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
+IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, struct ib_price_index *side,
+                       int reporting)
 {
     struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
-    ib_book_rest(&turn->matcher->book, &entry);
+    ib_book_rest(&turn->matcher->book, side, &entry);
     ib_risk_add(incoming->row, incoming->side_index & 1, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
@@ -104,9 +105,9 @@ IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming,
     }
 }
 
-/* Trades what can be traded; what is left rests or is cancelled. `opposite` is the other side of its instrument. */
-IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
-                        int reporting)
+/* Trades what can be traded; what is left rests or is cancelled. `side` and `opposite` are of its instrument. */
+IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, struct ib_price_index *side,
+                        const struct ib_price_index *opposite, int reporting)
 {
     uint64_t limit = ~incoming->key; /* its own price on the other side */
     if (opposite->best_key <= limit) {
@@ -128,7 +129,7 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, cons
         }
     }
     if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {
-        ib_rest(turn, incoming, reporting);
+        ib_rest(turn, incoming, side, reporting);
     } else {
         ib_turn_number(turn, incoming->session);
         if (reporting) {
@@ -165,7 +166,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     }
     struct ib_session *session = &matcher->sessions[session_index];
     IB_KEEP(session);
-    const struct ib_book_instrument *instrument = &matcher->book.instruments[at];
+    struct ib_book_instrument *instrument = &matcher->book.instruments[at];
     struct ib_incoming incoming = {
         .side_index = 2 * at + side_number,
         .user_ref = command->user_ref,
@@ -201,7 +202,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    ib_match(turn, &incoming, opposite, reporting);
+    ib_match(turn, &incoming, &instrument->sides[side_number], opposite, reporting);
     return 1;
 }
 
