@@ -61,7 +61,7 @@ MUTANTS = [
         "incoming.user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
-    Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", ""),
+    Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", "        ;\n"),
     Mutant(
         "a level that is traded off stays",
         "book_path.h",
@@ -69,11 +69,18 @@ MUTANTS = [
         "if (0) {",
     ),
     Mutant(
-        "a grown id index loses orders",
+        "a bucket that is split loses orders",
         "book",
-        "ib_book_set_chain(book, index, *bucket);\n            *bucket = index;\n            index = next;",
-        "index = next;",
+        "        *bucket = index;\n        index = next;\n",
+        "        index = next;\n",
     ),
+    Mutant(
+        "a bucket keeps what belongs to its child",
+        "book",
+        "(scattered & mask) == to ? to : from",
+        "(scattered & mask) == to ? from : from",
+    ),
+    Mutant("a bucket is taken for made", "book_path.h", "IB_LIKELY(first != IB_BUCKET_UNMADE)", "(first | 1)"),
     Mutant("a side keeps a near node that is gone", "price_index", "if (index->near == *link) {", "if (0) {"),
     Mutant(
         "a price that is gone keeps its level in its leaf",
@@ -125,7 +132,7 @@ MUTANTS = [
     Mutant(
         "ticks are not checked",
         "book.h",
-        "return price > 0 && !__builtin_mul_overflow(*ticks, instrument->tick, &back);",
+        "return *ticks - 1 < instrument->ticks_max;",
         "return price > 0;",
     ),
 ]

@@ -38,7 +38,7 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_price_nodes_open(&book->nodes, orders);
     }
     if (status == IB_OK) {
-        status = ib_buckets_open(&book->order_buckets, IB_BUCKETS_ORDER * (uint64_t)orders + 1);
+        status = ib_buckets_open(&book->order_buckets, orders);
     }
     if (status == IB_OK) {
         book->instruments = ib_memory_reserve(instrument_bytes());
@@ -93,6 +93,7 @@ void ib_book_set_tick(struct ib_book *book, uint32_t index, uint64_t tick)
     IB_ASSERT(ib_book_is_empty(book, index));
     struct ib_book_instrument *instrument = &book->instruments[index];
     instrument->tick = tick;
+    instrument->ticks_max = INT64_MAX / tick;
     instrument->tick_shift = (uint32_t)__builtin_ctzll(tick);
     uint64_t odd = tick >> instrument->tick_shift;
     uint64_t inverse = odd; /* right in its lowest 3 bits; each Newton step doubles the bits that are right */
@@ -145,26 +146,86 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
-/* ---- growing the id index: two buckets with each order, so that none has to wait ---- */
+/* ---- the index of orders grows ---- */
 
-void ib_book_grow_order_buckets(struct ib_book *book)
+int ib_book_make_room(struct ib_book *book)
+{
+    if (!ib_pool_stock(&book->orders)) {
+        return 0;
+    }
+    IB_ASSERT(book->orders.fresh > book->orders.first);
+    IB_ASSERT(book->orders.free_head != IB_NONE);
+    ib_buckets_grow(&book->order_buckets, book->orders.fresh - book->orders.first);
+    return 1;
+}
+
+/* Gives a bucket what is its own of the one that it comes from. */
+static void split_bucket(struct ib_book *book, uint32_t from, uint32_t to, uint32_t mask)
 {
     struct ib_buckets *buckets = &book->order_buckets;
-    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_ORDER * (book->orders.in_use - 1));
-    while (buckets->last < IB_BUCKETS_ORDER * book->orders.in_use) {
-        uint32_t from;
-        (void)ib_buckets_grow(buckets, &from);
-        uint32_t index = buckets->heads[from];
-        buckets->heads[from] = IB_NONE;
-        while (index != IB_NONE) {
-            const struct ib_order *order = ib_book_order(book, index);
-            uint32_t *bucket = ib_book_order_bucket(book, ib_order_session(order), order->user_ref);
-            uint32_t next = ib_book_chain(book, index);
-            ib_book_set_chain(book, index, *bucket);
-            *bucket = index;
-            index = next;
+    uint32_t index = buckets->heads[from];
+    IB_ASSERT(index != IB_BUCKET_UNMADE && buckets->heads[to] == IB_BUCKET_UNMADE);
+    buckets->heads[from] = IB_CHAIN_END;
+    buckets->heads[to] = IB_CHAIN_END;
+    while (index != IB_CHAIN_END) {
+        const struct ib_order *order = ib_book_order(book, index);
+        uint32_t scattered = ib_book_order_scatter(ib_order_session(order), order->user_ref);
+        uint32_t *bucket = &buckets->heads[(scattered & mask) == to ? to : from];
+        uint32_t next = ib_book_chain(book, index);
+        ib_book_set_chain(book, index, *bucket);
+        *bucket = index;
+        index = next;
+    }
+}
+
+uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket)
+{
+    struct ib_buckets *buckets = &book->order_buckets;
+    uint32_t at = (uint32_t)(bucket - buckets->heads);
+    IB_ASSERT(at <= buckets->mask && *bucket == IB_BUCKET_UNMADE);
+    for (uint32_t mask = 2 * IB_BUCKETS_MIN - 1; mask <= buckets->mask; mask = mask << 1 | 1) {
+        uint32_t to = at & mask;
+        if (buckets->heads[to] == IB_BUCKET_UNMADE) {
+            split_bucket(book, ib_buckets_parent(to), to, mask);
         }
     }
+    IB_ASSERT(*bucket != IB_BUCKET_UNMADE);
+    return *bucket;
+}
+
+/* The order is not the first of its bucket, or the bucket is not made yet. */
+void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t index)
+{
+    uint32_t before = ib_book_open_bucket(book, bucket);
+    uint32_t chain = ib_order_chain(ib_book_order(book, index));
+    if (before == index) {
+        *bucket = chain;
+        return;
+    }
+    while (ib_book_chain(book, before) != index) {
+        before = ib_book_chain(book, before);
+        IB_ASSERT(before > IB_CHAIN_END);
+    }
+    ib_book_set_chain(book, before, chain);
+}
+
+uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
+{
+    const struct ib_buckets *buckets = &book->order_buckets;
+    uint32_t at = ib_book_order_scatter(session, user_ref) & buckets->mask;
+    while (buckets->heads[at] == IB_BUCKET_UNMADE) {
+        at = ib_buckets_parent(at);
+    }
+    uint32_t index = buckets->heads[at];
+    while (index != IB_CHAIN_END) {
+        const struct ib_order *order = ib_book_order(book, index);
+        IB_ASSERT(index > IB_CHAIN_END && index < book->orders.fresh);
+        if (order->user_ref == user_ref && ib_order_session(order) == session) {
+            return index;
+        }
+        index = ib_book_chain(book, index);
+    }
+    return IB_NONE;
 }
 
 /* ---- levels ---- */
@@ -312,7 +373,8 @@ static void add_extra(struct ib_book *book, uint32_t index, const struct ib_orde
 
 uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, const struct ib_order_extra *extra)
 {
-    IB_ASSERT(!ib_book_is_full(book));
+    int has_room = ib_book_has_room(book);
+    IB_ASSERT(has_room);
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
     uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
     if (extra != NULL) {
@@ -375,7 +437,7 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     order->identity = ib_order_identity(ib_order_ref(order), session, time_in_force, ib_order_type(order));
     uint32_t *bucket = ib_book_order_bucket(book, session, user_ref);
     IB_ASSERT(!ib_order_has_cold(order));
-    ib_order_set_chain(order, *bucket);
+    ib_order_set_chain(order, ib_book_open_bucket(book, bucket));
     *bucket = index;
     book->hash += ib_book_order_hash(book, index);
     if (executed != 0 || !ib_book_is_blank(client_data)) {

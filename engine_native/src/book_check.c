@@ -256,22 +256,26 @@ static int check_order_buckets(struct walk *walk)
     const struct ib_book *book = walk->book;
     const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
-    for (uint32_t b = 0; b <= buckets->last; b++) {
-        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_book_chain(book, index)) {
+    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->mask < buckets->capacity,
+            "buckets are a power of two");
+    REQUIRE(walk, buckets->mask + 1 >= book->orders.in_use, "there are buckets for all");
+    for (uint32_t b = 0; b <= buckets->mask; b++) {
+        REQUIRE(walk, b < IB_BUCKETS_MIN || buckets->heads[b] == IB_BUCKET_UNMADE ||
+                          buckets->heads[ib_buckets_parent(b)] != IB_BUCKET_UNMADE, "a bucket comes from one that is made");
+        for (uint32_t index = buckets->heads[b]; index > IB_CHAIN_END; index = ib_book_chain(book, index)) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
-            REQUIRE(walk, ib_book_order_bucket(book, ib_order_session(order), order->user_ref) == &buckets->heads[b],
-                    "an order is in its bucket");
+            uint32_t at = ib_book_order_scatter(ib_order_session(order), order->user_ref) & buckets->mask;
+            while (buckets->heads[at] == IB_BUCKET_UNMADE) {
+                REQUIRE(walk, at >= IB_BUCKETS_MIN, "the first buckets are made");
+                at = ib_buckets_parent(at);
+            }
+            REQUIRE(walk, at == b, "an order is in its bucket");
             chained++;
             REQUIRE(walk, chained <= book->orders.in_use, "no chain is a ring");
         }
     }
     REQUIRE(walk, chained == walk->orders, "the id index holds the book's orders and no others");
-    REQUIRE(walk, buckets->last < buckets->capacity && buckets->last / IB_BUCKETS_ORDER >= book->orders.in_use,
-            "there are buckets for all");
-    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->half == buckets->mask / 2 + 1,
-            "the mask is a power of two less one");
-    REQUIRE(walk, buckets->last <= buckets->mask && buckets->last >= buckets->half, "the mask just covers the buckets");
     return 1;
 }
 

@@ -161,7 +161,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (side_number > 1 || (command->displayed | command->minimum) != 0 ||
         (quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 || /* 0, or so large that it is looked at closely */
         at >= matcher->book.instrument_count || session_index >= matcher->session_count ||
-        ib_book_is_full(&matcher->book)) {
+        !ib_book_has_room(&matcher->book)) {
         return 0;
     }
     struct ib_session *session = &matcher->sessions[session_index];
