@@ -44,7 +44,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->ring.next;", "index = level->ring.prev;"),
-    Mutant("no trade at the limit itself", "matcher_path.h", "= ~incoming->key; /*", "= ~incoming->key - 1; /*"),
+    Mutant("no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"),
     Mutant(
         "a trade at the incoming price",
         "matcher_event",
@@ -57,8 +57,8 @@ MUTANTS = [
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
-        "incoming.user_ref <= session->last_user_ref ||",
-        "incoming.user_ref == 0 ||",
+        "command->user_ref <= session->last_user_ref ||",
+        "command->user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
     Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", "        ;\n"),
@@ -81,7 +81,7 @@ MUTANTS = [
         "(scattered & mask) == to ? from : from",
     ),
     Mutant("a bucket is taken for made", "book_path.h", "IB_LIKELY(first != IB_BUCKET_UNMADE)", "(first | 1)"),
-    Mutant("a side keeps a near node that is gone", "price_index", "if (index->near == *link) {", "if (0) {"),
+    Mutant("a side keeps a near node that is gone", "price_index", "if (index->near[near] == *link) {", "if (0) {"),
     Mutant(
         "a price that is gone keeps its level in its leaf",
         "price_index.h",

@@ -124,7 +124,7 @@ MUTANTS = [
     ("the second never ends", "risk", "if (second != account->second) {", "if (0) {"),
     ("defaults overwrite own limits", "risk", "if ((risk->pairs[row].own & 1u << limit) == 0) {", "if (1) {"),
     ("one open order too many", "risk", "open_orders >= limits", "open_orders > limits"),
-    ("the path lets any quantity through", "risk.h", "quantity <= row->order_quantity &&", ""),
+    ("the path lets any quantity through", "risk.h", "quantity - 1 < row->order_quantity &&", ""),
     ("the path counts no open orders", "risk.h", " && row->open_orders < row->open_orders_max;", ";"),
     ("a killed account passes the path", "risk", "account->killed ? 0 : account->limits", "account->limits"),
     (

@@ -160,9 +160,10 @@ int ib_book_make_room(struct ib_book *book)
 }
 
 /* Gives a bucket what is its own of the one that it comes from. */
-static void split_bucket(struct ib_book *book, uint32_t from, uint32_t to, uint32_t mask)
+static void split_bucket(struct ib_book *book, uint32_t from, uint32_t to)
 {
     struct ib_buckets *buckets = &book->order_buckets;
+    uint32_t mask = 2 * (to - from) - 1; /* up to the bit in which they differ */
     uint32_t index = buckets->heads[from];
     IB_ASSERT(index != IB_BUCKET_UNMADE && buckets->heads[to] == IB_BUCKET_UNMADE);
     buckets->heads[from] = IB_CHAIN_END;
@@ -178,18 +179,17 @@ static void split_bucket(struct ib_book *book, uint32_t from, uint32_t to, uint3
     }
 }
 
+/* Recursion is bounded: a parent has a bit less. */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket)
 {
     struct ib_buckets *buckets = &book->order_buckets;
     uint32_t at = (uint32_t)(bucket - buckets->heads);
     IB_ASSERT(at <= buckets->mask && *bucket == IB_BUCKET_UNMADE);
-    for (uint32_t mask = 2 * IB_BUCKETS_MIN - 1; mask <= buckets->mask; mask = mask << 1 | 1) {
-        uint32_t to = at & mask;
-        if (buckets->heads[to] == IB_BUCKET_UNMADE) {
-            split_bucket(book, ib_buckets_parent(to), to, mask);
-        }
+    uint32_t parent = ib_buckets_parent(at);
+    if (buckets->heads[parent] == IB_BUCKET_UNMADE) {
+        (void)ib_book_make_bucket(book, &buckets->heads[parent]);
     }
-    IB_ASSERT(*bucket != IB_BUCKET_UNMADE);
+    split_bucket(book, parent, at);
     return *bucket;
 }
 
@@ -467,7 +467,7 @@ void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
     ib_ring_unlink(book->orders.slots, index);
     order->identity = order_ref << IB_ORDER_REF_SHIFT |
                       (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
-    ib_ring_append(book->orders.slots, order->level, index);
+    ib_ring_append(book->orders.slots, order->level, &order->links, index);
     book->hash += ib_book_order_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL && extra->expiry_place != 0) {

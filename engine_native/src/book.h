@@ -44,7 +44,7 @@ struct ib_book_instrument {
     uint32_t tick_shift;   /* trailing zero bits of the tick */
     uint32_t special;      /* enum ib_special; 0 = all is plain */
     uint64_t ticks_max;    /* of any price */
-    uint64_t reserved[3];
+    uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its sides, and its terms");
@@ -53,7 +53,7 @@ _Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its s
 struct ib_book_rare {
     struct ib_price_index sides[3][2];
     uint32_t icebergs; /* orders with a displayed quantity */
-    uint32_t reserved[15];
+    uint32_t reserved[3];
 };
 
 _Static_assert(sizeof(struct ib_book_rare) == 256, "four cache lines");

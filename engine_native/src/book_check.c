@@ -14,8 +14,8 @@ struct walk {
     uint32_t side_index;
     uint64_t lowest_key; /* no key may come below: keys ascend along a side */
     uint32_t first_level; /* of the side */
-    uint32_t near;        /* its near node … */
-    uint32_t near_nodes;  /* … and how often the walk met it */
+    const struct ib_price_index *side; /* … and its index */
+    uint32_t near_nodes;  /* of its near nodes, how many the walk met */
     uint32_t nodes;
     uint32_t levels;
     uint32_t orders;
@@ -162,7 +162,8 @@ static int check_node(struct walk *walk, uint32_t index, uint64_t prefix, uint32
     REQUIRE(walk, node->bitmap != 0, "no node is empty");
     REQUIRE(walk, node->shift <= IB_DIGIT_BITS || (node->bitmap & (node->bitmap - 1)) != 0, "a fork has two ways");
     walk->nodes++;
-    walk->near_nodes += index == walk->near && node->shift == IB_DIGIT_BITS;
+    walk->near_nodes += node->shift == IB_DIGIT_BITS && index == walk->side->near[node->prefix & 1] &&
+                        node->prefix == walk->side->near_prefix[node->prefix & 1];
     REQUIRE(walk, walk->nodes <= book->nodes.in_use, "no more nodes in trees than in use");
     for (unsigned digit = 0; digit < IB_DIGITS; digit++) {
         uint32_t child = node->child[digit];
@@ -182,15 +183,17 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
     const struct ib_book *book = walk->book;
     walk->first_level = IB_NONE;
     walk->lowest_key = 0;
-    walk->near = side->near;
+    walk->side = side;
     walk->near_nodes = 0;
     if (side->root != IB_NONE && !check_node(walk, side->root, 0, 64)) {
         return 0;
     }
-    REQUIRE(walk, side->near == IB_NONE || walk->near_nodes == 1, "the near node is one of its side");
-    REQUIRE(walk, side->near_prefix == (side->near == IB_NONE ? UINT64_MAX
-                                                               : ib_price_node_at(&book->nodes, side->near)->prefix),
-            "a side knows the prefix of its near node");
+    for (unsigned near = 0; near < 2; near++) {
+        REQUIRE(walk, (side->near[near] == IB_NONE) == (side->near_prefix[near] == UINT64_MAX),
+                "a side knows the prefixes of its near nodes");
+        walk->near_nodes -= side->near[near] != IB_NONE;
+    }
+    REQUIRE(walk, walk->near_nodes == 0, "a side's near nodes are its own");
     REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
     uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");
@@ -251,14 +254,25 @@ static int check_instruments(struct walk *walk)
     return 1;
 }
 
+/* The table itself; whoever looks for an order relies on it. */
+static int check_table(struct walk *walk)
+{
+    const struct ib_buckets *buckets = &walk->book->order_buckets;
+    IB_ASSERT(buckets->heads != NULL);
+    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->mask < buckets->capacity,
+            "buckets are a power of two");
+    REQUIRE(walk, buckets->mask + 1 >= walk->book->orders.in_use, "there are buckets for all");
+    for (uint32_t b = 0; b < IB_BUCKETS_MIN; b++) {
+        REQUIRE(walk, buckets->heads[b] != IB_BUCKET_UNMADE, "the first buckets are made");
+    }
+    return 1;
+}
+
 static int check_order_buckets(struct walk *walk)
 {
     const struct ib_book *book = walk->book;
     const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
-    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->mask < buckets->capacity,
-            "buckets are a power of two");
-    REQUIRE(walk, buckets->mask + 1 >= book->orders.in_use, "there are buckets for all");
     for (uint32_t b = 0; b <= buckets->mask; b++) {
         REQUIRE(walk, b < IB_BUCKETS_MIN || buckets->heads[b] == IB_BUCKET_UNMADE ||
                           buckets->heads[ib_buckets_parent(b)] != IB_BUCKET_UNMADE, "a bucket comes from one that is made");
@@ -267,7 +281,6 @@ static int check_order_buckets(struct walk *walk)
             const struct ib_order *order = ib_book_order(book, index);
             uint32_t at = ib_book_order_scatter(ib_order_session(order), order->user_ref) & buckets->mask;
             while (buckets->heads[at] == IB_BUCKET_UNMADE) {
-                REQUIRE(walk, at >= IB_BUCKETS_MIN, "the first buckets are made");
                 at = ib_buckets_parent(at);
             }
             REQUIRE(walk, at == b, "an order is in its bucket");
@@ -293,7 +306,7 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
 {
     IB_ASSERT(book != NULL && text != NULL);
     struct walk walk = {.book = book};
-    int sound = check_instruments(&walk) && check_order_buckets(&walk) &&
+    int sound = check_table(&walk) && check_instruments(&walk) && check_order_buckets(&walk) &&
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
                 check_pool(&walk, &book->nodes, walk.nodes) &&
                 check_pool(&walk, &book->cold, walk.cold) && check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);

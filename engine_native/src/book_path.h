@@ -91,7 +91,7 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     uint64_t identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
     order->identity = identity;
     order->level = level_index;
-    ib_ring_append(book->orders.slots, level_index, index);
+    ib_ring_append(book->orders.slots, level_index, &order->links, index);
     ib_book_level(book, level_index)->quantity += entry->remaining;
     order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
     book->hash += ib_order_weight(identity, entry->user_ref, entry->key, entry->side_index) * entry->remaining;

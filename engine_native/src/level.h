@@ -43,12 +43,11 @@ IB_INLINE struct ib_links *ib_links_at(unsigned char *slots, uint32_t index)
 }
 
 /* Puts an order behind all others of a level. */
-IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, uint32_t order)
+IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, struct ib_links *links, uint32_t order)
 {
     struct ib_links *ring = ib_links_at(slots, level);
     uint32_t newest = ring->prev;
-    IB_EXPECT(ib_links_at(slots, newest)->next == level);
-    struct ib_links *links = ib_links_at(slots, order);
+    IB_EXPECT(ib_links_at(slots, newest)->next == level && links == ib_links_at(slots, order));
     links->prev = newest;
     ib_links_at(slots, newest)->next = order; /* perhaps the level's */
     links->next = level; /* not beside `prev`: the compiler would join both in a vector first */

@@ -4,12 +4,12 @@
  * is in the cache when its turn comes, and each order waits for a chain of four or five of them. A group in hand tells
  * what comes, so the chains of its commands are walked side by side, block by block, one link a stage:
  *
- *   stage           1                 2                      3                   4                         5
- *   ENTER, rests    instrument, row   near node              leaf                level                     last order there
+ *   stage           1                 2                      3                   4
+ *   ENTER, rests    instrument, row   near node              leaf                level
  *   ENTER, trades   instrument, row   best opposite level    its first order     the next; bucket of the first
  *   CANCEL          bucket            order                  level, neighbours
  *
- * While one block is applied, the next is at stage 5, the one behind it at stage 4, and so on. Within a block entered
+ * While one block is applied, the next is at stage 4, the one behind it at stage 3, and so on. Within a block entered
  * and cancelled orders are sorted apart first, by sums and without a branch: which of the two a command is, nobody can
  * guess, and each wrong guess costs as much as a line that is fetched.
  *
@@ -23,7 +23,7 @@
 
 enum {
     IB_AHEAD_BLOCK = 8,        /* commands: enough lines at a time to keep the memory busy */
-    IB_AHEAD_STAGES = 5,
+    IB_AHEAD_STAGES = 4,
     IB_AHEAD_INSTRUMENTS = 64, /* with fewer the book is in the cache anyway, and looking ahead only costs */
 };
 
@@ -90,7 +90,7 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
         } else {
             const struct ib_price_index *side = &instrument->sides[side_number];
             block->key[at] = (uint8_t)(ib_price_digit(key, 0));
-            block->line[at] = &ib_price_node_at(&book->nodes, side->near)->child[ib_price_digit(key, IB_DIGIT_BITS)];
+            block->line[at] = &ib_price_node_at(&book->nodes, side->near[key >> IB_PARENT_BITS & 1])->child[ib_price_digit(key, IB_DIGIT_BITS)];
         }
         __builtin_prefetch(block->line[at], 1);
     }
@@ -121,7 +121,7 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
     }
 }
 
-IB_INLINE void ib_ahead_fourth(struct ib_ahead_block *block, const struct ib_book *book)
+IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct ib_book *book)
 {
     for (uint32_t i = 0; i < block->enters; i++) {
         const uint8_t at = block->enter[i];
@@ -130,18 +130,7 @@ IB_INLINE void ib_ahead_fourth(struct ib_ahead_block *block, const struct ib_boo
             __builtin_prefetch(ib_book_order(book, order->links.next), 1);
             __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
         } else {
-            block->line[at] = ib_book_level(book, *(const uint32_t *)block->line[at]);
-            __builtin_prefetch(block->line[at], 1);
-        }
-    }
-}
-
-IB_INLINE void ib_ahead_fifth(const struct ib_ahead_block *block, const struct ib_book *book)
-{
-    for (uint32_t i = 0; i < block->enters; i++) {
-        const uint8_t at = block->enter[i];
-        if (!block->trades[at]) {
-            __builtin_prefetch(ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.prev), 1);
+            __builtin_prefetch(ib_book_level(book, *(const uint32_t *)block->line[at]), 1);
         }
     }
 }
@@ -163,8 +152,7 @@ IB_INLINE void ib_ahead_step(struct ib_ahead *ahead, const struct ib_matcher *ma
         case 1: ib_ahead_first(block, matcher, &commands[from], left); break;
         case 2: ib_ahead_second(block, &matcher->book, &commands[from]); break;
         case 3: ib_ahead_third(block, &matcher->book); break;
-        case 4: ib_ahead_fourth(block, &matcher->book); break;
-        default: ib_ahead_fifth(block, &matcher->book); break;
+        default: ib_ahead_fourth(block, &matcher->book); break;
         }
     }
 }

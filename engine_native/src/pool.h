@@ -67,8 +67,9 @@ IB_INLINE uint32_t ib_pool_take_given(struct ib_pool *pool, size_t slot_size)
 {
     IB_EXPECT(pool->free_head != IB_NONE && slot_size == pool->slot_size);
     uint32_t index = pool->free_head;
-    memcpy(&pool->free_head, pool->slots + index * slot_size, sizeof pool->free_head);
     pool->in_use++;
+    IB_KEEP(index); /* or the compiler would join both fields in a vector first */
+    memcpy(&pool->free_head, pool->slots + index * slot_size, sizeof pool->free_head);
     return index;
 }
 

@@ -21,10 +21,13 @@ static int covers(const struct ib_price_node *node, uint64_t key)
     return key >> node->shift >> IB_DIGIT_BITS == node->prefix;
 }
 
-static void set_near(struct ib_price_index *index, uint32_t parent, uint64_t prefix)
+/* The parent of a key's leaf becomes a near one. */
+static void set_near(struct ib_price_index *index, uint32_t parent, uint64_t key)
 {
-    index->near = parent;
-    index->near_prefix = prefix;
+    uint64_t prefix = key >> IB_PARENT_BITS;
+    IB_ASSERT(parent != IB_NONE);
+    index->near[prefix & 1] = parent;
+    index->near_prefix[prefix & 1] = prefix;
 }
 
 /* The parent of a key's leaf, or IB_NONE. */
@@ -60,7 +63,7 @@ uint32_t ib_price_index_approach(struct ib_price_index *index, const struct ib_p
     if (parent == IB_NONE) {
         return IB_NONE;
     }
-    set_near(index, parent, key >> PARENT_SHIFT >> IB_DIGIT_BITS);
+    set_near(index, parent, key);
     return ib_price_node_at(nodes, parent)->child[ib_price_digit(key, PARENT_SHIFT)];
 }
 
@@ -130,7 +133,7 @@ uint32_t ib_price_index_grow(struct ib_price_index *index, struct ib_pool *nodes
     uint32_t parent = make_parent(index, nodes, key);
     uint32_t leaf = new_node(nodes, key, 0);
     set_child(ib_price_node_at(nodes, parent), key, leaf);
-    set_near(index, parent, key >> PARENT_SHIFT >> IB_DIGIT_BITS);
+    set_near(index, parent, key);
     return leaf;
 }
 
@@ -153,8 +156,10 @@ void ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, u
     if (node->bitmap != 0) {
         return;
     }
-    if (index->near == *link) {
-        set_near(index, IB_NONE, UINT64_MAX);
+    unsigned near = key >> IB_PARENT_BITS & 1;
+    if (index->near[near] == *link) {
+        index->near[near] = IB_NONE;
+        index->near_prefix[near] = UINT64_MAX;
     }
     ib_pool_give(nodes, *link, sizeof *node);
     if (fork_link == NULL) {

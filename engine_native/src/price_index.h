@@ -14,8 +14,9 @@
  *              ▼    ▼         ▼
  *           [ leaf ] [ leaf ] [ leaf: shift 0, a level for each of 32 ticks ]
  *
- * `near` is the parent of leaves that was used last. Orders come in where others came in before: most that ask for their
- * level compare one prefix and take two steps, whatever the rest of the tree looks like. A far price, anywhere in 64
+ * `near` are two parents of leaves that were used last, one with an even and one with an odd prefix, so that neighbours
+ * are remembered together. Orders come in where others came in before: most that ask for their level compare one prefix
+ * and take two steps, whatever the rest of the tree looks like. A far price, anywhere in 64
  * bits, adds at most three nodes: it costs memory only while it is used, and nothing to the others. Depth is at most 13
  * and no window is ever moved. The lowest key is found by counting trailing zeros on the way down.
  *
@@ -33,6 +34,7 @@
 enum {
     IB_DIGIT_BITS = 5,
     IB_DIGITS = 1 << IB_DIGIT_BITS,
+    IB_PARENT_BITS = 2 * IB_DIGIT_BITS, /* of a key, below the prefix of a parent of leaves */
 };
 
 /* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE is
@@ -46,12 +48,11 @@ struct ib_price_node {
 
 /* One side's index. Empty: ib_price_index_clear. */
 struct ib_price_index {
-    uint64_t best_key;    /* the lowest key, or IB_KEY_NONE: one comparison tells whether an order can trade */
-    uint64_t near_prefix; /* of `near`; without one, a number that no key has */
-    uint32_t best;        /* level of the lowest key, or IB_NONE; like best_key the book's */
-    uint32_t near;        /* a parent of leaves, or IB_NONE */
-    uint32_t root;        /* a node that is no leaf, or IB_NONE */
-    uint32_t reserved;
+    uint64_t best_key;       /* the lowest key, or IB_KEY_NONE: one comparison tells whether an order can trade */
+    uint64_t near_prefix[2]; /* of `near`; without one, a number that no key has */
+    uint32_t near[2];        /* parents of leaves, by the lowest bit of their prefix; or IB_NONE */
+    uint32_t best;           /* level of the lowest key, or IB_NONE; like best_key the book's */
+    uint32_t root;           /* a node that is no leaf, or IB_NONE */
 };
 
 /* The nodes of all price indexes, for at most `keys` keys. */
@@ -64,14 +65,14 @@ uint32_t ib_price_index_from(const struct ib_price_index *index, const struct ib
 uint32_t ib_price_index_to(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 
 /* For the functions below: what does not happen to every order. The first two return the leaf of a key, and make its
- * parent the near one; _approach returns IB_NONE when there is no leaf. */
+ * parent a near one; _approach returns IB_NONE when there is no leaf. */
 uint32_t ib_price_index_approach(struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 uint32_t ib_price_index_grow(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
 void ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
 
 static inline void ib_price_index_clear(struct ib_price_index *index)
 {
-    *index = (struct ib_price_index){.best_key = IB_KEY_NONE, .near_prefix = UINT64_MAX};
+    *index = (struct ib_price_index){.best_key = IB_KEY_NONE, .near_prefix = {UINT64_MAX, UINT64_MAX}};
 }
 
 IB_INLINE struct ib_price_node *ib_price_node_at(const struct ib_pool *nodes, uint32_t node)
@@ -88,10 +89,11 @@ IB_INLINE unsigned ib_price_digit(uint64_t key, unsigned shift)
 /* The leaf where a key is or would be, or IB_NONE. */
 IB_INLINE uint32_t ib_price_index_leaf(struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
-    if (!IB_LIKELY(key >> (2 * IB_DIGIT_BITS) == index->near_prefix)) {
+    uint64_t prefix = key >> IB_PARENT_BITS;
+    if (!IB_LIKELY(prefix == index->near_prefix[prefix & 1])) {
         return ib_price_index_approach(index, nodes, key);
     }
-    return ib_price_node_at(nodes, index->near)->child[ib_price_digit(key, IB_DIGIT_BITS)];
+    return ib_price_node_at(nodes, index->near[prefix & 1])->child[ib_price_digit(key, IB_DIGIT_BITS)];
 }
 
 /* Level of a key in its leaf, which may be IB_NONE, as the level may. */
