@@ -17,16 +17,15 @@
  * a report follows from the message and from the order that it names; where nothing trades, the matcher is told that
  * nobody takes its events, as their adapters of other engines do with what those engines look up.
  *
- * Reports go through a ring of our own with one writer and one reader, which their interface allows. A report that does
- * not fit waits for the reader.
+ * Reports go through a ring of our own (flash1_ring.h), which their interface allows.
  */
 #define _GNU_SOURCE
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "book_path.h"
+#include "flash1_ring.h"
 #include "matching_engine_api.h"
 #include "matcher_state.h"
 
@@ -35,106 +34,14 @@ enum {
     WARM_ORDERS = 1 << 15,
     TOUCHED = 1 << 22, /* ids whose tables are in memory before the clock runs */
     ID_BITS = 28,     /* their ids are dense and below 2^32; address space is taken for so many */
-    PUBLISH = 32,     /* reports that the reader is told of at a time */
-    CACHE_LINE = 64,
+    EVENTS = 32,      /* that are taken at a time, where orders trade */
 };
-
-_Static_assert(sizeof(me_report_t) == CACHE_LINE, "a report is a cache line");
-
-/* ---- ring: one writer, one reader ---- */
-
-struct ring {
-    me_report_t *slots;
-    uint64_t mask;
-    /* the writer's line */
-    _Alignas(CACHE_LINE) uint64_t written;
-    uint64_t seen_read; /* the reader was here, when the writer last looked */
-    _Alignas(CACHE_LINE) _Atomic uint64_t published;
-    /* the reader's line */
-    _Alignas(CACHE_LINE) _Atomic uint64_t read;
-};
-
-static void *ring_create(uint32_t capacity)
-{
-    uint64_t slots = 1024;
-    while (slots < capacity) {
-        slots *= 2;
-    }
-    struct ring *ring = aligned_alloc(CACHE_LINE, sizeof *ring);
-    if (ring == NULL) {
-        return NULL;
-    }
-    memset(ring, 0, sizeof *ring);
-    ring->slots = aligned_alloc(CACHE_LINE, slots * sizeof *ring->slots);
-    ring->mask = slots - 1;
-    if (ring->slots == NULL) {
-        free(ring);
-        return NULL;
-    }
-    memset(ring->slots, 0, slots * sizeof *ring->slots); /* touched before the clock runs */
-    return ring;
-}
-
-static void ring_flush(void *handle)
-{
-    struct ring *ring = handle;
-    atomic_store_explicit(&ring->published, ring->written, memory_order_release);
-}
-
-/* The next slot to write to, once there is one. */
-static inline me_report_t *ring_next(struct ring *ring)
-{
-    while (__builtin_expect(ring->written - ring->seen_read > ring->mask, 0)) {
-        ring_flush(ring);
-        ring->seen_read = atomic_load_explicit(&ring->read, memory_order_acquire);
-    }
-    return &ring->slots[ring->written & ring->mask];
-}
-
-static inline void ring_commit(struct ring *ring)
-{
-    ring->written++;
-    if (ring->written % PUBLISH == 0) {
-        ring_flush(ring);
-    }
-}
-
-static int ring_push(void *handle, const me_report_t *report)
-{
-    *ring_next(handle) = *report;
-    ring_commit(handle);
-    return 1;
-}
-
-static uint32_t ring_drain(void *handle, me_report_t *out, uint32_t max)
-{
-    struct ring *ring = handle;
-    uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-    uint64_t waiting = atomic_load_explicit(&ring->published, memory_order_acquire) - read;
-    uint32_t count = waiting < max ? (uint32_t)waiting : max;
-    for (uint32_t i = 0; i < count; i++) {
-        out[i] = ring->slots[(read + i) & ring->mask];
-    }
-    if (count > 0) {
-        atomic_store_explicit(&ring->read, read + count, memory_order_release);
-    }
-    return count;
-}
-
-static void ring_destroy(void *handle)
-{
-    struct ring *ring = handle;
-    free(ring->slots);
-    free(ring);
-}
 
 const me_transport_t *engine_get_transport(void)
 {
     static const me_transport_t transport = {ring_create, ring_push, ring_drain, ring_flush, ring_destroy};
     return &transport;
 }
-
-/* ---- state ---- */
 
 static struct ib_matcher *matcher;
 static struct ring *ring; /* null: the harness brought a transport of its own */
@@ -145,6 +52,7 @@ static struct order *orders; /* by our number */
 static uint32_t last_user_ref;
 static uint64_t message_seq; /* of the message at hand, as reports carry it */
 static int expired; /* some of the order at hand: immediate or cancel */
+static struct ib_event events[EVENTS];
 
 /* An order as their reports tell of it. */
 struct order {
@@ -179,11 +87,11 @@ IB_INLINE void report_end(const me_report_t *made)
     }
 }
 
-static void take_event(void *context, const struct ib_event *event)
+/* Makes reports of the events that have come; their memory serves again. */
+static void take_events(struct ib_event_sink *taken)
 {
-    (void)context;
-    if (event->type == IB_EVENT_EXECUTED) {
-        if (event->flags & IB_FLAG_RESTING) {
+    for (const struct ib_event *event = events; event < taken->next; event++) {
+        if (event->type == IB_EVENT_EXECUTED && (event->flags & IB_FLAG_RESTING) != 0) {
             me_report_t *made = report_begin();
             *made = (me_report_t){
                 .type = ME_TRADE,
@@ -195,18 +103,19 @@ static void take_event(void *context, const struct ib_event *event)
             };
             report_end(made);
         }
-    } else if (event->type == IB_EVENT_CANCELED) {
-        expired = 1;
+        expired |= event->type == IB_EVENT_CANCELED;
     }
+    taken->next = events;
+    taken->end = events + EVENTS;
 }
 
 /* Returns whether it had an effect that is told. */
-IB_INLINE int apply(struct ib_command *command, int reporting)
+IB_INLINE int apply(struct ib_command *command, struct ib_event_sink *taken)
 {
     uint64_t before = matcher->event_count;
     command->seq = matcher->seq + 1;
     command->time_ns = command->seq;
-    if (ib_matcher_apply(matcher, command, (struct ib_event_sink){.emit = reporting ? take_event : NULL}) != IB_OK) {
+    if (ib_matcher_apply(matcher, command, taken) != IB_OK) {
         abort();
     }
     return matcher->event_count != before;
@@ -220,11 +129,11 @@ static void warm_up(void)
     for (uint32_t i = 0; i < WARM_ORDERS; i++) {
         entering.user_ref = ++last_user_ref;
         entering.price = 1 + i;
-        (void)apply(&entering, 0);
+        (void)apply(&entering, NULL);
     }
     for (uint32_t user_ref = 1; user_ref <= WARM_ORDERS; user_ref++) {
         canceling.user_ref = user_ref;
-        (void)apply(&canceling, 0);
+        (void)apply(&canceling, NULL);
     }
 }
 
@@ -239,7 +148,7 @@ static void *reserve(size_t bytes)
 
 static void define_one(struct ib_command command)
 {
-    (void)apply(&command, 0);
+    (void)apply(&command, NULL);
 }
 
 /* One instrument, one session, and an account that has every limit of the risk gate set, far from what is sent. */
@@ -271,7 +180,7 @@ static void probe(void)
     entering.side = IB_SIDE_BUY;
     entering.price = 1;
     entering.quantity = UINT64_C(1) << 32;
-    (void)apply(&entering, 0);
+    (void)apply(&entering, NULL);
     ib_matcher_totals(matcher, &totals);
     if (IB_RULES_NEWEST > IB_RULES_1 && (totals.rejects != 1 || totals.orders_open != 0)) {
         abort();
@@ -331,11 +240,13 @@ IB_INLINE int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity,
     terms |= (uint64_t)(immediate ? IB_TIME_IN_FORCE_IOC : IB_TIME_IN_FORCE_DAY) << 8;
     memcpy(&entering.side, &terms, sizeof terms);
     if (!crosses(side, price)) {
-        (void)apply(&entering, 0);
+        (void)apply(&entering, NULL);
         return immediate;
     }
     expired = 0;
-    (void)apply(&entering, 1);
+    struct ib_event_sink taken = {.next = events, .end = events + EVENTS, .make_room = take_events};
+    (void)apply(&entering, &taken);
+    take_events(&taken);
     return expired;
 }
 
@@ -344,7 +255,7 @@ IB_INLINE int cancel(uint64_t id, struct order *order)
 {
     canceling.user_ref = id >> ID_BITS == 0 ? user_refs[id] : 0;
     *order = orders[canceling.user_ref];
-    return apply(&canceling, 0);
+    return apply(&canceling, NULL);
 }
 
 /* Of all reports but that of a trade. */

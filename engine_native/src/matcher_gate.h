@@ -26,7 +26,7 @@ IB_INLINE struct ib_risk_order ib_path_risk_order(const struct ib_matcher *match
  * instrument, which has no row yet. A turn of its own, so that the path's may live in registers. */
 static __attribute__((noinline)) struct ib_risk_row *ib_path_gate_closely(struct ib_matcher *matcher,
                                                                           const struct ib_command *command,
-                                                                          uint16_t account, struct ib_event_sink sink)
+                                                                          uint16_t account, struct ib_event_sink *sink)
 {
     struct ib_risk_order order = ib_path_risk_order(matcher, command, account);
     IB_ASSERT(account > 0 && command->type == IB_COMMAND_ENTER);
@@ -62,8 +62,7 @@ IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_turn *turn, uint16_t accoun
         IB_EXPECT(ib_path_gate_agrees(matcher, turn->command, account));
         return row;
     }
-    struct ib_event_sink nobody = {0};
-    row = ib_path_gate_closely(matcher, turn->command, account, reporting ? turn->sink : nobody);
+    row = ib_path_gate_closely(matcher, turn->command, account, reporting ? turn->sink : NULL);
     turn->index += row == NULL ? 1u : 0u;
     return row;
 }
