@@ -218,32 +218,40 @@ IB_INLINE int may_not_fit(const struct ib_matcher *matcher, const struct ib_even
     return sink->make_room == NULL && ib_matcher_events_max(matcher) > (size_t)(sink->end - sink->next);
 }
 
+/* Whether it was taken: it is the next one. */
+IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
+                        int reporting)
+{
+    if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns || command->seq > IB_SEQ_MAX) {
+        return 0;
+    }
+    matcher->seq = command->seq;
+    matcher->time_ns = command->time_ns;
+    matcher->event_count += take(matcher, command, sink, reporting);
+#ifdef IB_CHECK
+    check(matcher);
+#else
+    (void)check;
+#endif
+    return 1;
+}
+
 /* How many commands of a group were taken, until one is refused or might not fit. */
 IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
                        struct ib_event_sink *sink, int looks_ahead, int reporting)
 {
-    size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
     struct ib_ahead ahead;
     size_t i = 0;
-    for (; i < end; i++) {
-        const struct ib_command *command = &commands[i];
+    for (; i < count; i++) {
         if (reporting && may_not_fit(matcher, sink)) {
             break;
         }
-        if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
+        if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
+            ib_look_ahead(&ahead, matcher, commands, count, i);
+        }
+        if (!take_next(matcher, &commands[i], sink, reporting)) {
             break;
         }
-        if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
-            ib_look_ahead(&ahead, matcher, commands, end, i);
-        }
-        matcher->seq = command->seq;
-        matcher->time_ns = command->time_ns;
-        matcher->event_count += take(matcher, command, sink, reporting);
-#ifdef IB_CHECK
-        check(matcher);
-#else
-        (void)check;
-#endif
     }
     return i;
 }
@@ -291,8 +299,9 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
-    size_t applied = sink == NULL ? apply_quietly(matcher, command, 1) : apply_reporting(matcher, command, 1, sink, 0);
-    return applied == 1 ? IB_OK : IB_ERROR_ARGUMENT;
+    int taken = sink == NULL ? take_next(matcher, command, NULL, 0)
+                             : apply_reporting(matcher, command, 1, sink, 0) == 1;
+    return taken ? IB_OK : IB_ERROR_ARGUMENT;
 }
 
 /* ---- batches ---- */
