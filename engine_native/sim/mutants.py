@@ -48,9 +48,10 @@ MUTANTS = [
     Mutant(
         "a trade at the incoming price",
         "matcher_event",
-        "event.quantity = quantity;\n    event.price = price;",
-        "event.quantity = quantity;",
+        "event->quantity = quantity;\n    event->price = price;",
+        "event->quantity = quantity;",
     ),
+    Mutant("an event keeps what stood at its place", "matcher_event", "    event->match_ref = 0;\n", ""),
     Mutant(
         "an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"
     ),

@@ -58,22 +58,26 @@ static void take_snapshot(struct ib_engine *engine)
 
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
-    const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    struct ib_event_sink *sink = ib_event_log_sink(engine->log);
     struct ib_latency *latency = engine->sequencer.latency;
     IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
-    for (uint64_t i = 0; i < count; i++) {
-        ib_latency_begun(latency, commands[i].seq);
-        int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
+    for (uint64_t done = 0; done < count;) {
+        const struct ib_command *first = &commands[done];
+        size_t applied;
+        ib_latency_begun(latency, first->seq);
+        int status = ib_matcher_apply_group(engine->matcher, first,
+                                            ib_latency_together(latency, first->seq, count - done), sink, &applied);
         if (status == IB_OK) {
             status = ib_event_log_status(engine->log);
         }
         if (status != IB_OK) {
             return status;
         }
-        ib_event_log_publish(engine->log);
-        ib_latency_matched(latency, commands[i].seq);
+        ib_latency_matched(latency, first->seq);
+        done += applied;
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    ib_event_log_publish(engine->log); /* before the ring says that they are matched */
     atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;

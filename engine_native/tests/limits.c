@@ -17,6 +17,7 @@
 #include "book.h"
 #include "commands.h"
 #include "matcher_state.h"
+#include "take_events.h"
 
 enum { SESSIONS = 64, IDLE_BYTES_MAX = 4096, PRICES = 10, FAR_ORDERS = 100000, SMALL = 500 };
 enum { ORDERS_PROMISED = 10000000, INSTRUMENTS_PROMISED = 100000 };
@@ -49,7 +50,7 @@ static void apply(struct ib_command command)
     command.time_ns = 1;
     last = (struct ib_event){0};
     event_count = 0;
-    REQUIRE_THAT(ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = keep}) == IB_OK);
+    REQUIRE_THAT(take_events(matcher, &command, NULL, keep) == IB_OK);
 }
 
 static struct ib_totals totals(void)
