@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cancel_budget.h"
 #include "event_log.h"
 #include "latency.h"
 #include "ring.h"
@@ -31,6 +32,7 @@ struct ib_sequencer {
     uint64_t special;      /* events that orders of the last special commands may cause besides … */
     uint64_t special_seq;  /* … and the last of these: once it is matched, the matcher's own count has them */
     uint64_t sessions;     /* End of Day causes an event for each */
+    struct ib_cancel_budget cancels;
     _Atomic uint64_t events_max; /* written by the matcher thread: what one command could cause now, at most */
 };
 
