@@ -138,7 +138,7 @@ static bool begin_command(struct ib_engine *engine, enum ib_admin_request reques
         *error = "the day has ended: nothing changes any more";
     } else if (!ib_engine_request_command(engine, request, arguments, &command, &definition, error)) {
         return false;
-    } else if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+    } else if (!ib_sequencer_admits(&engine->sequencer, &command)) {
         *error = "the event log is full: raise limits.events and start the engine again";
     } else if (defines && !ib_directory_stage(engine->directory, engine->sequencer.seq + 1,
                                               engine->sequencer.released_seq, command.instrument, &definition)) {
@@ -184,7 +184,7 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
         break;
     }
     if (command.type != 0 && !engine->ended) {
-        if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+        if (!ib_sequencer_admits(&engine->sequencer, &command)) {
             *error = "the event log is full: raise limits.events and start the engine again";
             return false;
         }

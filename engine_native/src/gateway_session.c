@@ -34,7 +34,7 @@ bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session)
     }
     IB_ASSERT(gateway->cancels_due > 0);
     if (!gateway->ended && state->has_orders) {
-        if (ib_sequencer_room(gateway->sequencer) == IB_SEQUENCER_FULL ||
+        if (!ib_sequencer_admits(gateway->sequencer, &command) ||
             !ib_sequencer_submit(gateway->sequencer, &command)) {
             return false;
         }
@@ -68,17 +68,16 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     if ((is_mass_cancel || (is_order && state->owes)) && !may_cancel(gateway, state)) {
         return false; /* the others have their turn */
     }
-    enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
-    if (room == IB_SEQUENCER_FULL) {
+    if (is_order && !ib_sequencer_admits(gateway->sequencer, command)) {
+        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
+    }
+    if (!ib_sequencer_admits(gateway->sequencer, command)) {
         if (!gateway->full) {
             gateway->full = true;
-            fprintf(stderr, "ironbook: order entry: %s: the event log is full, no message is taken any more: raise "
+            fprintf(stderr, "ironbook: order entry: %s: the event log is full, no order is taken any more: raise "
                             "limits.events and restart\n", state->username);
         }
         return false;
-    }
-    if (is_order && room == IB_SEQUENCER_REJECT) {
-        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
     }
     command->session = session;
     if (!ib_sequencer_submit(gateway->sequencer, command)) {
