@@ -84,11 +84,52 @@ def test_instruments_come_change_and_go(engine: Engine) -> None:
     assert len(engine.admin("instrument_add TSLA tick=1")["events"]) == 1
     client.send(enter(6, "B", 5, 101, symbol="TSLA"))
     assert client.report("A")[18:26] == b"TSLA    "
-    engine.kill()
-    assert "the journal trades TSLA " in engine.refused()
-    engine.config["instruments"].append({"symbol": "TSLA", "tick": 1})
-    engine.start()
     same_after_a_kill(engine)
+
+
+def test_an_instrument_added_by_hand_outlasts_a_crash(engine: Engine) -> None:
+    """It trades on after a restart over the configuration of before, which one line says; the configuration may name it later."""
+    engine.admin("instrument_add TSLA tick=5 lot=10 static_band=400")
+    engine.admin("instrument_add GONE tick=1")
+    engine.admin("instrument_remove GONE")
+    client = engine.login()
+    client.send(enter(1, "B", 10, 100, symbol="TSLA"))
+    client.report("A")
+    same_after_a_kill(engine)
+    (said,) = [line for line in engine.log.read_text().splitlines() if "the configuration lacks" in line]
+    assert "trades 1 that the configuration lacks, and so does this engine: TSLA: add them" in said
+    client = engine.login("TAKER1")
+    client.send(enter(1, "S", 10, 100, symbol="TSLA"))
+    client.report("E")
+    assert engine.admin("instrument_change TSLA lot=1")["event_count"] == 1
+    seq = engine.admin("totals")["seq"]
+    engine.config["instruments"].append({"symbol": "TSLA", "tick": 5, "static_band": 400})
+    same_after_a_kill(engine)
+    assert engine.admin("totals")["seq"] == seq  # it is as it is configured: nothing is sequenced
+    assert engine.log.read_text().count("the configuration lacks") == 1
+    engine.config["instruments"][-1]["removed"] = True
+    engine.kill()
+    engine.start()
+    client = engine.login(sequence=0)
+    client.send(enter(2, "B", 1, 100, symbol="TSLA"))
+    assert code(client.report("J")) == 0x0017
+
+
+def test_an_instrument_that_the_configuration_loses_trades_on(engine: Engine) -> None:
+    """With its orders, and its limits; many of them are counted."""
+    for number in range(10):
+        engine.admin(f"instrument_add T{number} tick=1")
+    client = engine.login()
+    client.send(enter(1, "B", 1, 100))
+    client.report("A")
+    engine.config["instruments"] = [{"symbol": "MSFT", "tick": 100}]
+    same_after_a_kill(engine)
+    assert "trades 11 that the configuration lacks, and so does this engine: AAPL T0 T1 T2 T3 T4 T5 T6 …: add" in (
+        engine.log.read_text()
+    )
+    client = engine.login("TAKER1")
+    client.send(enter(1, "S", 1, 100))
+    client.report("E")
 
 
 @pytest.mark.feature(
