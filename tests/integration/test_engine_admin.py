@@ -88,7 +88,7 @@ def test_instruments_come_change_and_go(engine: Engine) -> None:
 
 
 def test_an_instrument_added_by_hand_outlasts_a_crash(engine: Engine) -> None:
-    """It trades on after a restart over the configuration of before, which one line says; the configuration may name it later."""
+    """It trades on over the configuration of before, which one line says; the configuration may name it later."""
     engine.admin("instrument_add TSLA tick=5 lot=10 static_band=400")
     engine.admin("instrument_add GONE tick=1")
     engine.admin("instrument_remove GONE")

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -25,6 +27,7 @@ from integration.engine_process import (
     same_after_a_kill,
 )
 from ironbook import core
+from ironbook.core.records import CommandType
 
 pytestmark = pytest.mark.integration
 
@@ -204,6 +207,32 @@ def test_a_report_waits_for_the_journal(engine: Engine, monkeypatch: pytest.Monk
     # An Account Query behind an order is answered behind its report: the number it names cannot be lost any more.
     client.send(enter(4, "B", 10, 1_000_000) + ACCOUNT_QUERY)
     assert [found[:2] for found, _ in zip(client.packets(), range(2), strict=False)] == [b"SA", b"UQ"]
+
+
+@pytest.mark.usefixtures("shim")
+def test_a_change_keeps_the_price_of_an_auction_on_its_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instrument's change carries all of it: one that knew nothing of the auction would put its old price back."""
+    monkeypatch.setenv("SHIM_DELAY_US", "100000")
+    engine.config["instruments"][0]["reference_price"] = 5
+    engine.start()
+    engine.admin("phase AAPL opening_auction")
+    client = engine.login()
+    client.send(enter(1, "B", 1, 1_000_000) + enter(2, "S", 1, 1_000_000))
+    client.wait_for(2)
+    change, answer = "instrument_change AAPL dynamic_band=100", {"error": "not yet"}
+    asked = 0
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(engine.run / "admin.sock"))
+        connection.sendall(b"phase AAPL continuous\n")
+        while "error" in answer:
+            time.sleep(0.01)
+            answer = engine.admin(change)
+            asked += "a change of its phase is on its way" in answer.get("error", "")
+            assert asked < 300
+        assert json.loads(connection.recv(65536))["trades"] == 1
+    assert asked >= 1
+    (sent,) = [c for c in core.journal_dump(engine.journal) if c.type == CommandType.INSTRUMENT_CHANGE]
+    assert (sent.stop_price, sent.minimum) == (1_000_000, 100)  # its reference price and dynamic band (ironbook.h)
 
 
 @pytest.mark.usefixtures("shim")
