@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 from ironbook.errors import CommandError
+
+UNCHANGED = 2  # exit status
 
 
 class AdminError(CommandError):
@@ -60,9 +63,13 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, and print the answer, one line of JSON; AdminError where the engine refuses."""
+    """Ask, and print the answer, one line of JSON; 2 where it changed nothing, AdminError where the engine refuses."""
     words = " ".join(arguments.request)
     if not words.isascii() or not words.isprintable():
         raise AdminError(f"{words!r} is no request: printable ASCII alone")
-    print(json.dumps(request(arguments.socket, words)))
+    answer = request(arguments.socket, words)
+    print(json.dumps(answer))
+    if "unchanged" in answer:
+        print(f"ironbook: admin: {words} changed nothing: {answer['unchanged']}", file=sys.stderr)
+        return UNCHANGED
     return 0

@@ -154,7 +154,7 @@ def test_limits_and_the_kill_switch(engine: Engine) -> None:
     assert [client.report("C")[17:] for _ in range(3)] == [b"S"] * 3
     client.send(enter(5, "B", 1, 100))
     client.report("J")
-    assert engine.admin("kill MAKR")["events"] == []
+    assert engine.admin("kill MAKR")["unchanged"] == "the account is killed already"
     same_after_a_kill(engine)
     client = engine.login("MAKER1", sequence=0)
     client.send(enter(6, "B", 1, 100))
@@ -241,8 +241,19 @@ def test_any_bytes(engine: Engine) -> None:
     assert engine.admin("status")["state"] == "serving"
 
 
+UNCHANGED = {
+    "phase AAPL halted": "the instrument is in that phase already",
+    "instrument_change MSFT tick=1": "tick and lot stay as they are while the instrument has live orders",
+    "revive MAKR": "the account is not killed",
+    "mass_cancel symbol=AAPL": "there is no live order of that kind",
+}
+
+
 def test_the_command_line(engine: Engine) -> None:
-    """`ironbook admin`: the answer as one line of JSON, a refusal as one line and exit status 1."""
+    """`ironbook admin`: one line of JSON; a refusal as one line, exit status 1; nothing changed: 2, and why."""
+    client = engine.login()
+    client.send(enter(1, "B", 1, 100, symbol="MSFT"))
+    client.report("A")
     base = [sys.executable, "-m", "ironbook.cli", "admin", "--socket", str(engine.run / "admin.sock")]
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -250,6 +261,11 @@ def test_the_command_line(engine: Engine) -> None:
 
     done = run("phase", "AAPL", "halted")
     assert json.loads(done.stdout)["events"][0]["phase"] == "halted"
+    for words, said in UNCHANGED.items():
+        done = run(*words.split())
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), words
+        assert f"{words} changed nothing: {said}" in done.stderr
+        assert json.loads(done.stdout)["events"] == []
     done = run("phase", "AAPL", "open")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "give it one of continuous" in done.stderr
