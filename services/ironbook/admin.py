@@ -55,7 +55,8 @@ def add_parser(subparsers: Any) -> None:
         epilog="requests: status, totals, halt, resume, end_of_day, phase SYMBOL PHASE, instrument_add SYMBOL tick=N "
         "[key=value ...], instrument_change SYMBOL key=value ..., instrument_remove SYMBOL, "
         "risk_limit ACCOUNT LIMIT VALUE|unlimited [SYMBOL], kill ACCOUNT, revive ACCOUNT, "
-        "mass_cancel session=|account=|symbol=|side= ... or all",
+        "mass_cancel session=|account=|symbol=|side= ... or all. ACCOUNT is what the configuration calls it; a session "
+        "that names none trades for the account of its firm's name",
     )
     parser.add_argument("--socket", type=Path, required=True, metavar="FILE", help="admin.sock of the engine")
     parser.add_argument("request", nargs="+", help="the request, word by word")

@@ -280,6 +280,9 @@ def test_the_command_line(engine: Engine) -> None:
         engine, "--session", "TAKER1", "enter", "buy", "AAPL", "5", "--type", "stop", "--stop-price", "1000000"
     )
     assert done.stdout.startswith("accepted session_seq=1 ")
+    assert done.stdout.endswith(" stop_price=1000000\n")
+    done = client(engine, *maker, "enter", "buy", "AAPL", "128", "1", "--displayed", "2", "--time-in-force", "ioc")
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["accepted", "canceled"]
     done = client(engine, *maker, "enter", "buy", "AAPL", "1", "1000000", "--post-only")
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (2, "post_only")
     done = client(engine, *maker, "cancel", "2", "30")
@@ -294,10 +297,13 @@ def test_the_command_line(engine: Engine) -> None:
         ("enter", "buy", "AAPL", "5"): "price is 0: give it a number from 1",
         ("enter", "buy", "AAPL", "0", "1"): "quantity is 0",
         ("enter", "buy", "NOPE", "5", "1"): "NOPE is not traded here",
-        ("enter", "buy", "AAPL", "5", "1", "--type", "market"): "price is 1: give it a number from 0 to 0",
+        ("enter", "buy", "AAPL", "5", "1", "--type", "market"): "price is 1: a market order has none, leave it out",
+        ("enter", "buy", "AAPL", "5", "1", "--stop-price", "1"): "--stop-price is 1: a limit order has none",
         ("enter", "buy", "AAPL", "5", "1", "--displayed", "6"): "--displayed is 6",
+        ("enter", "buy", "AAPL", "129", "1", "--displayed", "2"): "at most 64 times, give it at least 3",
         ("enter", "buy", "AAPL", "5", "1", "--time-in-force", "gtd"): "give --expire-seconds",
-        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 4",
+        ("enter", "buy", "AAPL", "5", "1", "--expire-seconds", "5"): "is of gtd orders: give --time-in-force gtd, too",
+        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 5",
         ("enter", "buy", "AAPL", "5", "1", "--client-data", "x" * 15): "at most 14 ASCII characters",
         ("enter", "buy", "ABCDEFGHI", "5", "1"): "ABCDEFGHI is not traded here",
         ("enter", "buy", "AAPL", "5", "99.5"): "client enter: argument price: invalid int value: '99.5'",
