@@ -324,14 +324,37 @@ def test_the_command_line(engine: Engine) -> None:
 
 
 def test_one_client_too_many_is_told(engine: Engine) -> None:
-    """The seventeenth is refused: its line says where the reason stands, and not that no engine runs."""
-    idle = [socket.socket(socket.AF_UNIX) for _ in range(16)]
-    for connection in idle:
-        connection.connect(str(engine.run / "commands.sock"))
-    engine.admin("status")
+    """Sixteen have a session, the next is refused: its line says where the reason stands, not that no engine runs."""
+    secret = engine.config["sessions"][0]["secret"]
+    engine.config["sessions"] += [{"username": f"S{i}", "firm": "MAKR", "secret": secret} for i in range(16)]
+    engine.kill()
+    engine.start()
+    connected = [stream(engine, f"S{i}") for i in range(16)]
     done = client(engine, "--session", "MAKER1", "cancel", "1")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "the engine closed the connection: its log says why" in done.stderr
-    assert "commands.sock: refused a client: 16 are connected" in engine.log.read_text()
+    assert "commands.sock: refused a connection: all 16 places are in use" in engine.log.read_text()
+    assert all(connection.ask()[0] == [] for connection in connected)
+    connected.pop().close()
+    with stream(engine) as late:
+        late.ask()
+
+
+def test_who_says_nothing_keeps_no_place(engine: Engine) -> None:
+    """Thirty connections without a hello: each client gets in, one after the other, and those with a session stay."""
+    first = stream(engine)
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(30)]
+    for connection in idle:
+        connection.connect(str(engine.run / "commands.sock"))
+    taker = stream(engine, "TAKER1")
+    taker.send(order(1, Side.BUY, 1, 100))
+    assert told(taker) == [(EventType.ACCEPTED, 1, 1, Reason.NONE)]
+    assert first.ask()[0] == []
+    assert "commands.sock: closed an idle connection" in engine.log.read_text()
+    idle[0].settimeout(5)
+    assert idle[0].recv(1) == b""  # the oldest of them
+    idle[-1].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        idle[-1].recv(1)
     for connection in idle:
         connection.close()
