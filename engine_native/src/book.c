@@ -243,6 +243,27 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
+/* Whether it is the best level is nobody's guess: no branch. */
+uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
+                           uint32_t leaf)
+{
+    IB_EXPECT(side == ib_book_any_side(book, side_index));
+    IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
+    uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
+    struct ib_level *level = ib_book_level(book, index);
+    level->key = key;
+    level->quantity = 0;
+    level->ring.next = index;
+    level->side_index = side_index;
+    level->ring.prev = index;
+    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
+    uint32_t best = side->best;
+    uint64_t best_key = side->best_key;
+    side->best = key < best_key ? index : best;
+    side->best_key = key < best_key ? key : best_key;
+    return index;
+}
+
 void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
 {
     uint32_t side_index = ib_book_level(book, index)->side_index;

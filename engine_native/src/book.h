@@ -120,6 +120,9 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
+/* A price gets a level without orders; `leaf` as ib_price_index_leaf has it. */
+uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
+                           uint32_t leaf);
 void ib_book_drop_rare_level(struct ib_book *book, uint32_t level); /* of a side that is not visible */
 int ib_book_make_room(struct ib_book *book); /* false: the book is full */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */

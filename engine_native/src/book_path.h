@@ -72,26 +72,6 @@ IB_INLINE int ib_book_has_room(struct ib_book *book)
     return IB_LIKELY(book->orders.free_head != IB_NONE) || ib_book_make_room(book);
 }
 
-/* A price gets a level without orders; `leaf` as ib_price_index_leaf has it. Whether it is the best is nobody's guess: no
- * branch. */
-IB_INLINE uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index,
-                                     uint64_t key, uint32_t leaf)
-{
-    uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
-    struct ib_level *level = ib_book_level(book, index);
-    level->key = key;
-    level->quantity = 0;
-    level->ring.next = index;
-    level->side_index = side_index;
-    level->ring.prev = index;
-    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    uint32_t best = side->best;
-    uint64_t best_key = side->best_key;
-    side->best = key < best_key ? index : best;
-    side->best_key = key < best_key ? key : best_key;
-    return index;
-}
-
 /* A level without orders leaves its side. */
 IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *side, uint32_t index)
 {
