@@ -32,7 +32,7 @@ IB_INLINE void ib_trade_order(struct ib_turn *turn, const struct ib_incoming *in
         ib_event_executed(turn, incoming, quantity, price);
     } /* otherwise those of the order that comes in are counted at the end */
     uint32_t instrument = incoming->side_index >> 1;
-    struct ib_risk_row *row = &matcher->risk.rows[ib_risk_find(&matcher->risk, session->account, instrument)];
+    struct ib_risk_row *row = ib_session_row(matcher, session, instrument);
     ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, orders);
 }
 
@@ -186,7 +186,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
         return 0;
     }
-    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session->account, side_number);
+    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session, side_number);
     if (row == NULL) {
         return 0;
     }
@@ -242,8 +242,8 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint32_t row = ib_risk_find(&turn->matcher->risk, session->account, ib_level_instrument(level));
-    ib_risk_take(&turn->matcher->risk.rows[row], level->side_index & 1, ib_order_remaining(order), 1);
+    ib_risk_take(ib_session_row(turn->matcher, session, ib_level_instrument(level)), level->side_index & 1,
+                 ib_order_remaining(order), 1);
     ib_book_remove_from(book, bucket, index);
     return 1;
 }
