@@ -351,6 +351,6 @@ int64_t engine_query_best_ask(void)
 uint64_t engine_query_depth_at(int64_t price, uint8_t side)
 {
     uint64_t key = ib_book_key(side, (uint64_t)price);
-    uint32_t level = price < 1 ? IB_NONE : ib_book_find_level(&matcher->book, side, key);
+    uint32_t level = price < 1 ? IB_NONE : ib_price_index_find(ib_book_side(&matcher->book, side), &matcher->book.nodes, key);
     return level == IB_NONE ? 0 : ib_book_level(&matcher->book, level)->quantity;
 }

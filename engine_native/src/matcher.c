@@ -218,11 +218,11 @@ IB_INLINE int may_not_fit(const struct ib_matcher *matcher, const struct ib_even
     return sink->make_room == NULL && ib_matcher_events_max(matcher) > (size_t)(sink->end - sink->next);
 }
 
-/* Whether it was taken: it is the next one. */
+/* Whether it was taken: it is the next one. The caller has seen that there is a next one: seq is below IB_SEQ_MAX. */
 IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
                         int reporting)
 {
-    if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns || command->seq > IB_SEQ_MAX) {
+    if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
         return 0;
     }
     matcher->seq = command->seq;
@@ -240,14 +240,15 @@ IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *com
 IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
                        struct ib_event_sink *sink, int looks_ahead, int reporting)
 {
+    size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
     struct ib_ahead ahead;
     size_t i = 0;
-    for (; i < count; i++) {
+    for (; i < end; i++) {
         if (reporting && may_not_fit(matcher, sink)) {
             break;
         }
         if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
-            ib_look_ahead(&ahead, matcher, commands, count, i);
+            ib_look_ahead(&ahead, matcher, commands, end, i);
         }
         if (!take_next(matcher, &commands[i], sink, reporting)) {
             break;
@@ -299,7 +300,7 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
-    int taken = sink == NULL ? take_next(matcher, command, NULL, 0)
+    int taken = sink == NULL ? matcher->seq < IB_SEQ_MAX && take_next(matcher, command, NULL, 0)
                              : apply_reporting(matcher, command, 1, sink, 0) == 1;
     return taken ? IB_OK : IB_ERROR_ARGUMENT;
 }
