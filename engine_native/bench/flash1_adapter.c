@@ -22,12 +22,12 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "book_path.h"
 #include "flash1_ring.h"
 #include "matching_engine_api.h"
 #include "matcher_state.h"
+#include "memory.h"
 
 enum {
     ORDERS = 1 << 20,
@@ -138,8 +138,8 @@ static void warm_up(void)
 
 static void *reserve(size_t bytes)
 {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
+    void *memory = ib_memory_reserve(bytes);
+    if (memory == NULL) {
         abort();
     }
     return memory;
@@ -207,8 +207,8 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
 void engine_shutdown(void)
 {
     ib_matcher_close(matcher);
-    (void)munmap(user_refs, sizeof *user_refs << ID_BITS);
-    (void)munmap(orders, sizeof *orders << ID_BITS);
+    ib_memory_release(user_refs, sizeof *user_refs << ID_BITS);
+    ib_memory_release(orders, sizeof *orders << ID_BITS);
 }
 
 /* ---- messages ---- */

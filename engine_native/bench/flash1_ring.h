@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "matching_engine_api.h"
+#include "memory.h"
 
 enum {
     PUBLISH = 32, /* reports that the reader is told of at a time */
@@ -26,7 +27,8 @@ _Static_assert(sizeof(me_report_t) == CACHE_LINE, "a report is a cache line");
 _Static_assert(BLOCK % PUBLISH == 0, "a block ends with what is published");
 
 struct ring {
-    me_report_t *memory;
+    me_report_t *memory; /* of whole pages */
+    size_t bytes;
     uint32_t *places; /* of a block in the stream of reports, modulo `blocks`: which block of the memory it is */
     uint32_t blocks;  /* a power of two */
     /* the writer's lines */
@@ -44,7 +46,7 @@ struct ring {
 static void ring_destroy(void *handle)
 {
     struct ring *ring = handle;
-    free(ring->memory);
+    ib_memory_release(ring->memory, ring->bytes);
     free(ring->places);
     free(ring->unused);
     free(ring);
@@ -61,15 +63,15 @@ static void *ring_create(uint32_t capacity)
     while (ring->blocks * (uint64_t)BLOCK < capacity) {
         ring->blocks *= 2;
     }
-    size_t bytes = ring->blocks * (size_t)BLOCK * sizeof *ring->memory;
-    ring->memory = aligned_alloc(BLOCK * CACHE_LINE, bytes);
+    ring->bytes = ring->blocks * (size_t)BLOCK * sizeof *ring->memory;
+    ring->memory = ib_memory_reserve(ring->bytes);
     ring->places = calloc(ring->blocks, sizeof *ring->places);
     ring->unused = calloc(ring->blocks, sizeof *ring->unused);
     if (ring->memory == NULL || ring->places == NULL || ring->unused == NULL) {
         ring_destroy(ring);
         return NULL;
     }
-    memset(ring->memory, 0, bytes); /* touched before the clock runs */
+    memset(ring->memory, 0, ring->bytes); /* touched before the clock runs */
     for (uint32_t i = 0; i < ring->blocks; i++) {
         ring->unused[i] = ring->blocks - 1 - i;
     }
