@@ -17,7 +17,7 @@
 #include "check.h"
 #include "ironbook.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 128 }; /* a connect(2) that does not wait fails where it is full */
 
 static int listen_at(const char *directory, const char *name, char *error)
 {
