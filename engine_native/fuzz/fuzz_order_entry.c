@@ -15,10 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static void check_command(const struct ib_command *command)
 {
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE ||
-              command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
+              command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL ||
+              command->type == IB_COMMAND_ORDER_ENTRY);
     IB_ASSERT(command->seq == 0 && command->session == 0);
     if (command->reason != IB_REASON_NONE || command->type == IB_COMMAND_CANCEL ||
-        command->type == IB_COMMAND_MASS_CANCEL) {
+        command->type == IB_COMMAND_MASS_CANCEL || command->type == IB_COMMAND_ORDER_ENTRY) {
+        IB_ASSERT(command->value <= (command->type == IB_COMMAND_ORDER_ENTRY));
         return;
     }
     IB_ASSERT(command->quantity >= 1 && command->quantity <= IB_OUCH_QUANTITY_MAX);
@@ -33,7 +35,8 @@ static void decode_message(const uint8_t *bytes, size_t size)
     static const char firm[IB_FIRM_SIZE] = {'M', 'A', 'K', 'R'};
     struct ib_ouch_message message;
     enum ib_ouch_kind kind = ib_ouch_decode(bytes, size, firm, &message);
-    if (kind == IB_OUCH_COMMAND || kind == IB_OUCH_MASS_CANCEL) {
+    if (kind == IB_OUCH_COMMAND || kind == IB_OUCH_MASS_CANCEL || kind == IB_OUCH_ORDER_ENTRY) {
+        IB_ASSERT((kind == IB_OUCH_ORDER_ENTRY) == (message.command.type == IB_COMMAND_ORDER_ENTRY));
         IB_ASSERT((kind == IB_OUCH_MASS_CANCEL) == (message.command.type == IB_COMMAND_MASS_CANCEL));
         check_command(&message.command);
         IB_ASSERT(message.command.reason != IB_REASON_NONE || message.command.time_in_force != IB_TIME_IN_FORCE_GTD ||
@@ -66,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size > 0 && size <= IB_OUCH_INBOUND_SIZE_MAX) {
         uint8_t *copy = malloc(size);
         if (copy != NULL) {
-            static const uint8_t types[] = {'O', 'U', 'X', 'M', 'Q', 'C'};
+            static const uint8_t types[] = {'O', 'U', 'X', 'M', 'Q', 'C', 'D', 'E'};
             memcpy(copy, bytes, size);
             copy[0] = types[copy[0] % sizeof types];
             decode_message(copy, size);

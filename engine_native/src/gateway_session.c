@@ -54,7 +54,8 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(session < gateway->session_count);
     bool is_mass_cancel = command->type == IB_COMMAND_MASS_CANCEL;
-    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL);
+    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL ||
+              command->type == IB_COMMAND_ORDER_ENTRY);
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */
     }
@@ -67,6 +68,9 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     }
     if ((is_mass_cancel || (is_order && state->owes)) && !may_cancel(gateway, state)) {
         return false; /* the others have their turn */
+    }
+    if (is_order && state->is_disabled) {
+        ib_ouch_reject_disabled(command);
     }
     if (is_order && !ib_sequencer_admits(gateway->sequencer, command)) {
         ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
