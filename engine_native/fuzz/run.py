@@ -27,14 +27,23 @@ TARGETS = sorted(path.stem for path in (HOME / "fuzz").glob("fuzz_*.c"))
 # Long inputs from the start: one is a whole session.
 LIMITS = ["-max_len=2048", "-len_control=0", "-timeout=20"]
 LLVM = next(iter(sorted(Path("/usr/lib").glob("llvm-*/bin"), reverse=True)), Path("/usr/bin"))
-# What the commands' corpus must reach: every command that causes an event (SESSION_ADD, RULES and ACCOUNT_ADD cause
-# none), every type of event and phase, and each reason that the core itself gives but RISK_TABLE_FULL (39), which takes
-# more pairs than one input has room for.
+# What a corpus must reach. Commands: each that causes an event (SESSION_ADD, RULES and ACCOUNT_ADD cause none),
+# every type of event and phase, and each reason that the core itself gives but RISK_TABLE_FULL (39), which takes more
+# pairs than one input has room for. Order entry: every kind of message, every command and time in force that OUCH 5.0
+# can carry (no GTC, no FOK), and every code with which the decoder rejects, which takes an option of nearly each kind.
 REACHED = {
-    "commands": {1, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18},
-    "events": set(range(1, 15)),
-    "reasons": set(range(12)) | set(range(16, 25)) | {27, 28, 29} | set(range(32, 39)),
-    "phases": set(range(7)),
+    "fuzz_commands": {
+        "commands": {1, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18},
+        "events": set(range(1, 15)),
+        "reasons": set(range(12)) | set(range(16, 25)) | {27, 28, 29} | set(range(32, 39)),
+        "phases": set(range(7)),
+    },
+    "fuzz_order_entry": {
+        "kinds": set(range(7)),
+        "commands": {3, 4, 5, 15, 19},
+        "times_in_force": {0, 2, 3, 6, 7},
+        "codes": {0x03, 0x04, 0x05, 0x09, 0x0C, 0x0D, 0x0F, 0x11, 0x13, 0x14, 0x16, 0x1A, 0x1D},
+    },
 }
 
 
@@ -86,18 +95,20 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-60:])
 
 
+def unreached(target: str, log: Path) -> dict[str, set[int]]:
+    """Return what a run of a target did not reach of what its corpus must."""
+    said = [line.split() for line in log.read_text(errors="replace").splitlines() if line.startswith("reached ")]
+    reached = {words[1].rstrip(":"): {int(word) for word in words[2:]} for words in said}
+    return {what: wanted - reached.get(what, set()) for what, wanted in REACHED.get(target, {}).items()}
+
+
 def run_corpus(build: Path, target: str) -> str | None:
     """Run a target's corpus alone; return what is wrong."""
     log = build / f"{target}.corpus.log"
     if start(build / target, ["-runs=0", str(build / f"{target}.corpus")], log).wait() != 0:
         return f"{tail(log)}\nfuzz: {target}: an input of the corpus fails"
-    if target == "fuzz_commands":
-        said = [line.split() for line in log.read_text(errors="replace").splitlines() if line.startswith("reached ")]
-        reached = {words[1].rstrip(":"): {int(word) for word in words[2:]} for words in said}
-        missing = {what: sorted(wanted - reached.get(what, set())) for what, wanted in REACHED.items()}
-        if any(missing.values()):
-            return f"fuzz: {target}: the corpus does not reach {missing}"
-    return None
+    missing = {what: sorted(numbers) for what, numbers in unreached(target, log).items() if numbers}
+    return f"fuzz: {target}: the corpus does not reach {missing}" if missing else None
 
 
 def fuzz(build: Path, seconds: int, plain: bool) -> int:
@@ -172,8 +183,27 @@ def coverage(build: Path) -> int:
     return 0
 
 
+def keep_what_reaches(build: Path, target: str, kept: Path) -> None:
+    """Add the inputs of the old corpus without which the new one would not reach what it must: an edge is not all."""
+    log = build / f"{target}.merge.log"
+
+    def missing(*of: Path) -> set[tuple[str, int]]:
+        if start(build / target, ["-runs=0", *map(str, of)], log).wait() != 0:
+            sys.exit(f"{tail(log)}\nfuzz: {target}: an input fails")
+        return {(what, number) for what, numbers in unreached(target, log).items() for number in numbers}
+
+    lacking = missing(kept)
+    for path in sorted((build / f"{target}.corpus").iterdir(), key=lambda path: path.stat().st_size):
+        if lacking - missing(path):
+            shutil.copy(path, kept)
+            lacking = missing(kept)
+
+
 def adopt(build: Path) -> int:
-    """Write each corpus anew: the fewest inputs, of the old one and what a run kept, that reach the same edges."""
+    """Write each corpus anew: the fewest inputs, of the old one and what a run kept, that reach the same edges.
+
+    And beside them those inputs of the old one that alone reach what REACHED asks for.
+    """
     for target in TARGETS:
         kept = build / f"{target}.kept"
         shutil.rmtree(kept, ignore_errors=True)
@@ -183,6 +213,7 @@ def adopt(build: Path) -> int:
         if start(build / target, merge, build / f"{target}.merge.log").wait() != 0:
             print(tail(build / f"{target}.merge.log"))
             return 1
+        keep_what_reaches(build, target, kept)
         lines = sorted((path.read_bytes().hex() for path in kept.iterdir()), key=lambda line: (len(line), line))
         (CORPUS / f"{target}.txt").write_text("".join(f"{line}\n" for line in lines if line), encoding="ascii")
         print(f"fuzz: {target}: {len(lines)} inputs, {sum(map(len, lines)) // 2} bytes")

@@ -57,7 +57,7 @@ static void take_snapshot(struct ib_engine *engine)
 }
 
 /* A session's mass cancel, which the account pays for. */
-static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *command, struct ib_event_sink sink)
+static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *command, struct ib_event_sink *sink)
 {
     const struct ib_session *session = ib_matcher_session(engine->matcher, command->session);
     IB_ASSERT(command->type == IB_COMMAND_MASS_CANCEL && session != NULL);
@@ -70,26 +70,49 @@ static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *
     return status;
 }
 
+static bool is_charged(const struct ib_command *command)
+{
+    return command->type == IB_COMMAND_MASS_CANCEL && command->session != IB_SESSION_NONE;
+}
+
+/* The first `*applied` of some commands: a mass cancel that is paid for, or what is before the next. */
+static int match_together(struct ib_engine *engine, const struct ib_command *commands, size_t count,
+                          struct ib_event_sink *sink, size_t *applied)
+{
+    IB_ASSERT(count > 0);
+    if (is_charged(commands)) {
+        *applied = 1;
+        return match_mass_cancel(engine, commands, sink);
+    }
+    size_t together = 1;
+    while (together < count && !is_charged(&commands[together])) {
+        together++;
+    }
+    return ib_matcher_apply_group(engine->matcher, commands, together, sink, applied);
+}
+
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
-    const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    struct ib_event_sink *sink = ib_event_log_sink(engine->log);
     struct ib_latency *latency = engine->sequencer.latency;
     IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
-    for (uint64_t i = 0; i < count; i++) {
-        ib_latency_begun(latency, commands[i].seq);
-        int status = commands[i].type == IB_COMMAND_MASS_CANCEL && commands[i].session != IB_SESSION_NONE
-                         ? match_mass_cancel(engine, &commands[i], sink)
-                         : ib_matcher_apply(engine->matcher, &commands[i], sink);
+    for (uint64_t done = 0; done < count;) {
+        const struct ib_command *first = &commands[done];
+        size_t applied;
+        ib_latency_begun(latency, first->seq);
+        int status = match_together(engine, first, ib_latency_together(latency, first->seq, count - done), sink,
+                                    &applied);
         if (status == IB_OK) {
             status = ib_event_log_status(engine->log);
         }
         if (status != IB_OK) {
             return status;
         }
-        ib_event_log_publish(engine->log);
-        ib_latency_matched(latency, commands[i].seq);
+        ib_latency_matched(latency, first->seq);
+        done += applied;
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    ib_event_log_publish(engine->log); /* before the ring says that they are matched */
     atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;

@@ -131,6 +131,7 @@ static bool is_settled(const struct ib_engine *engine, const struct ib_command *
     IB_ASSERT(command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_INSTRUMENT_CHANGE);
     const struct ib_directory_entry *entry = ib_directory_at(engine->directory, command->instrument);
     IB_ASSERT(entry != NULL || command->type == IB_COMMAND_INSTRUMENT_ADD);
+    IB_ASSERT(entry == NULL || entry->pending_seq <= engine->sequencer.seq);
     return entry == NULL || entry->pending_seq <= engine->sequencer.released_seq;
 }
 

@@ -15,6 +15,7 @@ static bool may_cancel(struct ib_gateway *gateway, const struct ib_gateway_sessi
 {
     const struct ib_sequencer *sequencer = gateway->sequencer;
     IB_ASSERT(sequencer->released_seq <= sequencer->seq);
+    IB_ASSERT(state->cancels < IB_ACCOUNTS_MAX + IB_SESSIONS_MAX);
     bool may = ib_cancel_budget_allows(&sequencer->cancels, state->cancels, sequencer->released_seq,
                                        ib_latency_clock_ns());
     gateway->waiting = gateway->waiting || !may;

@@ -167,14 +167,37 @@ def test_pages_quote_no_figure_without_a_result() -> None:
     assert {name: figures for name, figures in quoted.items() if figures} == {}
 
 
-@pytest.mark.feature("ENG-04", by="U", part="p99 of a million orders")
-def test_saved_result_keeps_the_bar() -> None:
+def short_of_the_bar(result: dict[str, Any]) -> list[str]:
+    """What a result lacks to show that 99 % of at least a million orders, in a mix with cancels, take below 1 ms."""
+    slow = sum(count for lowest, count in result["histogram_ns"] if lowest >= 1_000_000)
+    held = {
+        "a million new orders": result["mix"]["new"] >= 1_000_000,
+        "a third of the messages cancels": 0.3 < result["mix"]["cancel"] / result["messages"] < 0.4,
+        "a book to match against": result["peak_orders"] > 5_000 and result["trades"] > 100_000,
+        "the risk gate": result["risk_gate"] is True,
+        "a histogram of all of them": sum(count for _, count in result["histogram_ns"]) == result["messages"],
+        "99 % below 1 ms": slow < 0.01 * result["messages"] and result["p99_ns"] < 1_000_000,
+        "the machine": all(result[name] for name in ("machine", "compiler", "commit", "date")),
+    }
+    return [name for name, holds in held.items() if not holds]
+
+
+@pytest.mark.slow
+@pytest.mark.feature("ENG-04", by="U")
+def test_p99_of_a_million_orders_is_below_a_millisecond(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On this machine now, and in the result file that the pages quote."""
+    path = tmp_path / "million.lobw"
+    lobw.write(path, *lobw_generate.generate(1_800_000, 1, 10_000, 1))
+    assert short_of_the_bar(measured(capsys, path)) == []
     saved = json.loads((RESULTS / "order_latency.json").read_text(encoding="utf-8"))
-    assert saved["messages"] >= 1_000_000
-    assert 0.3 < saved["mix"]["cancel"] / saved["messages"] < 0.4
-    assert saved["peak_orders"] > 5_000
-    assert saved["risk_gate"]
-    assert sum(count for _, count in saved["histogram_ns"]) == saved["messages"]
-    assert sum(count for lowest, count in saved["histogram_ns"] if lowest >= 1_000_000) < 0.01 * saved["messages"]
-    assert saved["p99_ns"] < 1_000_000
-    assert all(saved[name] for name in ("machine", "compiler", "commit", "date"))
+    assert short_of_the_bar(saved) == []
+
+
+def test_a_slow_run_and_a_small_one_fall_short() -> None:
+    """Negative control: one order in fifty takes 2 ms; or the same orders are too few, or nobody says on what."""
+    saved = json.loads((RESULTS / "order_latency.json").read_text(encoding="utf-8"))
+    slow = [[lowest, count - count // 50] for lowest, count in saved["histogram_ns"]]
+    slow.append([2_000_000, saved["messages"] - sum(count for _, count in slow)])
+    assert short_of_the_bar(saved | {"histogram_ns": slow}) == ["99 % below 1 ms"]
+    assert short_of_the_bar(saved | {"mix": saved["mix"] | {"new": 999_999}}) == ["a million new orders"]
+    assert short_of_the_bar(saved | {"machine": ""}) == ["the machine"]

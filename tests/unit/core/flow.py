@@ -36,6 +36,7 @@ class Flow:
         self.time_ns = 1_700_000_000_000_000_000
         self.middle = [1000, 1000, 2000]
         self.tick = [1, 5, 10]
+        self.following: dict[str, int] | None = None  # the plain order that comes next
 
     def command(self, kind: int, **fields: Any) -> dict[str, Any]:
         """Return a command with all of its fields."""
@@ -125,8 +126,11 @@ class Flow:
             g["expire_time_ns"] = self.time_ns + r.choice((0, 10**9, 5 * 10**10, 10**12))
         return g
 
-    def next(self) -> dict[str, Any]:
+    def next(self) -> dict[str, Any]:  # noqa: PLR0911
         """Return the next command."""
+        if self.following is not None:
+            order, self.following = self.following, None
+            return self.plain(**order)
         r = self.random
         draw = r.random()
         if r.random() < 0.05:
@@ -135,9 +139,9 @@ class Flow:
         if self.rules > 1:
             if draw > 0.955:
                 return self.administration(r.random())
-            healed = self.heal() if draw < 0.2 else None
-            if healed is not None:
-                return healed
+            aimed = self.heal() if draw < 0.2 else self.at_a_limit() if draw < 0.27 else None
+            if aimed is not None:
+                return aimed
         if draw > 0.95:
             return self.command(6 if r.random() < 0.05 else 7)
         live = list(self.oracle.live.values()) if draw > 0.62 else []
@@ -154,6 +158,46 @@ class Flow:
         instrument = self.some_instrument() if r.random() < 0.99 else r.randrange(len(self.oracle.instruments) + 1)
         side = r.choice((o.BUY, o.SELL)) if r.random() < 0.995 else 3
         return self.command(ENTER, instrument=instrument, side=side, **common, **self.terms(instrument, side))
+
+    def at_a_limit(self) -> dict[str, Any] | None:
+        """Return a plain order that just keeps one of its account's limits, or just exceeds it; None where none is set.
+
+        The core judges plain orders by comparisons of their own: one that lets too much through shows nowhere else.
+        """
+        r = self.random
+        session, index, side = r.choice((1, 2, 3, 4)), self.some_instrument(), r.choice((o.BUY, o.SELL))
+        number, instrument = ACCOUNTS[session], self.oracle.instruments[index]
+        account = self.oracle.accounts[number]
+        limits = account.limits | {limit: value for (where, limit), value in account.own.items() if where == index}
+        limits.pop(o.SHORT if side == o.BUY else o.LONG, None)
+        tight = [limit for limit, value in limits.items() if value < o.POSITION_MAX]
+        if not tight or instrument.phase != o.CONTINUOUS:
+            return None
+        which, beyond = r.choice(tight), r.randrange(2)
+        sign, tick, lot = (1 if side == o.BUY else -1), instrument.tick, instrument.lot
+        price, quantity = (self.middle[self.symbol(index)] // tick - sign * r.randrange(1, 6)) * tick, lot
+        position, *opened, _ = self.oracle.risk_state(number, index)
+        if which == o.RATE:  # the next order is the last one that the limit lets through, or the first one beyond it
+            self.following = {"session": session, "instrument": index, "side": side, "price": price, "quantity": lot}
+            value = account.messages + 1 - beyond
+            return self.command(17, account=number, limit=o.RATE, instrument=o.ANY_INSTRUMENT, value=value)
+        if which == o.ORDER_QUANTITY:
+            quantity = (limits[which] // lot + beyond) * lot
+        elif which == o.NOTIONAL:
+            quantity = (limits[which] // (price * lot) + beyond) * lot
+        elif which in (o.LONG, o.SHORT):
+            quantity = ((limits[which] - sign * position - opened[side - 1]) // lot + beyond) * lot
+        elif which == o.COLLAR:
+            base = instrument.last or instrument.reference
+            reach = base * limits[which] // o.POINTS
+            at = (base + reach) // tick + beyond if side == o.BUY else -((reach - base) // tick) - beyond
+            price = max(at, 1) * tick
+        return self.plain(session, instrument=index, side=side, price=price, quantity=max(quantity, lot))
+
+    def plain(self, session: int, **fields: int) -> dict[str, Any]:
+        """Return an order without attributes, the next one of its session."""
+        last = self.oracle.sessions[session][2]
+        return self.command(ENTER, session=session, user_ref=last + 1, order_type=o.LIMIT, **fields)
 
     def some_instrument(self) -> int:
         """Return an instrument that was not removed."""
