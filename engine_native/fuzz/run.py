@@ -39,8 +39,8 @@ REACHED = {
         "phases": set(range(7)),
     },
     "fuzz_order_entry": {
-        "kinds": set(range(6)),
-        "commands": {3, 4, 5, 15},
+        "kinds": set(range(7)),
+        "commands": {3, 4, 5, 15, 19},
         "times_in_force": {0, 2, 3, 6, 7},
         "codes": {0x03, 0x04, 0x05, 0x09, 0x0C, 0x0D, 0x0F, 0x11, 0x13, 0x14, 0x16, 0x1A, 0x1D},
     },

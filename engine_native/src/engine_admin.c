@@ -65,8 +65,8 @@ static void add_sessions(struct ib_text *text, const struct ib_gateway *gateway)
     ib_say(text, ", \"sessions\": [");
     for (size_t i = 0; i < ib_gateway_session_count(gateway); i++) {
         struct ib_gateway_session_view view = ib_gateway_session(gateway, i);
-        ib_say(text, "%s{\"username\": \"%s\", \"connected\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
-            i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.next_user_ref, view.session_seq);
+        ib_say(text, "%s{\"username\": \"%s\", \"connected\": %s, \"order_entry\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
+            i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.disabled ? "false" : "true", view.next_user_ref, view.session_seq);
     }
     ib_say(text, "]");
 }
@@ -131,6 +131,7 @@ static bool is_settled(const struct ib_engine *engine, const struct ib_command *
     IB_ASSERT(command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_INSTRUMENT_CHANGE);
     const struct ib_directory_entry *entry = ib_directory_at(engine->directory, command->instrument);
     IB_ASSERT(entry != NULL || command->type == IB_COMMAND_INSTRUMENT_ADD);
+    IB_ASSERT(entry == NULL || entry->pending_seq <= engine->sequencer.seq);
     return entry == NULL || entry->pending_seq <= engine->sequencer.released_seq;
 }
 

@@ -64,6 +64,7 @@ struct ib_engine {
     uint64_t started_at_s;
     uint32_t rules; /* in force since the open: they do not change while it runs */
     bool ended;
+    bool disabled[IB_SESSIONS_MAX]; /* sessions by the last ORDER_ENTRY of the journal, for the gateway's open */
     struct ib_timed timed;
     _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
     struct ib_io_handler wake, ticks, signals;

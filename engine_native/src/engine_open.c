@@ -73,8 +73,12 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
 
 static int visit(void *context, const struct ib_command *command)
 {
+    struct ib_engine *engine = context;
     IB_ASSERT(context != NULL && command != NULL);
-    return apply(context, command);
+    if (command->type == IB_COMMAND_ORDER_ENTRY && command->session < IB_SESSIONS_MAX) {
+        engine->disabled[command->session] = command->value != 0;
+    }
+    return apply(engine, command);
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)

@@ -166,7 +166,8 @@ void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
             connection->output_begin == connection->output_end) {
             ib_stream_catch_up(connection);
         }
-        if (connection->state == IB_CONNECTION_OPEN && connection->queries > 0) {
+        if (connection->state == IB_CONNECTION_OPEN &&
+            (connection->queries > 0 || connection->order_entry_seq > 0)) {
             ib_stream_answer_queries(connection);
         }
         if (connection->state == IB_CONNECTION_OPEN && connection->blocked) {
@@ -222,6 +223,7 @@ static void copy_sessions(struct ib_gateway *gateway)
         IB_ASSERT(state->connection == NULL && state->session_seq == 0); /* the first dispatch counts its reports */
         memcpy(state->firm, session->firm, IB_FIRM_SIZE);
         state->last_user_ref = session->last_user_ref;
+        state->is_disabled = gateway->config.disabled[i];
         state->cancels = ib_cancel_budget_place(session->account, (uint16_t)i);
     }
 }
@@ -232,7 +234,7 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
 {
     IB_ASSERT(gateway != NULL && config != NULL && error != NULL);
     IB_ASSERT(loop != NULL && sequencer != NULL && log != NULL && matcher != NULL && directory != NULL);
-    IB_ASSERT(config->connections > 0 && config->connections <= IB_CONNECTIONS_MAX);
+    IB_ASSERT(config->connections > 0 && config->connections <= IB_CONNECTIONS_MAX && config->disabled != NULL);
     *gateway = NULL;
     struct ib_gateway *self = calloc(1, sizeof *self);
     if (self == NULL) {
@@ -342,6 +344,7 @@ struct ib_gateway_session_view ib_gateway_session(const struct ib_gateway *gatew
     IB_ASSERT(state->connection == NULL || state->connection->state == IB_CONNECTION_OPEN);
     return (struct ib_gateway_session_view){.username = state->username,
                                             .connected = state->connection != NULL || state->is_taken,
+                                            .disabled = state->is_disabled,
                                             .next_user_ref = state->last_user_ref + 1,
                                             .session_seq = state->session_seq};
 }

@@ -58,6 +58,7 @@ struct ib_gateway_config {
     uint32_t heartbeat_ms;
     uint32_t shard;           /* 0 … 99 */
     uint32_t rules;           /* in force */
+    const bool *disabled;     /* by session: the journal's last word on its order entry; borrowed for the open */
     uint64_t journal_time_ns; /* of the journal's first command: date of the SoupBinTCP session's name */
 };
 
@@ -65,6 +66,7 @@ struct ib_gateway_config {
 struct ib_gateway_session_view {
     const char *username; /* closed by a zero byte */
     bool connected;
+    bool disabled; /* its order entry, by itself */
     uint32_t next_user_ref;
     uint32_t session_seq; /* of the last released report */
 };

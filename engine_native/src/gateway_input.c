@@ -166,7 +166,8 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     struct ib_gateway *gateway = connection->gateway;
     struct ib_command *command = &message->command;
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
-    IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
+    IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL ||
+              command->type == IB_COMMAND_ORDER_ENTRY);
     IB_ASSERT(gateway->sessions[connection->session].connection == connection);
     if (command->type == IB_COMMAND_ENTER) {
         command->instrument = ib_directory_find(gateway->directory, message->symbol);
@@ -213,6 +214,28 @@ static bool mass_cancel(struct ib_connection *connection, struct ib_ouch_message
     return true;
 }
 
+/* Disable or Enable Order Entry. False when it must wait: for room, or for the answer to the one before. It holds from
+ * here on; the journal has it for the next start, and then the client has its answer. */
+static bool order_entry(struct ib_connection *connection, struct ib_ouch_message *message)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    uint32_t user_ref = message->command.user_ref;
+    IB_ASSERT(message->command.type == IB_COMMAND_ORDER_ENTRY);
+    if (gateway->config.rules < IB_RULES_2) {
+        ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE); /* as Mass Cancel */
+        return true;
+    }
+    message->command.user_ref = 0;
+    if (connection->order_entry_seq != 0 || !sequence_command(connection, message)) {
+        return false;
+    }
+    gateway->sessions[connection->session].is_disabled = message->command.value != 0;
+    connection->order_entry_ref = user_ref;
+    connection->order_entry_seq = gateway->sequencer->seq;
+    IB_ASSERT(connection->order_entry_seq > 0);
+    return true;
+}
+
 /* One message of OUCH. False when it must wait for room in the ring. */
 static bool handle_message(struct ib_connection *connection, const struct ib_soup_packet *packet)
 {
@@ -226,6 +249,8 @@ static bool handle_message(struct ib_connection *connection, const struct ib_sou
         return sequence_command(connection, &message);
     case IB_OUCH_MASS_CANCEL:
         return mass_cancel(connection, &message);
+    case IB_OUCH_ORDER_ENTRY:
+        return order_entry(connection, &message);
     case IB_OUCH_ACCOUNT_QUERY:
         connection->queries++;
         connection->query_seq = gateway->sequencer->seq;

@@ -80,6 +80,8 @@ struct ib_connection {
     uint64_t read_ns; /* when the newest of its input was read, where latency is tracked */
     uint32_t queries;    /* Account Queries to answer … */
     uint64_t query_seq;  /* … once this command is released */
+    uint64_t order_entry_seq; /* Disable or Enable Order Entry to answer once this command is released; 0: none … */
+    uint32_t order_entry_ref; /* … its UserRefNum */
     uint64_t login_sequence;
     char login_session[IB_SOUP_SESSION_SIZE + 1];
     char peer[64];
@@ -94,6 +96,7 @@ struct ib_gateway_session_state {
     const char *secret; /* null: may not log in */
     struct ib_connection *connection;
     bool is_taken; /* by a client of commands.sock */
+    bool is_disabled; /* its member has disabled its order entry: orders are rejected */
     bool cancel_on_disconnect;
     bool cancel_due; /* its connection has ended, and its orders are not cancelled yet */
     bool has_orders; /* it may have: one was taken since that last happened */
@@ -181,6 +184,7 @@ void ib_stream_start(struct ib_connection *connection, uint32_t sequence);
 void ib_stream_catch_up(struct ib_connection *connection);
 /* Hands newly released events to live connections. */
 void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released);
+/* Account Queries, and Disable and Enable Order Entry. */
 void ib_stream_answer_queries(struct ib_connection *connection);
 
 #endif

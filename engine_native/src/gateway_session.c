@@ -15,6 +15,7 @@ static bool may_cancel(struct ib_gateway *gateway, const struct ib_gateway_sessi
 {
     const struct ib_sequencer *sequencer = gateway->sequencer;
     IB_ASSERT(sequencer->released_seq <= sequencer->seq);
+    IB_ASSERT(state->cancels < IB_ACCOUNTS_MAX + IB_SESSIONS_MAX);
     bool may = ib_cancel_budget_allows(&sequencer->cancels, state->cancels, sequencer->released_seq,
                                        ib_latency_clock_ns());
     gateway->waiting = gateway->waiting || !may;
@@ -54,7 +55,8 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(session < gateway->session_count);
     bool is_mass_cancel = command->type == IB_COMMAND_MASS_CANCEL;
-    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL);
+    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL ||
+              command->type == IB_COMMAND_ORDER_ENTRY);
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */
     }
@@ -67,6 +69,9 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     }
     if ((is_mass_cancel || (is_order && state->owes)) && !may_cancel(gateway, state)) {
         return false; /* the others have their turn */
+    }
+    if (is_order && state->is_disabled) {
+        ib_ouch_reject_disabled(command);
     }
     if (is_order && !ib_sequencer_admits(gateway->sequencer, command)) {
         ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);

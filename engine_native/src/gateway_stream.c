@@ -171,6 +171,28 @@ void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released)
     }
 }
 
+/* A switch that its member believes in must not be lost by a crash: the answer waits until it is in the journal. */
+static void answer_order_entry(struct ib_connection *connection)
+{
+    const struct ib_gateway *gateway = connection->gateway;
+    const struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
+    IB_ASSERT(connection->order_entry_seq <= gateway->sequencer->seq);
+    IB_ASSERT(connection->session < gateway->session_count);
+    if (connection->order_entry_seq == 0 || !connection->live ||
+        gateway->sequencer->released_seq < connection->order_entry_seq) {
+        return;
+    }
+    uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
+    if (out == NULL) {
+        return; /* the tick tries again */
+    }
+    size_t size = ib_ouch_encode_order_entry_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(),
+                                                      connection->order_entry_ref, session->is_disabled, session->firm);
+    ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
+    ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
+    connection->order_entry_seq = 0;
+}
+
 /* The answer is no report: it is not in the session's stream, so it comes as Unsequenced Data. It waits for the
  * reports of everything that was sequenced before it, so that a number it names was never lost by a crash. */
 void ib_stream_answer_queries(struct ib_connection *connection)
@@ -178,6 +200,7 @@ void ib_stream_answer_queries(struct ib_connection *connection)
     const struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
     IB_ASSERT(connection->query_seq <= gateway->sequencer->seq);
+    answer_order_entry(connection);
     while (connection->queries > 0 && connection->live && gateway->sequencer->released_seq >= connection->query_seq) {
         uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
         if (out == NULL) {

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "ouch50.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -59,6 +58,13 @@ void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t 
         command->reason = (uint8_t)reason;
         ib_store_u16(command->client_data + CLIENT_CODE, code);
     }
+}
+
+void ib_ouch_reject_disabled(struct ib_command *command)
+{
+    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE);
+    ib_ouch_reject(command, IB_REASON_RISK_KILLED, CODE_FIRM_NOT_AUTHORIZED);
+    IB_ASSERT(command->reason != IB_REASON_NONE);
 }
 
 static bool all_bytes_are(const uint8_t *bytes, size_t size, uint8_t value)
@@ -302,7 +308,8 @@ static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const
  * here, UserRefIdx, is not carried, and these messages have no reject: a non-empty one is malformed. */
 static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 {
-    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE || fixed == IB_OUCH_MASS_CANCEL_SIZE);
+    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE || fixed == IB_OUCH_MASS_CANCEL_SIZE ||
+              fixed == IB_OUCH_ORDER_ENTRY_SIZE);
     return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
 }
 
@@ -319,15 +326,37 @@ static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct
     return IB_OUCH_COMMAND;
 }
 
-/* Mass Cancel, of the later revision: the session's own orders, in one symbol or, where it is blank, in all. Another
- * firm's are not this session's to cancel: that cannot be meant. */
+/* Another firm's are not this session's to touch: that cannot be meant. */
+static bool names_own_firm(const uint8_t *bytes, const char firm[IB_FIRM_SIZE])
+{
+    IB_ASSERT(bytes != NULL && firm != NULL);
+    return all_bytes_are(bytes, IB_FIRM_SIZE, ' ') || memcmp(bytes, firm, IB_FIRM_SIZE) == 0;
+}
+
+/* Disable and Enable Order Entry, of the later revision: of the session itself. */
+static enum ib_ouch_kind decode_order_entry(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
+                                            struct ib_command *command)
+{
+    IB_ASSERT(command->type == 0);
+    IB_ASSERT(bytes[0] == 'D' || bytes[0] == 'E');
+    if (size < IB_OUCH_ORDER_ENTRY_SIZE || !tail_is_empty(bytes, size, IB_OUCH_ORDER_ENTRY_SIZE) ||
+        !names_own_firm(bytes + 5, firm)) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_ORDER_ENTRY;
+    command->user_ref = ib_load_u32(bytes + 1);
+    command->value = bytes[0] == 'D';
+    return IB_OUCH_ORDER_ENTRY;
+}
+
+/* Mass Cancel, of the later revision: the session's own orders, in one symbol or, where it is blank, in all. */
 static enum ib_ouch_kind decode_mass_cancel(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                             struct ib_ouch_message *message)
 {
     struct ib_command *command = &message->command;
     IB_ASSERT(command->type == 0);
     if (size < IB_OUCH_MASS_CANCEL_SIZE || !tail_is_empty(bytes, size, IB_OUCH_MASS_CANCEL_SIZE) ||
-        (!all_bytes_are(bytes + 5, IB_FIRM_SIZE, ' ') && memcmp(bytes + 5, firm, IB_FIRM_SIZE) != 0)) {
+        !names_own_firm(bytes + 5, firm)) {
         return IB_OUCH_MALFORMED;
     }
     command->type = IB_COMMAND_MASS_CANCEL;
@@ -356,6 +385,9 @@ enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char f
         return decode_cancel(bytes, size, &message->command);
     case 'C':
         return decode_mass_cancel(bytes, size, firm, message);
+    case 'D':
+    case 'E':
+        return decode_order_entry(bytes, size, firm, &message->command);
     case 'M':
         return size >= IB_OUCH_MODIFY_SIZE ? IB_OUCH_NOT_CARRIED : IB_OUCH_MALFORMED;
     case 'Q':

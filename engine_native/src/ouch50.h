@@ -15,6 +15,7 @@
 #ifndef IB_OUCH50_H
 #define IB_OUCH50_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ enum ib_ouch_size {
     IB_OUCH_MODIFY_SIZE = 10,
     IB_OUCH_ACCOUNT_QUERY_SIZE = 1,
     IB_OUCH_MASS_CANCEL_SIZE = 17,
+    IB_OUCH_ORDER_ENTRY_SIZE = 9, /* Disable and Enable Order Entry */
     IB_OUCH_INBOUND_SIZE_MAX = 512, /* all options at once take 110 bytes; above this a message is refused */
     IB_OUCH_SYSTEM_EVENT_SIZE = 10,
     IB_OUCH_ACCEPTED_SIZE = 64,
@@ -36,6 +38,7 @@ enum ib_ouch_size {
     IB_OUCH_REJECTED_SIZE = 29,
     IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE = 13,
     IB_OUCH_MASS_CANCEL_RESPONSE_SIZE = 27,
+    IB_OUCH_ORDER_ENTRY_RESPONSE_SIZE = 19,
     IB_OUCH_OUTBOUND_SIZE_MAX = 68,
 };
 
@@ -46,6 +49,8 @@ _Static_assert(IB_OUCH_CANCEL_SIZE == 1 + 4 + 4, "section 2.3");
 _Static_assert(IB_OUCH_MODIFY_SIZE == 1 + 4 + 1 + 4, "Modify Order");
 _Static_assert(IB_OUCH_ACCOUNT_QUERY_SIZE == 1, "Account Query");
 _Static_assert(IB_OUCH_MASS_CANCEL_SIZE == 1 + 4 + 4 + 8, "Mass Cancel, without the length of its appendage");
+_Static_assert(IB_OUCH_ORDER_ENTRY_SIZE == 1 + 4 + 4, "Disable and Enable Order Entry, likewise");
+_Static_assert(IB_OUCH_ORDER_ENTRY_RESPONSE_SIZE == 1 + 8 + 4 + 4 + 2, "Disable and Enable Order Entry Response");
 _Static_assert(IB_OUCH_MASS_CANCEL_RESPONSE_SIZE == 1 + 8 + 4 + 4 + 8 + 2, "Mass Cancel Response");
 _Static_assert(IB_OUCH_SYSTEM_EVENT_SIZE == 1 + 8 + 1, "System Event");
 _Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 1 + 1 + 1 + 1 + 14 + 2, "section 3.2");
@@ -70,6 +75,7 @@ _Static_assert(IB_OUCH_QUANTITY_MAX <= IB_QUANTITY_MAX, "the core takes what the
 enum ib_ouch_kind {
     IB_OUCH_COMMAND,       /* `command` is filled but for session, instrument, seq and time */
     IB_OUCH_MASS_CANCEL,   /* `command` is a MASS_CANCEL, its user_ref for the response; of one symbol unless blank */
+    IB_OUCH_ORDER_ENTRY,   /* `command` is an ORDER_ENTRY, its user_ref for the response */
     IB_OUCH_ACCOUNT_QUERY, /* wants the next UserRefNum */
     IB_OUCH_NOT_CARRIED,   /* a message of OUCH 5.0 that may be ignored, and is: Modify Order */
     IB_OUCH_UNKNOWN,       /* no message that this venue serves: the connection ends */
@@ -87,6 +93,8 @@ struct ib_ouch_message {
 enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                  struct ib_ouch_message *message);
 
+/* Marks an order as rejected because its session has disabled its order entry. */
+void ib_ouch_reject_disabled(struct ib_command *command);
 /* Marks a command as rejected by the gateway, with the code that the Rejected message will carry. */
 void ib_ouch_reject(struct ib_command *command, enum ib_reason reason, uint16_t code);
 
@@ -96,6 +104,10 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
 /* Answers Mass Cancel; `firm` and `symbol` as they were asked for. */
 size_t ib_ouch_encode_mass_cancel_response(uint8_t *out, uint64_t time_ns, uint32_t user_ref,
                                            const char firm[IB_FIRM_SIZE], const char symbol[IB_SYMBOL_SIZE]);
+
+/* Answers Disable or Enable Order Entry. */
+size_t ib_ouch_encode_order_entry_response(uint8_t *out, uint64_t time_ns, uint32_t user_ref, bool disabled,
+                                           const char firm[IB_FIRM_SIZE]);
 
 /* `next_user_ref` 0: the session has used its last number, 2^32 - 1. */
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref);

@@ -219,6 +219,19 @@ size_t ib_ouch_encode_mass_cancel_response(uint8_t *out, uint64_t time_ns, uint3
     return IB_OUCH_MASS_CANCEL_RESPONSE_SIZE;
 }
 
+size_t ib_ouch_encode_order_entry_response(uint8_t *out, uint64_t time_ns, uint32_t user_ref, bool disabled,
+                                           const char firm[IB_FIRM_SIZE])
+{
+    IB_ASSERT(out != NULL);
+    IB_ASSERT(firm != NULL);
+    out[0] = disabled ? 'G' : 'K';
+    ib_store_u64(out + 1, timestamp(time_ns));
+    ib_store_u32(out + 9, user_ref);
+    memcpy(out + 13, firm, IB_FIRM_SIZE);
+    ib_store_u16(out + 17, 0);
+    return IB_OUCH_ORDER_ENTRY_RESPONSE_SIZE;
+}
+
 size_t ib_ouch_encode_account_query_response(uint8_t *out, uint64_t time_ns, uint32_t next_user_ref)
 {
     IB_ASSERT(out != NULL);

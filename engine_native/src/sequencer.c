@@ -47,6 +47,7 @@ static uint64_t kept_back(const struct ib_command *command)
     case IB_COMMAND_MASS_CANCEL:
     case IB_COMMAND_EXPIRE:
     case IB_COMMAND_END_OF_DAY:
+    case IB_COMMAND_ORDER_ENTRY: /* no event at all */
         return 0;
     case IB_COMMAND_CANCEL:
         return command->quantity == 0 ? 0 : ROOM_FOR_ADMINISTRATOR;

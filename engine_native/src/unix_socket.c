@@ -17,7 +17,7 @@
 #include "check.h"
 #include "ironbook.h"
 
-enum { BACKLOG = 16 };
+enum { BACKLOG = 128 }; /* a connect(2) that does not wait fails where it is full */
 
 static int listen_at(const char *directory, const char *name, char *error)
 {
@@ -54,6 +54,7 @@ static int accept_own(const struct ib_unix_listener *listener)
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t size = sizeof peer;
     IB_ASSERT(listener->handler.fd >= 0);
+    IB_ASSERT(listener->name != NULL);
     int fd = accept4(listener->handler.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         return -1;
@@ -76,6 +77,7 @@ struct ib_unix_peer *ib_unix_peer_at(const struct ib_unix_listener *listener, ui
 void ib_unix_heard(struct ib_unix_listener *listener, struct ib_unix_peer *peer)
 {
     IB_ASSERT(peer->heard <= listener->clock);
+    IB_ASSERT(peer->handler.fd >= 0);
     peer->heard = ++listener->clock;
 }
 
@@ -89,6 +91,7 @@ static struct ib_unix_peer *find_place(const struct ib_unix_listener *listener)
         if (peer->handler.fd < 0) {
             return peer;
         }
+        IB_ASSERT(peer->heard > 0 && peer->heard <= listener->clock);
         if (!peer->has_claim && (oldest == NULL || peer->heard < oldest->heard)) {
             oldest = peer;
         }
@@ -111,6 +114,7 @@ static void listener_ready(void *owner, uint32_t events)
         return;
     }
     if (peer->handler.fd >= 0) {
+        IB_ASSERT(!peer->has_claim);
         fprintf(stderr, "ironbook: %s: closed an idle connection: a new one had no place\n", listener->name);
         ib_io_drop(&peer->handler);
     }
@@ -128,6 +132,7 @@ int ib_unix_open(struct ib_unix_listener *listener, const char *run_directory,
                  void (*ready)(void *peer, uint32_t events), char *error)
 {
     IB_ASSERT(run_directory != NULL && error != NULL && ready != NULL);
+    IB_ASSERT(listener->count > 0 && listener->size >= sizeof(struct ib_unix_peer));
     IB_ASSERT(listener->loop != NULL && listener->begin != NULL && listener->places != NULL);
     for (uint32_t i = 0; i < listener->count; i++) {
         struct ib_unix_peer *peer = ib_unix_peer_at(listener, i);

@@ -99,7 +99,7 @@ static void refuses_every_wrong_size(void)
     EXPECT_EQUAL(ib_ouch_decode(NULL, 0, firm, &message), IB_OUCH_MALFORMED);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1", 5, firm, &message), IB_OUCH_MALFORMED);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"C\0\0\0\1OTHRAAPL    ", 17, firm, &message), IB_OUCH_MALFORMED);
-    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"D\0\0\0\1MAKR", 9, firm, &message), IB_OUCH_UNKNOWN);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"d\0\0\0\1MAKR", 9, firm, &message), IB_OUCH_UNKNOWN);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"\0", 1, firm, &message), IB_OUCH_UNKNOWN);
 }
 
@@ -181,6 +181,29 @@ static void reads_what_rules_2_carry(void)
     uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
     EXPECT_EQUAL(ib_ouch_encode_mass_cancel_response(out, 1, 7, "MAKR", "AAPL    "), 27);
     EXPECT(memcmp(out, "X\0\0\0\0\0\0\0\1\0\0\0\7MAKRAAPL    \0\0", 27) == 0);
+}
+
+static void order_entry_is_switched(void)
+{
+    struct ib_ouch_message message;
+    uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"D\0\0\0\7MAKR\0\0", 11, firm, &message), IB_OUCH_ORDER_ENTRY);
+    EXPECT_EQUAL(message.command.type, IB_COMMAND_ORDER_ENTRY);
+    EXPECT_EQUAL(message.command.user_ref, 7);
+    EXPECT_EQUAL(message.command.value, 1);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"E\0\0\0\7    ", 9, firm, &message), IB_OUCH_ORDER_ENTRY);
+    EXPECT_EQUAL(message.command.value, 0);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"D\0\0\0\7TAKR", 9, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"D\0\0\0\7MAK", 8, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"E\0\0\0\7MAKR\0\3\2\34\1", 14, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_encode_order_entry_response(out, 1, 7, true, "MAKR"), 19);
+    EXPECT(memcmp(out, "G\0\0\0\0\0\0\0\1\0\0\0\7MAKR\0\0", 19) == 0);
+    EXPECT_EQUAL(ib_ouch_encode_order_entry_response(out, 1, 7, false, "MAKR"), 19);
+    EXPECT_EQUAL(out[0], 'K');
+    struct ib_command order = {.type = IB_COMMAND_ENTER};
+    ib_ouch_reject_disabled(&order);
+    EXPECT_EQUAL(order.reason, IB_REASON_RISK_KILLED);
+    EXPECT_EQUAL(ib_load_u16(order.client_data + 20), 0x000C); /* firm not authorized */
 }
 
 static void price(uint64_t value, int order_type, int reason)
@@ -404,7 +427,7 @@ static void a_market_order_is_echoed_as_one(void)
 static const struct test_case cases[] = {
     CASE(reads_an_enter_order), CASE(reads_replace_cancel_query), CASE(refuses_every_wrong_size),
     CASE(rejects_what_is_not_carried), CASE(reads_prices_at_their_limits), CASE(accepts_options_that_ask_for_nothing),
-    CASE(reads_what_rules_2_carry),
+    CASE(reads_what_rules_2_carry), CASE(order_entry_is_switched),
     CASE(refuses_an_appendage_that_does_not_add_up), CASE(writes_every_report),
     CASE(writes_every_reason_of_a_cancel), CASE(writes_every_reason_of_a_reject),
     CASE(writes_rejects_with_the_codes_of_ouch), CASE(a_market_order_is_echoed_as_one),

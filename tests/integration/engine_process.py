@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from ironbook import core
 from local_processes import free_port
 
@@ -254,3 +255,55 @@ def same_after_a_kill(engine: Engine) -> None:
     assert f"{core.replay(engine.journal, before['seq']).state_hash:016x}" == before["state_hash"]
     engine.start()
     assert engine.admin("totals")["state_hash"] == before["state_hash"]
+
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* A journal record is 192 bytes and its groups are multiples of that; all other writes pass. */
+ssize_t write(int fd, const void *data, size_t size)
+{
+    ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+    const char *delay_us = getenv("SHIM_DELAY_US"), *full = getenv("SHIM_FULL_FILE");
+    if (size >= 192 && size % 192 == 0) {
+        if (full != NULL && access(full, F_OK) == 0) {
+            errno = ENOSPC;
+            return -1;
+        }
+        if (delay_us != NULL) {
+            usleep((useconds_t)atoi(delay_us));
+        }
+    }
+    return real(fd, data, size);
+}
+
+int fdatasync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+    const char *broken = getenv("SHIM_BROKEN_SYNC_FILE");
+    if (broken != NULL && access(broken, F_OK) == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return real(fd);
+}
+"""
+
+
+def compiled_shim(directory: Path) -> Path:
+    """SHIM as a library for LD_PRELOAD; what it does, the environment's SHIM_… say."""
+    source, library = directory / "shim.c", directory / "shim.so"
+    source.write_text(SHIM)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    return library
+
+
+def slow_journal(directory: Path, monkeypatch: pytest.MonkeyPatch, delay_us: int) -> None:
+    """Every write(2) of a journal takes so long, in engines that are started from here on."""
+    monkeypatch.setenv("LD_PRELOAD", str(compiled_shim(directory)))
+    monkeypatch.setenv("SHIM_DELAY_US", str(delay_us))

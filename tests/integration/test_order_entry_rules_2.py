@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from integration.engine_process import Client, Engine, cancel, packet, same_after_a_kill
+from integration.engine_process import Client, Engine, cancel, packet, same_after_a_kill, slow_journal
 from ironbook import core
-from ironbook.core.records import Event, EventType
+from ironbook.core.records import Command, CommandType, Event, EventType, Reason
+from ironbook.protocols.commands import CommandStream
 
 pytestmark = pytest.mark.integration
 
@@ -178,6 +179,79 @@ def test_mass_cancel(engine: Engine) -> None:
     assert list(maker.packets()) == []
     assert engine.disconnects("message_malformed") == 1
     same_after_a_kill(engine)
+
+
+def switch(kind: bytes, ref: int, firm: bytes = b"MAKR") -> bytes:
+    """Disable (D) or Enable (E) Order Entry."""
+    return packet(b"U", kind + number(ref) + firm + b"\0\0")
+
+
+def answer(client: Client) -> bytes:
+    """The next Unsequenced Data, without its timestamp."""
+    found = next(found for found in client.packets() if found[:1] == b"U")
+    return found[1:2] + found[10:]
+
+
+def test_a_member_disables_its_own_order_entry(engine: Engine) -> None:
+    """Its orders are rejected, whichever way they come, over a kill; its cancels work, and the others trade."""
+    maker, taker = both(engine)
+    maker.send(order(1, "S", 10, 1_000_000) + order(2, "S", 10, 1_000_100))
+    maker.send(switch(b"D", 7) + order(3, "S", 10, 1_000_200))
+    assert answer(maker) == b"G" + number(7) + b"MAKR\0\0"
+    assert code(maker.wait_for(3)[2]) == 0x000C
+    maker.send(cancel(2) + order(4, "S", 1, 1_000_000))
+    maker.report("C")
+    assert code(maker.report("J")) == 0x000C
+    taker.send(order(1, "B", 5, 1_000_000))
+    assert fill(taker.report("E"))[0] == 5
+    assert [session["order_entry"] for session in engine.admin("status")["sessions"]] == [False, True]
+    same_after_a_kill(engine)
+    assert [session["order_entry"] for session in engine.admin("status")["sessions"]] == [False, True]
+    with CommandStream(engine.run / "commands.sock", "MAKER1") as stream:
+        stream.send(Command(0, 0, CommandType.ENTER, user_ref=5, side=2, quantity=1, price=1, order_type=1))
+        assert [event.reason for event in stream.ask()[0]] == [Reason.RISK_KILLED]
+    maker = engine.login("MAKER1", sequence=0)
+    maker.send(order(6, "S", 1, 1_000_000))
+    assert code(maker.report("J")) == 0x000C
+    maker.send(switch(b"E", 8, b"    ") + order(7, "S", 1, 1_000_000))
+    assert answer(maker) == b"K" + number(8) + b"MAKR\0\0"
+    assert maker.wait_for(2)[1][:1] == b"A"
+    same_after_a_kill(engine)
+    assert [session["order_entry"] for session in engine.admin("status")["sessions"]] == [True, True]
+
+
+def test_each_switch_is_answered_in_its_turn(engine: Engine) -> None:
+    """Many at once, with orders between them: each order finds what was said last before it."""
+    client = engine.login()
+    data, wanted = b"", []
+    for ref in range(1, 101):
+        data += switch(b"DE"[ref % 2 : ref % 2 + 1], ref) + order(ref, "S", 1, 1_000_000)
+        wanted.append(b"JA"[ref % 2 : ref % 2 + 1])
+    client.send(data)
+    answers = [answer(client) for _ in range(100)]
+    assert answers == [b"GK"[ref % 2 : ref % 2 + 1] + number(ref) + b"MAKR\0\0" for ref in range(1, 101)]
+    client.wait_for(100)
+    assert [report[:1] for report in client.sequenced] == wanted
+    client.send(switch(b"D", 101, b"TAKR"))
+    assert list(client.packets()) == []
+    assert engine.disconnects("message_malformed") == 1
+    same_after_a_kill(engine)
+
+
+def test_a_switch_is_not_answered_before_the_journal_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed as soon as it is answered, every time: at the next start order entry is as it was answered."""
+    slow_journal(tmp_path, monkeypatch, 50_000)
+    engine = Engine(tmp_path).start()
+    try:
+        for ref, kind in enumerate([b"D", b"E"] * 5, 1):
+            client = engine.login(sequence=0)
+            client.send(switch(kind, ref))
+            assert answer(client)[:1] == (b"G" if kind == b"D" else b"K")
+            engine.kill()
+            engine.start()
+            assert engine.admin("status")["sessions"][0]["order_entry"] == (kind == b"E")
+    finally:
+        engine.kill()
 
 
 def test_rules_1_carry_none_of_it(tmp_path: Path) -> None:

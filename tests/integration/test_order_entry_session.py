@@ -272,7 +272,7 @@ def test_garbage_before_login(engine: Engine, watch: Watch, reason: str, data: b
 AFTER_LOGIN = {
     "packet_size": [b"\x00\x00", b"\x02\x02U", b"\xff\xff"],
     "packet_type": [packet(b"S", b"x"), packet(b"Z"), packet(b"\x00"), login_request("OTHER1")],
-    "message_type": [packet(b"U", b"D" + bytes(8)), packet(b"U", b"\xff")],
+    "message_type": [packet(b"U", b"d" + bytes(8)), packet(b"U", b"\xff")],
     "message_malformed": [
         packet(b"U"),
         packet(b"U", b"O"),

@@ -43,6 +43,7 @@ class CommandType(IntEnum):
     EXPIRE = lib.IB_COMMAND_EXPIRE
     RISK_LIMIT = lib.IB_COMMAND_RISK_LIMIT
     KILL = lib.IB_COMMAND_KILL
+    ORDER_ENTRY = lib.IB_COMMAND_ORDER_ENTRY
 
 
 class EventType(IntEnum):
