@@ -165,17 +165,16 @@ static void generate(struct flow *flow, const char *name)
 /* One pass over a fresh matcher; ns of the timed part. */
 static uint64_t run(const struct flow *flow, struct ib_totals *totals)
 {
-    const struct ib_event_sink nobody = {.emit = NULL};
     struct ib_matcher *matcher;
     size_t applied;
     if (ib_matcher_open(&matcher, ORDERS) != IB_OK ||
-        ib_matcher_apply_group(matcher, flow->commands, flow->warm, nobody, &applied) != IB_OK) {
+        ib_matcher_apply_group(matcher, flow->commands, flow->warm, NULL, &applied) != IB_OK) {
         fail("no memory, or a definition was refused");
     }
     uint64_t begin = thread_ns();
     for (size_t i = flow->warm; i < flow->count; i += applied) {
         size_t count = flow->count - i < GROUP ? flow->count - i : GROUP;
-        if (ib_matcher_apply_group(matcher, &flow->commands[i], count, nobody, &applied) != IB_OK) {
+        if (ib_matcher_apply_group(matcher, &flow->commands[i], count, NULL, &applied) != IB_OK) {
             fail("a command was refused");
         }
     }

@@ -6,25 +6,26 @@
  *   gcc -std=c11 -O3 -march=native -fPIC -fno-semantic-interposition -shared -I$FLASH1/api -Iinclude -Isrc \
  *       -o ironbook_adapter.so bench/flash1_adapter.c $(find src -name '*.c') -lcrypt -lpthread
  *
- * An order of theirs is an order of ours under a number of ours: session 0's numbers must rise, and theirs come back
- * (modify, reuse). Two tables translate. A modify is a cancel and a new order, as their contract has it.
+ * An order of theirs is an order of ours under a number of ours: a session's numbers must rise, and theirs come in any
+ * order and come back (modify, reuse). So one table leads from their number to ours, and one, which is written and read
+ * where the newest orders are, from ours to what their reports repeat: their number, side and price. A modify is a
+ * cancel and a new order, as their contract has it.
  *
  *   message ─► command ─► ib_matcher_apply ─► report (64 bytes) ─► ring ─► their drainer, on another core
  *
- * Reports that follow from the message and from the order that it names are made from these, and the matcher is told
- * that nobody takes its events, as their adapters of other engines do with what those engines look up. Where orders
- * trade, the reports are made from the matcher's events.
+ * Whether a cancel found its order, what an order traded with, and what expired, is what the matcher says. All else in
+ * a report follows from the message and from the order that it names; where nothing trades, the matcher is told that
+ * nobody takes its events, as their adapters of other engines do with what those engines look up.
  *
- * Reports go through a ring of our own with one writer and one reader, which their interface allows. A report that does
- * not fit waits for the reader.
+ * Reports go through a ring of our own (flash1_ring.h), which their interface allows.
  */
 #define _GNU_SOURCE
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "book_path.h"
+#include "flash1_ring.h"
 #include "matching_engine_api.h"
 #include "matcher_state.h"
 
@@ -33,98 +34,8 @@ enum {
     WARM_ORDERS = 1 << 15,
     TOUCHED = 1 << 22, /* ids whose tables are in memory before the clock runs */
     ID_BITS = 28,     /* their ids are dense and below 2^32; address space is taken for so many */
-    PUBLISH = 32,     /* reports that the reader is told of at a time */
-    CACHE_LINE = 64,
+    EVENTS = 32,      /* that are taken at a time, where orders trade */
 };
-
-_Static_assert(sizeof(me_report_t) == CACHE_LINE, "a report is a cache line");
-
-/* ---- ring: one writer, one reader ---- */
-
-struct ring {
-    me_report_t *slots;
-    uint64_t mask;
-    /* the writer's line */
-    _Alignas(CACHE_LINE) uint64_t written;
-    uint64_t seen_read; /* the reader was here, when the writer last looked */
-    _Alignas(CACHE_LINE) _Atomic uint64_t published;
-    /* the reader's line */
-    _Alignas(CACHE_LINE) _Atomic uint64_t read;
-};
-
-static void *ring_create(uint32_t capacity)
-{
-    uint64_t slots = 1024;
-    while (slots < capacity) {
-        slots *= 2;
-    }
-    struct ring *ring = aligned_alloc(CACHE_LINE, sizeof *ring);
-    if (ring == NULL) {
-        return NULL;
-    }
-    memset(ring, 0, sizeof *ring);
-    ring->slots = aligned_alloc(CACHE_LINE, slots * sizeof *ring->slots);
-    ring->mask = slots - 1;
-    if (ring->slots == NULL) {
-        free(ring);
-        return NULL;
-    }
-    memset(ring->slots, 0, slots * sizeof *ring->slots); /* touched before the clock runs */
-    return ring;
-}
-
-static void ring_flush(void *handle)
-{
-    struct ring *ring = handle;
-    atomic_store_explicit(&ring->published, ring->written, memory_order_release);
-}
-
-/* The next slot to write to, once there is one. */
-static inline me_report_t *ring_next(struct ring *ring)
-{
-    while (__builtin_expect(ring->written - ring->seen_read > ring->mask, 0)) {
-        ring_flush(ring);
-        ring->seen_read = atomic_load_explicit(&ring->read, memory_order_acquire);
-    }
-    return &ring->slots[ring->written & ring->mask];
-}
-
-static inline void ring_commit(struct ring *ring)
-{
-    ring->written++;
-    if (ring->written % PUBLISH == 0) {
-        ring_flush(ring);
-    }
-}
-
-static int ring_push(void *handle, const me_report_t *report)
-{
-    *ring_next(handle) = *report;
-    ring_commit(handle);
-    return 1;
-}
-
-static uint32_t ring_drain(void *handle, me_report_t *out, uint32_t max)
-{
-    struct ring *ring = handle;
-    uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-    uint64_t waiting = atomic_load_explicit(&ring->published, memory_order_acquire) - read;
-    uint32_t count = waiting < max ? (uint32_t)waiting : max;
-    for (uint32_t i = 0; i < count; i++) {
-        out[i] = ring->slots[(read + i) & ring->mask];
-    }
-    if (count > 0) {
-        atomic_store_explicit(&ring->read, read + count, memory_order_release);
-    }
-    return count;
-}
-
-static void ring_destroy(void *handle)
-{
-    struct ring *ring = handle;
-    free(ring->slots);
-    free(ring);
-}
 
 const me_transport_t *engine_get_transport(void)
 {
@@ -132,84 +43,97 @@ const me_transport_t *engine_get_transport(void)
     return &transport;
 }
 
-/* ---- state ---- */
-
 static struct ib_matcher *matcher;
 static struct ring *ring; /* null: the harness brought a transport of its own */
 static const me_transport_t *transport;
 static void *sink;
-static uint32_t *user_refs;   /* their id -> our number; 0 = never seen */
-static uint32_t *order_ids;   /* our number -> their id */
+static uint32_t *user_refs; /* their id -> our number; 0 = never seen */
+static struct order *orders; /* by our number */
 static uint32_t last_user_ref;
-static struct ib_command command = {.order_type = IB_ORDER_LIMIT}; /* what changes is written for each */
 static uint64_t message_seq; /* of the message at hand, as reports carry it */
 static int expired; /* some of the order at hand: immediate or cancel */
+static struct ib_event events[EVENTS];
+
+/* An order as their reports tell of it. */
+struct order {
+    int64_t price;
+    uint32_t id;
+    uint8_t side; /* theirs */
+};
+
+/* What changes is written for each. */
+static struct ib_command entering = {.type = IB_COMMAND_ENTER, .order_type = IB_ORDER_LIMIT};
+static struct ib_command canceling = {.type = IB_COMMAND_CANCEL};
 
 _Static_assert(offsetof(struct ib_command, order_type) == offsetof(struct ib_command, side) + 2 &&
                    offsetof(struct ib_command, time_in_force) == offsetof(struct ib_command, side) + 1,
                "side, time in force and type lie side by side");
 
-/* An order that rests, as their reports tell of it. */
-struct resting {
-    int found;
-    uint8_t side; /* theirs */
-    int64_t price;
-};
+/* Where the next report is written: in the ring itself, or wherever a foreign transport copies it from. A report that
+ * were made elsewhere and copied would be read before its single fields have reached the cache. */
+IB_INLINE me_report_t *report_begin(void)
+{
+    static me_report_t kept;
+    return ring != NULL ? ring_next(ring) : &kept;
+}
 
-static inline void report(me_report_t made)
+IB_INLINE void report_end(const me_report_t *made)
 {
     if (ring != NULL) {
-        *ring_next(ring) = made;
         ring_commit(ring);
     } else {
-        while (!transport->push(sink, &made)) {
+        while (!transport->push(sink, made)) {
         }
     }
 }
 
-static void take_event(void *context, const struct ib_event *event)
+/* Makes reports of the events that have come; their memory serves again. */
+static void take_events(struct ib_event_sink *taken)
 {
-    (void)context;
-    if (event->type == IB_EVENT_EXECUTED) {
-        if (event->flags & IB_FLAG_RESTING) {
-            report((me_report_t){
+    for (const struct ib_event *event = events; event < taken->next; event++) {
+        if (event->type == IB_EVENT_EXECUTED && (event->flags & IB_FLAG_RESTING) != 0) {
+            me_report_t *made = report_begin();
+            *made = (me_report_t){
                 .type = ME_TRADE,
                 .sequence_number = message_seq,
                 .price_ticks = event->price,
                 .quantity = (uint32_t)event->quantity,
-                .maker_order_id = order_ids[event->user_ref],
-                .taker_order_id = order_ids[command.user_ref],
-            });
+                .maker_order_id = orders[event->user_ref].id,
+                .taker_order_id = orders[entering.user_ref].id,
+            };
+            report_end(made);
         }
-    } else if (event->type == IB_EVENT_CANCELED) {
-        expired = 1;
+        expired |= event->type == IB_EVENT_CANCELED;
     }
+    taken->next = events;
+    taken->end = events + EVENTS;
 }
 
-static inline void apply(uint16_t type, int reporting)
+/* Returns whether it had an effect that is told. */
+IB_INLINE int apply(struct ib_command *command, struct ib_event_sink *taken)
 {
-    command.type = type;
-    command.seq++;
-    command.time_ns = command.seq;
-    if (ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = reporting ? take_event : NULL}) != IB_OK) {
+    uint64_t before = matcher->event_count;
+    command->seq = matcher->seq + 1;
+    command->time_ns = command->seq;
+    if (ib_matcher_apply(matcher, command, taken) != IB_OK) {
         abort();
     }
+    return matcher->event_count != before;
 }
 
 /* As a venue is before it opens: so many orders have rested at so many prices, and are gone. Memory has been touched. */
 static void warm_up(void)
 {
+    entering.side = IB_SIDE_BUY;
+    entering.quantity = 1;
     for (uint32_t i = 0; i < WARM_ORDERS; i++) {
-        command.user_ref = ++last_user_ref;
-        command.side = IB_SIDE_BUY;
-        command.price = 1 + i;
-        command.quantity = 1;
-        apply(IB_COMMAND_ENTER, 0);
+        entering.user_ref = ++last_user_ref;
+        entering.price = 1 + i;
+        (void)apply(&entering, NULL);
     }
-    command.quantity = 0;
     for (uint32_t user_ref = 1; user_ref <= WARM_ORDERS; user_ref++) {
-        command.user_ref = user_ref;
-        apply(IB_COMMAND_CANCEL, 0);
+        canceling.user_ref = user_ref;
+        (void)apply(&canceling, NULL);
     }
 }
 
@@ -222,43 +146,41 @@ static void *reserve(size_t bytes)
     return memory;
 }
 
+static void define_one(struct ib_command command)
+{
+    (void)apply(&command, NULL);
+}
+
 /* One instrument, one session, and an account that has every limit of the risk gate set, far from what is sent. */
 static void define(void)
 {
-    struct ib_command blank = command;
-    command.value = IB_RULES_NEWEST;
-    apply(IB_COMMAND_RULES, 0);
-    memcpy(command.client_data, "FLASH1  ", IB_SYMBOL_SIZE);
-    command.price = 1; /* tick */
-    command.order_type = 0;
-    apply(IB_COMMAND_INSTRUMENT_ADD, 0);
-    command.account = IB_RULES_NEWEST > IB_RULES_1;
-    apply(IB_COMMAND_ACCOUNT_ADD, 0);
-    apply(IB_COMMAND_SESSION_ADD, 0);
-    command.instrument = (uint32_t)IB_INSTRUMENT_ALL;
+    const uint16_t account = IB_RULES_NEWEST > IB_RULES_1;
+    define_one((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_NEWEST});
+    define_one((struct ib_command){.type = IB_COMMAND_INSTRUMENT_ADD, .price = 1, .client_data = "FLASH1  "});
+    define_one((struct ib_command){.type = IB_COMMAND_ACCOUNT_ADD, .account = account, .client_data = "FLASH1  "});
+    define_one((struct ib_command){.type = IB_COMMAND_SESSION_ADD, .account = account, .client_data = "FLASH1  "});
     for (uint8_t limit = IB_RISK_MESSAGE_RATE; limit <= IB_RISK_OPEN_ORDERS; limit++) {
-        command.limit = limit;
+        struct ib_command command = {.type = IB_COMMAND_RISK_LIMIT, .account = account, .limit = limit};
+        command.instrument = (uint32_t)IB_INSTRUMENT_ALL;
         command.value = UINT64_C(1) << 60;
         if (limit == IB_RISK_COLLAR) {
             command.value = 1000000; /* basis points: a hundred times the last price */
         } else if (limit == IB_RISK_ORDER_QUANTITY) {
             command.value = UINT32_MAX; /* the most that a message of theirs can ask for */
         }
-        apply(IB_COMMAND_RISK_LIMIT, 0);
+        define_one(command);
     }
-    blank.seq = command.seq;
-    command = blank;
 }
 
 /* An order that is too large must be refused, or the limits are not what they are said to be. */
 static void probe(void)
 {
     struct ib_totals totals;
-    command.user_ref = ++last_user_ref;
-    command.side = IB_SIDE_BUY;
-    command.price = 1;
-    command.quantity = UINT64_C(1) << 32;
-    apply(IB_COMMAND_ENTER, 0);
+    entering.user_ref = ++last_user_ref;
+    entering.side = IB_SIDE_BUY;
+    entering.price = 1;
+    entering.quantity = UINT64_C(1) << 32;
+    (void)apply(&entering, NULL);
     ib_matcher_totals(matcher, &totals);
     if (IB_RULES_NEWEST > IB_RULES_1 && (totals.rejects != 1 || totals.orders_open != 0)) {
         abort();
@@ -272,12 +194,12 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
     sink = report_sink;
     ring = used == engine_get_transport() ? report_sink : NULL;
     user_refs = reserve(sizeof *user_refs << ID_BITS);
-    order_ids = reserve(sizeof *order_ids << ID_BITS);
+    orders = reserve(sizeof *orders << ID_BITS);
     if (ib_matcher_open(&matcher, ORDERS) != IB_OK) {
         abort();
     }
     memset(user_refs, 0, TOUCHED * sizeof *user_refs);
-    memset(order_ids, 0, TOUCHED * sizeof *order_ids);
+    memset(orders, 0, TOUCHED * sizeof *orders);
     define();
     warm_up();
     probe();
@@ -287,85 +209,109 @@ void engine_shutdown(void)
 {
     ib_matcher_close(matcher);
     (void)munmap(user_refs, sizeof *user_refs << ID_BITS);
-    (void)munmap(order_ids, sizeof *order_ids << ID_BITS);
+    (void)munmap(orders, sizeof *orders << ID_BITS);
 }
-
 
 /* ---- messages ---- */
 
 /* Whether a price meets the best one of the other side. */
-static inline int crosses(uint8_t side, int64_t price)
+IB_INLINE int crosses(uint8_t side, int64_t price)
 {
     uint64_t other = ib_book_side(&matcher->book, (unsigned)side ^ 1)->best_key;
     return price > 0 && other <= ~ib_book_key(side, (uint64_t)price);
 }
 
 /* Returns whether some of it expired. */
-static int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity, int immediate)
+IB_INLINE int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity, int immediate)
 {
-    if (id >> ID_BITS != 0) {
+    uint32_t user_ref = ++last_user_ref;
+    if ((id | user_ref) >> ID_BITS != 0) {
         abort(); /* more ids than there are tables for */
     }
-    int trades = crosses(side, price);
-    command.user_ref = ++last_user_ref;
-    user_refs[id] = last_user_ref;
-    order_ids[last_user_ref] = (uint32_t)id;
-    command.price = price;
-    command.quantity = quantity;
+    side = side != 0;
+    user_refs[id] = user_ref;
+    orders[user_ref] = (struct order){.price = price, .id = (uint32_t)id, .side = side};
+    entering.user_ref = user_ref;
+    entering.price = price;
+    entering.quantity = quantity;
     /* Eight bytes in one store, because the matcher reads them in one load: single ones would have to reach the cache
      * before it, behind all stores that miss it, which was a third of all time. */
-    uint64_t terms = (side == 0 ? IB_SIDE_BUY : IB_SIDE_SELL) | (uint64_t)IB_ORDER_LIMIT << 16;
+    uint64_t terms = (uint64_t)(IB_SIDE_BUY + side) | (uint64_t)IB_ORDER_LIMIT << 16;
     terms |= (uint64_t)(immediate ? IB_TIME_IN_FORCE_IOC : IB_TIME_IN_FORCE_DAY) << 8;
-    memcpy(&command.side, &terms, sizeof terms);
-    expired = immediate && !trades;
-    apply(IB_COMMAND_ENTER, trades);
+    memcpy(&entering.side, &terms, sizeof terms);
+    if (!crosses(side, price)) {
+        (void)apply(&entering, NULL);
+        return immediate;
+    }
+    expired = 0;
+    struct ib_event_sink taken = {.next = events, .end = events + EVENTS, .make_room = take_events};
+    (void)apply(&entering, &taken);
+    take_events(&taken);
     return expired;
 }
 
-static struct resting cancel(uint64_t id)
+/* Whether it stood in the book, which it has left now; `*order` is what is known of it. */
+IB_INLINE int cancel(uint64_t id, struct order *order)
 {
-    command.user_ref = id >> ID_BITS == 0 ? user_refs[id] : 0;
-    command.quantity = 0;
-    uint32_t index = ib_book_find(&matcher->book, 0, command.user_ref);
-    struct resting resting = {.found = index != IB_NONE};
-    if (resting.found) {
-        const struct ib_level *level = ib_book_level(&matcher->book, ib_book_order(&matcher->book, index)->level);
-        resting.side = level->side_index & 1;
-        resting.price = ib_book_price(&matcher->book, level);
+    canceling.user_ref = id >> ID_BITS == 0 ? user_refs[id] : 0;
+    *order = orders[canceling.user_ref];
+    return apply(&canceling, NULL);
+}
+
+/* Of all reports but that of a trade. */
+IB_INLINE void answer(me_report_type_t type, uint8_t side, uint64_t id, int64_t price, uint32_t quantity)
+{
+    me_report_t *made = report_begin();
+    *made = (me_report_t){.type = (uint8_t)type, .side = side, .sequence_number = message_seq,
+                          .order_id = id, .price_ticks = price, .quantity = quantity};
+    report_end(made);
+}
+
+IB_INLINE void take_new_order(const new_order_t *order)
+{
+    message_seq = order->sequence_number;
+    answer(ME_ORDER_ACK, order->side, order->order_id, order->price_ticks, order->quantity);
+    if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc)) {
+        answer(ME_CANCEL_ACK, order->side, order->order_id, order->price_ticks, 0);
     }
-    apply(IB_COMMAND_CANCEL, 0);
-    return resting;
+}
+
+IB_INLINE void take_cancel(const cancel_t *request)
+{
+    struct order order;
+    message_seq = request->sequence_number;
+    if (IB_LIKELY(cancel(request->order_id, &order))) {
+        answer(ME_CANCEL_ACK, order.side, request->order_id, order.price, 0);
+    } else {
+        answer(ME_CANCEL_REJECT, 0, request->order_id, 0, 0);
+    }
+}
+
+IB_INLINE void take_modify(const modify_t *request)
+{
+    struct order order;
+    message_seq = request->sequence_number;
+    if (IB_LIKELY(cancel(request->order_id, &order))) {
+        answer(ME_MODIFY_ACK, order.side, request->order_id, request->new_price_ticks, request->new_quantity);
+        (void)enter(request->order_id, order.side, request->new_price_ticks, request->new_quantity, 0);
+    } else {
+        answer(ME_MODIFY_REJECT, 0, request->order_id, request->new_price_ticks, request->new_quantity);
+    }
 }
 
 void engine_on_new_order(const new_order_t *order)
 {
-    message_seq = order->sequence_number;
-    report((me_report_t){.type = ME_ORDER_ACK, .side = order->side, .sequence_number = message_seq,
-                         .order_id = order->order_id, .price_ticks = order->price_ticks, .quantity = order->quantity});
-    if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc)) {
-        report((me_report_t){.type = ME_CANCEL_ACK, .side = order->side, .sequence_number = message_seq,
-                             .order_id = order->order_id, .price_ticks = order->price_ticks});
-    }
+    take_new_order(order);
 }
 
 void engine_on_cancel(const cancel_t *request)
 {
-    struct resting resting = cancel(request->order_id);
-    report((me_report_t){.type = resting.found ? ME_CANCEL_ACK : ME_CANCEL_REJECT, .side = resting.side,
-                         .sequence_number = request->sequence_number, .order_id = request->order_id,
-                         .price_ticks = resting.price});
+    take_cancel(request);
 }
 
 void engine_on_modify(const modify_t *request)
 {
-    message_seq = request->sequence_number;
-    struct resting resting = cancel(request->order_id);
-    report((me_report_t){.type = resting.found ? ME_MODIFY_ACK : ME_MODIFY_REJECT, .side = resting.side,
-                         .sequence_number = message_seq, .order_id = request->order_id,
-                         .price_ticks = request->new_price_ticks, .quantity = request->new_quantity});
-    if (resting.found) {
-        (void)enter(request->order_id, resting.side, request->new_price_ticks, request->new_quantity, 0);
-    }
+    take_modify(request);
 }
 
 /* All is done when a call returns. */
@@ -373,13 +319,14 @@ void engine_flush(void)
 {
 }
 
+/* One after the other: none is looked at before all reports of the one before are made. */
 void engine_on_batch(const me_msg_t *messages, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         switch (messages[i].type) {
-        case 0: engine_on_new_order(&messages[i].no); break;
-        case 1: engine_on_cancel(&messages[i].c); break;
-        default: engine_on_modify(&messages[i].md); break;
+        case 0: take_new_order(&messages[i].no); break;
+        case 1: take_cancel(&messages[i].c); break;
+        default: take_modify(&messages[i].md); break;
         }
     }
 }
@@ -405,6 +352,6 @@ int64_t engine_query_best_ask(void)
 uint64_t engine_query_depth_at(int64_t price, uint8_t side)
 {
     uint64_t key = ib_book_key(side, (uint64_t)price);
-    uint32_t level = price < 1 ? IB_NONE : ib_book_find_level(&matcher->book, side, key);
+    uint32_t level = price < 1 ? IB_NONE : ib_price_index_find(ib_book_side(&matcher->book, side), &matcher->book.nodes, key);
     return level == IB_NONE ? 0 : ib_book_level(&matcher->book, level)->quantity;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "matcher.h"
+#include "../tests/take_events.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -172,7 +172,7 @@ static void define_more(struct ib_matcher *matcher)
         command.instrument = i;
         command.price = 1;
         memset(command.client_data, (int)(128 + i), IB_SYMBOL_SIZE);
-        if (ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = NULL}) != IB_OK) {
+        if (ib_matcher_apply(matcher, &command, NULL) != IB_OK) {
             abort();
         }
     }
@@ -201,7 +201,6 @@ static void compare(const struct ib_matcher *first, const struct ib_matcher *sec
 
 static void define(struct ib_matcher *matcher, uint32_t rules)
 {
-    struct ib_event_sink sink = {.emit = NULL};
     for (uint16_t i = 0; i < 8; i++) {
         struct ib_command command = {.seq = 1u + i, .session = (uint16_t)(i - 3), .instrument = i, .price = 1 + 4 * i};
         command.type = i < 3 ? IB_COMMAND_INSTRUMENT_ADD : i < 6 ? IB_COMMAND_SESSION_ADD : IB_COMMAND_ACCOUNT_ADD;
@@ -218,7 +217,7 @@ static void define(struct ib_matcher *matcher, uint32_t rules)
             command.price = i == 3 ? 5 : 1; /* the tick; of the others nearly every price that the input has is one */
             command.quantity = i == 4 ? 2 : 1;
         }
-        if (ib_matcher_apply(matcher, &command, sink) != IB_OK) {
+        if (ib_matcher_apply(matcher, &command, NULL) != IB_OK) {
             abort();
         }
     }
@@ -262,15 +261,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         run.command_type = command.type;
         run.command_reason = command.reason;
         uint64_t events_max = ib_matcher_events_max(first);
-        struct ib_event_sink sink = {.context = &run, .emit = see_event};
-        if (ib_matcher_apply(first, &command, sink) != IB_OK || run.events > events_max) {
+        if (take_events(first, &command, &run, see_event) != IB_OK || run.events > events_max) {
             abort();
         }
         commands[count++] = command;
     }
     size_t applied;
-    struct ib_event_sink silent = {.emit = NULL};
-    if (ib_matcher_apply_group(second, commands, count, silent, &applied) != IB_OK || applied != count) {
+    if (ib_matcher_apply_group(second, commands, count, NULL, &applied) != IB_OK || applied != count) {
         abort();
     }
     compare(first, second);

@@ -43,7 +43,7 @@ enum ib_limit {
     IB_FIRM_SIZE = 4,
     IB_CLIENT_DATA_SIZE = 24,
     IB_INSTRUMENTS_MAX = 131072,
-    IB_ORDERS_MAX = 16777215, /* live orders of a shard; with IB_QUANTITY_MAX no sum can leave 64 bits */
+    IB_ORDERS_MAX = 16777214, /* live orders of a shard; with IB_QUANTITY_MAX no sum can leave 64 bits */
     IB_ACCOUNTS_MAX = 1024,
     IB_ACCOUNT_ANY = 0xffff, /* MASS_CANCEL: whoever's */
     IB_SLICES_MAX = 64,      /* an iceberg shows itself at most this often */

@@ -88,6 +88,7 @@ struct ib_engine_config {
     uint32_t bytes_before_login;
     uint32_t login_attempts;
     uint32_t login_ms;
+    uint32_t mass_cancel_percent; /* of the matcher's time that the mass cancels of one account may take, 1 to 100 */
     uint32_t heartbeat_ms;
     uint32_t latency_every; /* one command in so many is followed (ironbook_latency.h); 0: none */
 };

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "crc32c.h"
-#include "matcher.h"
+#include "../tests/take_events.h"
 
 enum { GROUP = 64, SHARD = 3, EPOCH = 1, SEGMENT_BYTES = 1 << 20 };
 
@@ -55,7 +55,7 @@ static void keep(void *context, const struct ib_event *event)
 
 static void apply(struct out *out, struct ib_matcher *matcher, const struct ib_command *command)
 {
-    if (ib_matcher_apply(matcher, command, (struct ib_event_sink){out, keep}) != IB_OK) {
+    if (take_events(matcher, command, out, keep) != IB_OK) {
         fail("a command in sequence was refused");
     }
     struct ib_totals totals;

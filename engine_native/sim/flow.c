@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "matcher.h"
+#include "../tests/take_events.h"
 
 struct file {
     unsigned char *bytes;
@@ -63,7 +63,7 @@ int main(int count, char **arguments)
     for (size_t at = 0; at < commands.size && expected.differs == 0; at += sizeof(struct ib_command)) {
         struct ib_command command;
         memcpy(&command, commands.bytes + at, sizeof command);
-        if (ib_matcher_apply(matcher, &command, (struct ib_event_sink){&expected, compare}) != IB_OK) {
+        if (take_events(matcher, &command, &expected, compare) != IB_OK) {
             expected.differs = command.seq;
         }
         /* An event that is missing shows at once: the next one of the file is not later than this command. */

@@ -44,24 +44,25 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->ring.next;", "index = level->ring.prev;"),
-    Mutant("no trade at the limit itself", "matcher_path.h", "= ~incoming->key; /*", "= ~incoming->key - 1; /*"),
+    Mutant("no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"),
     Mutant(
         "a trade at the incoming price",
         "matcher_event",
-        "event.quantity = quantity;\n    event.price = price;",
-        "event.quantity = quantity;",
+        "event->quantity = quantity;\n    event->price = price;",
+        "event->quantity = quantity;",
     ),
+    Mutant("an event keeps what stood at its place", "matcher_event", "    event->match_ref = 0;\n", ""),
     Mutant(
         "an IOC order rests", "matcher_path.h", "if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {", "if (1) {"
     ),
     Mutant(
         "a plain order is taken whatever its number",
         "matcher_path.h",
-        "incoming.user_ref <= session->last_user_ref ||",
-        "incoming.user_ref == 0 ||",
+        "command->user_ref <= session->last_user_ref ||",
+        "command->user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
-    Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", ""),
+    Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", "        ;\n"),
     Mutant(
         "a level that is traded off stays",
         "book_path.h",
@@ -69,16 +70,24 @@ MUTANTS = [
         "if (0) {",
     ),
     Mutant(
-        "a grown id index loses orders",
+        "a bucket that is split loses orders",
         "book",
-        "ib_book_set_chain(book, index, *bucket);\n            *bucket = index;\n            index = next;",
-        "index = next;",
+        "        *bucket = index;\n        index = next;\n",
+        "        index = next;\n",
     ),
     Mutant(
-        "a grown price hash loses levels",
+        "a bucket keeps what belongs to its child",
         "book",
-        "level->chain = *bucket;\n            *bucket = index;\n            index = next;",
-        "index = next;",
+        "(scattered & mask) == to ? to : from",
+        "(scattered & mask) == to ? from : from",
+    ),
+    Mutant("a bucket is taken for made", "book_path.h", "IB_LIKELY(first != IB_BUCKET_UNMADE)", "(first | 1)"),
+    Mutant("a side keeps a near node that is gone", "price_index", "if (index->near[near] == *link) {", "if (0) {"),
+    Mutant(
+        "a price that is gone keeps its level in its leaf",
+        "price_index.h",
+        "    at->child[ib_price_digit(key, 0)] = IB_NONE;\n",
+        "",
     ),
     Mutant(
         "an order has the client data of the one before in its slot",
@@ -118,13 +127,13 @@ MUTANTS = [
     Mutant(
         "the best price is not searched again",
         "book",
-        "side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);",
-        "side->best_key = next_key;",
+        "side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);",
+        "side->best = next;",
     ),
     Mutant(
         "ticks are not checked",
         "book.h",
-        "return price > 0 && !__builtin_mul_overflow(*ticks, instrument->tick, &back);",
+        "return *ticks - 1 < instrument->ticks_max;",
         "return price > 0;",
     ),
 ]

@@ -14,6 +14,7 @@
 #include "book_path.h"
 #include "hash.h"
 #include "matcher_state.h"
+#include "../tests/take_events.h"
 #include "reference.h"
 
 enum { SESSIONS = 5, INSTRUMENTS = 3 };
@@ -240,8 +241,7 @@ static void apply(struct run *run, struct ib_command command)
     command.time_ns = run->step / 3;
     run->event_count = 0;
     reference_apply(run->reference, &command);
-    struct ib_event_sink sink = {.context = run, .emit = keep};
-    if (ib_matcher_apply(run->matcher, &command, sink) != IB_OK) {
+    if (take_events(run->matcher, &command, run, keep) != IB_OK) {
         fail(run, "a command in sequence was refused");
     }
     compare_events(run);

@@ -42,7 +42,7 @@ const char *ib_admin_request_name(enum ib_admin_request request)
 }
 
 struct client {
-    struct ib_io_handler handler;
+    struct ib_unix_peer peer;
     struct ib_admin *admin;
     char line[LINE_SIZE];
     size_t line_size;
@@ -56,33 +56,34 @@ struct client {
 struct ib_admin {
     struct ib_io_loop *loop;
     struct ib_admin_hooks hooks;
-    struct ib_io_handler listener;
+    struct ib_unix_listener listener;
     char *outputs;
     struct client clients[CLIENTS];
 };
 
 static void flush(struct client *client)
 {
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     IB_ASSERT(client->output_begin <= client->output_end && client->output_end <= IB_ADMIN_ANSWER_SIZE);
     while (client->output_begin < client->output_end) {
-        ssize_t sent = send(client->handler.fd, client->output + client->output_begin,
+        ssize_t sent = send(client->peer.handler.fd, client->output + client->output_begin,
                             client->output_end - client->output_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
         if (sent < 0 && errno != EAGAIN) {
-            ib_io_drop(&client->handler);
+            ib_io_drop(&client->peer.handler);
             return;
         }
         if (sent < 0) {
             break;
         }
         client->output_begin += (size_t)sent;
+        ib_unix_heard(&client->admin->listener, &client->peer);
     }
     bool more = client->output_begin < client->output_end;
     /* The next request is read when this one is answered: one at a time, nothing piles up. */
-    ib_io_change(client->admin->loop, &client->handler, more ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN);
+    ib_io_change(client->admin->loop, &client->peer.handler, more ? (uint32_t)EPOLLOUT : (uint32_t)EPOLLIN);
 }
 
 static void answer_error(struct client *client, const char *error)
@@ -103,7 +104,7 @@ static void begin(struct client *client, char *line)
     const struct ib_admin_hooks *hooks = &client->admin->hooks;
     const char *error = NULL;
     IB_ASSERT(!client->waiting);
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     for (int i = 0; i < IB_ADMIN_REQUEST_COUNT; i++) {
         if (strlen(request_names[i]) == name_size && memcmp(line, request_names[i], name_size) == 0) {
             client->request = (enum ib_admin_request)i;
@@ -111,8 +112,8 @@ static void begin(struct client *client, char *line)
                 answer_error(client, error);
                 return;
             }
-            client->waiting = true;
-            ib_io_change(client->admin->loop, &client->handler, 0);
+            client->waiting = client->peer.has_claim = true;
+            ib_io_change(client->admin->loop, &client->peer.handler, 0);
             return;
         }
     }
@@ -124,11 +125,11 @@ static void begin(struct client *client, char *line)
 static void take_lines(struct client *client)
 {
     IB_ASSERT(client->line_size <= LINE_SIZE);
-    while (client->handler.fd >= 0 && !client->waiting && client->output_begin == client->output_end) {
+    while (client->peer.handler.fd >= 0 && !client->waiting && client->output_begin == client->output_end) {
         const char *end = memchr(client->line, '\n', client->line_size);
         if (end == NULL) {
             if (client->line_size == LINE_SIZE) {
-                ib_io_drop(&client->handler); /* no request is that long */
+                ib_io_drop(&client->peer.handler); /* no request is that long */
             }
             return;
         }
@@ -146,47 +147,31 @@ static void take_lines(struct client *client)
 static void client_ready(void *owner, uint32_t events)
 {
     struct client *client = owner;
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     if ((events & EPOLLOUT) != 0) {
         flush(client);
     }
-    if (client->handler.fd >= 0 && (events & EPOLLIN) != 0 && client->line_size < LINE_SIZE) {
-        ssize_t size = recv(client->handler.fd, client->line + client->line_size, LINE_SIZE - client->line_size,
+    if (client->peer.handler.fd >= 0 && (events & EPOLLIN) != 0 && client->line_size < LINE_SIZE) {
+        ssize_t size = recv(client->peer.handler.fd, client->line + client->line_size, LINE_SIZE - client->line_size,
                             MSG_DONTWAIT);
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
-            ib_io_drop(&client->handler);
+            ib_io_drop(&client->peer.handler);
         } else if (size > 0) {
             client->line_size += (size_t)size;
+            ib_unix_heard(&client->admin->listener, &client->peer);
         }
-    } else if (client->handler.fd >= 0 && (events & (EPOLLERR | EPOLLHUP)) != 0) {
-        ib_io_drop(&client->handler);
+    } else if (client->peer.handler.fd >= 0 && (events & (EPOLLERR | EPOLLHUP)) != 0) {
+        ib_io_drop(&client->peer.handler);
     }
     take_lines(client);
 }
 
-static void listener_ready(void *owner, uint32_t events)
+static void client_begins(void *owner)
 {
-    struct ib_admin *admin = owner;
-    IB_ASSERT(admin->listener.fd >= 0);
-    (void)events;
-    int fd = ib_unix_accept(admin->listener.fd, "admin.sock");
-    if (fd < 0) {
-        return;
-    }
-    for (int i = 0; i < CLIENTS; i++) {
-        struct client *client = &admin->clients[i];
-        if (client->handler.fd < 0) {
-            client->handler.fd = fd;
-            client->waiting = false;
-            client->line_size = client->output_begin = client->output_end = 0;
-            if (ib_io_add(admin->loop, &client->handler, EPOLLIN) != IB_OK) {
-                ib_io_drop(&client->handler);
-            }
-            return;
-        }
-    }
-    struct ib_io_handler refused = {.fd = fd};
-    ib_io_drop(&refused);
+    struct client *client = owner;
+    IB_ASSERT(client->output != NULL);
+    client->waiting = false;
+    client->line_size = client->output_begin = client->output_end = 0;
 }
 
 int ib_admin_open(struct ib_admin **admin, const char *run_directory, struct ib_io_loop *loop,
@@ -197,26 +182,29 @@ int ib_admin_open(struct ib_admin **admin, const char *run_directory, struct ib_
     IB_ASSERT(hooks.begin != NULL && hooks.ready != NULL && hooks.answer != NULL);
     *admin = NULL;
     struct ib_admin *self = calloc(1, sizeof *self);
-    if (self == NULL) {
+    char *outputs = malloc((size_t)CLIENTS * IB_ADMIN_ANSWER_SIZE);
+    if (self == NULL || outputs == NULL) {
+        free(self);
+        free(outputs);
         return IB_ERROR_MEMORY;
     }
     self->loop = loop;
     self->hooks = hooks;
-    self->outputs = malloc((size_t)CLIENTS * IB_ADMIN_ANSWER_SIZE);
-    self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
+    self->outputs = outputs;
     for (int i = 0; i < CLIENTS; i++) {
         self->clients[i].admin = self;
         self->clients[i].output = self->outputs + (size_t)i * IB_ADMIN_ANSWER_SIZE;
-        self->clients[i].handler = (struct ib_io_handler){.fd = -1, .owner = &self->clients[i], .ready = client_ready};
     }
-    if (self->outputs == NULL) {
+    self->listener = (struct ib_unix_listener){.loop = loop,
+                                               .name = "admin.sock",
+                                               .places = (char *)self->clients,
+                                               .size = sizeof self->clients[0],
+                                               .count = CLIENTS,
+                                               .begin = client_begins};
+    int status = ib_unix_open(&self->listener, run_directory, client_ready, error);
+    if (status != IB_OK) {
         ib_admin_close(self);
-        return IB_ERROR_MEMORY;
-    }
-    self->listener.fd = ib_unix_listen(run_directory, "admin.sock", error);
-    if (self->listener.fd < 0 || ib_io_add(loop, &self->listener, EPOLLIN) != IB_OK) {
-        ib_admin_close(self);
-        return IB_ERROR_ADDRESS;
+        return status;
     }
     *admin = self;
     return IB_OK;
@@ -227,10 +215,7 @@ void ib_admin_close(struct ib_admin *admin)
     if (admin == NULL) {
         return;
     }
-    for (int i = 0; i < CLIENTS; i++) {
-        ib_io_drop(&admin->clients[i].handler);
-    }
-    ib_io_drop(&admin->listener);
+    ib_unix_close(&admin->listener);
     free(admin->outputs);
     free(admin);
 }
@@ -241,7 +226,7 @@ void ib_admin_progress(struct ib_admin *admin)
     const struct ib_admin_hooks *hooks = &admin->hooks;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &admin->clients[i];
-        if (client->handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->request, client->ticket)) {
+        if (client->peer.handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->request, client->ticket)) {
             continue;
         }
         IB_ASSERT(client->output_begin == client->output_end); /* one answer at a time */
@@ -250,7 +235,7 @@ void ib_admin_progress(struct ib_admin *admin)
         client->output[size] = '\n';
         client->output_begin = 0;
         client->output_end = size + 1;
-        client->waiting = false;
+        client->waiting = client->peer.has_claim = false;
         flush(client);
         take_lines(client); /* the next one may be here already */
     }

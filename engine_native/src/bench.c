@@ -19,6 +19,7 @@
 
 enum {
     BATCH = 1024, /* commands made at a time: 128 KiB, which leaves most of a second-level cache to the book */
+    TAKEN = 64, /* events, when reporting */
     TIMER_SAMPLES = 1001,
     PROBE_USER_REF = 1, /* the order that the risk gate must refuse; order `id` has id + 1 */
 };
@@ -31,8 +32,9 @@ enum {
 
 struct run {
     struct ib_matcher *matcher;
-    struct ib_event_sink sink;
-    struct ib_event taken; /* the last event, when reporting */
+    struct ib_event_sink events;
+    struct ib_event_sink *sink; /* null, or `events` */
+    struct ib_event taken[TAKEN]; /* the last ones, when reporting */
     uint64_t seq;
     struct ib_command commands[BATCH];
 };
@@ -59,9 +61,11 @@ static inline uint64_t ticks_now(void)
 #endif
 }
 
-static void take_event(void *context, const struct ib_event *event)
+/* Whoever takes the events has done so, and the same memory serves again. */
+static void taken(struct ib_event_sink *sink)
 {
-    *(struct ib_event *)context = *event;
+    IB_ASSERT(sink->next == sink->end);
+    sink->next = sink->end - TAKEN;
 }
 
 /* ---- commands ---- */
@@ -173,7 +177,8 @@ static int run_open(struct run **opened, const struct ib_bench_flow *flow)
         return IB_ERROR_MEMORY;
     }
     memset(run, 0, sizeof *run); /* touched now: not to be taken for memory of the book */
-    run->sink = (struct ib_event_sink){.context = &run->taken, .emit = flow->reporting ? take_event : NULL};
+    run->events = (struct ib_event_sink){.next = run->taken, .end = run->taken + TAKEN, .make_room = taken};
+    run->sink = flow->reporting ? &run->events : NULL;
     return ib_matcher_open(&run->matcher, flow->orders);
 }
 

@@ -38,10 +38,7 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
         status = ib_price_nodes_open(&book->nodes, orders);
     }
     if (status == IB_OK) {
-        status = ib_buckets_open(&book->order_buckets, IB_BUCKETS_ORDER * (uint64_t)orders + 1);
-    }
-    if (status == IB_OK) {
-        status = ib_buckets_open(&book->level_buckets, IB_BUCKETS_LEVEL * (uint64_t)orders + 1);
+        status = ib_buckets_open(&book->order_buckets, orders);
     }
     if (status == IB_OK) {
         book->instruments = ib_memory_reserve(instrument_bytes());
@@ -68,9 +65,8 @@ void ib_book_close(struct ib_book *book)
     }
     ib_pool_close(&book->extras);
     ib_pool_close(&book->cold);
-    ib_buckets_close(&book->level_buckets);
     ib_buckets_close(&book->order_buckets);
-    ib_price_nodes_close(&book->nodes);
+    ib_pool_close(&book->nodes);
     ib_pool_close(&book->levels);
     ib_pool_close(&book->orders);
     *book = (struct ib_book){0};
@@ -97,6 +93,7 @@ void ib_book_set_tick(struct ib_book *book, uint32_t index, uint64_t tick)
     IB_ASSERT(ib_book_is_empty(book, index));
     struct ib_book_instrument *instrument = &book->instruments[index];
     instrument->tick = tick;
+    instrument->ticks_max = INT64_MAX / tick;
     instrument->tick_shift = (uint32_t)__builtin_ctzll(tick);
     uint64_t odd = tick >> instrument->tick_shift;
     uint64_t inverse = odd; /* right in its lowest 3 bits; each Newton step doubles the bits that are right */
@@ -149,46 +146,86 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
 
-/* ---- growing the indexes: two or four buckets with each order or level, so that none has to wait ---- */
+/* ---- the index of orders grows ---- */
 
-void ib_book_grow_order_buckets(struct ib_book *book)
+int ib_book_make_room(struct ib_book *book)
+{
+    if (!ib_pool_stock(&book->orders)) {
+        return 0;
+    }
+    IB_ASSERT(book->orders.fresh > book->orders.first);
+    IB_ASSERT(book->orders.free_head != IB_NONE);
+    ib_buckets_grow(&book->order_buckets, book->orders.fresh - book->orders.first);
+    return 1;
+}
+
+/* Gives a bucket what is its own of the one that it comes from. */
+static void split_bucket(struct ib_book *book, uint32_t from, uint32_t to)
 {
     struct ib_buckets *buckets = &book->order_buckets;
-    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_ORDER * (book->orders.in_use - 1));
-    while (buckets->last < IB_BUCKETS_ORDER * book->orders.in_use) {
-        uint32_t from;
-        (void)ib_buckets_grow(buckets, &from);
-        uint32_t index = buckets->heads[from];
-        buckets->heads[from] = IB_NONE;
-        while (index != IB_NONE) {
-            const struct ib_order *order = ib_book_order(book, index);
-            uint32_t *bucket = ib_book_order_bucket(book, ib_order_session(order), order->user_ref);
-            uint32_t next = ib_book_chain(book, index);
-            ib_book_set_chain(book, index, *bucket);
-            *bucket = index;
-            index = next;
-        }
+    uint32_t mask = 2 * (to - from) - 1; /* up to the bit in which they differ */
+    uint32_t index = buckets->heads[from];
+    IB_ASSERT(index != IB_BUCKET_UNMADE && buckets->heads[to] == IB_BUCKET_UNMADE);
+    buckets->heads[from] = IB_CHAIN_END;
+    buckets->heads[to] = IB_CHAIN_END;
+    while (index != IB_CHAIN_END) {
+        const struct ib_order *order = ib_book_order(book, index);
+        uint32_t scattered = ib_book_order_scatter(ib_order_session(order), order->user_ref);
+        uint32_t *bucket = &buckets->heads[(scattered & mask) == to ? to : from];
+        uint32_t next = ib_book_chain(book, index);
+        ib_book_set_chain(book, index, *bucket);
+        *bucket = index;
+        index = next;
     }
 }
 
-static void grow_level_buckets(struct ib_book *book)
+/* Recursion is bounded: a parent has a bit less. */
+uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket)
 {
-    struct ib_buckets *buckets = &book->level_buckets;
-    IB_ASSERT(buckets->last + 1 >= IB_BUCKETS_LEVEL * (book->levels.in_use - 1));
-    while (buckets->last < IB_BUCKETS_LEVEL * book->levels.in_use) {
-        uint32_t from;
-        (void)ib_buckets_grow(buckets, &from);
-        uint32_t index = buckets->heads[from];
-        buckets->heads[from] = IB_NONE;
-        while (index != IB_NONE) {
-            struct ib_level *level = ib_book_level(book, index);
-            uint32_t *bucket = ib_book_level_bucket(book, level->side_index, level->key);
-            uint32_t next = level->chain;
-            level->chain = *bucket;
-            *bucket = index;
-            index = next;
-        }
+    struct ib_buckets *buckets = &book->order_buckets;
+    uint32_t at = (uint32_t)(bucket - buckets->heads);
+    IB_ASSERT(at <= buckets->mask && *bucket == IB_BUCKET_UNMADE);
+    uint32_t parent = ib_buckets_parent(at);
+    if (buckets->heads[parent] == IB_BUCKET_UNMADE) {
+        (void)ib_book_make_bucket(book, &buckets->heads[parent]);
     }
+    split_bucket(book, parent, at);
+    return *bucket;
+}
+
+/* The order is not the first of its bucket, or the bucket is not made yet. */
+void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t index)
+{
+    uint32_t before = ib_book_open_bucket(book, bucket);
+    uint32_t chain = ib_order_chain(ib_book_order(book, index));
+    if (before == index) {
+        *bucket = chain;
+        return;
+    }
+    while (ib_book_chain(book, before) != index) {
+        before = ib_book_chain(book, before);
+        IB_ASSERT(before > IB_CHAIN_END);
+    }
+    ib_book_set_chain(book, before, chain);
+}
+
+uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
+{
+    const struct ib_buckets *buckets = &book->order_buckets;
+    uint32_t at = ib_book_order_scatter(session, user_ref) & buckets->mask;
+    while (buckets->heads[at] == IB_BUCKET_UNMADE) {
+        at = ib_buckets_parent(at);
+    }
+    uint32_t index = buckets->heads[at];
+    while (index != IB_CHAIN_END) {
+        const struct ib_order *order = ib_book_order(book, index);
+        IB_ASSERT(index > IB_CHAIN_END && index < book->orders.fresh);
+        if (order->user_ref == user_ref && ib_order_session(order) == session) {
+            return index;
+        }
+        index = ib_book_chain(book, index);
+    }
+    return IB_NONE;
 }
 
 /* ---- levels ---- */
@@ -206,10 +243,9 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket)
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf)
 {
     IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    IB_EXPECT(bucket == ib_book_level_bucket(book, side_index, key));
     struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
     struct ib_level *level = ib_book_level(book, index);
@@ -217,18 +253,13 @@ uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t k
     level->quantity = 0;
     level->ring = (struct ib_links){.next = index, .prev = index};
     level->side_index = side_index;
-    level->chain = *bucket;
-    *bucket = index;
-    ib_price_index_add(side, &book->nodes, key);
+    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
     if (key < side->best_key) {
         side->best_key = key;
         side->best = index;
     }
     if (side_index >= IB_SIDES_MAX) {
         look_for_rare_sides(book, ib_side_instrument(side_index));
-    }
-    if (book->level_buckets.last < IB_BUCKETS_LEVEL * book->levels.in_use) {
-        grow_level_buckets(book);
     }
     return index;
 }
@@ -240,18 +271,12 @@ void ib_book_drop_level(struct ib_book *book, uint32_t index)
     IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
     uint32_t side_index = level->side_index;
     uint64_t key = level->key;
-    uint32_t *link = ib_book_level_bucket(book, side_index, key);
-    while (*link != index) {
-        IB_ASSERT(*link != IB_NONE);
-        link = &ib_book_level(book, *link)->chain;
-    }
-    *link = level->chain;
-    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
     struct ib_price_index *side = ib_book_any_side(book, side_index);
-    uint64_t next_key = ib_price_index_remove(side, &book->nodes, key);
+    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
+    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
     if (side->best == index) {
-        side->best_key = next_key != IB_KEY_NONE ? next_key : ib_price_index_from(side, &book->nodes, key);
-        side->best = side->best_key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, side->best_key);
+        side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);
+        side->best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     }
     if (side_index >= IB_SIDES_MAX) {
         look_for_rare_sides(book, ib_side_instrument(side_index));
@@ -348,9 +373,10 @@ static void add_extra(struct ib_book *book, uint32_t index, const struct ib_orde
 
 uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, const struct ib_order_extra *extra)
 {
-    IB_ASSERT(!ib_book_is_full(book));
+    int has_room = ib_book_has_room(book);
+    IB_ASSERT(has_room);
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
-    uint32_t index = ib_book_rest(book, entry);
+    uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
     if (extra != NULL) {
         add_extra(book, index, extra);
     }
@@ -411,7 +437,7 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     order->identity = ib_order_identity(ib_order_ref(order), session, time_in_force, ib_order_type(order));
     uint32_t *bucket = ib_book_order_bucket(book, session, user_ref);
     IB_ASSERT(!ib_order_has_cold(order));
-    ib_order_set_chain(order, *bucket);
+    ib_order_set_chain(order, ib_book_open_bucket(book, bucket));
     *bucket = index;
     book->hash += ib_book_order_hash(book, index);
     if (executed != 0 || !ib_book_is_blank(client_data)) {
@@ -441,7 +467,7 @@ void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
     ib_ring_unlink(book->orders.slots, index);
     order->identity = order_ref << IB_ORDER_REF_SHIFT |
                       (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
-    ib_ring_append(book->orders.slots, order->level, index);
+    ib_ring_append(book->orders.slots, order->level, &order->links, index);
     book->hash += ib_book_order_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL && extra->expiry_place != 0) {

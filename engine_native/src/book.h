@@ -5,9 +5,8 @@
  *
  *   (session, user_ref) ─► bucket ─► order ◄─► order …      one chain through the orders of a bucket
  *                                      │ level
- *   (side, price) ─► bucket ─────────► level ─► head … tail
- *   instrument ─► side ─► best ──────────┘
- *                  └ price index: which prices there are, in order
+ *   instrument ─► side ─► price index ─► level ─► oldest order … newest
+ *                  └ best ────────────────┘
  *
  * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
  * wait for the closing auction (one level).
@@ -44,27 +43,28 @@ struct ib_book_instrument {
     int64_t last_price;    /* of the newest trade; 0 = none */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
     uint32_t special;      /* enum ib_special; 0 = all is plain */
+    uint64_t ticks_max;    /* of any price */
+    uint64_t reserved;
 };
 
-_Static_assert(sizeof(struct ib_book_instrument) == 64, "one cache line");
+_Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its sides, and its terms");
 
 /* An instrument's rarer sides: those of IB_PLACE_HIDDEN, IB_PLACE_STOP, IB_PLACE_AT_CLOSE. */
 struct ib_book_rare {
     struct ib_price_index sides[3][2];
     uint32_t icebergs; /* orders with a displayed quantity */
-    uint32_t reserved[7];
+    uint32_t reserved[3];
 };
 
-_Static_assert(sizeof(struct ib_book_rare) == 128, "two cache lines");
+_Static_assert(sizeof(struct ib_book_rare) == 256, "four cache lines");
 
 struct ib_book {
     struct ib_pool orders;
     struct ib_pool levels; /* behind the orders, in their array: one index names either */
     struct ib_buckets order_buckets; /* (session, user_ref) -> orders */
-    struct ib_buckets level_buckets; /* (side, key) -> levels */
     struct ib_book_instrument *instruments;
     struct ib_pool cold; /* the other halves of `orders` */
-    struct ib_price_nodes nodes; /* of all price indexes */
+    struct ib_pool nodes; /* of all price indexes */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
@@ -100,6 +100,9 @@ void ib_book_set_tick(struct ib_book *book, uint32_t instrument, uint64_t tick);
 /* Whether nothing of an instrument is live. */
 int ib_book_is_empty(const struct ib_book *book, uint32_t instrument);
 
+/* Order of (session, user_ref), or IB_NONE. */
+uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref);
+
 /* Trades a part of an order; an iceberg's comes out of what it shows. */
 void ib_book_fill_part(struct ib_book *book, uint32_t order, uint64_t quantity);
 /* Shrinks an order where it stands; 0 < remaining <= what remains now. An iceberg shows at most that. */
@@ -115,9 +118,11 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t *bucket);
+uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf);
 void ib_book_drop_level(struct ib_book *book, uint32_t level);
-void ib_book_grow_order_buckets(struct ib_book *book);
+int ib_book_make_room(struct ib_book *book); /* false: the book is full */
+uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */
+void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t order);
 void ib_book_write_cold(struct ib_book *book, uint32_t order, uint64_t executed, const uint8_t *client_data);
 void ib_book_drop_cold(struct ib_book *book, uint32_t order);
 
@@ -234,16 +239,15 @@ static inline struct ib_price_index *ib_book_any_side(const struct ib_book *book
     return &book->rare[visible >> 1].sides[(side_index >> IB_PLACE_SHIFT) - 1][visible & 1];
 }
 
-/* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the
- * tick divides the price, and lands on what times the tick exceeds 64 bits when it does not. False = off the tick, or
- * below 1. */
+/* Price -> ticks without a division: multiplying by the inverse of the tick's odd part divides exactly when the tick
+ * divides the price, and lands above all that times the tick fits 64 bits when it does not (Granlund and Montgomery,
+ * "Division by Invariant Integers using Multiplication", 1994, section 9). False = off the tick, or below 1. */
 IB_INLINE int ib_book_ticks(const struct ib_book_instrument *instrument, int64_t price, uint64_t *ticks)
 {
     uint64_t product = (uint64_t)price * instrument->tick_inverse;
     uint32_t shift = instrument->tick_shift;
     *ticks = product >> shift | product << (-shift & 63u);
-    uint64_t back;
-    return price > 0 && !__builtin_mul_overflow(*ticks, instrument->tick, &back);
+    return *ticks - 1 < instrument->ticks_max;
 }
 
 #endif

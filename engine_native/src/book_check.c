@@ -14,8 +14,9 @@ struct walk {
     uint32_t side_index;
     uint64_t lowest_key; /* no key may come below: keys ascend along a side */
     uint32_t first_level; /* of the side */
-    uint32_t leaves;
-    uint32_t forks;
+    const struct ib_price_index *side; /* … and its index */
+    uint32_t near_nodes;  /* of its near nodes, how many the walk met */
+    uint32_t nodes;
     uint32_t levels;
     uint32_t orders;
     uint32_t cold;
@@ -106,7 +107,7 @@ static int check_order(struct walk *walk, uint32_t index)
 static int check_level(struct walk *walk, uint32_t level_index)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, is_live_index(&book->levels, level_index), "the price hash names a level");
+    REQUIRE(walk, is_live_index(&book->levels, level_index), "the price index names a level");
     const struct ib_level *level = ib_book_level(book, level_index);
     REQUIRE(walk, level->ring.next != level_index, "a level holds an order");
     uint32_t prev = level_index;
@@ -134,60 +135,45 @@ static int check_level(struct walk *walk, uint32_t level_index)
     return 1;
 }
 
-static int check_leaf(struct walk *walk, uint32_t node)
+/* A price of the index: the child of a leaf. */
+static int check_price(struct walk *walk, uint32_t leaf, uint64_t key, uint32_t index)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, is_live_index(&book->nodes.leaves, node & ~IB_NODE_LEAF), "the price index links to nodes");
-    const struct ib_price_leaf *leaf = ib_price_leaf_at(&book->nodes, node);
-    REQUIRE(walk, leaf->bitmap != 0, "no node is empty");
-    walk->leaves++;
-    REQUIRE(walk, walk->leaves <= book->nodes.leaves.in_use, "no more leaves in trees than in use");
-    for (uint64_t left = leaf->bitmap; left != 0; left &= left - 1) {
-        uint64_t key = leaf->prefix << 6 | (unsigned)__builtin_ctzll(left);
-        REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
-        walk->lowest_key = key;
-        uint32_t level = ib_book_find_level(book, walk->side_index, key);
-        REQUIRE(walk, level != IB_NONE, "a price of the index has a level");
-        if (!check_level(walk, level)) {
-            return 0;
-        }
-    }
-    return 1;
+    REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
+    walk->lowest_key = key;
+    REQUIRE(walk, is_live_index(&book->levels, index), "a price of the index has a level");
+    const struct ib_level *level = ib_book_level(book, index);
+    REQUIRE(walk, level->key == key && level->side_index == walk->side_index, "a level knows its price and its side");
+    REQUIRE(walk, level->leaf == leaf, "a level knows its leaf");
+    return check_level(walk, index);
 }
 
-/* The lowest key that a node can hold. */
-static uint64_t node_key(const struct ib_book *book, uint32_t node)
-{
-    IB_ASSERT(node != IB_NONE);
-    if (ib_price_node_is_leaf(node)) {
-        return ib_price_leaf_at(&book->nodes, node)->prefix << 6;
-    }
-    const struct ib_price_fork *fork = ib_price_fork_at(&book->nodes, node);
-    return fork->prefix << 6 << fork->shift;
-}
-
-/* Recursion is bounded: shift falls by at least six from node to node. */
-static int check_node(struct walk *walk, uint32_t node, uint32_t shift_limit)
+/* A node, and all below it. `prefix`: what the way to it says that its keys share, above the lowest `shift` bits; of the
+ * root 0 and 64. Recursion is bounded: shift falls by at least five from node to node. */
+static int check_node(struct walk *walk, uint32_t index, uint64_t prefix, uint32_t shift)
 {
     const struct ib_book *book = walk->book;
-    if (ib_price_node_is_leaf(node)) {
-        return check_leaf(walk, node);
-    }
-    REQUIRE(walk, is_live_index(&book->nodes.forks, node), "the price index links to nodes");
-    const struct ib_price_fork *fork = ib_price_fork_at(&book->nodes, node);
-    REQUIRE(walk, fork->shift < shift_limit && fork->shift >= 6 && fork->shift % 6 == 0,
-            "shifts fall along the price index");
-    REQUIRE(walk, (fork->bitmap & (fork->bitmap - 1)) != 0, "a fork has two ways");
-    walk->forks++;
-    REQUIRE(walk, walk->forks <= book->nodes.forks.in_use, "no more forks in trees than in use");
-    for (uint64_t left = fork->bitmap; left != 0; left &= left - 1) {
-        unsigned digit = (unsigned)__builtin_ctzll(left);
-        uint64_t key = (fork->prefix << 6 | digit) << fork->shift;
-        if (!check_node(walk, fork->child[digit], fork->shift)) {
+    REQUIRE(walk, is_live_index(&book->nodes, index), "the price index links to nodes");
+    const struct ib_price_node *node = ib_price_node_at(&book->nodes, index);
+    REQUIRE(walk, node->shift < shift && node->shift % IB_DIGIT_BITS == 0, "shifts fall along the price index");
+    REQUIRE(walk, (node->shift == 0) == (shift == IB_DIGIT_BITS), "each leaf hangs in a parent of leaves");
+    REQUIRE(walk, shift == 64 || node->prefix >> (shift - node->shift - IB_DIGIT_BITS) == prefix,
+            "a child lies below its digit");
+    REQUIRE(walk, node->bitmap != 0, "no node is empty");
+    REQUIRE(walk, node->shift <= IB_DIGIT_BITS || (node->bitmap & (node->bitmap - 1)) != 0, "a fork has two ways");
+    walk->nodes++;
+    walk->near_nodes += node->shift == IB_DIGIT_BITS && index == walk->side->near[node->prefix & 1] &&
+                        node->prefix == walk->side->near_prefix[node->prefix & 1];
+    REQUIRE(walk, walk->nodes <= book->nodes.in_use, "no more nodes in trees than in use");
+    for (unsigned digit = 0; digit < IB_DIGITS; digit++) {
+        uint32_t child = node->child[digit];
+        uint64_t below = node->prefix << IB_DIGIT_BITS | digit;
+        REQUIRE(walk, (child != IB_NONE) == ((node->bitmap & 1u << digit) != 0),
+                "a node has children where its bits say so");
+        if (child != IB_NONE && !(node->shift == 0 ? check_price(walk, index, below, child)
+                                                   : check_node(walk, child, below, node->shift))) {
             return 0;
         }
-        REQUIRE(walk, node_key(book, fork->child[digit]) >> fork->shift == key >> fork->shift,
-                "a child lies below its digit");
     }
     return 1;
 }
@@ -197,9 +183,17 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
     const struct ib_book *book = walk->book;
     walk->first_level = IB_NONE;
     walk->lowest_key = 0;
-    if (side->root != IB_NONE && !check_node(walk, side->root, 64)) {
+    walk->side = side;
+    walk->near_nodes = 0;
+    if (side->root != IB_NONE && !check_node(walk, side->root, 0, 64)) {
         return 0;
     }
+    for (unsigned near = 0; near < 2; near++) {
+        REQUIRE(walk, (side->near[near] == IB_NONE) == (side->near_prefix[near] == UINT64_MAX),
+                "a side knows the prefixes of its near nodes");
+        walk->near_nodes -= side->near[near] != IB_NONE;
+    }
+    REQUIRE(walk, walk->near_nodes == 0, "a side's near nodes are its own");
     REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
     uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");
@@ -260,13 +254,17 @@ static int check_instruments(struct walk *walk)
     return 1;
 }
 
-static int check_table(struct walk *walk, const struct ib_buckets *buckets, uint32_t entries, uint32_t each)
+/* The table itself; whoever looks for an order relies on it. */
+static int check_table(struct walk *walk)
 {
+    const struct ib_buckets *buckets = &walk->book->order_buckets;
     IB_ASSERT(buckets->heads != NULL);
-    REQUIRE(walk, buckets->last < buckets->capacity && buckets->last / each >= entries, "there are buckets for all");
-    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->half == buckets->mask / 2 + 1,
-            "the mask is a power of two less one");
-    REQUIRE(walk, buckets->last <= buckets->mask && buckets->last >= buckets->half, "the mask just covers the buckets");
+    REQUIRE(walk, (buckets->mask & (buckets->mask + 1)) == 0 && buckets->mask < buckets->capacity,
+            "buckets are a power of two");
+    REQUIRE(walk, buckets->mask + 1 >= walk->book->orders.in_use, "there are buckets for all");
+    for (uint32_t b = 0; b < IB_BUCKETS_MIN; b++) {
+        REQUIRE(walk, buckets->heads[b] != IB_BUCKET_UNMADE, "the first buckets are made");
+    }
     return 1;
 }
 
@@ -275,37 +273,23 @@ static int check_order_buckets(struct walk *walk)
     const struct ib_book *book = walk->book;
     const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
-    for (uint32_t b = 0; b <= buckets->last; b++) {
-        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_book_chain(book, index)) {
+    for (uint32_t b = 0; b <= buckets->mask; b++) {
+        REQUIRE(walk, b < IB_BUCKETS_MIN || buckets->heads[b] == IB_BUCKET_UNMADE ||
+                          buckets->heads[ib_buckets_parent(b)] != IB_BUCKET_UNMADE, "a bucket comes from one that is made");
+        for (uint32_t index = buckets->heads[b]; index > IB_CHAIN_END; index = ib_book_chain(book, index)) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
-            REQUIRE(walk, ib_book_order_bucket(book, ib_order_session(order), order->user_ref) == &buckets->heads[b],
-                    "an order is in its bucket");
+            uint32_t at = ib_book_order_scatter(ib_order_session(order), order->user_ref) & buckets->mask;
+            while (buckets->heads[at] == IB_BUCKET_UNMADE) {
+                at = ib_buckets_parent(at);
+            }
+            REQUIRE(walk, at == b, "an order is in its bucket");
             chained++;
             REQUIRE(walk, chained <= book->orders.in_use, "no chain is a ring");
         }
     }
     REQUIRE(walk, chained == walk->orders, "the id index holds the book's orders and no others");
-    return check_table(walk, buckets, book->orders.in_use, IB_BUCKETS_ORDER);
-}
-
-static int check_level_buckets(struct walk *walk)
-{
-    const struct ib_book *book = walk->book;
-    const struct ib_buckets *buckets = &book->level_buckets;
-    uint32_t chained = 0;
-    for (uint32_t b = 0; b <= buckets->last; b++) {
-        for (uint32_t index = buckets->heads[b]; index != IB_NONE; index = ib_book_level(book, index)->chain) {
-            REQUIRE(walk, is_live_index(&book->levels, index), "a chain links levels");
-            const struct ib_level *level = ib_book_level(book, index);
-            REQUIRE(walk, ib_book_level_bucket(book, level->side_index, level->key) == &buckets->heads[b],
-                    "a level is in its bucket");
-            chained++;
-            REQUIRE(walk, chained <= book->levels.in_use, "no chain is a ring");
-        }
-    }
-    REQUIRE(walk, chained == walk->levels, "the price hash holds the book's levels and no others");
-    return check_table(walk, buckets, book->levels.in_use, IB_BUCKETS_LEVEL);
+    return 1;
 }
 
 static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t seen)
@@ -322,10 +306,9 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
 {
     IB_ASSERT(book != NULL && text != NULL);
     struct walk walk = {.book = book};
-    int sound = check_instruments(&walk) && check_order_buckets(&walk) && check_level_buckets(&walk) &&
+    int sound = check_table(&walk) && check_instruments(&walk) && check_order_buckets(&walk) &&
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
-                check_pool(&walk, &book->nodes.leaves, walk.leaves) &&
-                check_pool(&walk, &book->nodes.forks, walk.forks) &&
+                check_pool(&walk, &book->nodes, walk.nodes) &&
                 check_pool(&walk, &book->cold, walk.cold) && check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";

@@ -8,79 +8,51 @@
 
 #include "book.h"
 
-enum {
-    /* Buckets for each order and each level. The emptier, the fewer chains, and the fewer guesses go wrong; the fuller,
-     * the fewer lines. */
-    IB_BUCKETS_ORDER = 2,
-    IB_BUCKETS_LEVEL = 4,
-};
-
-IB_INLINE uint32_t *ib_book_order_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref)
+IB_INLINE uint32_t ib_book_order_scatter(uint16_t session, uint32_t user_ref)
 {
-    return ib_buckets_at(&book->order_buckets, (uint64_t)session << 28 | user_ref >> 4, user_ref);
+    return ib_buckets_scatter((uint64_t)session << 28 | user_ref >> 4, user_ref);
 }
 
-IB_INLINE uint32_t *ib_book_level_bucket(const struct ib_book *book, uint32_t side_index, uint64_t key)
+/* Where the chain of (session, user_ref) begins, or will begin when the bucket is made. */
+IB_INLINE uint32_t *ib_book_order_bucket(const struct ib_book *book, uint16_t session, uint32_t user_ref)
 {
-    return ib_buckets_at(&book->level_buckets, (key >> 4) + side_index * (uint64_t)0x5851f42d, key);
+    return ib_buckets_at(&book->order_buckets, ib_book_order_scatter(session, user_ref));
+}
+
+/* The first of a bucket's chain, which is made where it is not yet. */
+IB_INLINE uint32_t ib_book_open_bucket(struct ib_book *book, uint32_t *bucket)
+{
+    uint32_t first = *bucket;
+    return IB_LIKELY(first != IB_BUCKET_UNMADE) ? first : ib_book_make_bucket(book, bucket);
 }
 
 /* Order of (session, user_ref) in its bucket, or IB_NONE. */
-IB_INLINE uint32_t ib_book_find_in(const struct ib_book *book, const uint32_t *bucket, uint16_t session,
-                                       uint32_t user_ref)
+IB_INLINE uint32_t ib_book_find_in(struct ib_book *book, uint32_t *bucket, uint16_t session, uint32_t user_ref)
 {
     uint32_t index = *bucket;
-    while (index != IB_NONE) {
+    if (!IB_LIKELY(index > IB_CHAIN_END)) {
+        index = ib_book_open_bucket(book, bucket);
+    }
+    while (index != IB_CHAIN_END) {
         const struct ib_order *order = ib_book_order(book, index);
         if (IB_LIKELY(order->user_ref == user_ref && ib_order_session(order) == session)) {
-            break;
+            return index;
         }
         index = ib_book_chain(book, index);
     }
-    return index;
+    return IB_NONE;
 }
 
-/* Order of (session, user_ref), or IB_NONE. */
-IB_INLINE uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref)
-{
-    return ib_book_find_in(book, ib_book_order_bucket(book, session, user_ref), session, user_ref);
-}
-
-/* `bucket` is that of an order without a cold half. */
+/* An order without a cold half leaves the chain of its bucket. */
 IB_INLINE void ib_book_unindex_order(struct ib_book *book, uint32_t *bucket, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
     IB_EXPECT(!ib_order_has_cold(order));
     if (IB_LIKELY(*bucket == index)) {
         *bucket = ib_order_chain(order);
-        return;
+    } else {
+        ib_book_unindex_chained(book, bucket, index);
     }
-    uint32_t before = *bucket;
-    while (ib_book_chain(book, before) != index) {
-        before = ib_book_chain(book, before);
-        IB_ASSERT(before != IB_NONE);
-    }
-    ib_book_set_chain(book, before, ib_order_chain(order));
-}
-
-/* Level at a key of a side, in its bucket, or IB_NONE. */
-IB_INLINE uint32_t ib_book_find_level_in(const struct ib_book *book, const uint32_t *bucket, uint32_t side_index,
-                                         uint64_t key)
-{
-    uint32_t index = *bucket;
-    while (index != IB_NONE) {
-        const struct ib_level *level = ib_book_level(book, index);
-        if (IB_LIKELY(level->key == key && level->side_index == side_index)) {
-            break;
-        }
-        index = level->chain;
-    }
-    return index;
-}
-
-IB_INLINE uint32_t ib_book_find_level(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    return ib_book_find_level_in(book, ib_book_level_bucket(book, side_index, key), side_index, key);
 }
 
 IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
@@ -94,33 +66,37 @@ IB_INLINE int ib_book_is_blank(const uint8_t client_data[IB_CLIENT_DATA_SIZE])
     return (first | second | third) == 0;
 }
 
-/* Behind all orders at its price. The caller has asked ib_book_is_full. */
-IB_INLINE uint32_t ib_book_rest(struct ib_book *book, const struct ib_book_entry *entry)
+/* Whether one more order can rest. */
+IB_INLINE int ib_book_has_room(struct ib_book *book)
 {
+    return IB_LIKELY(book->orders.free_head != IB_NONE) || ib_book_make_room(book);
+}
+
+/* Behind all orders at its price; `side` is that of the entry. The caller has asked ib_book_has_room. */
+IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *side, const struct ib_book_entry *entry)
+{
+    IB_EXPECT(side == ib_book_any_side(book, entry->side_index));
     IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
-    uint32_t index = ib_pool_take(&book->orders, sizeof(struct ib_order));
+    uint32_t index = ib_pool_take_given(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t *level_bucket = ib_book_level_bucket(book, entry->side_index, entry->key);
-    uint32_t level_index = ib_book_find_level_in(book, level_bucket, entry->side_index, entry->key);
+    uint32_t leaf = ib_price_index_leaf(side, &book->nodes, entry->key);
+    uint32_t level_index = ib_price_leaf_level(&book->nodes, leaf, entry->key);
     if (level_index == IB_NONE) {
-        level_index = ib_book_add_level(book, entry->side_index, entry->key, level_bucket);
+        level_index = ib_book_add_level(book, entry->side_index, entry->key, leaf);
     }
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
-    order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | *bucket;
+    order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | ib_book_open_bucket(book, bucket);
     *bucket = index;
     uint64_t identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
     order->identity = identity;
     order->level = level_index;
-    ib_ring_append(book->orders.slots, level_index, index);
+    ib_ring_append(book->orders.slots, level_index, &order->links, index);
     ib_book_level(book, level_index)->quantity += entry->remaining;
     order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
     book->hash += ib_order_weight(identity, entry->user_ref, entry->key, entry->side_index) * entry->remaining;
     if (entry->executed != 0 || !ib_book_is_blank(entry->client_data)) {
         ib_book_write_cold(book, index, entry->executed, entry->client_data);
-    }
-    if (book->order_buckets.last < IB_BUCKETS_ORDER * book->orders.in_use) {
-        ib_book_grow_order_buckets(book);
     }
     return index;
 }

@@ -24,19 +24,12 @@ static uint32_t first_of(const struct ib_book *book, uint32_t instrument, uint32
     return level == IB_NONE ? IB_NONE : ib_book_level(book, level)->ring.next;
 }
 
-static uint32_t level_at(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    uint32_t level = key == IB_KEY_NONE ? IB_NONE : ib_book_find_level(book, side_index, key);
-    IB_ASSERT((key == IB_KEY_NONE) == (level == IB_NONE));
-    return level;
-}
-
 uint32_t ib_book_level_behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
     const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
-    return level_at(book, level->side_index, ib_price_index_from(side, &book->nodes, level->key + 1));
+    return ib_price_index_from(side, &book->nodes, level->key + 1);
 }
 
 uint32_t ib_book_level_before(const struct ib_book *book, uint32_t index)
@@ -44,15 +37,14 @@ uint32_t ib_book_level_before(const struct ib_book *book, uint32_t index)
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
     const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
-    uint64_t key = level->key == 0 ? IB_KEY_NONE : ib_price_index_to(side, &book->nodes, level->key - 1);
-    return level_at(book, level->side_index, key);
+    return level->key == 0 ? IB_NONE : ib_price_index_to(side, &book->nodes, level->key - 1);
 }
 
 uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index)
 {
     IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
     const struct ib_price_index *side = ib_book_any_side(book, side_index);
-    return level_at(book, side_index, ib_price_index_to(side, &book->nodes, IB_KEY_NONE - 1));
+    return ib_price_index_to(side, &book->nodes, IB_KEY_NONE - 1);
 }
 
 /* The order behind this one on its side, or IB_NONE. */

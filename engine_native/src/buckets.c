@@ -7,11 +7,9 @@
 #include "ironbook.h"
 #include "memory.h"
 
-enum { BUCKETS_MIN = 16 }; /* one cache line */
-
 static size_t heads_bytes(const struct ib_buckets *buckets)
 {
-    IB_ASSERT(buckets->capacity >= BUCKETS_MIN);
+    IB_ASSERT(buckets->capacity >= IB_BUCKETS_MIN);
     IB_ASSERT((buckets->capacity & (buckets->capacity - 1)) == 0);
     return (size_t)buckets->capacity * sizeof *buckets->heads;
 }
@@ -20,13 +18,18 @@ int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity)
 {
     IB_ASSERT(buckets != NULL);
     IB_ASSERT(capacity <= (uint64_t)1 << 30);
-    *buckets = (struct ib_buckets){
-        .mask = BUCKETS_MIN - 1, .half = BUCKETS_MIN / 2, .last = BUCKETS_MIN - 1, .capacity = BUCKETS_MIN};
+    *buckets = (struct ib_buckets){.mask = IB_BUCKETS_MIN - 1, .capacity = IB_BUCKETS_MIN};
     while (buckets->capacity < capacity) {
         buckets->capacity *= 2;
     }
     buckets->heads = ib_memory_reserve(heads_bytes(buckets));
-    return buckets->heads == NULL ? IB_ERROR_MEMORY : IB_OK;
+    if (buckets->heads == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    for (uint32_t b = 0; b < IB_BUCKETS_MIN; b++) {
+        buckets->heads[b] = IB_CHAIN_END;
+    }
+    return IB_OK;
 }
 
 void ib_buckets_close(struct ib_buckets *buckets)
@@ -38,15 +41,19 @@ void ib_buckets_close(struct ib_buckets *buckets)
     *buckets = (struct ib_buckets){0};
 }
 
-uint32_t ib_buckets_grow(struct ib_buckets *buckets, uint32_t *from)
+void ib_buckets_grow(struct ib_buckets *buckets, uint32_t entries)
 {
-    uint32_t added = ++buckets->last;
-    IB_ASSERT(added < buckets->capacity);
-    if (added > buckets->mask) {
-        buckets->half = buckets->mask + 1;
+    IB_ASSERT(buckets->heads != NULL);
+    IB_ASSERT(entries <= buckets->capacity);
+    while (buckets->mask + 1 < entries) {
         buckets->mask = buckets->mask << 1 | 1;
     }
-    IB_ASSERT(added <= buckets->mask && buckets->heads[added] == 0);
-    *from = added - buckets->half;
-    return added;
+}
+
+uint32_t ib_buckets_parent(uint32_t bucket)
+{
+    IB_ASSERT(bucket >= IB_BUCKETS_MIN);
+    uint32_t parent = bucket & ~(1u << (31 - __builtin_clz(bucket))); /* as the highest bit was not asked about yet */
+    IB_ASSERT(parent < bucket);
+    return parent;
 }

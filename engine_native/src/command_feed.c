@@ -62,7 +62,7 @@ _Static_assert(offsetof(struct hello, username) == 16 && offsetof(struct hello, 
 _Static_assert(offsetof(struct answer, session) == 28, "command stream layout");
 
 struct client {
-    struct ib_io_handler handler;
+    struct ib_unix_peer peer;
     struct ib_command_feed *feed;
     uint8_t input[INPUT_RECORDS * sizeof(struct ib_command)];
     size_t input_size;
@@ -82,7 +82,7 @@ struct ib_command_feed {
     const struct ib_sequencer *sequencer;
     const struct ib_event_log *log;
     struct ib_command_feed_config config;
-    struct ib_io_handler listener;
+    struct ib_unix_listener listener;
     bool busy;
     struct client clients[CLIENTS];
 };
@@ -91,25 +91,25 @@ static const char magic[8] = {'I', 'B', 'C', 'O', 'M', 'N', 'D', '1'};
 
 static void drop(struct client *client, const char *why)
 {
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     if (why != NULL) {
         fprintf(stderr, "ironbook: commands.sock: disconnected: %s\n", why);
     }
-    ib_io_drop(&client->handler);
+    ib_io_drop(&client->peer.handler);
     if (client->session != IB_SESSION_NONE) {
         ib_gateway_leave_session(client->feed->gateway, client->session);
         client->session = IB_SESSION_NONE;
     }
-    IB_ASSERT(client->handler.fd < 0);
+    IB_ASSERT(client->peer.handler.fd < 0);
 }
 
 /* Sends what stands in the output. True when all of it has left. */
 static bool flush(struct client *client)
 {
     IB_ASSERT(client->output_begin <= client->output_end && client->output_end <= sizeof client->output);
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     while (client->output_begin < client->output_end) {
-        ssize_t sent = send(client->handler.fd, client->output + client->output_begin,
+        ssize_t sent = send(client->peer.handler.fd, client->output + client->output_begin,
                             client->output_end - client->output_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR) {
             continue;
@@ -151,7 +151,7 @@ static void send_reports(struct client *client)
             put(client, event, sizeof *event);
         }
     }
-    if (client->handler.fd >= 0 && client->output_begin == client->output_end && client->cursor < released) {
+    if (client->peer.handler.fd >= 0 && client->output_begin == client->output_end && client->cursor < released) {
         feed->busy = true;
     }
 }
@@ -225,13 +225,13 @@ static void take_records(struct client *client)
     size_t used = 0;
     IB_ASSERT(client->input_size <= sizeof client->input);
     client->waits = false;
-    while (client->handler.fd >= 0 && !client->waits && client->input_size - used >= sizeof(struct ib_command)) {
+    while (client->peer.handler.fd >= 0 && !client->waits && client->input_size - used >= sizeof(struct ib_command)) {
         struct ib_command command;
         memcpy(&command, client->input + used, sizeof command);
         client->waits = !take_record(client, &command);
         used += client->waits ? 0 : sizeof command;
     }
-    if (client->handler.fd < 0) {
+    if (client->peer.handler.fd < 0) {
         return;
     }
     IB_ASSERT(used <= client->input_size);
@@ -277,6 +277,7 @@ static void greet(struct client *client)
     memcpy(answer.magic, magic, sizeof magic);
     answer.status = (uint32_t)judge(feed, &hello, &client->session);
     answer.session = client->session;
+    client->peer.has_claim = answer.status == FEED_OK; /* it may wait for its reports as long as it likes */
     if (answer.status == FEED_OK) {
         struct ib_gateway_session_view view = ib_gateway_session(feed->gateway, client->session);
         answer.next_user_ref = view.next_user_ref;
@@ -296,29 +297,29 @@ static void set_interest(struct client *client)
 {
     bool room = client->input_size < sizeof client->input && !client->waits;
     bool more = client->output_begin < client->output_end;
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     IB_ASSERT(!client->asked || client->waits); /* who has asked is not read from until it has its answer */
-    ib_io_change(client->feed->loop, &client->handler,
+    ib_io_change(client->feed->loop, &client->peer.handler,
                  (room ? (uint32_t)EPOLLIN : 0u) | (more ? (uint32_t)EPOLLOUT : 0u));
 }
 
 static void serve(struct client *client)
 {
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     IB_ASSERT(client->session != IB_SESSION_NONE || !client->waits); /* before its hello nothing is served */
     if (client->session == IB_SESSION_NONE && client->input_size >= HELLO_SIZE) {
         greet(client);
     }
-    if (client->handler.fd >= 0 && client->session != IB_SESSION_NONE) {
+    if (client->peer.handler.fd >= 0 && client->session != IB_SESSION_NONE) {
         send_reports(client);
     }
-    if (client->handler.fd >= 0 && client->asked) {
+    if (client->peer.handler.fd >= 0 && client->asked) {
         answer_question(client);
     }
-    if (client->handler.fd >= 0 && client->session != IB_SESSION_NONE && !client->asked) {
+    if (client->peer.handler.fd >= 0 && client->session != IB_SESSION_NONE && !client->asked) {
         take_records(client);
     }
-    if (client->handler.fd >= 0) {
+    if (client->peer.handler.fd >= 0) {
         set_interest(client);
     }
 }
@@ -326,11 +327,11 @@ static void serve(struct client *client)
 static void client_ready(void *owner, uint32_t events)
 {
     struct client *client = owner;
-    IB_ASSERT(client->handler.fd >= 0);
+    IB_ASSERT(client->peer.handler.fd >= 0);
     IB_ASSERT(client->input_size <= sizeof client->input);
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         size_t room = sizeof client->input - client->input_size;
-        ssize_t size = room == 0 ? -1 : recv(client->handler.fd, client->input + client->input_size, room, MSG_DONTWAIT);
+        ssize_t size = room == 0 ? -1 : recv(client->peer.handler.fd, client->input + client->input_size, room, MSG_DONTWAIT);
         if (room > 0 && (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))) {
             drop(client, NULL);
             return;
@@ -344,30 +345,12 @@ static void client_ready(void *owner, uint32_t events)
     serve(client);
 }
 
-static void listener_ready(void *owner, uint32_t events)
+static void client_begins(void *owner)
 {
-    struct ib_command_feed *feed = owner;
-    IB_ASSERT(feed->listener.fd >= 0);
-    (void)events;
-    int fd = ib_unix_accept(feed->listener.fd, "commands.sock");
-    for (int i = 0; i < CLIENTS && fd >= 0; i++) {
-        struct client *client = &feed->clients[i];
-        if (client->handler.fd < 0) {
-            IB_ASSERT(client->session == IB_SESSION_NONE);
-            client->handler.fd = fd;
-            client->waits = client->asked = false;
-            client->input_size = client->output_begin = client->output_end = 0;
-            if (ib_io_add(feed->loop, &client->handler, EPOLLIN) != IB_OK) {
-                ib_io_drop(&client->handler);
-            }
-            return;
-        }
-    }
-    if (fd >= 0) {
-        fprintf(stderr, "ironbook: commands.sock: refused a client: %d are connected\n", CLIENTS);
-        struct ib_io_handler refused = {.fd = fd};
-        ib_io_drop(&refused);
-    }
+    struct client *client = owner;
+    IB_ASSERT(client->session == IB_SESSION_NONE);
+    client->waits = client->asked = false;
+    client->input_size = client->output_begin = client->output_end = 0;
 }
 
 int ib_command_feed_open(struct ib_command_feed **feed, const struct ib_command_feed_config *config,
@@ -389,13 +372,17 @@ int ib_command_feed_open(struct ib_command_feed **feed, const struct ib_command_
     for (int i = 0; i < CLIENTS; i++) {
         self->clients[i].feed = self;
         self->clients[i].session = IB_SESSION_NONE;
-        self->clients[i].handler = (struct ib_io_handler){.fd = -1, .owner = &self->clients[i], .ready = client_ready};
     }
-    self->listener = (struct ib_io_handler){.owner = self, .ready = listener_ready};
-    self->listener.fd = ib_unix_listen(config->run_directory, "commands.sock", error);
-    if (self->listener.fd < 0 || ib_io_add(loop, &self->listener, EPOLLIN) != IB_OK) {
+    self->listener = (struct ib_unix_listener){.loop = loop,
+                                               .name = "commands.sock",
+                                               .places = (char *)self->clients,
+                                               .size = sizeof self->clients[0],
+                                               .count = CLIENTS,
+                                               .begin = client_begins};
+    int status = ib_unix_open(&self->listener, config->run_directory, client_ready, error);
+    if (status != IB_OK) {
         ib_command_feed_close(self);
-        return IB_ERROR_ADDRESS;
+        return status;
     }
     *feed = self;
     return IB_OK;
@@ -406,23 +393,20 @@ void ib_command_feed_close(struct ib_command_feed *feed)
     if (feed == NULL) {
         return;
     }
-    for (int i = 0; i < CLIENTS; i++) {
-        ib_io_drop(&feed->clients[i].handler);
-    }
-    ib_io_drop(&feed->listener);
+    ib_unix_close(&feed->listener);
     free(feed);
 }
 
 void ib_command_feed_progress(struct ib_command_feed *feed)
 {
     IB_ASSERT(feed != NULL);
-    IB_ASSERT(feed->listener.fd >= 0);
+    IB_ASSERT(feed->listener.handler.fd >= 0);
     feed->busy = false;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &feed->clients[i];
         /* One whose socket is full is served when it takes data again. */
-        if (client->handler.fd >= 0 && client->session != IB_SESSION_NONE &&
-            (client->handler.interest & EPOLLOUT) == 0) {
+        if (client->peer.handler.fd >= 0 && client->session != IB_SESSION_NONE &&
+            (client->peer.handler.interest & EPOLLOUT) == 0) {
             serve(client);
         }
     }

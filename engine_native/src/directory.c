@@ -44,13 +44,20 @@ static uint32_t bucket_of(const struct ib_directory *directory, const char symbo
     return bucket;
 }
 
+/* Whether its auction has to end: one that was removed has none any more. */
+static uint32_t is_volatile(const struct ib_instrument *definition)
+{
+    IB_ASSERT(definition->phase <= IB_PHASE_CLOSING_AUCTION);
+    return !definition->removed && definition->phase == IB_PHASE_VOLATILITY_AUCTION;
+}
+
 static void append(struct ib_directory *directory, const struct ib_instrument *definition)
 {
     IB_ASSERT(directory->count < IB_INSTRUMENTS_MAX);
     IB_ASSERT(definition->tick >= 1);
     directory->buckets[bucket_of(directory, definition->symbol)] = directory->count + 1;
     directory->entries[directory->count++] = (struct ib_directory_entry){.definition = *definition};
-    directory->volatile_count += definition->phase == IB_PHASE_VOLATILITY_AUCTION;
+    directory->volatile_count += is_volatile(definition);
 }
 
 int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *matcher)
@@ -148,9 +155,9 @@ static void set_phase(struct ib_directory *directory, const struct ib_event *eve
     struct ib_directory_entry *entry = ib_directory_at(directory, event->instrument);
     IB_ASSERT(entry != NULL);
     IB_ASSERT(event->phase <= IB_PHASE_CLOSING_AUCTION);
-    directory->volatile_count -= entry->definition.phase == IB_PHASE_VOLATILITY_AUCTION;
-    directory->volatile_count += event->phase == IB_PHASE_VOLATILITY_AUCTION;
+    directory->volatile_count -= is_volatile(&entry->definition);
     entry->definition.phase = event->phase;
+    directory->volatile_count += is_volatile(&entry->definition);
     entry->since_ns = event->time_ns;
 }
 
@@ -161,7 +168,7 @@ static void define(struct ib_directory *directory, const struct ib_event *event)
     if (event->reason == IB_REASON_INSTRUMENT_REMOVED) {
         struct ib_directory_entry *entry = &directory->entries[event->instrument];
         IB_ASSERT(event->instrument < directory->count);
-        directory->volatile_count -= !entry->definition.removed && entry->definition.phase == IB_PHASE_VOLATILITY_AUCTION;
+        directory->volatile_count -= is_volatile(&entry->definition);
         entry->definition.removed = 1;
     } else if (event->seq == directory->staged_seq) { /* others are of before the open, and known */
         IB_ASSERT(event->instrument == directory->staged_index);

@@ -56,24 +56,63 @@ static void take_snapshot(struct ib_engine *engine)
     }
 }
 
+/* A session's mass cancel, which the account pays for. */
+static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *command, struct ib_event_sink *sink)
+{
+    const struct ib_session *session = ib_matcher_session(engine->matcher, command->session);
+    IB_ASSERT(command->type == IB_COMMAND_MASS_CANCEL && session != NULL);
+    uint64_t before_ns = ib_clock_thread_ns();
+    int status = ib_matcher_apply(engine->matcher, command, sink);
+    uint64_t cost_ns = ib_clock_thread_ns() - before_ns;
+    IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == command->seq);
+    ib_cancel_budget_charge(&engine->sequencer.cancels, ib_cancel_budget_place(session->account, command->session),
+                            cost_ns, ib_latency_clock_ns());
+    return status;
+}
+
+static bool is_charged(const struct ib_command *command)
+{
+    return command->type == IB_COMMAND_MASS_CANCEL && command->session != IB_SESSION_NONE;
+}
+
+/* The first `*applied` of some commands: a mass cancel that is paid for, or what is before the next. */
+static int match_together(struct ib_engine *engine, const struct ib_command *commands, size_t count,
+                          struct ib_event_sink *sink, size_t *applied)
+{
+    IB_ASSERT(count > 0);
+    if (is_charged(commands)) {
+        *applied = 1;
+        return match_mass_cancel(engine, commands, sink);
+    }
+    size_t together = 1;
+    while (together < count && !is_charged(&commands[together])) {
+        together++;
+    }
+    return ib_matcher_apply_group(engine->matcher, commands, together, sink, applied);
+}
+
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
-    const struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
+    struct ib_event_sink *sink = ib_event_log_sink(engine->log);
     struct ib_latency *latency = engine->sequencer.latency;
     IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
-    for (uint64_t i = 0; i < count; i++) {
-        ib_latency_begun(latency, commands[i].seq);
-        int status = ib_matcher_apply(engine->matcher, &commands[i], sink);
+    for (uint64_t done = 0; done < count;) {
+        const struct ib_command *first = &commands[done];
+        size_t applied;
+        ib_latency_begun(latency, first->seq);
+        int status = match_together(engine, first, ib_latency_together(latency, first->seq, count - done), sink,
+                                    &applied);
         if (status == IB_OK) {
             status = ib_event_log_status(engine->log);
         }
         if (status != IB_OK) {
             return status;
         }
-        ib_event_log_publish(engine->log);
-        ib_latency_matched(latency, commands[i].seq);
+        ib_latency_matched(latency, first->seq);
+        done += applied;
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    ib_event_log_publish(engine->log); /* before the ring says that they are matched */
     atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
     return IB_OK;
@@ -164,6 +203,7 @@ static int open_sequencer(struct ib_engine *engine)
     sequencer->base_seq = sequencer->seq = sequencer->released_seq = ib_journal_seq(engine->journal);
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
+    ib_cancel_budget_open(&sequencer->cancels, engine->config.mass_cancel_percent);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
     atomic_store(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher));
     engine->rules = ib_matcher_rules(engine->matcher);
@@ -177,7 +217,7 @@ static int open_sequencer(struct ib_engine *engine)
 int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error)
 {
     if (engine == NULL || config == NULL || error == NULL || config->shard > 99 || config->connections == 0 ||
-        config->schedule_count > IB_SCHEDULES_MAX) {
+        config->schedule_count > IB_SCHEDULES_MAX || config->mass_cancel_percent - 1 > 99) {
         return IB_ERROR_ARGUMENT;
     }
     *engine = NULL;
@@ -240,7 +280,8 @@ static void turn(struct ib_engine *engine)
     uint64_t seen = sequencer->released_seq - sequencer->base_seq;
     bool busy = ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands);
     bool sleep = !busy && ib_ring_producer_may_sleep(&sequencer->ring, seen);
-    if (ib_io_turn(&engine->loop, sleep ? -1 : 0) != IB_OK) {
+    int sleep_ms = ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
+    if (ib_io_turn(&engine->loop, sleep ? sleep_ms : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
     }
     ib_ring_producer_awake(&sequencer->ring);

@@ -124,6 +124,16 @@ static size_t answer(void *context, enum ib_admin_request request, uint64_t tick
     return text.size;
 }
 
+/* Whether what the directory says of the command's instrument is what the command will find. A change is made from it
+ * and carries all fields, and an auction that is on its way may still move one of them. */
+static bool is_settled(const struct ib_engine *engine, const struct ib_command *command)
+{
+    IB_ASSERT(command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_INSTRUMENT_CHANGE);
+    const struct ib_directory_entry *entry = ib_directory_at(engine->directory, command->instrument);
+    IB_ASSERT(entry != NULL || command->type == IB_COMMAND_INSTRUMENT_ADD);
+    return entry == NULL || entry->pending_seq <= engine->sequencer.released_seq;
+}
+
 /* Sequences a request with arguments. */
 static bool begin_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments, const char **error)
 {
@@ -138,14 +148,19 @@ static bool begin_command(struct ib_engine *engine, enum ib_admin_request reques
         *error = "the day has ended: nothing changes any more";
     } else if (!ib_engine_request_command(engine, request, arguments, &command, &definition, error)) {
         return false;
-    } else if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+    } else if (!ib_sequencer_admits(&engine->sequencer, &command)) {
         *error = "the event log is full: raise limits.events and start the engine again";
+    } else if (defines && !is_settled(engine, &command)) {
+        *error = "a change of its phase is on its way: ask again in a moment";
     } else if (defines && !ib_directory_stage(engine->directory, engine->sequencer.seq + 1,
                                               engine->sequencer.released_seq, command.instrument, &definition)) {
         *error = "another change of an instrument is on its way: ask again in a moment";
     } else if (!ib_sequencer_submit(&engine->sequencer, &command)) {
         *error = "the ring is full: ask again in a moment";
     } else {
+        if (request == IB_ADMIN_PHASE) {
+            ib_directory_at(engine->directory, command.instrument)->pending_seq = engine->sequencer.seq;
+        }
         ib_sequencer_publish(&engine->sequencer);
         return true;
     }
@@ -184,7 +199,7 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
         break;
     }
     if (command.type != 0 && !engine->ended) {
-        if (ib_sequencer_room(&engine->sequencer) == IB_SEQUENCER_FULL) {
+        if (!ib_sequencer_admits(&engine->sequencer, &command)) {
             *error = "the event log is full: raise limits.events and start the engine again";
             return false;
         }

@@ -10,10 +10,15 @@
 #define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "engine_internal.h"
+
+enum { UNCONFIGURED_NAMED = 8 }; /* of them by name; the others are counted */
+
+_Static_assert(UNCONFIGURED_NAMED * (IB_SYMBOL_SIZE + 1) < 128, "in one line");
 
 static void pad(uint8_t *field, const char *text, size_t size)
 {
@@ -266,26 +271,44 @@ static int add_instrument(struct ib_engine *engine, const struct ib_engine_instr
     return sequence(engine, &command, error);
 }
 
-/* Each instrument of the journal must be configured: its open orders would otherwise stand in a book that nobody
- * meant to run. A session of the journal that is not configured just cannot log in. */
-static int check_instruments(const struct ib_engine *engine, char *error)
+/* What the journal trades and the configuration lacks was added by an administrator, or taken out of the configuration:
+ * it goes on trading, with its orders, and one line says so. A start after a crash must not depend on who added what. */
+static int tell_of_unconfigured(const struct ib_engine *engine)
 {
-    for (uint32_t i = 0; i < ib_matcher_instrument_count(engine->matcher); i++) {
+    char names[128] = "", symbol[IB_SYMBOL_SIZE];
+    size_t size = 0;
+    uint32_t unconfigured = 0, count = ib_matcher_instrument_count(engine->matcher);
+    bool *configured = calloc(count + 1u, sizeof *configured);
+    if (configured == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    for (size_t i = 0; i < engine->config.instrument_count; i++) {
+        pad((uint8_t *)symbol, engine->config.instruments[i].symbol, sizeof symbol);
+        uint32_t index = ib_matcher_find_instrument(engine->matcher, symbol);
+        IB_ASSERT(index < count || engine->ended || engine->config.instruments[i].removed);
+        configured[index < count ? index : count] = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
         const struct ib_instrument *instrument = ib_matcher_instrument(engine->matcher, i);
-        bool found = instrument->removed != 0;
         IB_ASSERT(instrument != NULL);
-        for (size_t j = 0; j < engine->config.instrument_count && !found; j++) {
-            uint8_t symbol[IB_SYMBOL_SIZE];
-            pad(symbol, engine->config.instruments[j].symbol, IB_SYMBOL_SIZE);
-            found = memcmp(symbol, instrument->symbol, IB_SYMBOL_SIZE) == 0;
+        if (instrument->removed || configured[i]) {
+            continue;
         }
-        if (!found) {
-            return refuse(error,
-                          "instruments: the journal trades %.8s, which the configuration lacks: add it (with removed: "
-                          "true, to end its trading), or begin a new journal_directory",
-                          instrument->symbol);
+        if (++unconfigured <= UNCONFIGURED_NAMED) {
+            size_t length = IB_SYMBOL_SIZE;
+            while (length > 0 && instrument->symbol[length - 1] == ' ') {
+                length--;
+            }
+            size += (size_t)snprintf(names + size, sizeof names - size, " %.*s", (int)length, instrument->symbol);
+            IB_ASSERT(size < sizeof names);
         }
     }
+    if (unconfigured > 0) {
+        fprintf(stderr, "ironbook: engine: instruments: the journal trades %u that the configuration lacks, and so does "
+                        "this engine:%s%s: add them to it, with removed: true to end their trading\n",
+                unconfigured, names, unconfigured > UNCONFIGURED_NAMED ? " …" : "");
+    }
+    free(configured);
     return IB_OK;
 }
 
@@ -361,5 +384,5 @@ int ib_engine_configure(struct ib_engine *engine, char *error)
         status = set_limit(engine, &config->limits[i], error);
     }
     IB_ASSERT(engine->ended ? ib_journal_seq(engine->journal) == before : ib_journal_seq(engine->journal) >= before);
-    return status == IB_OK ? check_instruments(engine, error) : status;
+    return status == IB_OK ? tell_of_unconfigured(engine) : status;
 }

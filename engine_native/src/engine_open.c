@@ -59,8 +59,7 @@ static int lock_run_directory(struct ib_engine *engine, char *error)
 static int apply(struct ib_engine *engine, const struct ib_command *command)
 {
     IB_ASSERT(engine->log != NULL && engine->matcher != NULL);
-    struct ib_event_sink sink = {.context = engine->log, .emit = ib_event_log_emit};
-    int status = ib_matcher_apply(engine->matcher, command, sink);
+    int status = ib_matcher_apply(engine->matcher, command, ib_event_log_sink(engine->log));
     if (status == IB_OK) {
         IB_ASSERT(ib_matcher_seq(engine->matcher) == command->seq);
         status = ib_event_log_status(engine->log);

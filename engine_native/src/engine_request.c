@@ -138,7 +138,8 @@ static bool account_of(struct words *words, const char *text, uint16_t *account)
         memcpy(name, text, size);
         *account = ib_matcher_find_account(words->engine->matcher, name);
     }
-    return *account != IB_ACCOUNT_ANY || fail(words, "there is no account '%.32s'", text);
+    return *account != IB_ACCOUNT_ANY || fail(words, "there is no account '%.32s': a session that names none "
+                                                           "trades for that of its firm's name", text);
 }
 
 static bool session_of(struct words *words, const char *text, uint16_t *session)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * engine_request_answer.c: what an admin request with arguments caused, read back from the event log as JSON. Nothing is
- * told that did not happen: where the command changed nothing, the list of events is empty.
+ * told that did not happen: where the command changed nothing, the list of events is empty, and "unchanged" says why.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -29,6 +29,20 @@ _Static_assert(IB_LIMIT_NAMES == IB_RISK_KILL + 1, "a word for each limit");
 _Static_assert(IB_EVENT_NAMES == IB_EVENT_RISK + 1, "a word for each event");
 _Static_assert(IB_PHASE_OPENING_AUCTION == 3 && IB_PHASE_HALTED == 5, "in their order");
 _Static_assert(EVENTS_SHOWN * 320 < IB_ADMIN_ANSWER_SIZE, "room for all that are shown");
+
+/* What the state machine found where it ignored a request that had made sense when it was sequenced. */
+static const char *const unchanged_texts[IB_ADMIN_REQUEST_COUNT] = {
+    [IB_ADMIN_PHASE] = "the instrument is in that phase already, or was removed",
+    [IB_ADMIN_INSTRUMENT_ADD] = "another instrument came before it",
+    [IB_ADMIN_INSTRUMENT_CHANGE] = "tick and lot stay as they are while the instrument has live orders: cancel them first "
+                                   "(mass_cancel)",
+    [IB_ADMIN_INSTRUMENT_REMOVE] = "the instrument was removed already",
+    [IB_ADMIN_RISK_LIMIT] = "the risk gate has no row for one more pair of account and instrument: limit the account as a "
+                            "whole",
+    [IB_ADMIN_KILL] = "the account is killed already",
+    [IB_ADMIN_REVIVE] = "the account is not killed",
+    [IB_ADMIN_MASS_CANCEL] = "there is no live order of that kind",
+};
 
 /* A name as the core pads it. */
 static void add_name(struct ib_text *text, const char *key, const char *name, size_t size)
@@ -104,7 +118,12 @@ size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_re
     }
     IB_ASSERT(canceled <= count && trades <= count);
     IB_ASSERT(trades % 2 == 0); /* both sides of a match are told */
-    ib_say(&text, "], \"event_count\": %" PRIu64 ", \"canceled\": %" PRIu64 ", \"trades\": %" PRIu64 "}",
-        count, canceled, trades / 2);
+    ib_say(&text, "], \"event_count\": %" PRIu64 ", \"canceled\": %" PRIu64 ", \"trades\": %" PRIu64, count, canceled,
+        trades / 2);
+    if (count == 0) {
+        IB_ASSERT(unchanged_texts[request] != NULL);
+        ib_say(&text, ", \"unchanged\": \"%s\"", unchanged_texts[request]);
+    }
+    ib_say(&text, "}");
     return text.size;
 }

@@ -16,7 +16,7 @@ static bool submit(struct ib_engine *engine, const struct ib_command *command)
 {
     IB_ASSERT(command->session == IB_SESSION_NONE);
     IB_ASSERT(!engine->ended);
-    return ib_sequencer_room(&engine->sequencer) != IB_SEQUENCER_FULL &&
+    return ib_sequencer_admits(&engine->sequencer, command) &&
            ib_sequencer_submit(&engine->sequencer, command);
 }
 

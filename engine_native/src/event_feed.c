@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -51,7 +50,7 @@ _Static_assert(offsetof(struct answer, event_size) == 24, "feed layout");
 _Static_assert(offsetof(struct answer, reserved) == 28, "feed layout");
 
 struct consumer {
-    struct ib_io_handler handler;
+    struct ib_unix_peer peer;
     struct ib_event_feed *feed;
     uint8_t hello[HELLO_SIZE];
     uint32_t hello_size;
@@ -64,7 +63,7 @@ struct ib_event_feed {
     const struct ib_sequencer *sequencer;
     const struct ib_event_log *log;
     uint32_t shard, epoch;
-    struct ib_io_handler listener;
+    struct ib_unix_listener listener;
     struct consumer consumers[CONSUMERS];
 };
 
@@ -77,24 +76,24 @@ static void send_events(struct consumer *consumer)
     uint64_t end = ib_event_log_released(feed->log) * sizeof(struct ib_event);
     uint64_t turn_end = consumer->sent + BYTES_A_TURN < end ? consumer->sent + BYTES_A_TURN : end;
     IB_ASSERT(consumer->streaming && consumer->sent <= end);
-    IB_ASSERT(consumer->handler.fd >= 0);
+    IB_ASSERT(consumer->peer.handler.fd >= 0);
     while (consumer->sent < turn_end) {
         const struct ib_event *event = ib_event_log_at(feed->log, consumer->sent / sizeof(struct ib_event));
         const uint8_t *bytes = (const uint8_t *)event + consumer->sent % sizeof(struct ib_event);
-        ssize_t sent = send(consumer->handler.fd, bytes, turn_end - consumer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send(consumer->peer.handler.fd, bytes, turn_end - consumer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) {
             if (errno == EINTR) {
                 continue;
             }
             if (errno != EAGAIN) {
-                ib_io_drop(&consumer->handler);
+                ib_io_drop(&consumer->peer.handler);
                 return;
             }
             break;
         }
         consumer->sent += (uint64_t)sent;
     }
-    ib_io_change(feed->loop, &consumer->handler, EPOLLIN | (consumer->sent < end ? (uint32_t)EPOLLOUT : 0));
+    ib_io_change(feed->loop, &consumer->peer.handler, EPOLLIN | (consumer->sent < end ? (uint32_t)EPOLLOUT : 0));
 }
 
 /* What a consumer asked for, judged. */
@@ -126,12 +125,12 @@ static void greet(struct consumer *consumer)
                             .event_size = sizeof(struct ib_event)};
     memcpy(answer.magic, magic, sizeof magic);
     /* The first bytes into an empty socket buffer: they fit, or the consumer is gone. */
-    ssize_t sent = send(consumer->handler.fd, &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = send(consumer->peer.handler.fd, &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent != (ssize_t)sizeof answer || status != IB_OK) {
-        ib_io_drop(&consumer->handler);
+        ib_io_drop(&consumer->peer.handler);
         return;
     }
-    consumer->streaming = true;
+    consumer->streaming = consumer->peer.has_claim = true; /* however slowly it reads */
     uint64_t position =
         hello.after_seq == 0 ? 0 : ib_event_log_find_after(feed->log, hello.after_seq, hello.after_index);
     IB_ASSERT(position <= ib_event_log_released(feed->log));
@@ -142,14 +141,14 @@ static void greet(struct consumer *consumer)
 static void consumer_ready(void *owner, uint32_t events)
 {
     struct consumer *consumer = owner;
-    IB_ASSERT(consumer->handler.fd >= 0);
+    IB_ASSERT(consumer->peer.handler.fd >= 0);
     IB_ASSERT(consumer->streaming == (consumer->hello_size == HELLO_SIZE));
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         uint8_t more[HELLO_SIZE];
         size_t want = consumer->streaming ? 1 : HELLO_SIZE - consumer->hello_size;
-        ssize_t size = recv(consumer->handler.fd, more, want, MSG_DONTWAIT);
+        ssize_t size = recv(consumer->peer.handler.fd, more, want, MSG_DONTWAIT);
         if (size <= 0 ? !(size < 0 && (errno == EAGAIN || errno == EINTR)) : consumer->streaming) {
-            ib_io_drop(&consumer->handler); /* it left, or it talks where it has only to listen */
+            ib_io_drop(&consumer->peer.handler); /* it left, or it talks where it has only to listen */
             return;
         }
         if (size > 0) {
@@ -166,30 +165,12 @@ static void consumer_ready(void *owner, uint32_t events)
     }
 }
 
-static void listener_ready(void *owner, uint32_t events)
+static void consumer_begins(void *owner)
 {
-    struct ib_event_feed *feed = owner;
-    IB_ASSERT(feed->listener.fd >= 0);
-    (void)events;
-    int fd = ib_unix_accept(feed->listener.fd, "events.sock");
-    if (fd < 0) {
-        return;
-    }
-    for (int i = 0; i < CONSUMERS; i++) {
-        struct consumer *consumer = &feed->consumers[i];
-        if (consumer->handler.fd < 0) {
-            consumer->handler.fd = fd;
-            consumer->streaming = false;
-            consumer->hello_size = 0;
-            if (ib_io_add(feed->loop, &consumer->handler, EPOLLIN) != IB_OK) {
-                ib_io_drop(&consumer->handler);
-            }
-            return;
-        }
-    }
-    fprintf(stderr, "ironbook: events.sock: refused a consumer: %d are connected\n", CONSUMERS);
-    struct ib_io_handler refused = {.fd = fd};
-    ib_io_drop(&refused);
+    struct consumer *consumer = owner;
+    IB_ASSERT(consumer->feed != NULL);
+    consumer->streaming = false;
+    consumer->hello_size = 0;
 }
 
 int ib_event_feed_open(struct ib_event_feed **feed, const char *run_directory, uint32_t shard, uint64_t epoch,
@@ -210,14 +191,17 @@ int ib_event_feed_open(struct ib_event_feed **feed, const char *run_directory, u
     self->epoch = (uint32_t)epoch;
     for (int i = 0; i < CONSUMERS; i++) {
         self->consumers[i].feed = self;
-        self->consumers[i].handler =
-            (struct ib_io_handler){.fd = -1, .owner = &self->consumers[i], .ready = consumer_ready};
     }
-    self->listener = (struct ib_io_handler){.owner = self, .ready = listener_ready};
-    self->listener.fd = ib_unix_listen(run_directory, "events.sock", error);
-    if (self->listener.fd < 0 || ib_io_add(loop, &self->listener, EPOLLIN) != IB_OK) {
+    self->listener = (struct ib_unix_listener){.loop = loop,
+                                               .name = "events.sock",
+                                               .places = (char *)self->consumers,
+                                               .size = sizeof self->consumers[0],
+                                               .count = CONSUMERS,
+                                               .begin = consumer_begins};
+    int status = ib_unix_open(&self->listener, run_directory, consumer_ready, error);
+    if (status != IB_OK) {
         ib_event_feed_close(self);
-        return IB_ERROR_ADDRESS;
+        return status;
     }
     *feed = self;
     return IB_OK;
@@ -228,10 +212,7 @@ void ib_event_feed_close(struct ib_event_feed *feed)
     if (feed == NULL) {
         return;
     }
-    for (int i = 0; i < CONSUMERS; i++) {
-        ib_io_drop(&feed->consumers[i].handler);
-    }
-    ib_io_drop(&feed->listener);
+    ib_unix_close(&feed->listener);
     free(feed);
 }
 
@@ -241,7 +222,7 @@ void ib_event_feed_progress(struct ib_event_feed *feed)
     for (int i = 0; i < CONSUMERS; i++) {
         struct consumer *consumer = &feed->consumers[i];
         /* One whose socket is full is served when it takes data again. */
-        if (consumer->handler.fd >= 0 && consumer->streaming && (consumer->handler.interest & EPOLLOUT) == 0) {
+        if (consumer->peer.handler.fd >= 0 && consumer->streaming && (consumer->peer.handler.interest & EPOLLOUT) == 0) {
             send_events(consumer);
         }
     }
@@ -252,7 +233,7 @@ uint32_t ib_event_feed_consumer_count(const struct ib_event_feed *feed)
     IB_ASSERT(feed != NULL);
     uint32_t count = 0;
     for (int i = 0; i < CONSUMERS; i++) {
-        count += feed->consumers[i].handler.fd >= 0 ? 1 : 0;
+        count += feed->consumers[i].peer.handler.fd >= 0 ? 1 : 0;
     }
     return count;
 }

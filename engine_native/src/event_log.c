@@ -2,7 +2,7 @@
  *
  * event_log.c: see event_log.h.
  *
- *   file:         | event 0 | event 1 | …            | released … written | count … | reserved blocks | sparse → capacity
+ *   file:         | event 0 | event 1 | …  released … written … | sink: next … end | reserved blocks | sparse → capacity
  *   checkpoints:  for each 4,096 events, how many reports each session had before them
  */
 #define _GNU_SOURCE
@@ -24,23 +24,29 @@
 enum {
     BLOCK_EVENTS = 4096,   /* between two checkpoints; what a seek scans at most */
     RESERVE_EVENTS = 32768, /* 4 MiB of the file reserved at a time */
+    RUN_EVENTS = 64, /* that the sink has room for at a time: still in the nearest cache when they are counted */
     CACHE_LINE = 64,
 };
 
+_Static_assert(BLOCK_EVENTS % RUN_EVENTS == 0 && RESERVE_EVENTS % RUN_EVENTS == 0, "a run ends with its block");
+
 struct ib_event_log {
+    struct ib_event_sink sink; /* writer only; the first, so that its address is the log's */
     struct ib_event *events;
     uint32_t *checkpoints; /* [block][session] */
     char *path;
     uint64_t capacity;
     uint64_t reserved; /* events that have blocks of the file behind them; writer only */
     int fd;
-    _Atomic int status; /* first failure of emit */
-    uint32_t session_seqs[IB_SESSIONS_MAX]; /* reports of each session so far; writer only */
-    /* Each on a line of its own: three threads write them. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t count;
+    _Atomic int status; /* why there was no room, the first time */
+    struct ib_event nowhere; /* what finds no room is written here */
+    uint32_t session_seqs[IB_SESSIONS_MAX]; /* reports of each session in the runs that are full; writer only */
+    /* Each on a line of its own: two threads write them. */
     _Alignas(CACHE_LINE) _Atomic uint64_t written;
     _Alignas(CACHE_LINE) _Atomic uint64_t released;
 };
+
+static void make_room(struct ib_event_sink *sink);
 
 static size_t checkpoint_bytes(uint64_t capacity)
 {
@@ -92,12 +98,14 @@ int ib_event_log_open(struct ib_event_log **log, const char *path, uint64_t capa
     memset(opened, 0, sizeof *opened);
     opened->fd = -1;
     opened->capacity = capacity;
+    opened->sink.make_room = make_room;
     opened->path = strdup(path);
     int status = opened->path == NULL ? IB_ERROR_MEMORY : map_file(opened, error);
     if (status != IB_OK) {
         ib_event_log_close(opened);
         return status;
     }
+    opened->sink.next = opened->sink.end = opened->events; /* no room yet: a disk is asked for the first time by an event */
     *log = opened;
     return IB_OK;
 }
@@ -121,7 +129,7 @@ void ib_event_log_close(struct ib_event_log *log)
 
 /* ---- writer ---- */
 
-/* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of a copy. */
+/* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of an event. */
 static int reserve(struct ib_event_log *log)
 {
     IB_ASSERT(log->reserved < log->capacity);
@@ -138,12 +146,26 @@ static int reserve(struct ib_event_log *log)
     return IB_OK;
 }
 
-int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event)
+/* Counts the reports of the events from `position` on. */
+static void count_reports(struct ib_event_log *log, uint64_t position, uint64_t end)
 {
-    IB_ASSERT(event->seq > 0);
-    IB_ASSERT((event->session == IB_SESSION_NONE) == (event->session_seq == 0));
-    IB_ASSERT(log != NULL && event != NULL);
-    uint64_t position = atomic_load_explicit(&log->count, memory_order_relaxed);
+    IB_ASSERT(position <= end && end <= log->reserved);
+    for (; position < end; position++) {
+        const struct ib_event *event = &log->events[position];
+        IB_ASSERT((event->session == IB_SESSION_NONE) == (event->session_seq == 0) && event->seq > 0);
+        if (event->session_seq != 0) {
+            IB_ASSERT(event->session < IB_SESSIONS_MAX);
+            IB_ASSERT(event->session_seq == log->session_seqs[event->session] + 1);
+            log->session_seqs[event->session] = event->session_seq;
+        }
+    }
+}
+
+/* Room for the run that begins at `position`. IB_ERROR_CAPACITY or IB_ERROR_IO (disk full): there is none. */
+static int begin_run(struct ib_event_log *log, uint64_t position)
+{
+    IB_ASSERT(position % RUN_EVENTS == 0 || position == log->capacity);
+    IB_ASSERT(position <= log->reserved);
     if (position == log->capacity) {
         return IB_ERROR_CAPACITY;
     }
@@ -157,28 +179,37 @@ int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event)
         memcpy(log->checkpoints + position / BLOCK_EVENTS * IB_SESSIONS_MAX, log->session_seqs,
                sizeof log->session_seqs);
     }
-    if (event->session_seq != 0) {
-        IB_ASSERT(event->session < IB_SESSIONS_MAX);
-        IB_ASSERT(event->session_seq == log->session_seqs[event->session] + 1);
-        log->session_seqs[event->session] = event->session_seq;
-    }
-    log->events[position] = *event;
-    atomic_store_explicit(&log->count, position + 1, memory_order_relaxed);
+    uint64_t room = log->capacity - position;
+    log->sink.end = log->sink.next + (room < RUN_EVENTS ? room : RUN_EVENTS);
     return IB_OK;
 }
 
-void ib_event_log_emit(void *context, const struct ib_event *event)
+/* The run is full, and one more event comes. */
+static void make_room(struct ib_event_sink *sink)
 {
-    struct ib_event_log *log = context;
-    IB_ASSERT(log != NULL);
-    IB_ASSERT(event != NULL);
-    if (atomic_load_explicit(&log->status, memory_order_relaxed) != IB_OK) {
-        return;
-    }
-    int status = ib_event_log_append(log, event);
-    if (status != IB_OK) {
+    struct ib_event_log *log = (struct ib_event_log *)(void *)sink;
+    IB_ASSERT(sink->next == sink->end);
+    int status = ib_event_log_status(log);
+    if (status == IB_OK) {
+        uint64_t position = (uint64_t)(sink->next - log->events);
+        uint64_t before = position == 0 ? 0 : (position - 1) / RUN_EVENTS * RUN_EVENTS;
+        count_reports(log, before, position);
+        status = begin_run(log, position);
+        if (status == IB_OK) {
+            return;
+        }
         atomic_store_explicit(&log->status, status, memory_order_release);
     }
+    IB_ASSERT(status != IB_OK);
+    sink->next = &log->nowhere;
+    sink->end = sink->next + 1;
+}
+
+struct ib_event_sink *ib_event_log_sink(struct ib_event_log *log)
+{
+    IB_ASSERT(log != NULL);
+    IB_ASSERT((void *)&log->sink == (void *)log);
+    return &log->sink;
 }
 
 int ib_event_log_status(const struct ib_event_log *log)
@@ -190,15 +221,17 @@ int ib_event_log_status(const struct ib_event_log *log)
 void ib_event_log_publish(struct ib_event_log *log)
 {
     IB_ASSERT(log != NULL);
-    uint64_t count = atomic_load_explicit(&log->count, memory_order_relaxed);
-    IB_ASSERT(count >= atomic_load_explicit(&log->written, memory_order_relaxed));
-    atomic_store_explicit(&log->written, count, memory_order_release);
+    if (IB_LIKELY(ib_event_log_status(log) == IB_OK)) {
+        uint64_t count = (uint64_t)(log->sink.next - log->events);
+        IB_ASSERT(count >= atomic_load_explicit(&log->written, memory_order_relaxed));
+        atomic_store_explicit(&log->written, count, memory_order_release);
+    }
 }
 
 uint64_t ib_event_log_room(const struct ib_event_log *log)
 {
     IB_ASSERT(log != NULL);
-    return log->capacity - atomic_load_explicit(&log->count, memory_order_relaxed);
+    return log->capacity - atomic_load_explicit(&log->written, memory_order_acquire);
 }
 
 /* ---- releaser ---- */

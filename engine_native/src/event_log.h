@@ -4,17 +4,18 @@
  *
  * The log is derived: it is emptied at open and filled again from the journal, so it is never recovered and never
  * synced. Three threads share it without a lock:
- *   writer   (matcher)  append … publish        `written` moves once a command's events are all there
+ *   writer   (matcher)  its sink … publish      `written` moves once the events of whole commands are all there
  *   releaser (I/O)      release(commit_seq)     `released` moves up to the committed sequence, never past `written`
  *   readers  (any)      released, at, find, seek below `released` only; what they see there never changes again
  *
- * Address space is reserved at open, blocks of the file are reserved in steps by append, so that a full disk is a
- * status and never a signal.
+ * The matcher writes each event where it stays, through the log's sink, which has room for a short run and asks for the
+ * next one. Address space is reserved at open, blocks of the file in steps, so that a full disk is a status and never a
+ * signal.
  */
 #ifndef IB_EVENT_LOG_H
 #define IB_EVENT_LOG_H
 
-#include "ironbook_core.h"
+#include "matcher.h"
 
 struct ib_event_log;
 
@@ -25,15 +26,14 @@ void ib_event_log_close(struct ib_event_log *log); /* the file is removed: it is
 
 /* ---- writer ---- */
 
-/* Copies the event behind the last one. IB_ERROR_CAPACITY or IB_ERROR_IO (disk full): nothing was added. */
-int ib_event_log_append(struct ib_event_log *log, const struct ib_event *event);
-/* As ib_event_sink.emit, context = the log. The first failure is kept: see ib_event_log_status. */
-void ib_event_log_emit(void *log, const struct ib_event *event);
-/* IB_OK, or the first failure of ib_event_log_emit, which is fatal: the log would miss events. */
+/* Where the next events go, for as long as the log is open. An event that finds no room, because the log is full or the
+ * disk is, goes nowhere: see ib_event_log_status. */
+struct ib_event_sink *ib_event_log_sink(struct ib_event_log *log);
+/* IB_OK, or why an event went nowhere, which is fatal: IB_ERROR_CAPACITY, or IB_ERROR_IO (disk full). */
 int ib_event_log_status(const struct ib_event_log *log);
-/* All events of the last command are appended: the releaser may see them. */
+/* All events of the last command are in the sink: the releaser may see them. */
 void ib_event_log_publish(struct ib_event_log *log);
-/* Events that still fit. Any thread; exact for the writer, at most too large by what is in flight for others. */
+/* Events that still fit behind those that are published. Any thread. */
 uint64_t ib_event_log_room(const struct ib_event_log *log);
 
 /* ---- releaser ---- */

@@ -154,7 +154,7 @@ void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
 {
     IB_ASSERT(gateway != NULL);
     IB_ASSERT(gateway->used <= gateway->config.connections);
-    gateway->busy = false;
+    gateway->busy = gateway->waiting = false;
     ib_stream_dispatch(gateway, released);
     IB_ASSERT(gateway->dispatched == released);
     if (gateway->cancels_due > 0) {
@@ -222,6 +222,7 @@ static void copy_sessions(struct ib_gateway *gateway)
         IB_ASSERT(state->connection == NULL && state->session_seq == 0); /* the first dispatch counts its reports */
         memcpy(state->firm, session->firm, IB_FIRM_SIZE);
         state->last_user_ref = session->last_user_ref;
+        state->cancels = ib_cancel_budget_place(session->account, (uint16_t)i);
     }
 }
 
@@ -303,7 +304,7 @@ void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *
     state->secret = secret;
     state->cancel_on_disconnect = cancel_on_disconnect;
     if (cancel_on_disconnect && !ib_matcher_session_is_idle(gateway->matcher, session)) {
-        state->cancel_due = true;
+        state->cancel_due = state->has_orders = true;
         gateway->cancels_due++;
     }
 }
@@ -312,6 +313,12 @@ bool ib_gateway_is_busy(const struct ib_gateway *gateway)
 {
     IB_ASSERT(gateway != NULL);
     return gateway->busy;
+}
+
+bool ib_gateway_is_waiting(const struct ib_gateway *gateway)
+{
+    IB_ASSERT(gateway != NULL);
+    return gateway->waiting;
 }
 
 void ib_gateway_end_of_day(struct ib_gateway *gateway)

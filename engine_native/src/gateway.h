@@ -90,6 +90,8 @@ void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released);
 void ib_gateway_tick(struct ib_gateway *gateway);
 /* True while a client lags behind although its socket takes data: the loop must not sleep. */
 bool ib_gateway_is_busy(const struct ib_gateway *gateway);
+/* True while a mass cancel waits until its account may have one (cancel_budget.h): the loop sleeps shortly. */
+bool ib_gateway_is_waiting(const struct ib_gateway *gateway);
 /* From here on no order of a client is taken (End of Day is sequenced). */
 void ib_gateway_end_of_day(struct ib_gateway *gateway);
 

@@ -96,6 +96,9 @@ struct ib_gateway_session_state {
     bool is_taken; /* by a client of commands.sock */
     bool cancel_on_disconnect;
     bool cancel_due; /* its connection has ended, and its orders are not cancelled yet */
+    bool has_orders; /* it may have: one was taken since that last happened */
+    bool owes;       /* that was done at once, and is waited for before its next order */
+    uint32_t cancels; /* its place in the budget of mass cancels */
     uint32_t last_user_ref; /* highest that was sequenced */
     uint32_t session_seq;   /* of the last released report */
 };
@@ -122,6 +125,7 @@ struct ib_gateway {
     uint32_t cancels_due; /* sessions */
     bool ended;          /* End of Day is sequenced */
     bool busy;
+    bool waiting;        /* a mass cancel waits for its time, which no socket tells */
     bool full;           /* the event log is full, and this was said */
     char session_name[IB_SOUP_SESSION_SIZE + 1];
     uint64_t disconnects[IB_DISCONNECT_COUNT];

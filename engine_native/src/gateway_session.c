@@ -10,6 +10,17 @@
 #include "check.h"
 #include "gateway_internal.h"
 
+/* Whether the account's mass cancels have cost the others little enough for one more. */
+static bool may_cancel(struct ib_gateway *gateway, const struct ib_gateway_session_state *state)
+{
+    const struct ib_sequencer *sequencer = gateway->sequencer;
+    IB_ASSERT(sequencer->released_seq <= sequencer->seq);
+    bool may = ib_cancel_budget_allows(&sequencer->cancels, state->cancels, sequencer->released_seq,
+                                       ib_latency_clock_ns());
+    gateway->waiting = gateway->waiting || !may;
+    return may;
+}
+
 bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session)
 {
     struct ib_gateway_session_state *state = &gateway->sessions[session];
@@ -22,12 +33,15 @@ bool ib_session_cancel(struct ib_gateway *gateway, uint16_t session)
         return true;
     }
     IB_ASSERT(gateway->cancels_due > 0);
-    if (!gateway->ended) {
-        if (ib_sequencer_room(gateway->sequencer) == IB_SEQUENCER_FULL ||
+    if (!gateway->ended && state->has_orders) {
+        if (!ib_sequencer_admits(gateway->sequencer, &command) ||
             !ib_sequencer_submit(gateway->sequencer, &command)) {
             return false;
         }
         ib_sequencer_publish(gateway->sequencer);
+        ib_cancel_budget_take(&gateway->sequencer->cancels, state->cancels, gateway->sequencer->seq);
+        state->has_orders = false;
+        state->owes = true;
     }
     state->cancel_due = false;
     gateway->cancels_due--;
@@ -39,7 +53,8 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     struct ib_gateway_session_state *state = &gateway->sessions[session];
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(session < gateway->session_count);
-    IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL);
+    bool is_mass_cancel = command->type == IB_COMMAND_MASS_CANCEL;
+    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL);
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */
     }
@@ -50,17 +65,19 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     if (!ib_session_cancel(gateway, session)) {
         return false; /* first what its last connection left */
     }
-    enum ib_sequencer_room room = ib_sequencer_room(gateway->sequencer);
-    if (room == IB_SEQUENCER_FULL) {
+    if ((is_mass_cancel || (is_order && state->owes)) && !may_cancel(gateway, state)) {
+        return false; /* the others have their turn */
+    }
+    if (is_order && !ib_sequencer_admits(gateway->sequencer, command)) {
+        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
+    }
+    if (!ib_sequencer_admits(gateway->sequencer, command)) {
         if (!gateway->full) {
             gateway->full = true;
-            fprintf(stderr, "ironbook: order entry: %s: the event log is full, no message is taken any more: raise "
+            fprintf(stderr, "ironbook: order entry: %s: the event log is full, no order is taken any more: raise "
                             "limits.events and restart\n", state->username);
         }
         return false;
-    }
-    if (is_order && room == IB_SEQUENCER_REJECT) {
-        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
     }
     command->session = session;
     if (!ib_sequencer_submit(gateway->sequencer, command)) {
@@ -68,6 +85,10 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     }
     if (is_order) {
         state->last_user_ref = command->user_ref;
+        state->has_orders = state->has_orders || command->reason == IB_REASON_NONE;
+        state->owes = false;
+    } else if (is_mass_cancel) {
+        ib_cancel_budget_take(&gateway->sequencer->cancels, state->cancels, gateway->sequencer->seq);
     }
     return true;
 }

@@ -102,3 +102,12 @@ uint64_t ib_clock_realtime_ns(void)
     (void)result;
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
+
+uint64_t ib_clock_thread_ns(void)
+{
+    struct timespec time;
+    int result = clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    IB_ASSERT(result == 0);
+    (void)result;
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}

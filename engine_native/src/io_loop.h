@@ -39,5 +39,7 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms);
 /* Monotonic and wall clock. */
 uint64_t ib_clock_monotonic_ms(void);
 uint64_t ib_clock_realtime_ns(void);
+/* What the calling thread has had of a processor. */
+uint64_t ib_clock_thread_ns(void);
 
 #endif

@@ -108,6 +108,16 @@ static inline void ib_latency_matched(struct ib_latency *latency, uint64_t seq)
     }
 }
 
+/* How many of `count` commands, from `seq` on, the matcher may take in one go: each that is followed is taken alone. */
+static inline uint64_t ib_latency_together(const struct ib_latency *latency, uint64_t seq, uint64_t count)
+{
+    if (latency == NULL || latency->matcher.next - seq >= count) {
+        return count;
+    }
+    IB_ASSERT(seq <= latency->matcher.next && count > 0);
+    return seq == latency->matcher.next ? 1 : latency->matcher.next - seq;
+}
+
 /* Journal thread: its group, up to `seq`, is written; the ring does not say so yet. */
 static inline void ib_latency_journaled(struct ib_latency *latency, uint64_t seq)
 {

@@ -24,7 +24,7 @@ struct ib_level {
     uint64_t key;
     uint64_t quantity; /* sum of remaining */
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
-    uint32_t chain;      /* next level in the same bucket of the price hash */
+    uint32_t leaf;       /* of the price index, where its price is */
 };
 
 /* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */
@@ -43,12 +43,11 @@ IB_INLINE struct ib_links *ib_links_at(unsigned char *slots, uint32_t index)
 }
 
 /* Puts an order behind all others of a level. */
-IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, uint32_t order)
+IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, struct ib_links *links, uint32_t order)
 {
     struct ib_links *ring = ib_links_at(slots, level);
     uint32_t newest = ring->prev;
-    IB_EXPECT(ib_links_at(slots, newest)->next == level);
-    struct ib_links *links = ib_links_at(slots, order);
+    IB_EXPECT(ib_links_at(slots, newest)->next == level && links == ib_links_at(slots, order));
     links->prev = newest;
     ib_links_at(slots, newest)->next = order; /* perhaps the level's */
     links->next = level; /* not beside `prev`: the compiler would join both in a vector first */

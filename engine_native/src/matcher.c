@@ -174,7 +174,7 @@ static struct ib_command as_rules_1(const struct ib_command *command)
 
 /* A turn of its own, so that the path's may live in registers. */
 static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matcher, const struct ib_command *command,
-                                                       struct ib_event_sink sink)
+                                                       struct ib_event_sink *sink)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
     struct ib_command plain;
@@ -189,7 +189,7 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
 }
 
 /* Number of events. Nobody but inline functions sees this turn, unless it reports: so it is no memory, but registers. */
-IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink,
+IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
                         int reporting)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
@@ -212,39 +212,57 @@ static void check(const struct ib_matcher *matcher)
     }
 }
 
-/* How many commands of a group were taken, until one is refused. */
+/* Whether the sink has an end, and the next command's events might go beyond it. */
+IB_INLINE int may_not_fit(const struct ib_matcher *matcher, const struct ib_event_sink *sink)
+{
+    return sink->make_room == NULL && ib_matcher_events_max(matcher) > (size_t)(sink->end - sink->next);
+}
+
+/* Whether it was taken: it is the next one. The caller has seen that there is a next one: seq is below IB_SEQ_MAX. */
+IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
+                        int reporting)
+{
+    if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
+        return 0;
+    }
+    matcher->seq = command->seq;
+    matcher->time_ns = command->time_ns;
+    matcher->event_count += take(matcher, command, sink, reporting);
+#ifdef IB_CHECK
+    check(matcher);
+#else
+    (void)check;
+#endif
+    return 1;
+}
+
+/* How many commands of a group were taken, until one is refused or might not fit. */
 IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
-                       struct ib_event_sink sink, int looks_ahead, int reporting)
+                       struct ib_event_sink *sink, int looks_ahead, int reporting)
 {
     size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
     struct ib_ahead ahead;
     size_t i = 0;
     for (; i < end; i++) {
-        const struct ib_command *command = &commands[i];
-        if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
+        if (reporting && may_not_fit(matcher, sink)) {
             break;
         }
         if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
             ib_look_ahead(&ahead, matcher, commands, end, i);
         }
-        matcher->seq = command->seq;
-        matcher->time_ns = command->time_ns;
-        matcher->event_count += take(matcher, command, sink, reporting);
-#ifdef IB_CHECK
-        check(matcher);
-#else
-        (void)check;
-#endif
+        if (!take_next(matcher, &commands[i], sink, reporting)) {
+            break;
+        }
     }
     return i;
 }
 
 /* With somebody who takes the events: the usual case of a venue, but not the one to be kept short. */
 static __attribute__((noinline)) size_t apply_reporting(struct ib_matcher *matcher, const struct ib_command *commands,
-                                                        size_t count, struct ib_event_sink sink, int looks_ahead)
+                                                        size_t count, struct ib_event_sink *sink, int looks_ahead)
 {
     IB_ASSERT(matcher != NULL && commands != NULL);
-    IB_ASSERT(sink.emit != NULL);
+    IB_ASSERT(sink != NULL);
     return apply(matcher, commands, count, sink, looks_ahead, 1);
 }
 
@@ -252,7 +270,7 @@ static __attribute__((noinline)) size_t apply_looking_ahead(struct ib_matcher *m
                                                             const struct ib_command *commands, size_t count)
 {
     IB_ASSERT(matcher != NULL && commands != NULL);
-    return apply(matcher, commands, count, (struct ib_event_sink){0}, 1, 0);
+    return apply(matcher, commands, count, NULL, 1, 0);
 }
 
 static __attribute__((noinline)) size_t apply_quietly(struct ib_matcher *matcher, const struct ib_command *commands,
@@ -260,16 +278,16 @@ static __attribute__((noinline)) size_t apply_quietly(struct ib_matcher *matcher
 {
     IB_ASSERT(matcher != NULL);
     IB_ASSERT(commands != NULL || count == 0);
-    return apply(matcher, commands, count, (struct ib_event_sink){0}, 0, 0);
+    return apply(matcher, commands, count, NULL, 0, 0);
 }
 
 int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
-                           struct ib_event_sink sink, size_t *applied)
+                           struct ib_event_sink *sink, size_t *applied)
 {
     IB_ASSERT(matcher != NULL && applied != NULL);
     IB_ASSERT(commands != NULL || count == 0);
     int looks_ahead = matcher->book.instrument_count >= IB_AHEAD_INSTRUMENTS && count > 1;
-    if (sink.emit != NULL && count > 0) {
+    if (sink != NULL && count > 0) {
         *applied = apply_reporting(matcher, commands, count, sink, looks_ahead);
     } else if (looks_ahead) {
         *applied = apply_looking_ahead(matcher, commands, count);
@@ -279,12 +297,12 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
     return *applied == count ? IB_OK : IB_ERROR_ARGUMENT;
 }
 
-int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink)
+int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
-    size_t applied = sink.emit == NULL ? apply_quietly(matcher, command, 1)
-                                       : apply_reporting(matcher, command, 1, sink, 0);
-    return applied == 1 ? IB_OK : IB_ERROR_ARGUMENT;
+    int taken = sink == NULL ? matcher->seq < IB_SEQ_MAX && take_next(matcher, command, NULL, 0)
+                             : apply_reporting(matcher, command, 1, sink, 0) == 1;
+    return taken ? IB_OK : IB_ERROR_ARGUMENT;
 }
 
 /* ---- batches ---- */
@@ -304,20 +322,6 @@ uint64_t ib_matcher_events_max(const struct ib_matcher *matcher)
     return plain + 3 * IB_SLICES_MAX * ((uint64_t)book->iceberg_count + 1) + 6 * (uint64_t)book->parked_count;
 }
 
-struct batch {
-    struct ib_event *events;
-    size_t capacity;
-    size_t count;
-};
-
-static void batch_emit(void *context, const struct ib_event *event)
-{
-    struct batch *batch = context;
-    IB_ASSERT(event != NULL);
-    IB_ASSERT(batch->count < batch->capacity);
-    batch->events[batch->count++] = *event;
-}
-
 int ib_matcher_apply_batch(struct ib_matcher *matcher, const struct ib_command *commands, size_t command_count,
                            struct ib_event *events, size_t event_capacity, size_t *consumed, size_t *event_count)
 {
@@ -325,17 +329,12 @@ int ib_matcher_apply_batch(struct ib_matcher *matcher, const struct ib_command *
         (events == NULL && event_capacity > 0)) {
         return IB_ERROR_ARGUMENT;
     }
-    struct batch batch = {.events = events, .capacity = event_capacity};
-    struct ib_event_sink sink = {.context = &batch, .emit = batch_emit};
-    int status = IB_OK;
-    *consumed = 0;
-    while (*consumed < command_count && ib_matcher_events_max(matcher) <= batch.capacity - batch.count) {
-        status = ib_matcher_apply(matcher, &commands[*consumed], sink);
-        if (status != IB_OK) {
-            break;
-        }
-        (*consumed)++;
+    struct ib_event_sink sink = {.next = events, .end = events};
+    if (event_capacity > 0) { /* or the address may be null, to which nothing is added */
+        sink.end += event_capacity;
     }
-    *event_count = batch.count;
-    return status;
+    *consumed = 0;
+    int status = command_count == 0 ? IB_OK : ib_matcher_apply_group(matcher, commands, command_count, &sink, consumed);
+    *event_count = event_capacity - (size_t)(sink.end - sink.next);
+    return may_not_fit(matcher, &sink) ? IB_OK : status;
 }

@@ -14,11 +14,14 @@
 
 #include "ironbook_core.h"
 
-/* Where events go. `emit` is called within ib_matcher_apply, in order; the event is borrowed for that call.
- * emit = NULL: events are counted and numbered, but not built. */
+/* Where events go: a stretch of the taker's own memory. Each event is written there once, all of it, and nowhere else. No
+ * sink (null): events are counted and numbered, but not built. */
 struct ib_event_sink {
-    void *context;
-    void (*emit)(void *context, const struct ib_event *event);
+    struct ib_event *next; /* the next event is written here */
+    struct ib_event *end;  /* behind the last one that has room */
+    /* Called, before an event is written, when next = end; moves them so that there is room for one at least. All events
+     * before are complete. Null: no command is applied whose events might not fit (ib_matcher_events_max). */
+    void (*make_room)(struct ib_event_sink *sink);
 };
 
 /* A session, as SESSION_ADD defined it. */
@@ -52,12 +55,12 @@ struct ib_instrument {
 
 _Static_assert(sizeof(struct ib_instrument) == 64, "one cache line");
 
-int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink sink);
+int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink);
 
-/* The same for `count` commands, until one is refused: `*applied` tells how many were taken. It knows what comes next,
+/* The same for `count` commands, until one is refused or might not fit: `*applied` tells how many were taken. It knows what comes next,
  * and with many instruments fetches its memory ahead; so whoever has a group in hand should hand over the group. */
 int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
-                           struct ib_event_sink sink, size_t *applied);
+                           struct ib_event_sink *sink, size_t *applied);
 
 uint64_t ib_matcher_seq(const struct ib_matcher *matcher);     /* last command applied; 0 = none */
 uint64_t ib_matcher_time_ns(const struct ib_matcher *matcher); /* its time */

@@ -5,7 +5,7 @@
  * what comes, so the chains of its commands are walked side by side, block by block, one link a stage:
  *
  *   stage           1                 2                      3                   4
- *   ENTER, rests    instrument, row   bucket of its level    level               last order there
+ *   ENTER, rests    instrument, row   near node              leaf                level
  *   ENTER, trades   instrument, row   best opposite level    its first order     the next; bucket of the first
  *   CANCEL          bucket            order                  level, neighbours
  *
@@ -33,7 +33,8 @@ struct ib_ahead_block {
     uint32_t cancels;
     uint8_t enter[IB_AHEAD_BLOCK]; /* which of the block's commands they are */
     uint8_t cancel[IB_AHEAD_BLOCK];
-    uint8_t trades[IB_AHEAD_BLOCK];     /* by command: an ENTER that will trade */
+    uint8_t trades[IB_AHEAD_BLOCK];   /* by command: an ENTER that will trade … */
+    uint8_t key[IB_AHEAD_BLOCK];      /* … or where in its leaf its price is */
     const void *line[IB_AHEAD_BLOCK]; /* by command: what its next stage reads */
 };
 
@@ -59,7 +60,8 @@ IB_INLINE void ib_ahead_first(struct ib_ahead_block *block, const struct ib_matc
     for (uint32_t i = 0; i < block->enters; i++) {
         const struct ib_command *command = &commands[block->enter[i]];
         block->line[block->enter[i]] = &book->instruments[command->instrument];
-        __builtin_prefetch(&book->instruments[command->instrument]);
+        __builtin_prefetch(&book->instruments[command->instrument].sides);
+        __builtin_prefetch(&book->instruments[command->instrument].tick);
         __builtin_prefetch(ib_matcher_row(matcher, command->session, command->instrument), 1);
     }
     for (uint32_t i = 0; i < block->cancels; i++) {
@@ -86,7 +88,9 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
         if (block->trades[at]) {
             block->line[at] = ib_book_level(book, opposite->best);
         } else {
-            block->line[at] = ib_book_level_bucket(book, 2 * command->instrument + side_number, key);
+            const struct ib_price_index *side = &instrument->sides[side_number];
+            block->key[at] = (uint8_t)(ib_price_digit(key, 0));
+            block->line[at] = &ib_price_node_at(&book->nodes, side->near[key >> IB_PARENT_BITS & 1])->child[ib_price_digit(key, IB_DIGIT_BITS)];
         }
         __builtin_prefetch(block->line[at], 1);
     }
@@ -104,7 +108,8 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
         if (block->trades[at]) {
             block->line[at] = ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.next);
         } else {
-            block->line[at] = ib_book_level(book, *(const uint32_t *)block->line[at]);
+            const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, *(const uint32_t *)block->line[at]);
+            block->line[at] = &leaf->child[block->key[at]];
         }
         __builtin_prefetch(block->line[at], 1);
     }
@@ -125,7 +130,7 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct 
             __builtin_prefetch(ib_book_order(book, order->links.next), 1);
             __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
         } else {
-            __builtin_prefetch(ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.prev), 1);
+            __builtin_prefetch(ib_book_level(book, *(const uint32_t *)block->line[at]), 1);
         }
     }
 }

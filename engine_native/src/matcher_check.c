@@ -80,7 +80,7 @@ static const char *broken_risk(const struct ib_matcher *matcher, const uint64_t 
         const struct ib_risk_row *row = &risk->rows[i];
         const struct ib_risk_pair *pair = &risk->pairs[i];
         REQUIRE(ib_risk_find(risk, pair->account, pair->instrument) == i, "the risk index finds each row");
-        REQUIRE(row->order_quantity == pair->limits[IB_RISK_ORDER_QUANTITY] &&
+        REQUIRE((row->order_quantity == pair->limits[IB_RISK_ORDER_QUANTITY] || row->order_quantity == IB_QUANTITY_MAX) &&
                     row->order_notional == pair->limits[IB_RISK_ORDER_NOTIONAL] &&
                     (row->collar == pair->limits[IB_RISK_COLLAR] || row->collar == IB_RISK_COLLAR_NEAR) &&
                     (row->open_orders_max == pair->limits[IB_RISK_OPEN_ORDERS] || row->open_orders_max == UINT32_MAX),

@@ -22,23 +22,6 @@ IB_INLINE struct ib_risk_order ib_path_risk_order(const struct ib_matcher *match
     };
 }
 
-/* As ib_path_gate, where one of its comparisons has failed; most of all for the first order of an account in an
- * instrument, which has no row yet. A turn of its own, so that the path's may live in registers. */
-static __attribute__((noinline)) struct ib_risk_row *ib_path_gate_closely(struct ib_matcher *matcher,
-                                                                          const struct ib_command *command,
-                                                                          uint16_t account, struct ib_event_sink sink)
-{
-    struct ib_risk_order order = ib_path_risk_order(matcher, command, account);
-    IB_ASSERT(account > 0 && command->type == IB_COMMAND_ENTER);
-    uint8_t refusal = ib_risk_refusal(&matcher->risk, &order);
-    if (refusal == IB_REASON_NONE) {
-        return &matcher->risk.rows[ib_risk_make(&matcher->risk, account, command->instrument)];
-    }
-    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
-    ib_turn_reject(&turn, refusal);
-    return NULL;
-}
-
 /* Both ways to judge an order say the same. */
 static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const struct ib_command *command,
                                       uint16_t account)
@@ -47,24 +30,30 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
     return ib_risk_refusal(&matcher->risk, &order) == IB_REASON_NONE && order.row != 0;
 }
 
-/* The risk row of a plain order that the gate lets in; null: it was rejected. */
-IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_turn *turn, uint16_t account, uint32_t instrument,
-                                           uint32_t side_number, const struct ib_incoming *incoming, int reporting)
+/* The risk row of a plain order against which surely no limit speaks, and its message counted. Null: perhaps one does,
+ * or it is the first order of its account in the instrument or in this second; nothing was touched. An order of account 0
+ * has no limits and row 0. */
+IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_matcher *matcher, const struct ib_command *command,
+                                           const struct ib_book_instrument *instrument, uint16_t account,
+                                           uint32_t side_number)
 {
-    struct ib_matcher *matcher = turn->matcher;
+    if (account == 0) {
+        return command->quantity - 1 < IB_QUANTITY_MAX ? matcher->risk.rows : NULL;
+    }
     struct ib_risk_account *of = &matcher->risk.accounts[account];
-    struct ib_risk_row *row = &matcher->risk.rows[ib_risk_find(&matcher->risk, account, instrument)];
+    struct ib_risk_row *row = &matcher->risk.rows[ib_risk_find(&matcher->risk, account, command->instrument)];
     IB_KEEP(of);
     IB_KEEP(row);
-    ib_risk_count_message(of, turn->command->time_ns);
-    int64_t base = ib_matcher_base(matcher, instrument);
-    if (IB_LIKELY(ib_risk_admits(of, row, side_number, incoming->remaining, incoming->price, base))) {
-        IB_EXPECT(ib_path_gate_agrees(matcher, turn->command, account));
-        return row;
+    int64_t base = instrument->last_price;
+    if (!IB_LIKELY(base != 0)) {
+        base = ib_matcher_base(matcher, command->instrument);
     }
-    struct ib_event_sink nobody = {0};
-    row = ib_path_gate_closely(matcher, turn->command, account, reporting ? turn->sink : nobody);
-    turn->index += row == NULL ? 1u : 0u;
+    if (!IB_LIKELY(ib_risk_admits_message(of, command->time_ns) &&
+                   ib_risk_admits(row, side_number, command->quantity, command->price, base))) {
+        return NULL;
+    }
+    of->messages++;
+    IB_EXPECT(ib_path_gate_agrees(matcher, command, account));
     return row;
 }
 

@@ -75,66 +75,68 @@ IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, cons
     }
 }
 
-/* The same with nobody listening; what remains. Not inline: most orders do not trade, and are better off without its
- * registers. */
-static __attribute__((noinline)) uint64_t ib_trade_quietly(struct ib_matcher *matcher, const struct ib_command *command,
-                                                           const struct ib_price_index *opposite, uint64_t limit,
-                                                           uint64_t quantity, struct ib_risk_row *row)
-{
-    struct ib_turn turn = {.matcher = matcher, .command = command};
-    struct ib_incoming incoming = {
-        .side_index = 2 * command->instrument + ib_side_number(command->side),
-        .session = command->session,
-        .row = row,
-        .remaining = quantity,
-    };
-    IB_EXPECT(opposite->best_key <= limit && quantity > 0);
-    ib_trade(&turn, &incoming, opposite, limit, 0);
-    return incoming.remaining;
-}
-
-IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, int reporting)
+/* What is left of a plain order that may rest; `side` is its own. */
+IB_INLINE void ib_rest(struct ib_turn *turn, const struct ib_incoming *incoming, struct ib_price_index *side,
+                       unsigned side_number, int reporting)
 {
     struct ib_book_entry entry = ib_incoming_entry(incoming, IB_PLACE_VISIBLE, incoming->key);
-    ib_book_rest(&turn->matcher->book, &entry);
-    ib_risk_add(incoming->row, incoming->side_index & 1, incoming->remaining);
+    IB_EXPECT(entry.time_in_force == IB_TIME_IN_FORCE_DAY && entry.order_type == IB_ORDER_LIMIT);
+    entry.time_in_force = IB_TIME_IN_FORCE_DAY; /* said again for the compiler */
+    entry.order_type = IB_ORDER_LIMIT;
+    ib_book_rest(&turn->matcher->book, side, &entry);
+    ib_risk_add(incoming->row, side_number, incoming->remaining);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (reporting) {
         ib_event_rested(turn, incoming, 0);
     }
 }
 
-/* Trades what can be traded; what is left rests or is cancelled. `opposite` is the other side of its instrument. */
-IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+/* Trades what can be traded; what is left rests or is cancelled. */
+IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, struct ib_book_instrument *instrument,
                         int reporting)
 {
-    uint64_t limit = ~incoming->key; /* its own price on the other side */
-    if (opposite->best_key <= limit) {
-        if (reporting) {
-            ib_trade(turn, incoming, opposite, limit, 1);
-        } else {
-            struct ib_matcher *matcher = turn->matcher;
-            uint64_t before = matcher->match_ref;
-            uint64_t remaining = ib_trade_quietly(matcher, turn->command, opposite, limit,
-                                                  incoming->remaining, incoming->row);
-            uint32_t trades = (uint32_t)(matcher->match_ref - before);
-            turn->index += 2 * trades;
-            matcher->sessions[incoming->session].session_seq += trades;
-            incoming->executed += incoming->remaining - remaining;
-            incoming->remaining = remaining;
-        }
-        if (incoming->remaining == 0) {
-            return;
-        }
+    struct ib_matcher *matcher = turn->matcher;
+    unsigned side_number = incoming->side_index & 1;
+    uint64_t before = matcher->match_ref;
+    ib_trade(turn, incoming, &instrument->sides[side_number ^ 1], ~incoming->key, reporting);
+    if (!reporting) {
+        uint32_t trades = (uint32_t)(matcher->match_ref - before);
+        turn->index += 2 * trades;
+        matcher->sessions[incoming->session].session_seq += trades;
+    }
+    if (incoming->remaining == 0) {
+        return;
     }
     if (incoming->time_in_force != IB_TIME_IN_FORCE_IOC) {
-        ib_rest(turn, incoming, reporting);
+        ib_rest(turn, incoming, &instrument->sides[side_number], side_number, reporting);
     } else {
         ib_turn_number(turn, incoming->session);
         if (reporting) {
             ib_event_dropped(turn, incoming, incoming->remaining, IB_REASON_IMMEDIATE_OR_CANCEL);
         }
     }
+}
+
+/* The same with nobody listening; number of events. Not inline: most orders rest, and are better off without its
+ * registers. */
+static __attribute__((noinline)) uint32_t ib_match_quietly(struct ib_matcher *matcher, const struct ib_command *command,
+                                                           struct ib_risk_row *row, uint64_t key, uint64_t order_ref)
+{
+    struct ib_turn turn = {.matcher = matcher, .command = command};
+    struct ib_incoming incoming = {
+        .side_index = 2 * command->instrument + ib_side_number(command->side),
+        .user_ref = command->user_ref,
+        .session = command->session,
+        .time_in_force = command->time_in_force,
+        .order_type = IB_ORDER_LIMIT,
+        .row = row,
+        .key = key,
+        .order_ref = order_ref,
+        .remaining = command->quantity,
+        .client_data = command->client_data,
+    };
+    ib_match(&turn, &incoming, &matcher->book.instruments[command->instrument], 0);
+    return turn.index;
 }
 
 /* Whether it was a plain order that nothing speaks against. If not, nothing was touched. */
@@ -155,53 +157,53 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
         }
     }
     const uint32_t at = command->instrument;
-    const uint16_t session_index = command->session;
-    const uint64_t quantity = command->quantity;
-    if (side_number > 1 || (command->displayed | command->minimum) != 0 ||
-        (quantity - 1) >> (IB_QUANTITY_BITS - 1) != 0 || /* 0, or so large that it is looked at closely */
-        at >= matcher->book.instrument_count || session_index >= matcher->session_count ||
-        ib_book_is_full(&matcher->book)) {
+    if (side_number > 1 || (command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
+        command->session >= matcher->session_count || !ib_book_has_room(&matcher->book)) {
         return 0;
     }
-    struct ib_session *session = &matcher->sessions[session_index];
+    struct ib_session *session = &matcher->sessions[command->session];
+    struct ib_book_instrument *instrument = &matcher->book.instruments[at];
     IB_KEEP(session);
-    const struct ib_book_instrument *instrument = &matcher->book.instruments[at];
+    IB_KEEP(instrument);
+    uint64_t ticks;
+    if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
+        return 0;
+    }
+    uint64_t key = ib_book_key(side_number, ticks);
+    int rests = instrument->sides[side_number ^ 1].best_key > ~key;
+    if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
+        return 0;
+    }
+    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session->account, side_number);
+    if (row == NULL) {
+        return 0;
+    }
+    session->last_user_ref = command->user_ref;
+    session->session_seq++;
+    turn->index++;
     struct ib_incoming incoming = {
         .side_index = 2 * at + side_number,
         .user_ref = command->user_ref,
-        .session = session_index,
+        .session = command->session,
         .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
-        .row = matcher->risk.rows,
+        .row = row,
+        .key = key,
         .price = command->price,
-        .remaining = quantity,
+        .order_ref = ib_turn_next_ref(turn),
+        .remaining = command->quantity,
         .client_data = command->client_data,
     };
-    uint64_t ticks;
-    if (incoming.user_ref <= session->last_user_ref || !ib_book_ticks(instrument, incoming.price, &ticks)) {
-        return 0;
-    }
-    incoming.key = ib_book_key(side_number, ticks);
-    const struct ib_price_index *opposite = &instrument->sides[side_number ^ 1];
-    if (instrument->special != 0 &&
-        ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || opposite->best_key <= ~incoming.key)) {
-        return 0;
-    }
-    session->last_user_ref = incoming.user_ref;
-    uint16_t account = session->account;
-    if (account != 0) {
-        incoming.row = ib_path_gate(turn, account, at, side_number, &incoming, reporting);
-        if (incoming.row == NULL) {
-            return 1;
-        }
-    }
-    incoming.order_ref = ib_turn_next_ref(turn);
-    session->session_seq++;
-    turn->index++;
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    ib_match(turn, &incoming, opposite, reporting);
+    if (IB_LIKELY(rests && special == 0)) {
+        ib_rest(turn, &incoming, &instrument->sides[side_number], side_number, reporting);
+    } else if (reporting) {
+        ib_match(turn, &incoming, instrument, 1);
+    } else {
+        turn->index += ib_match_quietly(matcher, command, row, key, incoming.order_ref);
+    }
     return 1;
 }
 

@@ -38,7 +38,7 @@ struct ib_matcher {
 struct ib_turn {
     struct ib_matcher *matcher;
     const struct ib_command *command;
-    struct ib_event_sink sink;
+    struct ib_event_sink *sink; /* or null */
     uint32_t index; /* of the next event */
 };
 
@@ -205,7 +205,7 @@ static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
 /* Whether somebody takes the events. */
 static inline int ib_turn_is_reporting(const struct ib_turn *turn)
 {
-    return turn->sink.emit != NULL;
+    return turn->sink != NULL;
 }
 
 /* The next event, for a session or IB_SESSION_NONE. */
@@ -237,7 +237,7 @@ void ib_event_refreshed(const struct ib_turn *turn, uint32_t order, uint64_t bef
 /* About no order. */
 void ib_event_rejected(const struct ib_turn *turn, uint8_t reason);
 void ib_event_plain(const struct ib_turn *turn, uint16_t session, uint16_t type, uint8_t reason);
-/* Any other, with its own fields filled in; no report. */
-void ib_event_told(const struct ib_turn *turn, struct ib_event *event);
+/* Any other: `told` has the fields that are its own; no report. */
+void ib_event_told(const struct ib_turn *turn, const struct ib_event *told);
 
 #endif

@@ -64,7 +64,7 @@ _Static_assert(sizeof(struct ib_order_cold) == 40, "rare");
 _Static_assert(IB_SEQ_MAX == ((uint64_t)1 << 48) - 1, "width of order_ref");
 _Static_assert(IB_QUANTITY_MAX == ((uint64_t)1 << IB_QUANTITY_BITS) - 1, "width of remaining and executed");
 _Static_assert(IB_SESSIONS_MAX <= 1 << 10, "width of session");
-_Static_assert(IB_ORDERS_MAX <= 1 << 24, "width of chain");
+_Static_assert(IB_ORDERS_MAX + 1 < 1 << 24, "width of chain: indexes begin at 2");
 
 enum {
     IB_ORDER_COLD = 1,

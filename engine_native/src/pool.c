@@ -28,10 +28,11 @@ int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slo
 {
     IB_ASSERT(pool != NULL && second != NULL);
     IB_ASSERT(capacity < UINT32_MAX / 2);
-    int status = open_pool(pool, slot_size, capacity, 2 * capacity);
+    int status = open_pool(pool, slot_size, capacity, 2 * capacity + 1);
+    pool->first = pool->fresh = 2;
     *second = *pool;
     second->bytes = 0;
-    second->first = capacity + 1;
+    second->first = capacity + 2;
     second->fresh = second->first;
     return status;
 }
@@ -43,6 +44,17 @@ void ib_pool_close(struct ib_pool *pool)
         ib_memory_release(pool->slots, pool->bytes);
     }
     *pool = (struct ib_pool){0};
+}
+
+int ib_pool_stock(struct ib_pool *pool)
+{
+    IB_ASSERT(pool->free_head == IB_NONE);
+    IB_ASSERT(pool->in_use <= pool->capacity);
+    if (ib_pool_is_full(pool)) {
+        return 0;
+    }
+    pool->free_head = pool->fresh++; /* fresh memory is zero: the end of the list */
+    return 1;
 }
 
 uint32_t ib_pool_count_free(const struct ib_pool *pool)

@@ -34,9 +34,11 @@ struct ib_pool {
 
 int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity); /* enum ib_status */
 /* Two pools of as many slots each in one array: the indexes of `second` begin where those of `pool` end, so that one
- * index names a slot of either. */
+ * index names a slot of either. They begin at 2: 1 is free to mean something else (buckets.h). */
 int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity);
 void ib_pool_close(struct ib_pool *pool);
+/* Puts a fresh slot on an empty free list; 0 when there is none. */
+int ib_pool_stock(struct ib_pool *pool);
 /* Number of slots on the free list; UINT32_MAX when the list is broken. O(free). */
 uint32_t ib_pool_count_free(const struct ib_pool *pool);
 
@@ -56,6 +58,17 @@ IB_INLINE uint32_t ib_pool_take(struct ib_pool *pool, size_t slot_size)
     if (index == IB_NONE) {
         return pool->fresh++;
     }
+    memcpy(&pool->free_head, pool->slots + index * slot_size, sizeof pool->free_head);
+    return index;
+}
+
+/* The same where a slot is on the free list, as ib_pool_stock has seen to. */
+IB_INLINE uint32_t ib_pool_take_given(struct ib_pool *pool, size_t slot_size)
+{
+    IB_EXPECT(pool->free_head != IB_NONE && slot_size == pool->slot_size);
+    uint32_t index = pool->free_head;
+    pool->in_use++;
+    IB_KEEP(index); /* or the compiler would join both fields in a vector first */
     memcpy(&pool->free_head, pool->slots + index * slot_size, sizeof pool->free_head);
     return index;
 }

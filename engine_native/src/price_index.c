@@ -6,192 +6,228 @@
 
 #include "ironbook.h"
 
-#define DIGIT_BITS 6
-#define DEPTH_MAX 11 /* ceil(64 / 6) */
+#define PARENT_SHIFT IB_DIGIT_BITS /* of a node whose children are leaves */
+#define DEPTH_MAX 12               /* nodes on a path, the leaf not counted: 64 / IB_DIGIT_BITS */
 
-int ib_price_nodes_open(struct ib_price_nodes *nodes, uint32_t keys)
+int ib_price_nodes_open(struct ib_pool *nodes, uint32_t keys)
 {
     IB_ASSERT(nodes != NULL);
-    IB_ASSERT(keys > 0 && keys < IB_NODE_LEAF);
-    *nodes = (struct ib_price_nodes){0};
-    int status = ib_pool_open(&nodes->leaves, sizeof(struct ib_price_leaf), keys);
-    return status == IB_OK ? ib_pool_open(&nodes->forks, sizeof(struct ib_price_fork), keys) : status;
+    IB_ASSERT(keys > 0 && keys <= IB_ORDERS_MAX);
+    return ib_pool_open(nodes, sizeof(struct ib_price_node), 3 * keys);
 }
 
-void ib_price_nodes_close(struct ib_price_nodes *nodes)
+static int covers(const struct ib_price_node *node, uint64_t key)
 {
-    IB_ASSERT(nodes != NULL);
-    ib_pool_close(&nodes->forks);
-    ib_pool_close(&nodes->leaves);
+    return key >> node->shift >> IB_DIGIT_BITS == node->prefix;
 }
 
-static uint32_t new_leaf(struct ib_price_nodes *nodes, uint64_t key)
+/* The parent of a key's leaf becomes a near one. */
+static void set_near(struct ib_price_index *index, uint32_t parent, uint64_t key)
 {
-    IB_ASSERT(!ib_pool_is_full(&nodes->leaves));
-    uint32_t node = ib_pool_take(&nodes->leaves, sizeof(struct ib_price_leaf)) | IB_NODE_LEAF;
-    *ib_price_leaf_at(nodes, node) = (struct ib_price_leaf){.bitmap = ib_price_bit(key), .prefix = key >> DIGIT_BITS};
-    return node;
+    uint64_t prefix = key >> IB_PARENT_BITS;
+    IB_ASSERT(parent != IB_NONE);
+    index->near[prefix & 1] = parent;
+    index->near_prefix[prefix & 1] = prefix;
 }
 
-/* Puts a fork above the node at `link`, whose lowest possible key is `node_key` and which does not cover `key`. */
-static void fork_above(struct ib_price_nodes *nodes, uint32_t *link, uint64_t node_key, uint64_t key)
+/* The parent of a key's leaf, or IB_NONE. */
+static uint32_t find_parent(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
-    IB_ASSERT(*link != IB_NONE && node_key != key);
-    IB_ASSERT(!ib_pool_is_full(&nodes->forks));
-    uint32_t below = *link;
-    unsigned top_bit = 63u - (unsigned)__builtin_clzll(key ^ node_key);
-    unsigned shift = top_bit / DIGIT_BITS * DIGIT_BITS;
-    IB_ASSERT(shift >= DIGIT_BITS);
-    uint32_t leaf = new_leaf(nodes, key);
-    uint32_t index = ib_pool_take(&nodes->forks, sizeof(struct ib_price_fork));
-    struct ib_price_fork *fork = ib_price_fork_at(nodes, index);
-    fork->shift = shift;
-    fork->prefix = key >> shift >> DIGIT_BITS;
-    unsigned old_digit = ib_price_fork_digit(fork, node_key);
-    unsigned new_digit = ib_price_fork_digit(fork, key);
-    IB_ASSERT(old_digit != new_digit);
-    /* Children are valid only where the bitmap says so: no need to clear them. */
-    fork->bitmap = ib_price_bit(old_digit) | ib_price_bit(new_digit);
-    fork->child[old_digit] = below;
-    fork->child[new_digit] = leaf;
-    *link = index;
+    uint32_t at = index->root;
+    for (int depth = 0; at != IB_NONE; depth++) {
+        IB_ASSERT(depth < DEPTH_MAX);
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        IB_ASSERT(node->shift >= PARENT_SHIFT);
+        if (!covers(node, key)) {
+            return IB_NONE;
+        }
+        if (node->shift == PARENT_SHIFT) {
+            return at;
+        }
+        at = node->child[ib_price_digit(key, node->shift)];
+    }
+    return IB_NONE;
 }
 
-/* Adds a key that has no leaf. */
-void ib_price_index_grow(struct ib_price_index *index, struct ib_price_nodes *nodes, uint64_t key)
+uint32_t ib_price_index_find(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
+{
+    IB_ASSERT(index != NULL && nodes != NULL);
+    const struct ib_price_node *parent = ib_price_node_at(nodes, find_parent(index, nodes, key));
+    return ib_price_leaf_level(nodes, parent->child[ib_price_digit(key, PARENT_SHIFT)], key);
+}
+
+uint32_t ib_price_index_approach(struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
+{
+    IB_ASSERT(index != NULL && nodes != NULL);
+    uint32_t parent = find_parent(index, nodes, key);
+    if (parent == IB_NONE) {
+        return IB_NONE;
+    }
+    set_near(index, parent, key);
+    return ib_price_node_at(nodes, parent)->child[ib_price_digit(key, PARENT_SHIFT)];
+}
+
+static uint32_t new_node(struct ib_pool *nodes, uint64_t key, uint32_t shift)
+{
+    IB_ASSERT(shift % IB_DIGIT_BITS == 0 && shift < 64);
+    IB_ASSERT(!ib_pool_is_full(nodes));
+    uint32_t index = ib_pool_take(nodes, sizeof(struct ib_price_node));
+    *ib_price_node_at(nodes, index) = (struct ib_price_node){.prefix = key >> shift >> IB_DIGIT_BITS, .shift = shift};
+    return index;
+}
+
+static void set_child(struct ib_price_node *node, uint64_t key, uint32_t child)
+{
+    IB_ASSERT(child != IB_NONE);
+    unsigned digit = ib_price_digit(key, node->shift);
+    node->bitmap |= 1u << digit;
+    node->child[digit] = child;
+}
+
+static void unset_child(struct ib_price_node *node, uint64_t key)
+{
+    unsigned digit = ib_price_digit(key, node->shift);
+    IB_ASSERT((node->bitmap & 1u << digit) != 0);
+    node->bitmap &= ~(1u << digit);
+    node->child[digit] = IB_NONE;
+}
+
+/* Puts a fork above the node at `link`, which does not cover `key`. */
+static void fork_above(struct ib_pool *nodes, uint32_t *link, uint64_t key)
+{
+    const struct ib_price_node *below = ib_price_node_at(nodes, *link);
+    uint64_t below_key = below->prefix << IB_DIGIT_BITS << below->shift; /* the lowest that it can hold */
+    IB_ASSERT(!covers(below, key));
+    unsigned top_bit = 63u - (unsigned)__builtin_clzll(key ^ below_key);
+    IB_ASSERT(top_bit >= below->shift + IB_DIGIT_BITS);
+    uint32_t fork = new_node(nodes, key, top_bit / IB_DIGIT_BITS * IB_DIGIT_BITS);
+    set_child(ib_price_node_at(nodes, fork), below_key, *link);
+    *link = fork;
+}
+
+/* The parent of a key's leaf, made where there is none. */
+static uint32_t make_parent(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
+{
+    uint32_t *link = &index->root;
+    for (int depth = 0; *link != IB_NONE; depth++) {
+        IB_ASSERT(depth < DEPTH_MAX);
+        if (!covers(ib_price_node_at(nodes, *link), key)) {
+            fork_above(nodes, link, key);
+        }
+        struct ib_price_node *node = ib_price_node_at(nodes, *link);
+        if (node->shift == PARENT_SHIFT) {
+            return *link;
+        }
+        unsigned digit = ib_price_digit(key, node->shift);
+        node->bitmap |= 1u << digit;
+        link = &node->child[digit];
+    }
+    *link = new_node(nodes, key, PARENT_SHIFT);
+    return *link;
+}
+
+uint32_t ib_price_index_grow(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
     IB_ASSERT(key != IB_KEY_NONE);
-    uint32_t *link = &index->root;
-    while (*link != IB_NONE && !ib_price_node_is_leaf(*link)) {
-        struct ib_price_fork *fork = ib_price_fork_at(nodes, *link);
-        if (!ib_price_fork_covers(fork, key)) {
-            fork_above(nodes, link, fork->prefix << DIGIT_BITS << fork->shift, key);
-            return;
-        }
-        unsigned digit = ib_price_fork_digit(fork, key);
-        link = &fork->child[digit];
-        if ((fork->bitmap & ib_price_bit(digit)) == 0) {
-            fork->bitmap |= ib_price_bit(digit);
-            *link = IB_NONE;
-        }
-    }
-    if (*link == IB_NONE) {
-        *link = new_leaf(nodes, key);
-        return;
-    }
-    const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, *link);
-    IB_ASSERT(leaf->prefix != key >> DIGIT_BITS);
-    fork_above(nodes, link, leaf->prefix << DIGIT_BITS, key);
+    IB_ASSERT(index != NULL);
+    uint32_t parent = make_parent(index, nodes, key);
+    uint32_t leaf = new_node(nodes, key, 0);
+    set_child(ib_price_node_at(nodes, parent), key, leaf);
+    set_near(index, parent, key);
+    return leaf;
 }
 
-/* Takes the emptied leaf of `key` out of the tree, and the fork above it when only one way is left. */
-void ib_price_index_prune(struct ib_price_index *index, struct ib_price_nodes *nodes, uint64_t key)
+/* Takes the emptied leaf of `key` out of the tree, its parent when that has no other, and then the fork above when only
+ * one way is left. */
+void ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
     IB_ASSERT(index->root != IB_NONE);
-    uint32_t *parent_link = NULL;
+    uint32_t *fork_link = NULL;
     uint32_t *link = &index->root;
-    while (!ib_price_node_is_leaf(*link)) {
-        struct ib_price_fork *fork = ib_price_fork_at(nodes, *link);
-        IB_EXPECT(ib_price_fork_covers(fork, key));
-        parent_link = link;
-        link = &fork->child[ib_price_fork_digit(fork, key)];
+    struct ib_price_node *node = ib_price_node_at(nodes, *link);
+    while (node->shift != PARENT_SHIFT) {
+        IB_ASSERT(covers(node, key));
+        fork_link = link;
+        link = &node->child[ib_price_digit(key, node->shift)];
+        node = ib_price_node_at(nodes, *link);
     }
-    IB_ASSERT(ib_price_leaf_at(nodes, *link)->bitmap == 0);
-    ib_pool_give(&nodes->leaves, *link & ~IB_NODE_LEAF, sizeof(struct ib_price_leaf));
-    if (parent_link == NULL) {
+    ib_pool_give(nodes, node->child[ib_price_digit(key, PARENT_SHIFT)], sizeof *node);
+    unset_child(node, key);
+    if (node->bitmap != 0) {
+        return;
+    }
+    unsigned near = key >> IB_PARENT_BITS & 1;
+    if (index->near[near] == *link) {
+        index->near[near] = IB_NONE;
+        index->near_prefix[near] = UINT64_MAX;
+    }
+    ib_pool_give(nodes, *link, sizeof *node);
+    if (fork_link == NULL) {
         index->root = IB_NONE;
         return;
     }
-    uint32_t parent = *parent_link;
-    struct ib_price_fork *fork = ib_price_fork_at(nodes, parent);
-    fork->bitmap &= ~ib_price_bit(ib_price_fork_digit(fork, key));
-    if ((fork->bitmap & (fork->bitmap - 1)) == 0) { /* one way is no fork */
-        *parent_link = fork->child[__builtin_ctzll(fork->bitmap)];
-        ib_pool_give(&nodes->forks, parent, sizeof(struct ib_price_fork));
+    uint32_t fork = *fork_link;
+    node = ib_price_node_at(nodes, fork);
+    unset_child(node, key);
+    if ((node->bitmap & (node->bitmap - 1)) == 0) { /* one way is no fork */
+        *fork_link = node->child[__builtin_ctz(node->bitmap)];
+        ib_pool_give(nodes, fork, sizeof *node);
     }
 }
 
-static uint64_t lowest_below(const struct ib_price_nodes *nodes, uint32_t node)
+/* ---- what comes next ---- */
+
+/* Level of the lowest (`upwards`) or the highest key below a node. */
+static uint32_t end_below(const struct ib_pool *nodes, uint32_t at, int upwards)
 {
-    IB_ASSERT(node != IB_NONE);
-    while (!ib_price_node_is_leaf(node)) {
-        const struct ib_price_fork *fork = ib_price_fork_at(nodes, node);
-        IB_EXPECT(fork->bitmap != 0);
-        node = fork->child[__builtin_ctzll(fork->bitmap)];
+    for (int depth = 0;; depth++) {
+        IB_ASSERT(depth <= DEPTH_MAX);
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        IB_ASSERT(node->bitmap != 0);
+        at = node->child[upwards ? __builtin_ctz(node->bitmap) : 31 - __builtin_clz(node->bitmap)];
+        if (node->shift == 0) {
+            return at;
+        }
     }
-    const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, node);
-    IB_EXPECT(leaf->bitmap != 0);
-    return leaf->prefix << DIGIT_BITS | (unsigned)__builtin_ctzll(leaf->bitmap);
 }
 
-uint64_t ib_price_index_from(const struct ib_price_index *index, const struct ib_price_nodes *nodes, uint64_t key)
+/* Level of the nearest key at `key` or beyond it. */
+static uint32_t beyond(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key, int upwards)
 {
-    IB_ASSERT(index != NULL && nodes != NULL);
-    uint32_t above = IB_NONE; /* the nearest subtree that lies above all of the path */
+    uint32_t farther = IB_NONE; /* the nearest node that lies beyond the path: all of its keys do */
     uint32_t at = index->root;
-    for (int depth = 0; at != IB_NONE && !ib_price_node_is_leaf(at); depth++) {
-        IB_ASSERT(depth < DEPTH_MAX);
-        const struct ib_price_fork *fork = ib_price_fork_at(nodes, at);
-        if (!ib_price_fork_covers(fork, key)) {
-            above = fork->prefix > key >> fork->shift >> DIGIT_BITS ? at : above;
-            at = IB_NONE;
+    for (int depth = 0; at != IB_NONE; depth++) {
+        IB_ASSERT(depth <= DEPTH_MAX);
+        const struct ib_price_node *node = ib_price_node_at(nodes, at);
+        if (!covers(node, key)) {
+            farther = (node->prefix > key >> node->shift >> IB_DIGIT_BITS) == upwards ? at : farther;
             break;
         }
-        unsigned digit = ib_price_fork_digit(fork, key);
-        uint64_t higher = fork->bitmap & ~(ib_price_bit(digit) | (ib_price_bit(digit) - 1));
-        above = higher != 0 ? fork->child[__builtin_ctzll(higher)] : above;
-        at = (fork->bitmap & ib_price_bit(digit)) != 0 ? fork->child[digit] : IB_NONE;
-    }
-    if (at != IB_NONE) {
-        const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, at);
-        uint64_t higher = leaf->prefix == key >> DIGIT_BITS ? leaf->bitmap & ~(ib_price_bit(key) - 1)
-                          : leaf->prefix > key >> DIGIT_BITS ? leaf->bitmap : 0;
-        if (higher != 0) {
-            return leaf->prefix << DIGIT_BITS | (unsigned)__builtin_ctzll(higher);
+        unsigned digit = ib_price_digit(key, node->shift);
+        uint32_t lower = (1u << digit) - 1;
+        uint32_t ways = node->bitmap & (upwards ? ~(lower | 1u << digit) : lower);
+        unsigned nearest = ways == 0 ? 0 : (unsigned)(upwards ? __builtin_ctz(ways) : 31 - __builtin_clz(ways));
+        at = node->child[digit];
+        if (node->shift == 0) {
+            at = at == IB_NONE && ways != 0 ? node->child[nearest] : at;
+            if (at != IB_NONE) {
+                return at;
+            }
+        } else if (ways != 0) {
+            farther = node->child[nearest];
         }
     }
-    return above == IB_NONE ? IB_KEY_NONE : lowest_below(nodes, above);
+    return farther == IB_NONE ? IB_NONE : end_below(nodes, farther, upwards);
 }
 
-static uint64_t highest_below(const struct ib_price_nodes *nodes, uint32_t node)
-{
-    IB_ASSERT(node != IB_NONE);
-    while (!ib_price_node_is_leaf(node)) {
-        const struct ib_price_fork *fork = ib_price_fork_at(nodes, node);
-        IB_EXPECT(fork->bitmap != 0);
-        node = fork->child[63 - __builtin_clzll(fork->bitmap)];
-    }
-    const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, node);
-    IB_EXPECT(leaf->bitmap != 0);
-    return leaf->prefix << DIGIT_BITS | (63u - (unsigned)__builtin_clzll(leaf->bitmap));
-}
-
-uint64_t ib_price_index_to(const struct ib_price_index *index, const struct ib_price_nodes *nodes, uint64_t key)
+uint32_t ib_price_index_from(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
     IB_ASSERT(index != NULL && nodes != NULL);
-    uint32_t below = IB_NONE; /* the nearest subtree that lies below all of the path */
-    uint32_t at = index->root;
-    for (int depth = 0; at != IB_NONE && !ib_price_node_is_leaf(at); depth++) {
-        IB_ASSERT(depth < DEPTH_MAX);
-        const struct ib_price_fork *fork = ib_price_fork_at(nodes, at);
-        if (!ib_price_fork_covers(fork, key)) {
-            below = fork->prefix < key >> fork->shift >> DIGIT_BITS ? at : below;
-            at = IB_NONE;
-            break;
-        }
-        unsigned digit = ib_price_fork_digit(fork, key);
-        uint64_t lower = fork->bitmap & (ib_price_bit(digit) - 1);
-        below = lower != 0 ? fork->child[63 - __builtin_clzll(lower)] : below;
-        at = (fork->bitmap & ib_price_bit(digit)) != 0 ? fork->child[digit] : IB_NONE;
-    }
-    if (at != IB_NONE) {
-        const struct ib_price_leaf *leaf = ib_price_leaf_at(nodes, at);
-        uint64_t upto = ib_price_bit(key) | (ib_price_bit(key) - 1);
-        uint64_t lower = leaf->prefix == key >> DIGIT_BITS ? leaf->bitmap & upto
-                         : leaf->prefix < key >> DIGIT_BITS ? leaf->bitmap : 0;
-        if (lower != 0) {
-            return leaf->prefix << DIGIT_BITS | (63u - (unsigned)__builtin_clzll(lower));
-        }
-    }
-    return below == IB_NONE ? IB_KEY_NONE : highest_below(nodes, below);
+    return beyond(index, nodes, key, 1);
+}
+
+uint32_t ib_price_index_to(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
+{
+    IB_ASSERT(index != NULL && nodes != NULL);
+    return beyond(index, nodes, key, 0);
 }

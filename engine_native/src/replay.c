@@ -18,65 +18,83 @@ struct ib_replay {
     struct ib_matcher *matcher;
     uint64_t until_seq; /* 0 = to the end */
     int status;         /* the first failure is kept */
-    int counting;       /* events are not handed out, only counted */
     size_t command_next; /* commands read, not yet applied: [command_next, command_count) */
     size_t command_count;
-    size_t event_next; /* events emitted, not yet handed out: [event_next, event_count) */
+    size_t event_next; /* events that did not surely fit where they were asked for, not yet handed out */
     size_t event_count;
     size_t event_capacity;
     struct ib_event *events;
     struct ib_command commands[BATCH];
 };
 
-static void keep_event(void *context, const struct ib_event *event)
-{
-    struct ib_replay *replay = context;
-    IB_ASSERT(event != NULL);
-    IB_ASSERT(!replay->counting);
-    IB_ASSERT(replay->event_count < replay->event_capacity);
-    replay->events[replay->event_count++] = *event;
-}
-
-/* Room for all events of the next command. */
+/* Room in the replay's own memory for all events of the next command. */
 static int make_room(struct ib_replay *replay)
 {
     IB_ASSERT(replay->matcher != NULL);
-    IB_ASSERT(replay->event_next <= replay->event_count);
-    size_t needed = replay->event_count + (size_t)ib_matcher_events_max(replay->matcher);
+    IB_ASSERT(replay->event_next == replay->event_count);
+    size_t needed = (size_t)ib_matcher_events_max(replay->matcher);
     if (needed <= replay->event_capacity) {
         return IB_OK;
     }
-    struct ib_event *larger = realloc(replay->events, 2 * needed * sizeof *larger);
-    if (larger == NULL) {
+    free(replay->events);
+    replay->event_capacity = 0;
+    replay->events = malloc(2 * needed * sizeof *replay->events);
+    if (replay->events == NULL) {
         return IB_ERROR_MEMORY;
     }
-    replay->events = larger;
     replay->event_capacity = 2 * needed;
     return IB_OK;
 }
 
-/* Applies the next command. `*more` 0: the end, of the journal or by until_seq. */
-static int step(struct ib_replay *replay, int *more)
+/* The commands that come next, at most BATCH; `*count` 0: the end, of the journal or by until_seq. */
+static int peek(struct ib_replay *replay, size_t *count)
 {
     IB_ASSERT(replay->command_next <= replay->command_count);
     IB_ASSERT(replay->status == IB_OK);
-    *more = 0;
-    if (replay->until_seq != 0 && ib_matcher_seq(replay->matcher) >= replay->until_seq) {
+    uint64_t seq = ib_matcher_seq(replay->matcher);
+    *count = 0;
+    if (replay->until_seq != 0 && seq >= replay->until_seq) {
         return IB_OK;
     }
     if (replay->command_next == replay->command_count) {
-        replay->command_next = 0;
+        replay->command_next = replay->command_count = 0;
         int status = ib_journal_reader_next(replay->reader, replay->commands, BATCH, &replay->command_count);
-        if (status != IB_OK || replay->command_count == 0) {
+        if (status != IB_OK) {
             return status;
         }
     }
-    struct ib_event_sink sink = {.context = replay, .emit = replay->counting ? NULL : keep_event};
-    int status = replay->counting ? IB_OK : make_room(replay);
-    if (status == IB_OK) {
-        status = ib_matcher_apply(replay->matcher, &replay->commands[replay->command_next++], sink);
-        *more = 1;
+    *count = replay->command_count - replay->command_next;
+    if (replay->until_seq != 0 && *count > replay->until_seq - seq) {
+        *count = (size_t)(replay->until_seq - seq);
     }
+    return IB_OK;
+}
+
+/* Writes events of the next commands to `events`, `*count` of them; at most `capacity` in all. Where those of the next
+ * command might not fit, it goes through the replay's own memory. `*more` 0: there is no next command. */
+static int step(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count, int *more)
+{
+    IB_ASSERT(replay->event_next == replay->event_count);
+    IB_ASSERT(events != NULL && capacity > 0);
+    size_t commands;
+    size_t consumed;
+    *count = 0;
+    int status = peek(replay, &commands);
+    *more = commands > 0;
+    if (status != IB_OK || commands == 0) {
+        return status;
+    }
+    const struct ib_command *next = &replay->commands[replay->command_next];
+    status = ib_matcher_apply_batch(replay->matcher, next, commands, events, capacity, &consumed, count);
+    if (status == IB_OK && consumed == 0) {
+        status = make_room(replay);
+        if (status == IB_OK) {
+            status = ib_matcher_apply_batch(replay->matcher, next, 1, replay->events, replay->event_capacity, &consumed,
+                                            &replay->event_count);
+            replay->event_next = 0;
+        }
+    }
+    replay->command_next += consumed;
     return status;
 }
 
@@ -116,11 +134,10 @@ int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t c
         if (taken > 0) {
             memcpy(events + *count, replay->events + replay->event_next, taken * sizeof *events);
             replay->event_next += taken;
-            *count += taken;
-            continue;
+        } else {
+            replay->status = step(replay, events + *count, capacity - *count, &taken, &more);
         }
-        replay->event_next = replay->event_count = 0;
-        replay->status = step(replay, &more);
+        *count += taken;
     }
     /* What came before a failure is handed out first; the next call repeats the failure. */
     return *count > 0 ? IB_OK : replay->status;
@@ -131,13 +148,17 @@ int ib_replay_run(struct ib_replay *replay)
     if (replay == NULL) {
         return IB_ERROR_ARGUMENT;
     }
-    int more = 1;
-    replay->counting = 1;
+    size_t count = 1;
     replay->event_next = replay->event_count = 0;
-    while (replay->status == IB_OK && more) {
-        replay->status = step(replay, &more);
+    while (replay->status == IB_OK && count > 0) {
+        replay->status = peek(replay, &count);
+        if (count > 0) {
+            size_t applied;
+            replay->status = ib_matcher_apply_group(replay->matcher, &replay->commands[replay->command_next], count,
+                                                    NULL, &applied);
+            replay->command_next += applied;
+        }
     }
-    replay->counting = 0;
     return replay->status;
 }
 

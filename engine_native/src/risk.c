@@ -112,7 +112,7 @@ static void set_limit(struct ib_risk *risk, uint32_t index, unsigned limit, uint
     uint64_t before = risk->pairs[index].limits[limit];
     risk->pairs[index].limits[limit] = value;
     switch (limit) {
-    case IB_RISK_ORDER_QUANTITY: row->order_quantity = value; break;
+    case IB_RISK_ORDER_QUANTITY: row->order_quantity = value < IB_QUANTITY_MAX ? value : IB_QUANTITY_MAX; break;
     case IB_RISK_ORDER_NOTIONAL: row->order_notional = value; break;
     case IB_RISK_POSITION_LONG: row->room[0] = ib_risk_sum(row->room[0], value - before); break;
     case IB_RISK_POSITION_SHORT: row->room[1] = ib_risk_sum(row->room[1], value - before); break;

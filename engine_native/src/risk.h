@@ -35,7 +35,7 @@ struct ib_risk_row {
     int64_t room[2];          /* units that may still be ordered to buy, to sell */
     int64_t position;         /* bought less sold */
     uint64_t weight;          /* of the position in the hash: odd */
-    uint64_t order_quantity;  /* the limits in force */
+    uint64_t order_quantity;  /* the limits in force; this one at most what an order may have */
     uint64_t order_notional;
     uint64_t collar;          /* basis points, but at most IB_RISK_COLLAR_NEAR */
     uint32_t open_orders;
@@ -136,17 +136,23 @@ IB_INLINE void ib_risk_count_message(struct ib_risk_account *account, uint64_t t
     account->messages++;
 }
 
-/* Whether a plain limit order surely exceeds no limit: each product in 64 bits, and where one does not fit, or a limit is
- * not set, the answer is no. Then ib_risk_refusal has the last word. `base` is the last price, or the reference price. */
-IB_INLINE int ib_risk_admits(const struct ib_risk_account *account, const struct ib_risk_row *row, uint32_t is_sell,
-                             uint64_t quantity, int64_t price, int64_t base)
+/* Whether one more message of an account is surely within its rate: the second has begun, and is not used up. */
+IB_INLINE int ib_risk_admits_message(const struct ib_risk_account *account, uint64_t time_ns)
 {
-    IB_EXPECT(is_sell <= 1 && quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
+    return time_ns < account->window_end_ns && account->messages < account->messages_max;
+}
+
+/* Whether a plain limit order of any quantity, 0 included, surely exceeds no limit: each product in 64 bits, and where
+ * one does not fit the answer is no. Then ib_risk_refusal has the last word. `base` is the last price, or the reference
+ * price. */
+IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint32_t is_sell, uint64_t quantity, int64_t price,
+                             int64_t base)
+{
+    IB_EXPECT(is_sell <= 1 && row->order_quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
     int64_t away = is_sell ? base - price : price - base; /* beyond the base, where a collar would hold it */
     int64_t reach;
     uint64_t notional;
-    return account->messages <= account->messages_max && quantity <= row->order_quantity &&
-           !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
+    return quantity - 1 < row->order_quantity && !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
            !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) && away <= reach &&
            !__builtin_mul_overflow((uint64_t)price, quantity, &notional) && notional <= row->order_notional &&
            (int64_t)quantity <= row->room[is_sell] && row->open_orders < row->open_orders_max;

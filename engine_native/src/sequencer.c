@@ -12,7 +12,9 @@ enum {
     /* Bound on the events of n commands in flight, over what the live orders allow: each can add one order that
      * is filled later (2), be accepted or replaced (1), rest or be cancelled (1), and leave two partial fills (4). */
     EVENTS_A_COMMAND = 8,
-    ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels once Enter is refused */
+    ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels of parts once Enter is refused */
+    ROOM_FOR_ADMINISTRATOR = 1024, /* … for kills, halts and phases, by hand or by the clock, once those are */
+    ROOM_TO_END = 64,              /* … and for the end of the day and cancels of all, whatever came before */
 };
 
 _Static_assert(EVENTS_A_COMMAND == 2 + 1 + 1 + 4, "all that one command in flight can cause");
@@ -35,9 +37,35 @@ static uint64_t special_events(const struct ib_command *command)
     return events;
 }
 
-enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
+/* What a command must leave for those that are more urgent. The end of an order is told by one event and frees the room
+ * of two: that never makes anything worse. */
+static uint64_t kept_back(const struct ib_command *command)
 {
-    IB_ASSERT(sequencer != NULL);
+    _Static_assert(ROOM_TO_END < ROOM_FOR_ADMINISTRATOR, "who may end it all has the last word");
+    IB_ASSERT(command->type != 0);
+    switch (command->type) {
+    case IB_COMMAND_MASS_CANCEL:
+    case IB_COMMAND_EXPIRE:
+    case IB_COMMAND_END_OF_DAY:
+        return 0;
+    case IB_COMMAND_CANCEL:
+        return command->quantity == 0 ? 0 : ROOM_FOR_ADMINISTRATOR;
+    case IB_COMMAND_HALT:
+    case IB_COMMAND_RESUME:
+    case IB_COMMAND_PHASE:
+    case IB_COMMAND_KILL:
+        return ROOM_TO_END;
+    case IB_COMMAND_ENTER:
+    case IB_COMMAND_REPLACE:
+        return ROOM_FOR_ADMINISTRATOR + (command->reason == IB_REASON_NONE ? ROOM_FOR_REJECTS : 0u);
+    default:
+        return ROOM_FOR_ADMINISTRATOR;
+    }
+}
+
+bool ib_sequencer_admits(const struct ib_sequencer *sequencer, const struct ib_command *command)
+{
+    IB_ASSERT(sequencer != NULL && command != NULL);
     /* In this order: the matcher may go on meanwhile, which counts its commands twice and never not at all. */
     uint64_t matched = sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER);
     uint64_t largest = atomic_load_explicit(&sequencer->events_max, memory_order_acquire);
@@ -45,10 +73,7 @@ enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer)
     IB_ASSERT(matched <= sequencer->seq);
     uint64_t in_flight = EVENTS_A_COMMAND * (sequencer->seq - matched + 1) + sequencer->sessions;
     in_flight += matched >= sequencer->special_seq ? 0 : sequencer->special;
-    if (room < largest + in_flight) {
-        return room < in_flight ? IB_SEQUENCER_FULL : IB_SEQUENCER_REJECT;
-    }
-    return room < largest + in_flight + ROOM_FOR_REJECTS ? IB_SEQUENCER_REJECT : IB_SEQUENCER_OPEN;
+    return room >= largest + in_flight + kept_back(command);
 }
 
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command)

@@ -6,8 +6,9 @@
  * shown to anybody: `released_seq` is the last command that was both matched and written to the journal.
  *
  * Events need room in the event log before their command is sequenced, since a command in the journal
- * cannot be taken back. Near the end of the log Enter and Replace are sequenced as rejects; at the end
- * nothing is taken any more.
+ * cannot be taken back. What would end all orders at once always has its room; near the end of the log each command
+ * has as much as it is needed for: first orders are sequenced as rejects, then not at all, then the administrator's
+ * definitions are refused, and last of all what ends orders or trading.
  */
 #ifndef IB_SEQUENCER_H
 #define IB_SEQUENCER_H
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cancel_budget.h"
 #include "event_log.h"
 #include "latency.h"
 #include "ring.h"
@@ -31,17 +33,13 @@ struct ib_sequencer {
     uint64_t special;      /* events that orders of the last special commands may cause besides … */
     uint64_t special_seq;  /* … and the last of these: once it is matched, the matcher's own count has them */
     uint64_t sessions;     /* End of Day causes an event for each */
+    struct ib_cancel_budget cancels;
     _Atomic uint64_t events_max; /* written by the matcher thread: what one command could cause now, at most */
 };
 
-enum ib_sequencer_room {
-    IB_SEQUENCER_OPEN,   /* all is taken */
-    IB_SEQUENCER_REJECT, /* Enter and Replace must be sequenced as rejected: the event log is nearly full */
-    IB_SEQUENCER_FULL,   /* nothing of clients is taken: the event log is full */
-};
-
-/* What the event log still allows. */
-enum ib_sequencer_room ib_sequencer_room(const struct ib_sequencer *sequencer);
+/* Whether the event log has room for what the command may cause, and for all that is more urgent. An order that it has
+ * none for may have, once it is marked as rejected. */
+bool ib_sequencer_admits(const struct ib_sequencer *sequencer, const struct ib_command *command);
 
 /* Stamps seq and time, and puts the command into the ring, unseen until ib_sequencer_publish. False when the
  * ring is full: nothing happened, try again after progress. */

@@ -88,7 +88,7 @@ static inline void tell_twin(struct ib_command command)
 {
     command.seq = ib_matcher_seq(world.matcher);
     command.time_ns = ib_matcher_time_ns(world.matcher);
-    EXPECT_EQUAL(ib_matcher_apply(twin, &command, (struct ib_event_sink){0}), IB_OK);
+    EXPECT_EQUAL(ib_matcher_apply(twin, &command, NULL), IB_OK);
     struct ib_totals twins;
     ib_matcher_totals(twin, &twins);
     EXPECT_EQUAL(totals().state_hash, twins.state_hash);

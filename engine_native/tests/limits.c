@@ -17,6 +17,7 @@
 #include "book.h"
 #include "commands.h"
 #include "matcher_state.h"
+#include "take_events.h"
 
 enum { SESSIONS = 64, IDLE_BYTES_MAX = 4096, PRICES = 10, FAR_ORDERS = 100000, SMALL = 500 };
 enum { ORDERS_PROMISED = 10000000, INSTRUMENTS_PROMISED = 100000 };
@@ -49,7 +50,7 @@ static void apply(struct ib_command command)
     command.time_ns = 1;
     last = (struct ib_event){0};
     event_count = 0;
-    REQUIRE_THAT(ib_matcher_apply(matcher, &command, (struct ib_event_sink){.emit = keep}) == IB_OK);
+    REQUIRE_THAT(take_events(matcher, &command, NULL, keep) == IB_OK);
 }
 
 static struct ib_totals totals(void)
@@ -285,7 +286,7 @@ static void no_more_risk_rows(void)
     close_matcher();
 }
 
-/* Each price far from every other: a leaf and a fork each, the most that an order can cost the index. */
+/* Each price far from every other: a leaf and its parent each, and forks above: the most that an order can cost. */
 static void no_more_price_nodes(void)
 {
     open_matcher(FAR_ORDERS);
@@ -300,13 +301,12 @@ static void no_more_price_nodes(void)
         apply(i % 2 == 0 ? order(0, 0, IB_SIDE_BUY, 1, price) : order(0, 0, IB_SIDE_SELL, 1, price | (int64_t)1 << 62));
         REQUIRE_THAT(last.type == IB_EVENT_RESTED);
     }
-    const struct ib_price_nodes *nodes = &matcher->book.nodes;
-    REQUIRE_THAT(nodes->leaves.in_use > FAR_ORDERS * 9 / 10 && nodes->leaves.in_use <= nodes->leaves.capacity);
-    REQUIRE_THAT(nodes->forks.in_use > FAR_ORDERS / 100 && nodes->forks.in_use <= nodes->forks.capacity);
+    const struct ib_pool *nodes = &matcher->book.nodes;
+    REQUIRE_THAT(nodes->in_use > 2 * FAR_ORDERS && nodes->in_use <= nodes->capacity);
     expect_reject(order(0, 0, IB_SIDE_BUY, 1, 3), IB_REASON_BOOK_FULL);
     check();
     apply((struct ib_command){.type = IB_COMMAND_INSTRUMENT_REMOVE});
-    REQUIRE_THAT(event_count == FAR_ORDERS + 1 && nodes->leaves.in_use == 0 && nodes->forks.in_use == 0);
+    REQUIRE_THAT(event_count == FAR_ORDERS + 1 && nodes->in_use == 0);
     check();
     close_matcher();
 }

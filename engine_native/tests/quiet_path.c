@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "matcher.h"
+#include "take_events.h"
 #include "ouch50.h"
 #include "ring.h"
 #include "soupbintcp.h"
@@ -130,7 +130,6 @@ static void report(void *context, const struct ib_event *event)
 static void through_the_ring(struct ib_ring *ring, struct ib_matcher *matcher, const struct ib_command *commands,
                              size_t count, int by_ouch)
 {
-    struct ib_event_sink sink = {.context = by_ouch ? ring : NULL, .emit = report};
     for (size_t i = 0; i < count; i++) {
         struct ib_command *slot = ib_ring_claim(ring);
         IB_ASSERT(slot != NULL);
@@ -141,7 +140,7 @@ static void through_the_ring(struct ib_ring *ring, struct ib_matcher *matcher, c
     uint64_t ready;
     while ((ready = ib_ring_peek(ring, IB_RING_MATCHER, &first)) > 0) {
         size_t applied;
-        int status = ib_matcher_apply_group(matcher, first, ready, sink, &applied);
+        int status = take_group(matcher, first, ready, &applied, by_ouch ? ring : NULL, report);
         IB_ASSERT(status == IB_OK && applied == ready);
         ib_ring_advance(ring, IB_RING_MATCHER, ready);
         ib_ring_advance(ring, IB_RING_JOURNAL, ready);

@@ -24,7 +24,8 @@ static uint32_t rest(uint32_t user_ref, uint8_t side, uint64_t ticks)
         .order_type = IB_ORDER_LIMIT,
         .client_data = client_data,
     };
-    return ib_book_rest(&book, &entry);
+    (void)ib_book_has_room(&book);
+    return ib_book_rest(&book, ib_book_side(&book, side_number), &entry);
 }
 
 static void open_book(void)
@@ -102,7 +103,7 @@ static void damage_is_found(void)
     EXPECT(is_found("the tail is the last order"));
     *level = saved_level;
     level->key--;
-    EXPECT(is_found("a price of the index has a level"));
+    EXPECT(is_found("a level knows its price and its side"));
     *level = saved_level;
     bids->best = ib_book_order(&book, ib_book_find(&book, 1, 3))->level;
     EXPECT(is_found("the best level is the lowest key"));
@@ -111,14 +112,17 @@ static void damage_is_found(void)
     EXPECT(is_found("the key of its best level"));
     asks->best_key--;
     book.order_buckets.capacity = 4;
+    EXPECT(is_found("buckets are a power of two"));
+    book.order_buckets.capacity = 16;
+    book.order_buckets.mask = 3;
     EXPECT(is_found("there are buckets for all"));
-    book.order_buckets.capacity = 64;
+    book.order_buckets.mask = 15;
     EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
-    book.nodes.forks.in_use++;
+    book.nodes.in_use++;
     EXPECT(is_found("nothing leaks"));
-    book.nodes.forks.in_use--;
+    book.nodes.in_use--;
     uint32_t bucket = 0;
-    while (book.order_buckets.heads[bucket] != IB_NONE) {
+    while (book.order_buckets.heads[bucket] != IB_CHAIN_END) {
         bucket++;
     }
     book.order_buckets.heads[bucket] = first;
@@ -173,11 +177,11 @@ static void replaced_and_shrunk_orders_keep_the_index(void)
         }
     }
     EXPECT_EQUAL((long long)book.hash, 0); /* an empty book, however it became empty */
-    EXPECT_EQUAL(book.nodes.leaves.in_use + book.nodes.forks.in_use + book.levels.in_use + book.orders.in_use, 0);
+    EXPECT_EQUAL(book.nodes.in_use + book.levels.in_use + book.orders.in_use, 0);
     ib_book_close(&book);
 }
 
-/* The table grows under the orders, one bucket at a time, and finds all. */
+/* The table grows under the orders, its buckets are made one by one, and it finds all. */
 static void the_indexes_grow_with_the_book(void)
 {
     enum { ORDERS_MANY = 3000 };
@@ -191,11 +195,11 @@ static void the_indexes_grow_with_the_book(void)
         }
     }
     EXPECT(ib_book_is_full(&book));
-    EXPECT_EQUAL(book.order_buckets.last, 2 * ORDERS_MANY);
+    EXPECT_EQUAL(book.order_buckets.mask, 4095);
     uint32_t longest = 0;
-    for (uint32_t b = 0; b <= book.order_buckets.last; b++) {
+    for (uint32_t b = 0; b <= book.order_buckets.mask; b++) {
         uint32_t length = 0;
-        for (uint32_t index = book.order_buckets.heads[b]; index != IB_NONE; index = ib_book_chain(&book, index)) {
+        for (uint32_t index = book.order_buckets.heads[b]; index > IB_CHAIN_END; index = ib_book_chain(&book, index)) {
             length++;
         }
         longest = length > longest ? length : longest;

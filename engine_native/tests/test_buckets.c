@@ -1,42 +1,63 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * test_buckets.c: the table under both indexes grows by one bucket at a time, and tells which one to share out.
+ * test_buckets.c: the table under the index of orders: how it doubles, and which bucket comes from which.
  */
 #include "buckets.h"
 
 #include "ironbook.h"
 #include "test.h"
 
-static void grows_bucket_by_bucket(void)
+static void doubles_with_its_entries(void)
 {
     struct ib_buckets buckets = {0};
     EXPECT_EQUAL(ib_buckets_open(&buckets, 100), IB_OK);
     EXPECT_EQUAL(buckets.capacity, 128);
-    while (buckets.last + 1 < buckets.capacity) {
-        uint32_t before = buckets.last;
-        uint32_t from = UINT32_MAX;
-        EXPECT_EQUAL(ib_buckets_grow(&buckets, &from), before + 1);
-        EXPECT_EQUAL(from, (before + 1) - buckets.half);
-        EXPECT(buckets.last <= buckets.mask);
+    ib_buckets_grow(&buckets, 16);
+    EXPECT_EQUAL(buckets.mask, 15);
+    ib_buckets_grow(&buckets, 17);
+    EXPECT_EQUAL(buckets.mask, 31);
+    ib_buckets_grow(&buckets, 100);
+    EXPECT_EQUAL(buckets.mask, 127);
+    for (uint32_t b = 0; b < buckets.capacity; b++) {
+        EXPECT_EQUAL(buckets.heads[b], b < IB_BUCKETS_MIN ? IB_CHAIN_END : IB_BUCKET_UNMADE);
     }
     ib_buckets_close(&buckets);
 }
 
-static void a_key_has_one_bucket_that_exists(void)
+/* A bucket comes from where its entries were while the table was smaller. */
+static void a_bucket_comes_from_where_its_entries_were(void)
+{
+    EXPECT_EQUAL(ib_buckets_parent(24), 8);
+    EXPECT_EQUAL(ib_buckets_parent(40), 8);
+    EXPECT_EQUAL(ib_buckets_parent(56), 24);
+    for (uint32_t bucket = IB_BUCKETS_MIN; bucket < 100000; bucket++) {
+        uint32_t mask = IB_BUCKETS_MIN - 1;
+        while ((bucket & (mask << 1 | 1)) != bucket) {
+            mask = mask << 1 | 1;
+        }
+        EXPECT_EQUAL(ib_buckets_parent(bucket), bucket & mask);
+    }
+}
+
+static void neighbours_share_a_line(void)
 {
     struct ib_buckets buckets = {0};
-    EXPECT_EQUAL(ib_buckets_open(&buckets, 64), IB_OK);
-    for (uint64_t line = 0; line < 1000; line++) {
-        const uint32_t *at = ib_buckets_at(&buckets, line, line);
-        EXPECT(at >= buckets.heads && at <= buckets.heads + buckets.last);
-        EXPECT(at == ib_buckets_at(&buckets, line, line));
+    EXPECT_EQUAL(ib_buckets_open(&buckets, 1024), IB_OK);
+    ib_buckets_grow(&buckets, 1024);
+    for (uint32_t number = 0; number < 100000; number += 16) {
+        const uint32_t *first = ib_buckets_at(&buckets, ib_buckets_scatter(number >> 4, number));
+        EXPECT_EQUAL((first - buckets.heads) % 16, 0);
+        for (uint32_t i = 1; i < 16; i++) {
+            EXPECT(ib_buckets_at(&buckets, ib_buckets_scatter(number >> 4, number + i)) - first == i);
+        }
     }
     ib_buckets_close(&buckets);
 }
 
 static const struct test_case cases[] = {
-    CASE(grows_bucket_by_bucket),
-    CASE(a_key_has_one_bucket_that_exists),
+    CASE(doubles_with_its_entries),
+    CASE(a_bucket_comes_from_where_its_entries_were),
+    CASE(neighbours_share_a_line),
 };
 
 TEST_MAIN("test_buckets", cases)

@@ -50,6 +50,16 @@ static struct ib_event event_at(uint64_t position)
     return event;
 }
 
+/* As the matcher does it. */
+static void append(struct ib_event_log *log, const struct ib_event *event)
+{
+    struct ib_event_sink *sink = ib_event_log_sink(log);
+    if (sink->next == sink->end) {
+        sink->make_room(sink);
+    }
+    *sink->next++ = *event;
+}
+
 static void fill(struct ib_event_log *log, uint64_t from, uint64_t to, uint32_t session_seqs[SESSIONS])
 {
     for (uint64_t position = from; position < to; position++) {
@@ -57,7 +67,7 @@ static void fill(struct ib_event_log *log, uint64_t from, uint64_t to, uint32_t 
         if (event.session != IB_SESSION_NONE) {
             event.session_seq = ++session_seqs[event.session];
         }
-        ib_event_log_emit(log, &event);
+        append(log, &event);
         if (event.index == 2) {
             ib_event_log_publish(log);
         }
@@ -76,7 +86,7 @@ static void only_committed_events_are_released(void)
     EXPECT_EQUAL(ib_event_log_release(log, 1), 6); /* never back */
     EXPECT_EQUAL(ib_event_log_release(log, 99), 9);
     EXPECT_EQUAL(ib_event_log_at(log, 8)->order_ref, 8);
-    EXPECT_EQUAL(ib_event_log_room(log), CAPACITY - 10);
+    EXPECT_EQUAL(ib_event_log_room(log), CAPACITY - 9); /* of what is published */
     close_log(log);
 }
 
@@ -131,9 +141,12 @@ static void a_full_log_is_a_status(void)
     EXPECT_EQUAL(ib_event_log_status(log), IB_OK);
     EXPECT_EQUAL(ib_event_log_room(log), 0);
     struct ib_event event = event_at(11);
-    EXPECT_EQUAL(ib_event_log_append(log, &event), IB_ERROR_CAPACITY);
-    ib_event_log_emit(log, &event);
-    EXPECT_EQUAL(ib_event_log_status(log), IB_ERROR_CAPACITY);
+    for (int i = 0; i < 3; i++) { /* they go nowhere */
+        append(log, &event);
+        EXPECT_EQUAL(ib_event_log_status(log), IB_ERROR_CAPACITY);
+    }
+    ib_event_log_publish(log);
+    EXPECT_EQUAL(ib_event_log_room(log), 0);
     EXPECT_EQUAL(ib_event_log_release(log, UINT64_MAX), 9);
     close_log(log);
 }
@@ -170,8 +183,10 @@ static void on_a_small_disk(int result_fd)
         struct ib_event event = {.seq = 1, .session = IB_SESSION_NONE};
         int status = ib_event_log_open(&log, "/mnt/events", 200000, error);
         uint64_t appended = 0;
-        while (status == IB_OK && (status = ib_event_log_append(log, &event)) == IB_OK) {
-            appended++;
+        while (status == IB_OK) {
+            append(log, &event);
+            status = ib_event_log_status(log);
+            appended += status == IB_OK;
         }
         result = status == IB_ERROR_IO && appended >= 32768 && appended < 200000 ? 'y' : 'x';
         ib_event_log_close(log);

@@ -30,16 +30,18 @@ static void two_pools_share_an_array(void)
     struct ib_pool pool;
     struct ib_pool second;
     EXPECT_EQUAL(ib_pool_open_both(&pool, &second, 64, 2), IB_OK);
-    EXPECT_EQUAL(ib_pool_take(&pool, 64), 1);
-    EXPECT_EQUAL(ib_pool_take(&second, 64), 3);
     EXPECT_EQUAL(ib_pool_take(&pool, 64), 2);
     EXPECT_EQUAL(ib_pool_take(&second, 64), 4);
+    EXPECT_EQUAL(ib_pool_stock(&pool), 1);
+    EXPECT_EQUAL(ib_pool_take_given(&pool, 64), 3);
+    EXPECT_EQUAL(ib_pool_stock(&pool), 0);
+    EXPECT_EQUAL(ib_pool_take(&second, 64), 5);
     EXPECT(ib_pool_is_full(&pool) && ib_pool_is_full(&second));
-    memset(second.slots + 4 * 64, 1, 64); /* the last byte is ours */
-    ib_pool_give(&second, 3, 64);
+    memset(second.slots + 5 * 64, 1, 64); /* the last byte is ours */
+    ib_pool_give(&second, 4, 64);
     EXPECT_EQUAL(ib_pool_count_free(&pool), 0);
     EXPECT_EQUAL(ib_pool_count_free(&second), 1);
-    EXPECT_EQUAL(ib_pool_take(&second, 64), 3);
+    EXPECT_EQUAL(ib_pool_take(&second, 64), 4);
     ib_pool_close(&second);
     EXPECT(pool.slots[64] == 0); /* still there */
     ib_pool_close(&pool);

@@ -53,25 +53,49 @@ static uint64_t random_key(void)
     }
 }
 
-static void agree(const struct ib_price_index *index, const struct ib_price_nodes *nodes, const struct model *model)
+/* The level of a key: in these tests a number that follows from it. */
+static uint32_t level_of(uint64_t key)
 {
-    EXPECT(ib_price_index_from(index, nodes, 0) == lowest_at_least(model, 0));
+    return key == IB_KEY_NONE ? IB_NONE : (uint32_t)(key * 0x9e3779b97f4a7c15u >> 33) | 1;
+}
+
+static void add(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
+{
+    uint32_t leaf = ib_price_index_leaf(index, nodes, key);
+    uint32_t added = ib_price_index_add(index, nodes, leaf, key, level_of(key));
+    EXPECT(leaf == IB_NONE || added == leaf);
+    EXPECT(ib_price_leaf_level(nodes, added, key) == level_of(key));
+}
+
+/* Returns the level of what is the lowest key of its leaf then. */
+static uint32_t take(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
+{
+    return ib_price_index_remove(index, nodes, ib_price_index_leaf(index, nodes, key), key);
+}
+
+static void agree(struct ib_price_index *index, const struct ib_pool *nodes, const struct model *model)
+{
+    EXPECT(ib_price_index_from(index, nodes, 0) == level_of(lowest_at_least(model, 0)));
     for (uint32_t i = 0; i < model->count; i++) {
         uint64_t key = model->keys[i];
-        EXPECT(ib_price_index_from(index, nodes, key) == key);
-        EXPECT(ib_price_index_to(index, nodes, key) == key);
-        EXPECT(key == 0 || ib_price_index_to(index, nodes, key - 1) == highest_at_most(model, key - 1));
-        EXPECT(ib_price_index_from(index, nodes, key + 1) == lowest_at_least(model, key + 1));
+        EXPECT(ib_price_index_find(index, nodes, key) == level_of(key));
+        EXPECT(ib_price_leaf_level(nodes, ib_price_index_leaf(index, nodes, key), key) == level_of(key));
+        EXPECT(ib_price_index_from(index, nodes, key) == level_of(key));
+        EXPECT(ib_price_index_to(index, nodes, key) == level_of(key));
+        EXPECT(key == 0 || ib_price_index_to(index, nodes, key - 1) == level_of(highest_at_most(model, key - 1)));
+        EXPECT(ib_price_index_from(index, nodes, key + 1) == level_of(lowest_at_least(model, key + 1)));
     }
     uint64_t probe = random_key();
-    EXPECT(ib_price_index_from(index, nodes, probe) == lowest_at_least(model, probe));
-    EXPECT(ib_price_index_to(index, nodes, probe) == highest_at_most(model, probe));
-    EXPECT(nodes->leaves.in_use <= model->count && nodes->forks.in_use <= model->count);
+    uint64_t at = lowest_at_least(model, probe);
+    EXPECT(ib_price_index_from(index, nodes, probe) == level_of(at));
+    EXPECT(ib_price_index_to(index, nodes, probe) == level_of(highest_at_most(model, probe)));
+    EXPECT(ib_price_index_find(index, nodes, probe) == (at == probe ? level_of(probe) : IB_NONE));
+    EXPECT(nodes->in_use <= 3 * model->count);
 }
 
 static void random_against_array(void)
 {
-    struct ib_price_nodes nodes;
+    struct ib_pool nodes;
     struct ib_price_index index;
     struct model model = {.count = 0};
     ib_price_index_clear(&index);
@@ -79,55 +103,53 @@ static void random_against_array(void)
     for (uint32_t step = 1; step <= 20000; step++) {
         uint64_t key = random_key();
         if (lowest_at_least(&model, key) != key && model.count < LEVELS && next_random() % 100 < 55) {
-            ib_price_index_add(&index, &nodes, key);
+            add(&index, &nodes, key);
             model.keys[model.count++] = key;
         } else if (model.count > 0) {
             uint32_t victim = (uint32_t)(next_random() % model.count);
             key = model.keys[victim];
             model.keys[victim] = model.keys[--model.count];
-            uint64_t left = ib_price_index_remove(&index, &nodes, key);
-            uint64_t in_leaf = lowest_at_least(&model, key / 64 * 64);
-            EXPECT(left == (in_leaf / 64 == key / 64 ? in_leaf : IB_KEY_NONE));
+            uint32_t left = take(&index, &nodes, key);
+            uint64_t in_leaf = lowest_at_least(&model, key / IB_DIGITS * IB_DIGITS);
+            EXPECT(left == (in_leaf / IB_DIGITS == key / IB_DIGITS ? level_of(in_leaf) : IB_NONE));
         }
         agree(&index, &nodes, &model);
         EXPECT_SOUND();
     }
     while (model.count > 0) {
-        (void)ib_price_index_remove(&index, &nodes, model.keys[--model.count]);
+        (void)take(&index, &nodes, model.keys[--model.count]);
         agree(&index, &nodes, &model);
         EXPECT_SOUND();
     }
-    EXPECT_EQUAL(nodes.leaves.in_use + nodes.forks.in_use, 0);
-    EXPECT_EQUAL(ib_pool_count_free(&nodes.leaves) + 1, nodes.leaves.fresh);
-    EXPECT_EQUAL(ib_pool_count_free(&nodes.forks) + 1, nodes.forks.fresh);
-    ib_price_nodes_close(&nodes);
+    EXPECT_EQUAL(nodes.in_use, 0);
+    EXPECT_EQUAL(index.root, IB_NONE);
+    EXPECT_EQUAL(ib_pool_count_free(&nodes) + 1, nodes.fresh);
+    ib_pool_close(&nodes);
 }
 
-/* A usual book of 1,000 neighbouring prices is one fork and its leaves. */
+/* A usual book of 1,000 neighbouring prices is one parent and its leaves. */
 static void near_prices_stay_small(void)
 {
-    struct ib_price_nodes nodes;
+    struct ib_pool nodes;
     struct ib_price_index index;
     ib_price_index_clear(&index);
     EXPECT_EQUAL(ib_price_nodes_open(&nodes, 4000), IB_OK);
     for (uint32_t i = 0; i < 1000; i++) {
-        ib_price_index_add(&index, &nodes, 4096 * 100 + i);
+        add(&index, &nodes, 1024 * 100 + i);
     }
-    EXPECT_EQUAL(nodes.forks.in_use, 1);
-    EXPECT_EQUAL(nodes.leaves.in_use, 16);
-    ib_price_index_add(&index, &nodes, IB_KEY_NONE - 1); /* a far one: one leaf, one fork */
-    EXPECT_EQUAL(nodes.forks.in_use, 2);
-    EXPECT_EQUAL(nodes.leaves.in_use, 17);
-    (void)ib_price_index_remove(&index, &nodes, IB_KEY_NONE - 1);
-    EXPECT_EQUAL(nodes.forks.in_use + nodes.leaves.in_use, 1 + 16);
-    ib_price_nodes_close(&nodes);
+    EXPECT_EQUAL(nodes.in_use, 1 + 32);
+    add(&index, &nodes, IB_KEY_NONE - 1); /* a far one: a leaf, its parent and a fork */
+    EXPECT_EQUAL(nodes.in_use, 1 + 32 + 3);
+    (void)take(&index, &nodes, IB_KEY_NONE - 1);
+    EXPECT_EQUAL(nodes.in_use, 1 + 32);
+    ib_pool_close(&nodes);
 }
 
 /* A window that wanders over all 64 bits, in steps and in jumps, leaves nothing behind. */
 static void a_moving_window_stays_small(void)
 {
     enum { WIDTH = 300 };
-    struct ib_price_nodes nodes;
+    struct ib_pool nodes;
     struct ib_price_index index;
     static uint64_t window[WIDTH];
     uint64_t key = 1000;
@@ -135,23 +157,22 @@ static void a_moving_window_stays_small(void)
     EXPECT_EQUAL(ib_price_nodes_open(&nodes, WIDTH), IB_OK);
     for (uint32_t step = 0; step < 200000; step++) {
         if (step >= WIDTH) {
-            (void)ib_price_index_remove(&index, &nodes, window[step % WIDTH]);
+            (void)take(&index, &nodes, window[step % WIDTH]);
         }
         key += step % 1000 == 0 ? next_random() >> step / 1000 % 64 : 1 + next_random() % 3;
         key = key >= IB_KEY_NONE - 10 ? key / 2 : key;
-        while (ib_price_index_from(&index, &nodes, key) == key) {
+        while (ib_price_index_find(&index, &nodes, key) != IB_NONE) {
             key++;
         }
-        ib_price_index_add(&index, &nodes, key);
+        add(&index, &nodes, key);
         window[step % WIDTH] = key;
         if (step % 1000 >= WIDTH && step >= 2 * WIDTH) { /* the last jump has left the window */
-            EXPECT(nodes.leaves.in_use <= WIDTH * 3 / 64 + 2);
-            EXPECT(nodes.forks.in_use <= 12);
+            EXPECT(nodes.in_use <= WIDTH * 3 / IB_DIGITS + 2 + 3);
         }
         EXPECT_SOUND();
     }
-    EXPECT(nodes.leaves.fresh <= WIDTH && nodes.forks.fresh <= WIDTH);
-    ib_price_nodes_close(&nodes);
+    EXPECT(nodes.fresh <= 3 * WIDTH + 1);
+    ib_pool_close(&nodes);
 }
 
 static const struct test_case cases[] = {

@@ -34,8 +34,9 @@ static struct ib_risk_order buy(uint64_t quantity, int64_t price)
 /* What the path of plain orders compares before it asks. */
 static int passes(const struct ib_risk_order *order)
 {
-    return ib_risk_admits(&risk->accounts[order->account], &risk->rows[order->row], order->is_sell, order->quantity,
-                          order->price, order->base);
+    const struct ib_risk_account *account = &risk->accounts[order->account];
+    return account->messages <= account->messages_max && /* this one is counted already */
+           ib_risk_admits(&risk->rows[order->row], order->is_sell, order->quantity, order->price, order->base);
 }
 
 static uint8_t ask(struct ib_risk_order order)

@@ -9,7 +9,7 @@
 
 /* Tick 100 and lot 10. */
 static const struct ib_book_instrument instrument = {
-    .tick = 100, .tick_inverse = 0x8f5c28f5c28f5c29u, .tick_shift = 2};
+    .tick = 100, .tick_inverse = 0x8f5c28f5c28f5c29u, .tick_shift = 2, .ticks_max = INT64_MAX / 100};
 
 static struct ib_terms_frame frame(uint8_t phase)
 {

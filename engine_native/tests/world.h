@@ -7,7 +7,7 @@
 #define IB_TEST_WORLD_H
 
 #include "commands.h"
-#include "matcher.h"
+#include "take_events.h"
 #include "test.h"
 
 enum { ORDERS = 8, EVENTS = 256, MAKER = 0, TAKER = 1 };
@@ -33,7 +33,7 @@ static inline int apply(struct ib_command command)
     world.count = 0;
     command.seq = ib_matcher_seq(world.matcher) + 1;
     command.time_ns = ib_matcher_time_ns(world.matcher) + 1;
-    return ib_matcher_apply(world.matcher, &command, (struct ib_event_sink){.emit = keep});
+    return take_events(world.matcher, &command, NULL, keep);
 }
 
 static inline void open_world(void)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 from ironbook.errors import CommandError
+
+UNCHANGED = 2  # exit status
 
 
 class AdminError(CommandError):
@@ -52,7 +55,8 @@ def add_parser(subparsers: Any) -> None:
         epilog="requests: status, totals, halt, resume, end_of_day, phase SYMBOL PHASE, instrument_add SYMBOL tick=N "
         "[key=value ...], instrument_change SYMBOL key=value ..., instrument_remove SYMBOL, "
         "risk_limit ACCOUNT LIMIT VALUE|unlimited [SYMBOL], kill ACCOUNT, revive ACCOUNT, "
-        "mass_cancel session=|account=|symbol=|side= ... or all",
+        "mass_cancel session=|account=|symbol=|side= ... or all. ACCOUNT is what the configuration calls it; a session "
+        "that names none trades for the account of its firm's name",
     )
     parser.add_argument("--socket", type=Path, required=True, metavar="FILE", help="admin.sock of the engine")
     parser.add_argument("request", nargs="+", help="the request, word by word")
@@ -60,9 +64,13 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, and print the answer, one line of JSON; AdminError where the engine refuses."""
+    """Ask, and print the answer, one line of JSON; 2 where it changed nothing, AdminError where the engine refuses."""
     words = " ".join(arguments.request)
     if not words.isascii() or not words.isprintable():
         raise AdminError(f"{words!r} is no request: printable ASCII alone")
-    print(json.dumps(request(arguments.socket, words)))
+    answer = request(arguments.socket, words)
+    print(json.dumps(answer))
+    if "unchanged" in answer:
+        print(f"ironbook: admin: {words} changed nothing: {answer['unchanged']}", file=sys.stderr)
+        return UNCHANGED
     return 0

@@ -36,6 +36,7 @@ REJECTED = 2
 _QUANTITY_MAX, _PRICE_MAX, _NUMBER_MAX = 2**40 - 1, 2**63 - 1, 2**32 - 1
 _CLIENT_DATA = 14
 _NS = 10**9
+_SLICES = 64  # IB_SLICES_MAX (ironbook.h)
 
 
 class ClientError(CommandError):
@@ -75,12 +76,12 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", choices=_words(OrderType), default="limit")
     parser.add_argument("--time-in-force", choices=_words(TimeInForce), default="day")
     parser.add_argument("--stop-price", type=int, default=0, help="of stop and stop-limit orders")
-    parser.add_argument("--displayed", type=int, default=0, help="iceberg: what is shown at a time")
+    parser.add_argument("--displayed", type=int, default=0, help="iceberg: what is shown at a time, at most 64 times")
     parser.add_argument("--minimum", type=int, default=0, help="what must trade at once on arrival")
     parser.add_argument("--hidden", action="store_true")
     parser.add_argument("--post-only", action="store_true")
     parser.add_argument("--self-trade", choices=_words(SelfTrade), default="allowed")
-    parser.add_argument("--expire-seconds", type=float, default=0.0, help="of gtd: to live, from now")
+    parser.add_argument("--expire-seconds", type=float, default=0.0, help="of --time-in-force gtd: to live, from now")
     parser.add_argument("--user-ref", type=int, default=0, help="its number; 0: the next free one")
     parser.add_argument("--client-data", default="", help="repeated in the reports, at most 14 characters")
 
@@ -129,13 +130,26 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.action in {"enter", "replace"}:
         needs_price, needs_stop = arguments.type in {"limit", "stop-limit"}, arguments.type in {"stop", "stop-limit"}
         _within("quantity", arguments.quantity, 1, _QUANTITY_MAX)
-        _within("price", arguments.price, 1 if needs_price else 0, _PRICE_MAX if needs_price else 0)
-        _within("--stop-price", arguments.stop_price, 1 if needs_stop else 0, _PRICE_MAX if needs_stop else 0)
+        for name, value, needed in (
+            ("price", arguments.price, needs_price),
+            ("--stop-price", arguments.stop_price, needs_stop),
+        ):
+            if value and not needed:
+                raise ClientError(f"client: {name} is {value}: a {arguments.type} order has none, leave it out")
+            _within(name, value, 1 if needed else 0, _PRICE_MAX)
         _within("--displayed", arguments.displayed, 0, arguments.quantity)
+        least = -(-arguments.quantity // _SLICES)
+        if arguments.action == "enter" and 0 < arguments.displayed < least:
+            raise ClientError(
+                f"client: --displayed is {arguments.displayed}: an iceberg shows itself at most {_SLICES} times, "
+                f"give it at least {least}"
+            )
         _within("--minimum", arguments.minimum, 0, arguments.quantity)
         _within("--user-ref", arguments.user_ref, 0, _NUMBER_MAX)
         gtd = arguments.time_in_force == "gtd"
-        _within("--expire-seconds", arguments.expire_seconds, 0, 10**9 if gtd else 0)
+        if arguments.expire_seconds and not gtd:
+            raise ClientError("client: --expire-seconds is of gtd orders: give --time-in-force gtd, too")
+        _within("--expire-seconds", arguments.expire_seconds, 0, 10**9)
         if gtd and arguments.expire_seconds == 0:
             raise ClientError("client: gtd lives until when? give --expire-seconds")
         if not arguments.client_data.isascii() or len(arguments.client_data) > _CLIENT_DATA:
@@ -191,9 +205,12 @@ def describe(event: Event) -> dict[str, Any]:
     return {**words, "client_data": data.decode("ascii", "replace")} if data else words
 
 
-def show(event: Event, as_json: bool) -> None:
-    """Print a report."""
+def show(event: Event, as_json: bool, sent: Command | None = None) -> None:
+    """Print a report. Of the command that was `sent`: what its acceptance does not repeat is said again."""
     words = describe(event)
+    accepted = event.type in {EventType.ACCEPTED, EventType.REPLACED}
+    if sent is not None and accepted and event.user_ref == sent.user_ref and sent.stop_price:
+        words["stop_price"] = sent.stop_price
     kind = words.pop("type")
     line = (
         json.dumps({"type": kind, **words})
@@ -223,10 +240,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "watch":
         return _watch(arguments)
     with CommandStream(arguments.socket, arguments.session, ONLY_NEW) as stream:
-        stream.send(_command(arguments, stream))
+        command = _command(arguments, stream)
+        stream.send(command)
         reports, _ = stream.ask()
     for event in reports:
-        show(event, arguments.json)
+        show(event, arguments.json, command)
     if not reports:
         print(f"ironbook: client: {arguments.action} changed nothing", file=sys.stderr)
     return REJECTED if not reports or any(event.type == EventType.REJECTED for event in reports) else 0

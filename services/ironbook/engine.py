@@ -156,6 +156,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "bytes_before_login": config.bytes_before_login,
             "login_attempts": config.login_attempts,
             "login_ms": config.login_ms,
+            "mass_cancel_percent": config.mass_cancel_percent,
             "heartbeat_ms": config.heartbeat_ms,
             "latency_every": config.latency_every,
         },

@@ -151,6 +151,7 @@ class EngineConfig:
     bytes_before_login: int
     login_attempts: int
     login_ms: int
+    mass_cancel_percent: int  # of the matcher's time, for one account
     heartbeat_ms: int
     latency_every: int  # one order in so many is timed; 0: none
 
@@ -280,6 +281,7 @@ def parse(value: Any, source: str) -> EngineConfig:
         bytes_before_login=limits.integer("bytes_before_login", LOGIN_BYTES, 4096, 64),
         login_attempts=limits.integer("login_attempts", 1, 1000, 3),
         login_ms=limits.milliseconds("login_seconds", 0.1, 3600, 5),
+        mass_cancel_percent=limits.integer("mass_cancel_percent", 1, 100, 5),
         heartbeat_ms=top.milliseconds("heartbeat_seconds", 0.05, 60, 1),
         latency_every=latency.integer("every", 0, LATENCY_EVERY_MAX, 64),
     )

@@ -280,6 +280,9 @@ def test_the_command_line(engine: Engine) -> None:
         engine, "--session", "TAKER1", "enter", "buy", "AAPL", "5", "--type", "stop", "--stop-price", "1000000"
     )
     assert done.stdout.startswith("accepted session_seq=1 ")
+    assert done.stdout.endswith(" stop_price=1000000\n")
+    done = client(engine, *maker, "enter", "buy", "AAPL", "128", "1", "--displayed", "2", "--time-in-force", "ioc")
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["accepted", "canceled"]
     done = client(engine, *maker, "enter", "buy", "AAPL", "1", "1000000", "--post-only")
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (2, "post_only")
     done = client(engine, *maker, "cancel", "2", "30")
@@ -294,10 +297,13 @@ def test_the_command_line(engine: Engine) -> None:
         ("enter", "buy", "AAPL", "5"): "price is 0: give it a number from 1",
         ("enter", "buy", "AAPL", "0", "1"): "quantity is 0",
         ("enter", "buy", "NOPE", "5", "1"): "NOPE is not traded here",
-        ("enter", "buy", "AAPL", "5", "1", "--type", "market"): "price is 1: give it a number from 0 to 0",
+        ("enter", "buy", "AAPL", "5", "1", "--type", "market"): "price is 1: a market order has none, leave it out",
+        ("enter", "buy", "AAPL", "5", "1", "--stop-price", "1"): "--stop-price is 1: a limit order has none",
         ("enter", "buy", "AAPL", "5", "1", "--displayed", "6"): "--displayed is 6",
+        ("enter", "buy", "AAPL", "129", "1", "--displayed", "2"): "at most 64 times, give it at least 3",
         ("enter", "buy", "AAPL", "5", "1", "--time-in-force", "gtd"): "give --expire-seconds",
-        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 4",
+        ("enter", "buy", "AAPL", "5", "1", "--expire-seconds", "5"): "is of gtd orders: give --time-in-force gtd, too",
+        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 5",
         ("enter", "buy", "AAPL", "5", "1", "--client-data", "x" * 15): "at most 14 ASCII characters",
         ("enter", "buy", "ABCDEFGHI", "5", "1"): "ABCDEFGHI is not traded here",
         ("enter", "buy", "AAPL", "5", "99.5"): "client enter: argument price: invalid int value: '99.5'",
@@ -318,14 +324,37 @@ def test_the_command_line(engine: Engine) -> None:
 
 
 def test_one_client_too_many_is_told(engine: Engine) -> None:
-    """The seventeenth is refused: its line says where the reason stands, and not that no engine runs."""
-    idle = [socket.socket(socket.AF_UNIX) for _ in range(16)]
-    for connection in idle:
-        connection.connect(str(engine.run / "commands.sock"))
-    engine.admin("status")
+    """Sixteen have a session, the next is refused: its line says where the reason stands, not that no engine runs."""
+    secret = engine.config["sessions"][0]["secret"]
+    engine.config["sessions"] += [{"username": f"S{i}", "firm": "MAKR", "secret": secret} for i in range(16)]
+    engine.kill()
+    engine.start()
+    connected = [stream(engine, f"S{i}") for i in range(16)]
     done = client(engine, "--session", "MAKER1", "cancel", "1")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "the engine closed the connection: its log says why" in done.stderr
-    assert "commands.sock: refused a client: 16 are connected" in engine.log.read_text()
+    assert "commands.sock: refused a connection: all 16 places are in use" in engine.log.read_text()
+    assert all(connection.ask()[0] == [] for connection in connected)
+    connected.pop().close()
+    with stream(engine) as late:
+        late.ask()
+
+
+def test_who_says_nothing_keeps_no_place(engine: Engine) -> None:
+    """Thirty connections without a hello: each client gets in, one after the other, and those with a session stay."""
+    first = stream(engine)
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(30)]
+    for connection in idle:
+        connection.connect(str(engine.run / "commands.sock"))
+    taker = stream(engine, "TAKER1")
+    taker.send(order(1, Side.BUY, 1, 100))
+    assert told(taker) == [(EventType.ACCEPTED, 1, 1, Reason.NONE)]
+    assert first.ask()[0] == []
+    assert "commands.sock: closed an idle connection" in engine.log.read_text()
+    idle[0].settimeout(5)
+    assert idle[0].recv(1) == b""  # the oldest of them
+    idle[-1].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        idle[-1].recv(1)
     for connection in idle:
         connection.close()

@@ -84,11 +84,52 @@ def test_instruments_come_change_and_go(engine: Engine) -> None:
     assert len(engine.admin("instrument_add TSLA tick=1")["events"]) == 1
     client.send(enter(6, "B", 5, 101, symbol="TSLA"))
     assert client.report("A")[18:26] == b"TSLA    "
-    engine.kill()
-    assert "the journal trades TSLA " in engine.refused()
-    engine.config["instruments"].append({"symbol": "TSLA", "tick": 1})
-    engine.start()
     same_after_a_kill(engine)
+
+
+def test_an_instrument_added_by_hand_outlasts_a_crash(engine: Engine) -> None:
+    """It trades on over the configuration of before, which one line says; the configuration may name it later."""
+    engine.admin("instrument_add TSLA tick=5 lot=10 static_band=400")
+    engine.admin("instrument_add GONE tick=1")
+    engine.admin("instrument_remove GONE")
+    client = engine.login()
+    client.send(enter(1, "B", 10, 100, symbol="TSLA"))
+    client.report("A")
+    same_after_a_kill(engine)
+    (said,) = [line for line in engine.log.read_text().splitlines() if "the configuration lacks" in line]
+    assert "trades 1 that the configuration lacks, and so does this engine: TSLA: add them" in said
+    client = engine.login("TAKER1")
+    client.send(enter(1, "S", 10, 100, symbol="TSLA"))
+    client.report("E")
+    assert engine.admin("instrument_change TSLA lot=1")["event_count"] == 1
+    seq = engine.admin("totals")["seq"]
+    engine.config["instruments"].append({"symbol": "TSLA", "tick": 5, "static_band": 400})
+    same_after_a_kill(engine)
+    assert engine.admin("totals")["seq"] == seq  # it is as it is configured: nothing is sequenced
+    assert engine.log.read_text().count("the configuration lacks") == 1
+    engine.config["instruments"][-1]["removed"] = True
+    engine.kill()
+    engine.start()
+    client = engine.login(sequence=0)
+    client.send(enter(2, "B", 1, 100, symbol="TSLA"))
+    assert code(client.report("J")) == 0x0017
+
+
+def test_an_instrument_that_the_configuration_loses_trades_on(engine: Engine) -> None:
+    """With its orders, and its limits; many of them are counted."""
+    for number in range(10):
+        engine.admin(f"instrument_add T{number} tick=1")
+    client = engine.login()
+    client.send(enter(1, "B", 1, 100))
+    client.report("A")
+    engine.config["instruments"] = [{"symbol": "MSFT", "tick": 100}]
+    same_after_a_kill(engine)
+    assert "trades 11 that the configuration lacks, and so does this engine: AAPL T0 T1 T2 T3 T4 T5 T6 …: add" in (
+        engine.log.read_text()
+    )
+    client = engine.login("TAKER1")
+    client.send(enter(1, "S", 1, 100))
+    client.report("E")
 
 
 @pytest.mark.feature(
@@ -113,7 +154,7 @@ def test_limits_and_the_kill_switch(engine: Engine) -> None:
     assert [client.report("C")[17:] for _ in range(3)] == [b"S"] * 3
     client.send(enter(5, "B", 1, 100))
     client.report("J")
-    assert engine.admin("kill MAKR")["events"] == []
+    assert engine.admin("kill MAKR")["unchanged"] == "the account is killed already"
     same_after_a_kill(engine)
     client = engine.login("MAKER1", sequence=0)
     client.send(enter(6, "B", 1, 100))
@@ -200,8 +241,19 @@ def test_any_bytes(engine: Engine) -> None:
     assert engine.admin("status")["state"] == "serving"
 
 
+UNCHANGED = {
+    "phase AAPL halted": "the instrument is in that phase already",
+    "instrument_change MSFT tick=1": "tick and lot stay as they are while the instrument has live orders",
+    "revive MAKR": "the account is not killed",
+    "mass_cancel symbol=AAPL": "there is no live order of that kind",
+}
+
+
 def test_the_command_line(engine: Engine) -> None:
-    """`ironbook admin`: the answer as one line of JSON, a refusal as one line and exit status 1."""
+    """`ironbook admin`: one line of JSON; a refusal as one line, exit status 1; nothing changed: 2, and why."""
+    client = engine.login()
+    client.send(enter(1, "B", 1, 100, symbol="MSFT"))
+    client.report("A")
     base = [sys.executable, "-m", "ironbook.cli", "admin", "--socket", str(engine.run / "admin.sock")]
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -209,6 +261,11 @@ def test_the_command_line(engine: Engine) -> None:
 
     done = run("phase", "AAPL", "halted")
     assert json.loads(done.stdout)["events"][0]["phase"] == "halted"
+    for words, said in UNCHANGED.items():
+        done = run(*words.split())
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), words
+        assert f"{words} changed nothing: {said}" in done.stderr
+        assert json.loads(done.stdout)["events"] == []
     done = run("phase", "AAPL", "open")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "give it one of continuous" in done.stderr

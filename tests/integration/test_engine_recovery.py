@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -14,8 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integration.engine_process import ACCOUNT_QUERY, Client, Engine, cancel, enter, packet, replace
+from integration.engine_process import (
+    ACCOUNT_QUERY,
+    Client,
+    Engine,
+    cancel,
+    enter,
+    packet,
+    replace,
+    same_after_a_kill,
+)
 from ironbook import core
+from ironbook.core.records import CommandType
 
 pytestmark = pytest.mark.integration
 
@@ -195,6 +207,32 @@ def test_a_report_waits_for_the_journal(engine: Engine, monkeypatch: pytest.Monk
     # An Account Query behind an order is answered behind its report: the number it names cannot be lost any more.
     client.send(enter(4, "B", 10, 1_000_000) + ACCOUNT_QUERY)
     assert [found[:2] for found, _ in zip(client.packets(), range(2), strict=False)] == [b"SA", b"UQ"]
+
+
+@pytest.mark.usefixtures("shim")
+def test_a_change_keeps_the_price_of_an_auction_on_its_way(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instrument's change carries all of it: one that knew nothing of the auction would put its old price back."""
+    monkeypatch.setenv("SHIM_DELAY_US", "100000")
+    engine.config["instruments"][0]["reference_price"] = 5
+    engine.start()
+    engine.admin("phase AAPL opening_auction")
+    client = engine.login()
+    client.send(enter(1, "B", 1, 1_000_000) + enter(2, "S", 1, 1_000_000))
+    client.wait_for(2)
+    change, answer = "instrument_change AAPL dynamic_band=100", {"error": "not yet"}
+    asked = 0
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(engine.run / "admin.sock"))
+        connection.sendall(b"phase AAPL continuous\n")
+        while "error" in answer:
+            time.sleep(0.01)
+            answer = engine.admin(change)
+            asked += "a change of its phase is on its way" in answer.get("error", "")
+            assert asked < 300
+        assert json.loads(connection.recv(65536))["trades"] == 1
+    assert asked >= 1
+    (sent,) = [c for c in core.journal_dump(engine.journal) if c.type == CommandType.INSTRUMENT_CHANGE]
+    assert (sent.stop_price, sent.minimum) == (1_000_000, 100)  # its reference price and dynamic band (ironbook.h)
 
 
 @pytest.mark.usefixtures("shim")
@@ -399,10 +437,8 @@ def test_the_last_user_ref_of_all_leaves_none(engine: Engine) -> None:
     assert engine.login("TAKER1").next_user_ref() == 1
 
 
-def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
-    """Near its end Enter is rejected with a report while Cancel works; at its end nothing is taken; nothing is lost."""
-    engine.config["limits"] = {"orders": 65536, "events": 65536}
-    engine.start()
+def until_the_log_is_full(engine: Engine) -> Client:
+    """A member whose orders are rejected, then not taken any more: the engine has stopped reading from it."""
     client = engine.login()
     ref = 1
     codes: list[int] = []
@@ -415,7 +451,6 @@ def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
     assert set(codes) == {0x000A}
     client.send(cancel(1))
     client.report("C")
-    # Until the log is full: then the engine stops reading, and says so.
     client.socket.settimeout(3)
     with pytest.raises(TimeoutError):
         while True:
@@ -426,17 +461,57 @@ def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
                 if client.packet() == b"H":
                     raise TimeoutError
     assert "the event log is full" in engine.log.read_text()
-    status = engine.admin("status")
-    assert status["state"] == "serving"
-    assert status["event_room"] < 100
-    # Nor can the administrator overflow it.
-    answers = [engine.admin(request) for _ in range(60) for request in ("halt", "resume")]
+    assert engine.admin("status")["state"] == "serving"
+    return client
+
+
+def test_a_full_event_log_rejects_and_then_holds(engine: Engine) -> None:
+    """Near its end Enter is rejected with a report while Cancel works; at its end no order is taken; nothing is lost.
+
+    Whoever reduces risk is served to the last: a member that cancels, the administrator who halts, kills and ends.
+    """
+    engine.config["limits"] = {"orders": 65536, "events": 65536}
+    engine.start()
+    other = engine.login("TAKER1")
+    other.send(enter(1, "B", 1, 99) + enter(2, "B", 2, 99))
+    other.wait_for(2)
+    until_the_log_is_full(engine)
+    other.send(cancel(1))
+    other.report("C")
+    assert "the event log is full" in engine.admin("risk_limit MAKR open_orders 5")["error"]
+    assert "the event log is full" in engine.admin("instrument_add TSLA tick=1")["error"]
+    assert len(engine.admin("phase MSFT halted")["events"]) == 1
+    # Nor can the administrator overflow it …
+    answers = [engine.admin(request) for _ in range(600) for request in ("halt", "resume")]
+    assert answers[0]["state"] == "halted"
     assert "the event log is full" in answers[-1]["error"]
-    status = engine.admin("status")
+    assert "the event log is full" in engine.admin("kill MAKR")["error"]
+    other.send(cancel(2, 1) + cancel(2))  # a part of an order frees nothing, and is not taken
+    with pytest.raises(TimeoutError):
+        other.socket.settimeout(1)
+        other.report("C")
+    # … and there is room to end all of it, as many orders as there are.
+    orders = engine.admin("totals")["orders_open"]
+    assert orders > 10_000
+    assert engine.admin("mass_cancel all")["canceled"] == orders
+    status = engine.admin("end_of_day")
+    assert (status["state"], status["orders_open"]) == ("ended", 0)
     engine.kill()
     engine.start()
     again = engine.admin("status")
     assert (again["seq"], again["state_hash"]) == (status["seq"], status["state_hash"])
+
+
+def test_a_full_event_log_can_be_killed(engine: Engine) -> None:
+    """The kill switch has its reserve, and ends all orders of the account that filled the log."""
+    engine.config["limits"] = {"orders": 65536, "events": 65536}
+    engine.start()
+    until_the_log_is_full(engine)
+    orders = engine.admin("totals")["orders_open"]
+    assert engine.admin("kill MAKR")["canceled"] == orders
+    status = engine.admin("status")
+    assert (status["state"], status["orders_open"]) == ("serving", 0)
+    same_after_a_kill(engine)
 
 
 @pytest.mark.parametrize(

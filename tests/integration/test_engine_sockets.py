@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,63 @@ def test_a_consumer_that_does_not_read_blocks_nobody(engine: Engine) -> None:
     quick = Consumer(engine).events(count)
     trade(engine, 10)
     assert lazy.events(count) == quick
+
+
+def test_a_consumer_that_says_nothing_keeps_no_place(engine: Engine) -> None:
+    """Of 32 places: those who follow the events keep theirs, those who never asked for any give way, oldest first."""
+    engine.login().send(enter(1, "B", 1, 100))
+    followers = [Consumer(engine) for _ in range(2)]
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    for connection in idle:
+        connection.connect(str(engine.run / "events.sock"))
+    followers += [Consumer(engine) for _ in range(30)]
+    for follower in followers:
+        assert (follower.status, follower.event_size) == (0, EVENT_SIZE)
+        assert len(follower.events(2)) == 2
+    with contextlib.suppress(ConnectionError):
+        assert Consumer(engine).magic == b""
+    assert "events.sock: refused a connection: all 32 places are in use" in engine.log.read_text()
+    for connection in [*idle, *(follower.socket for follower in followers)]:
+        connection.close()
+
+
+def test_an_idle_administrator_keeps_no_place(engine: Engine) -> None:
+    """Eight that have asked and stayed, one within a line: a ninth is served, and the oldest of them has gone."""
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+    for connection in idle:
+        connection.settimeout(5)
+        connection.connect(str(engine.run / "admin.sock"))
+        connection.sendall(b"totals\n")
+        assert connection.recv(65536).endswith(b"\n")
+    idle[0].sendall(b"totals\n")
+    idle[0].recv(65536)
+    idle[2].sendall(b"tot")
+    for _ in range(3):
+        assert engine.admin("totals")["state"] == "serving"
+    assert idle[1].recv(1) == b""
+    idle[0].sendall(b"totals\n")
+    assert idle[0].recv(65536).endswith(b"\n")
+    for connection in idle:
+        connection.close()
+
+
+def test_an_administrator_that_does_not_read_keeps_no_place(engine: Engine) -> None:
+    """Eight that ask and never read their answers until these fill their sockets: a ninth is served."""
+    stuck = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+    for connection in stuck:
+        connection.setblocking(False)
+        connection.connect(str(engine.run / "admin.sock"))
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(20_000):
+                connection.send(b"status\n")
+    answer = {}
+    deadline = time.monotonic() + 10
+    while not answer and time.monotonic() < deadline:  # refused as long as all eight are being answered
+        with contextlib.suppress(ConnectionError, AssertionError):
+            answer = engine.admin("totals")
+    assert answer["state"] == "serving"
+    for connection in stuck:
+        connection.close()
 
 
 def test_sockets_are_private(engine: Engine) -> None:

@@ -82,11 +82,6 @@ def take_port(engine: Engine) -> socket.socket:
     return listener
 
 
-def lose_instrument(engine: Engine) -> None:
-    """The configuration lacks what the journal trades."""
-    engine.config["instruments"] = [{"symbol": "MSFT", "tick": 1}]
-
-
 def change_orders(engine: Engine) -> None:
     """A capacity that the journal was not begun with."""
     engine.config["limits"]["orders"] = 1000
@@ -104,7 +99,6 @@ FAILURES: dict[Callable[[Engine], Any], tuple[str, str]] = {
     move: ("shard 0", "journal_directory"),
     hide: ("engine.json", "journal_directory"),
     take_port: ("127.0.0.1:", "order_entry.port"),
-    lose_instrument: ("AAPL", "add it"),
     change_orders: ("limits.orders", "set limits.orders to"),
     long_path: ("events.sock", "IRONBOOK_STATE"),
 }

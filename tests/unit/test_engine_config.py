@@ -41,7 +41,7 @@ def test_defaults() -> None:
         5000,
         1000,
     )
-    assert config.latency_every == 64
+    assert (config.latency_every, config.mass_cancel_percent) == (64, 5)
     assert config.instruments == (InstrumentConfig("AAPL", 1),)
     assert config.accounts == ("MAKR",)  # the firm's, where nobody names another
     assert config.sessions == (SessionConfig("MAKER1", "MAKR", HASH, 0),)
