@@ -187,7 +187,7 @@ class Flow:
             # As near to the other side as it gets: what trades is no plain order where icebergs or bands are about.
             price = base + sign * away
             self.following = {"session": session, "instrument": index, "side": side, "price": price, "quantity": lot}
-            value = -(-away * o.POINTS // base) - beyond
+            value = min(-(-away * o.POINTS // base) - beyond, o.UNLIMITED)
             return self.command(17, account=number, limit=o.COLLAR, instrument=index, value=value)
         if which == o.ORDER_QUANTITY:
             quantity = (limits[which] // lot + beyond) * lot
@@ -198,7 +198,7 @@ class Flow:
         elif which == o.COLLAR:
             reach = base * limits[which] // o.POINTS
             at = (base + reach) // tick + beyond if side == o.BUY else -((reach - base) // tick) - beyond
-            price = max(at, 1) * tick
+            price = min(max(at, 1), (2**63 - 1) // tick) * tick
         return self.plain(session, instrument=index, side=side, price=price, quantity=max(quantity, lot))
 
     def plain(self, session: int, **fields: int) -> dict[str, Any]:
