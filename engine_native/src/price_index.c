@@ -30,6 +30,14 @@ static void set_near(struct ib_price_index *index, uint32_t parent, uint64_t key
     index->near_prefix[prefix & 1] = prefix;
 }
 
+/* The parent of a key's leaf, when it is a near one. */
+static uint32_t near_parent(const struct ib_price_index *index, uint64_t key)
+{
+    uint64_t prefix = key >> IB_PARENT_BITS;
+    IB_ASSERT(key != IB_KEY_NONE);
+    return index->near_prefix[prefix & 1] == prefix ? index->near[prefix & 1] : (uint32_t)IB_NONE;
+}
+
 /* The parent of a key's leaf, or IB_NONE. */
 static uint32_t find_parent(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key)
 {
@@ -72,7 +80,10 @@ static uint32_t new_node(struct ib_pool *nodes, uint64_t key, uint32_t shift)
     IB_ASSERT(shift % IB_DIGIT_BITS == 0 && shift < 64);
     IB_ASSERT(!ib_pool_is_full(nodes));
     uint32_t index = ib_pool_take(nodes, sizeof(struct ib_price_node));
-    *ib_price_node_at(nodes, index) = (struct ib_price_node){.prefix = key >> shift >> IB_DIGIT_BITS, .shift = shift};
+    struct ib_price_node *node = ib_price_node_at(nodes, index);
+    node->prefix = key >> shift >> IB_DIGIT_BITS;
+    node->shift = shift;
+    IB_EXPECT(node->bitmap == 0);
     return index;
 }
 
@@ -130,49 +141,14 @@ uint32_t ib_price_index_grow(struct ib_price_index *index, struct ib_pool *nodes
 {
     IB_ASSERT(key != IB_KEY_NONE);
     IB_ASSERT(index != NULL);
-    uint32_t parent = make_parent(index, nodes, key);
+    uint32_t parent = near_parent(index, key);
+    if (parent == IB_NONE) {
+        parent = make_parent(index, nodes, key);
+        set_near(index, parent, key);
+    }
     uint32_t leaf = new_node(nodes, key, 0);
     set_child(ib_price_node_at(nodes, parent), key, leaf);
-    set_near(index, parent, key);
     return leaf;
-}
-
-/* Takes the emptied leaf of `key` out of the tree, its parent when that has no other, and then the fork above when only
- * one way is left. */
-void ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
-{
-    IB_ASSERT(index->root != IB_NONE);
-    uint32_t *fork_link = NULL;
-    uint32_t *link = &index->root;
-    struct ib_price_node *node = ib_price_node_at(nodes, *link);
-    while (node->shift != PARENT_SHIFT) {
-        IB_ASSERT(covers(node, key));
-        fork_link = link;
-        link = &node->child[ib_price_digit(key, node->shift)];
-        node = ib_price_node_at(nodes, *link);
-    }
-    ib_pool_give(nodes, node->child[ib_price_digit(key, PARENT_SHIFT)], sizeof *node);
-    unset_child(node, key);
-    if (node->bitmap != 0) {
-        return;
-    }
-    unsigned near = key >> IB_PARENT_BITS & 1;
-    if (index->near[near] == *link) {
-        index->near[near] = IB_NONE;
-        index->near_prefix[near] = UINT64_MAX;
-    }
-    ib_pool_give(nodes, *link, sizeof *node);
-    if (fork_link == NULL) {
-        index->root = IB_NONE;
-        return;
-    }
-    uint32_t fork = *fork_link;
-    node = ib_price_node_at(nodes, fork);
-    unset_child(node, key);
-    if ((node->bitmap & (node->bitmap - 1)) == 0) { /* one way is no fork */
-        *fork_link = node->child[__builtin_ctz(node->bitmap)];
-        ib_pool_give(nodes, fork, sizeof *node);
-    }
 }
 
 /* ---- what comes next ---- */
@@ -189,6 +165,58 @@ static uint32_t end_below(const struct ib_pool *nodes, uint32_t at, int upwards)
             return at;
         }
     }
+}
+
+/* Takes the parent of leaves that `key` led to, and that has none left, out of the tree, and then the fork above when
+ * only one way is left. */
+static void drop_parent(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
+{
+    IB_ASSERT(index->root != IB_NONE);
+    uint32_t *fork_link = NULL;
+    uint32_t *link = &index->root;
+    struct ib_price_node *node = ib_price_node_at(nodes, *link);
+    while (node->shift != PARENT_SHIFT) {
+        IB_ASSERT(covers(node, key));
+        fork_link = link;
+        link = &node->child[ib_price_digit(key, node->shift)];
+        node = ib_price_node_at(nodes, *link);
+    }
+    unsigned near = key >> IB_PARENT_BITS & 1;
+    if (index->near[near] == *link) {
+        index->near[near] = IB_NONE;
+        index->near_prefix[near] = UINT64_MAX;
+    }
+    ib_pool_give(nodes, *link, sizeof *node);
+    if (fork_link == NULL) {
+        index->root = IB_NONE;
+        return;
+    }
+    uint32_t fork = *fork_link;
+    node = ib_price_node_at(nodes, fork);
+    unset_child(node, key);
+    if ((node->bitmap & (node->bitmap - 1)) == 0) { /* one way is no fork */
+        unsigned digit = (unsigned)__builtin_ctz(node->bitmap);
+        *fork_link = node->child[digit];
+        node->child[digit] = IB_NONE;
+        node->bitmap = 0;
+        ib_pool_give(nodes, fork, sizeof *node);
+    }
+}
+
+uint32_t ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
+{
+    uint32_t parent_index = near_parent(index, key);
+    parent_index = parent_index != IB_NONE ? parent_index : find_parent(index, nodes, key);
+    IB_ASSERT(parent_index != IB_NONE);
+    struct ib_price_node *parent = ib_price_node_at(nodes, parent_index);
+    ib_pool_give(nodes, parent->child[ib_price_digit(key, PARENT_SHIFT)], sizeof *parent);
+    unset_child(parent, key);
+    if (parent->bitmap == 0) {
+        drop_parent(index, nodes, key);
+        return IB_NONE;
+    }
+    const struct ib_price_node *leaf = ib_price_node_at(nodes, parent->child[__builtin_ctz(parent->bitmap)]);
+    return leaf->child[__builtin_ctz(leaf->bitmap)];
 }
 
 /* Level of the nearest key at `key` or beyond it. */

@@ -38,7 +38,8 @@ enum {
 };
 
 /* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE is
- * one without children. So whoever only asks need not look at the bits. */
+ * one without children. So whoever only asks need not look at the bits, and a node that is not in use, or never was,
+ * needs no clearing. */
 struct ib_price_node {
     uint64_t prefix; /* what all keys below share: key >> shift >> IB_DIGIT_BITS */
     uint32_t bitmap; /* which children there are: two at least where `shift` is above IB_DIGIT_BITS, else one */
@@ -65,10 +66,11 @@ uint32_t ib_price_index_from(const struct ib_price_index *index, const struct ib
 uint32_t ib_price_index_to(const struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 
 /* For the functions below: what does not happen to every order. The first two return the leaf of a key, and make its
- * parent a near one; _approach returns IB_NONE when there is no leaf. */
+ * parent a near one; _approach returns IB_NONE when there is no leaf. _prune takes the emptied leaf of a key away, and
+ * returns what ib_price_index_remove does. */
 uint32_t ib_price_index_approach(struct ib_price_index *index, const struct ib_pool *nodes, uint64_t key);
 uint32_t ib_price_index_grow(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
-void ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
+uint32_t ib_price_index_prune(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key);
 
 static inline void ib_price_index_clear(struct ib_price_index *index)
 {
@@ -116,7 +118,8 @@ IB_INLINE uint32_t ib_price_index_add(struct ib_price_index *index, struct ib_po
     return leaf;
 }
 
-/* `key` must exist, in `leaf`. The level of the lowest key that is left in the leaf; IB_NONE when the leaf is gone. */
+/* `key` must exist, in `leaf`. The level of the lowest key that is left in the leaf, or, when that is gone, below its
+ * parent; IB_NONE when both are. So it is the next best level when `key` was the best. */
 IB_INLINE uint32_t ib_price_index_remove(struct ib_price_index *index, struct ib_pool *nodes, uint32_t leaf,
                                          uint64_t key)
 {
@@ -125,8 +128,7 @@ IB_INLINE uint32_t ib_price_index_remove(struct ib_price_index *index, struct ib
     at->bitmap &= ~(1u << ib_price_digit(key, 0));
     at->child[ib_price_digit(key, 0)] = IB_NONE;
     if (at->bitmap == 0) {
-        ib_price_index_prune(index, nodes, key);
-        return IB_NONE;
+        return ib_price_index_prune(index, nodes, key);
     }
     return at->child[__builtin_ctz(at->bitmap)];
 }

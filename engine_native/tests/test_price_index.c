@@ -6,7 +6,7 @@
 #include "price_index.h"
 #include "test.h"
 
-enum { LEVELS = 200 };
+enum { LEVELS = 200, PARENT_KEYS = 1 << IB_PARENT_BITS };
 
 struct model {
     uint64_t keys[LEVELS];
@@ -67,7 +67,7 @@ static void add(struct ib_price_index *index, struct ib_pool *nodes, uint64_t ke
     EXPECT(ib_price_leaf_level(nodes, added, key) == level_of(key));
 }
 
-/* Returns the level of what is the lowest key of its leaf then. */
+/* Returns the level of what is the lowest key of its leaf or its parent then. */
 static uint32_t take(struct ib_price_index *index, struct ib_pool *nodes, uint64_t key)
 {
     return ib_price_index_remove(index, nodes, ib_price_index_leaf(index, nodes, key), key);
@@ -111,7 +111,10 @@ static void random_against_array(void)
             model.keys[victim] = model.keys[--model.count];
             uint32_t left = take(&index, &nodes, key);
             uint64_t in_leaf = lowest_at_least(&model, key / IB_DIGITS * IB_DIGITS);
-            EXPECT(left == (in_leaf / IB_DIGITS == key / IB_DIGITS ? level_of(in_leaf) : IB_NONE));
+            uint64_t below_parent = lowest_at_least(&model, key / PARENT_KEYS * PARENT_KEYS);
+            EXPECT(left == (in_leaf / IB_DIGITS == key / IB_DIGITS            ? level_of(in_leaf)
+                            : below_parent / PARENT_KEYS == key / PARENT_KEYS ? level_of(below_parent)
+                                                                              : IB_NONE));
         }
         agree(&index, &nodes, &model);
         EXPECT_SOUND();
