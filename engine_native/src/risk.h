@@ -156,7 +156,8 @@ IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint32_t is_sell, ui
                              int64_t base)
 {
     IB_EXPECT(is_sell <= 1 && row->order_quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
-    int64_t away = is_sell ? base - price : price - base; /* beyond the base, where a collar would hold it */
+    int64_t sign = -(int64_t)is_sell; /* and no branch: the side is a coin's toss */
+    int64_t away = ((price - base) ^ sign) - sign; /* beyond the base, where a collar would hold it */
     int64_t reach;
     uint64_t notional;
     return quantity - 1 < row->order_quantity && !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
