@@ -245,6 +245,9 @@ IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *comm
     size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
     struct ib_ahead ahead;
     size_t i = 0;
+    if (looks_ahead) {
+        memset(&ahead, 0, sizeof ahead); /* a block that nobody has filled in leads nowhere */
+    }
     for (; i < end; i++) {
         if (reporting && may_not_fit(matcher, sink)) {
             break;

@@ -203,9 +203,7 @@ static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
  * when somebody takes it: whoever reports says
  *
  *     ib_turn_number(turn, session);
- *     if (reporting) {
- *         ib_event_...(turn, ...);
- *     }
+ *     if (reporting) { ib_event_...(turn, ...); }
  *
  * `reporting` is a parameter, not a look at the turn, because the path of plain orders is compiled for both answers.
  */

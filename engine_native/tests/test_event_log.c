@@ -161,7 +161,7 @@ static void a_path_that_cannot_be_made_is_named(void)
 }
 
 /* No room on the disk must not become a SIGBUS at the first touch of a page: a tmpfs of 5 MiB in a mount namespace of
- * its own holds one step of reserved blocks, not two. Where namespaces are not allowed the case says so. */
+ * its own holds some 40,000 events, not all. Where namespaces are not allowed the case says so. */
 static int write_text(const char *name, const char *text)
 {
     FILE *file = fopen(name, "w");
