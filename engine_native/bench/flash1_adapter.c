@@ -22,12 +22,12 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "book_path.h"
 #include "flash1_ring.h"
 #include "matching_engine_api.h"
 #include "matcher_state.h"
+#include "memory.h"
 
 enum {
     ORDERS = 1 << 20,
@@ -109,12 +109,11 @@ static void take_events(struct ib_event_sink *taken)
     taken->end = events + EVENTS;
 }
 
-/* Returns whether it had an effect that is told. */
+/* Returns whether it had an effect that is told. Time stands still, as their messages have none. */
 IB_INLINE int apply(struct ib_command *command, struct ib_event_sink *taken)
 {
     uint64_t before = matcher->event_count;
     command->seq = matcher->seq + 1;
-    command->time_ns = command->seq;
     if (ib_matcher_apply(matcher, command, taken) != IB_OK) {
         abort();
     }
@@ -139,8 +138,8 @@ static void warm_up(void)
 
 static void *reserve(size_t bytes)
 {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
+    void *memory = ib_memory_reserve(bytes);
+    if (memory == NULL) {
         abort();
     }
     return memory;
@@ -208,8 +207,8 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
 void engine_shutdown(void)
 {
     ib_matcher_close(matcher);
-    (void)munmap(user_refs, sizeof *user_refs << ID_BITS);
-    (void)munmap(orders, sizeof *orders << ID_BITS);
+    ib_memory_release(user_refs, sizeof *user_refs << ID_BITS);
+    ib_memory_release(orders, sizeof *orders << ID_BITS);
 }
 
 /* ---- messages ---- */
@@ -237,7 +236,7 @@ IB_INLINE int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity,
     /* Eight bytes in one store, because the matcher reads them in one load: single ones would have to reach the cache
      * before it, behind all stores that miss it, which was a third of all time. */
     uint64_t terms = (uint64_t)(IB_SIDE_BUY + side) | (uint64_t)IB_ORDER_LIMIT << 16;
-    terms |= (uint64_t)(immediate ? IB_TIME_IN_FORCE_IOC : IB_TIME_IN_FORCE_DAY) << 8;
+    terms |= (uint64_t)(immediate * IB_TIME_IN_FORCE_IOC) << 8; /* 0 is DAY */
     memcpy(&entering.side, &terms, sizeof terms);
     if (!crosses(side, price)) {
         (void)apply(&entering, NULL);
@@ -271,7 +270,7 @@ IB_INLINE void take_new_order(const new_order_t *order)
 {
     message_seq = order->sequence_number;
     answer(ME_ORDER_ACK, order->side, order->order_id, order->price_ticks, order->quantity);
-    if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc)) {
+    if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc != 0)) {
         answer(ME_CANCEL_ACK, order->side, order->order_id, order->price_ticks, 0);
     }
 }

@@ -44,7 +44,9 @@ class Mutant(NamedTuple):
 
 MUTANTS = [
     Mutant("the newest order trades first", "matcher_path.h", "index = level->ring.next;", "index = level->ring.prev;"),
-    Mutant("no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"),
+    Mutant(
+        "no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"
+    ),
     Mutant(
         "a trade at the incoming price",
         "matcher_event",
@@ -62,7 +64,12 @@ MUTANTS = [
         "command->user_ref == 0 ||",
     ),
     Mutant("a plain cancel takes any size", "matcher_path.h", "if (command->quantity != 0)", "if (0)"),
-    Mutant("a filled order stays in the id index", "book_path.h", "        *bucket = ib_order_chain(order);\n", "        ;\n"),
+    Mutant(
+        "a filled order stays in the id index",
+        "book_path.h",
+        "        *bucket = ib_order_chain(order);\n",
+        "        ;\n",
+    ),
     Mutant(
         "a level that is traded off stays",
         "book_path.h",
@@ -122,13 +129,16 @@ MUTANTS = [
         "cold->history += quantity << IB_ORDER_CHAIN_BITS; book->hash++;",
     ),
     Mutant(
-        "the last price level is leaked", "book", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""
+        "the last price level is leaked",
+        "book_path.h",
+        "ib_pool_give(&book->levels, index, sizeof(struct ib_level));",
+        "",
     ),
     Mutant(
         "the best price is not searched again",
-        "book",
-        "side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);",
-        "side->best = next;",
+        "book_path.h",
+        "IB_LIKELY(next != IB_NONE) ? next : ib_price_index_from(side, &book->nodes, key);",
+        "next;",
     ),
     Mutant(
         "ticks are not checked",

@@ -141,7 +141,7 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint64_t hash = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
+    uint64_t hash = ib_order_weight(order->identity, order->user_ref, ib_book_where(level)) *
                     ib_order_remaining(order);
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
 }
@@ -243,44 +243,33 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf)
+/* Whether it is the best level is nobody's guess: no branch. */
+uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
+                           uint32_t leaf)
 {
+    IB_EXPECT(side == ib_book_any_side(book, side_index));
     IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    struct ib_price_index *side = ib_book_any_side(book, side_index);
     uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
     struct ib_level *level = ib_book_level(book, index);
     level->key = key;
     level->quantity = 0;
-    level->ring = (struct ib_links){.next = index, .prev = index};
+    level->ring.next = index;
     level->side_index = side_index;
+    level->ring.prev = index;
     level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    if (key < side->best_key) {
-        side->best_key = key;
-        side->best = index;
-    }
-    if (side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, ib_side_instrument(side_index));
-    }
+    uint32_t best = side->best;
+    uint64_t best_key = side->best_key;
+    side->best = key < best_key ? index : best;
+    side->best_key = key < best_key ? key : best_key;
     return index;
 }
 
-void ib_book_drop_level(struct ib_book *book, uint32_t index)
+void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
 {
-    IB_EXPECT(index != IB_NONE);
-    const struct ib_level *level = ib_book_level(book, index);
-    IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
-    uint32_t side_index = level->side_index;
-    uint64_t key = level->key;
-    struct ib_price_index *side = ib_book_any_side(book, side_index);
-    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
-    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
-    if (side->best == index) {
-        side->best = next != IB_NONE ? next : ib_price_index_from(side, &book->nodes, key);
-        side->best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
-    }
-    if (side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, ib_side_instrument(side_index));
-    }
+    uint32_t side_index = ib_book_level(book, index)->side_index;
+    IB_ASSERT(side_index >= IB_SIDES_MAX);
+    ib_book_drop_level(book, ib_book_any_side(book, side_index), index);
+    look_for_rare_sides(book, ib_side_instrument(side_index));
 }
 
 /* ---- orders ---- */
@@ -377,10 +366,20 @@ uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, co
     IB_ASSERT(has_room);
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
     uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
+    if (entry->side_index >= IB_SIDES_MAX) {
+        look_for_rare_sides(book, ib_side_instrument(entry->side_index));
+    }
     if (extra != NULL) {
         add_extra(book, index, extra);
     }
     return index;
+}
+
+void ib_book_remove(struct ib_book *book, uint32_t index)
+{
+    const struct ib_order *order = ib_book_order(book, index);
+    IB_ASSERT(index != IB_NONE);
+    ib_book_remove_from(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
 }
 
 void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
@@ -390,7 +389,7 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
     uint64_t remaining = ib_order_remaining(order);
     IB_ASSERT(quantity > 0 && quantity < remaining);
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint64_t weight = ib_order_weight(order->identity, order->user_ref, level->key, level->side_index);
+    uint64_t weight = ib_order_weight(order->identity, order->user_ref, ib_book_where(level));
     struct ib_order_cold *cold = ib_order_has_cold(order) ? ib_book_cold(book, index) : NULL;
     book->hash -= weight * quantity + (cold != NULL ? cold_hash(book, index) : 0);
     cold = cold != NULL ? cold : add_cold(book, index);

@@ -103,6 +103,8 @@ int ib_book_is_empty(const struct ib_book *book, uint32_t instrument);
 /* Order of (session, user_ref), or IB_NONE. */
 uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref);
 
+/* Takes a whole order out of the book. */
+void ib_book_remove(struct ib_book *book, uint32_t order);
 /* Trades a part of an order; an iceberg's comes out of what it shows. */
 void ib_book_fill_part(struct ib_book *book, uint32_t order, uint64_t quantity);
 /* Shrinks an order where it stands; 0 < remaining <= what remains now. An iceberg shows at most that. */
@@ -118,8 +120,10 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
-uint32_t ib_book_add_level(struct ib_book *book, uint32_t side_index, uint64_t key, uint32_t leaf);
-void ib_book_drop_level(struct ib_book *book, uint32_t level);
+/* A price gets a level without orders; `leaf` as ib_price_index_leaf has it. */
+uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
+                           uint32_t leaf);
+void ib_book_drop_rare_level(struct ib_book *book, uint32_t level); /* of a side that is not visible */
 int ib_book_make_room(struct ib_book *book); /* false: the book is full */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */
 void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t order);
@@ -196,6 +200,12 @@ IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
 IB_INLINE uint32_t ib_level_instrument(const struct ib_level *level)
 {
     return ib_side_instrument(level->side_index);
+}
+
+/* The place of its orders in the hash of the book. */
+IB_INLINE uint64_t ib_book_where(const struct ib_level *level)
+{
+    return ib_order_where(level->key, level->side_index);
 }
 
 /* enum ib_place */

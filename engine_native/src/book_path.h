@@ -72,6 +72,21 @@ IB_INLINE int ib_book_has_room(struct ib_book *book)
     return IB_LIKELY(book->orders.free_head != IB_NONE) || ib_book_make_room(book);
 }
 
+/* A level without orders leaves its side. */
+IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *side, uint32_t index)
+{
+    const struct ib_level *level = ib_book_level(book, index);
+    IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
+    IB_EXPECT(side == ib_book_any_side(book, level->side_index));
+    uint64_t key = level->key;
+    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
+    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
+    if (side->best == index) {
+        side->best = IB_LIKELY(next != IB_NONE) ? next : ib_price_index_from(side, &book->nodes, key);
+        side->best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
+    }
+}
+
 /* Behind all orders at its price; `side` is that of the entry. The caller has asked ib_book_has_room. */
 IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *side, const struct ib_book_entry *entry)
 {
@@ -83,7 +98,7 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     uint32_t leaf = ib_price_index_leaf(side, &book->nodes, entry->key);
     uint32_t level_index = ib_price_leaf_level(&book->nodes, leaf, entry->key);
     if (level_index == IB_NONE) {
-        level_index = ib_book_add_level(book, entry->side_index, entry->key, leaf);
+        level_index = ib_book_add_level(book, side, entry->side_index, entry->key, leaf);
     }
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
     order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | ib_book_open_bucket(book, bucket);
@@ -94,19 +109,19 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     ib_ring_append(book->orders.slots, level_index, &order->links, index);
     ib_book_level(book, level_index)->quantity += entry->remaining;
     order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
-    book->hash += ib_order_weight(identity, entry->user_ref, entry->key, entry->side_index) * entry->remaining;
+    book->hash += ib_order_weight(identity, entry->user_ref, ib_order_where(entry->key, entry->side_index)) *
+                  entry->remaining;
     if (entry->executed != 0 || !ib_book_is_blank(entry->client_data)) {
         ib_book_write_cold(book, index, entry->executed, entry->client_data);
     }
     return index;
 }
 
-/* An order leaves the hash, the id index and the pool; its links to its neighbours are the caller's. */
-IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t index, const struct ib_level *level)
+/* An order that stands at `where` leaves the hash, the id index and the pool; its links to its neighbours are the caller's. */
+IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t index, uint64_t where)
 {
     const struct ib_order *order = ib_book_order(book, index);
-    book->hash -= ib_order_weight(order->identity, order->user_ref, level->key, level->side_index) *
-                  ib_order_remaining(order);
+    book->hash -= ib_order_weight(order->identity, order->user_ref, where) * ib_order_remaining(order);
     if (ib_order_has_cold(order)) {
         ib_book_drop_cold(book, index);
     }
@@ -114,9 +129,10 @@ IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t i
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
 }
 
-/* All orders of a level before `oldest` were forgotten, `quantity` in all; when that is the level itself, it is empty and
+/* All orders of a level of `side` before `oldest` were forgotten, `quantity` in all; when that is the level itself, it is empty and
  * goes too. */
-IB_INLINE void ib_book_advance(struct ib_book *book, uint32_t level_index, uint32_t oldest, uint64_t quantity)
+IB_INLINE void ib_book_advance(struct ib_book *book, struct ib_price_index *side, uint32_t level_index, uint32_t oldest,
+                               uint64_t quantity)
 {
     struct ib_level *level = ib_book_level(book, level_index);
     IB_EXPECT(level->quantity >= quantity);
@@ -124,7 +140,7 @@ IB_INLINE void ib_book_advance(struct ib_book *book, uint32_t level_index, uint3
     level->ring.next = oldest;
     ib_links_at(book->orders.slots, oldest)->prev = level_index;
     if (oldest == level_index) {
-        ib_book_drop_level(book, level_index);
+        ib_book_drop_level(book, side, level_index);
     }
 }
 
@@ -136,17 +152,15 @@ IB_INLINE void ib_book_remove_from(struct ib_book *book, uint32_t *bucket, uint3
     struct ib_level *level = ib_book_level(book, level_index);
     ib_ring_unlink(book->orders.slots, index);
     level->quantity -= ib_order_remaining(ib_book_order(book, index));
-    ib_book_forget(book, bucket, index, level);
-    if (level->ring.next == level_index) {
-        ib_book_drop_level(book, level_index);
+    ib_book_forget(book, bucket, index, ib_book_where(level));
+    if (level->ring.next != level_index) {
+        return;
     }
-}
-
-/* Takes a whole order out of the book. */
-IB_INLINE void ib_book_remove(struct ib_book *book, uint32_t index)
-{
-    const struct ib_order *order = ib_book_order(book, index);
-    ib_book_remove_from(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
+    if (IB_LIKELY(level->side_index < IB_SIDES_MAX)) {
+        ib_book_drop_level(book, ib_book_side(book, level->side_index), level_index);
+    } else {
+        ib_book_drop_rare_level(book, level_index);
+    }
 }
 
 #endif

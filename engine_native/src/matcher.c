@@ -215,6 +215,7 @@ static void check(const struct ib_matcher *matcher)
 /* Whether the sink has an end, and the next command's events might go beyond it. */
 IB_INLINE int may_not_fit(const struct ib_matcher *matcher, const struct ib_event_sink *sink)
 {
+    IB_EXPECT(sink->next <= sink->end);
     return sink->make_room == NULL && ib_matcher_events_max(matcher) > (size_t)(sink->end - sink->next);
 }
 
@@ -225,6 +226,7 @@ IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *com
     if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
         return 0;
     }
+    IB_EXPECT(sink != NULL || !reporting);
     matcher->seq = command->seq;
     matcher->time_ns = command->time_ns;
     matcher->event_count += take(matcher, command, sink, reporting);

@@ -31,10 +31,11 @@ struct ib_session {
     char username[IB_USERNAME_SIZE]; /* padded with spaces */
     char firm[IB_FIRM_SIZE];         /* padded with spaces */
     uint16_t account;                /* for whom it trades; 0 = nobody in particular */
-    char reserved[12];               /* 32 bytes: a session's row is found by a shift */
+    uint16_t reserved[2];
+    const uint32_t *risk_rows;       /* of that account in each instrument (risk.h): no part of the state */
 };
 
-_Static_assert(sizeof(struct ib_session) == 32, "a power of two");
+_Static_assert(sizeof(struct ib_session) == 32, "a power of two: found by a shift");
 
 /* An instrument, as INSTRUMENT_ADD and INSTRUMENT_CHANGE defined it, and its phase. */
 struct ib_instrument {

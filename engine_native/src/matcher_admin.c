@@ -168,6 +168,7 @@ void ib_turn_add_session(struct ib_turn *turn)
     memcpy(session->username, username, IB_USERNAME_SIZE);
     memcpy(session->firm, username + IB_USERNAME_SIZE, IB_FIRM_SIZE);
     session->account = command->account;
+    session->risk_rows = ib_risk_rows_of(&matcher->risk, session->account);
     uint64_t words[2] = {0, 0};
     memcpy(words, username, IB_USERNAME_SIZE + IB_FIRM_SIZE);
     matcher->sessions_hash = ib_mix(matcher->sessions_hash + words[0], words[1] + IB_HASH_C + session->account);

@@ -63,6 +63,7 @@ IB_INLINE void ib_ahead_first(struct ib_ahead_block *block, const struct ib_matc
         __builtin_prefetch(&book->instruments[command->instrument].sides);
         __builtin_prefetch(&book->instruments[command->instrument].tick);
         __builtin_prefetch(ib_matcher_row(matcher, command->session, command->instrument), 1);
+        __builtin_prefetch(ib_book_order_bucket(book, command->session, command->user_ref), 1);
     }
     for (uint32_t i = 0; i < block->cancels; i++) {
         const struct ib_command *command = &commands[block->cancel[i]];
@@ -106,7 +107,9 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
     for (uint32_t i = 0; i < block->enters; i++) {
         const uint8_t at = block->enter[i];
         if (block->trades[at]) {
-            block->line[at] = ib_book_order(book, ((const struct ib_level *)block->line[at])->ring.next);
+            const struct ib_level *level = block->line[at];
+            __builtin_prefetch(&ib_price_node_at(&book->nodes, level->leaf)->bitmap, 1);
+            block->line[at] = ib_book_order(book, level->ring.next);
         } else {
             const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, *(const uint32_t *)block->line[at]);
             block->line[at] = &leaf->child[block->key[at]];
@@ -115,6 +118,7 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
     }
     for (uint32_t i = 0; i < block->cancels; i++) {
         const struct ib_order *order = block->line[block->cancel[i]];
+        block->line[block->cancel[i]] = ib_book_level(book, order->level);
         __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
         __builtin_prefetch(ib_book_order(book, order->links.next), 1);
         __builtin_prefetch(ib_book_level(book, order->level), 1);
@@ -132,6 +136,12 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct 
         } else {
             __builtin_prefetch(ib_book_level(book, *(const uint32_t *)block->line[at]), 1);
         }
+    }
+    for (uint32_t i = 0; i < block->cancels; i++) {
+        const struct ib_level *level = block->line[block->cancel[i]];
+        const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, level->leaf);
+        __builtin_prefetch(&leaf->bitmap, 1);
+        __builtin_prefetch(&leaf->child[ib_price_digit(level->key, 0)], 1);
     }
 }
 

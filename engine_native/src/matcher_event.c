@@ -64,11 +64,15 @@ IB_INLINE struct ib_event *about_incoming(const struct ib_turn *turn, const stru
 
 void ib_event_accepted(const struct ib_turn *turn, const struct ib_incoming *incoming)
 {
+    IB_EXPECT(turn->index == 1 && incoming->executed == 0);
+    IB_EXPECT(incoming->user_ref == turn->command->user_ref);
     (void)about_incoming(turn, incoming, IB_EVENT_ACCEPTED, incoming->session, IB_FLAG_INCOMING);
 }
 
 void ib_event_rested(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t displayed)
 {
+    IB_EXPECT(incoming->remaining > 0);
+    IB_EXPECT(displayed < incoming->remaining);
     about_incoming(turn, incoming, IB_EVENT_RESTED, IB_SESSION_NONE, IB_FLAG_RESTING)->displayed = displayed;
 }
 
@@ -104,6 +108,7 @@ void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *inc
 void ib_event_released(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref)
 {
     IB_ASSERT(before_ref < incoming->order_ref);
+    IB_ASSERT(incoming->remaining > 0);
     about_incoming(turn, incoming, IB_EVENT_RELEASED, IB_SESSION_NONE, 0)->match_ref = before_ref;
 }
 
@@ -160,9 +165,11 @@ IB_INLINE struct ib_event *about_loss(const struct ib_turn *turn, uint32_t index
 
 void ib_event_resting_executed(const struct ib_turn *turn, uint32_t index, uint64_t quantity, uint64_t displayed)
 {
+    IB_EXPECT(turn->matcher->match_ref > 0);
     struct ib_event *event = about_loss(turn, index, IB_EVENT_EXECUTED, quantity);
     event->match_ref = turn->matcher->match_ref;
     event->displayed = displayed;
+    IB_EXPECT(displayed == 0 || displayed < event->remaining);
 }
 
 void ib_event_auctioned(const struct ib_turn *turn, uint32_t index, uint64_t quantity, int64_t price,
@@ -173,6 +180,8 @@ void ib_event_auctioned(const struct ib_turn *turn, uint32_t index, uint64_t qua
     event->price = price;
     event->displayed = displayed;
     event->flags |= IB_FLAG_AUCTION;
+    IB_ASSERT(price > 0 && event->match_ref > 0);
+    IB_ASSERT(displayed == 0 || displayed < event->remaining);
 }
 
 void ib_event_canceled(const struct ib_turn *turn, uint32_t index, uint64_t quantity, uint8_t reason,

@@ -34,14 +34,15 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
  * or it is the first order of its account in the instrument or in this second; nothing was touched. An order of account 0
  * has no limits and row 0. */
 IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_matcher *matcher, const struct ib_command *command,
-                                           const struct ib_book_instrument *instrument, uint16_t account,
-                                           uint32_t side_number)
+                                           const struct ib_book_instrument *instrument,
+                                           const struct ib_session *session, uint32_t side_number)
 {
+    uint16_t account = session->account;
     if (account == 0) {
         return command->quantity - 1 < IB_QUANTITY_MAX ? matcher->risk.rows : NULL;
     }
     struct ib_risk_account *of = &matcher->risk.accounts[account];
-    struct ib_risk_row *row = &matcher->risk.rows[ib_risk_find(&matcher->risk, account, command->instrument)];
+    struct ib_risk_row *row = ib_session_row(matcher, session, command->instrument);
     IB_KEEP(of);
     IB_KEEP(row);
     int64_t base = instrument->last_price;

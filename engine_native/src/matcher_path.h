@@ -13,65 +13,77 @@
 #include "book_path.h"
 #include "matcher_gate.h"
 
-/* Both reports of one match; the order in the book has not been touched yet, the one that comes in has. */
-IB_INLINE void ib_report_trade(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t order,
-                             uint64_t quantity, int64_t price, int reporting)
+/* One match with an order in the book, and what it does to the risk of its owner; the order itself has not been touched
+ * yet, the one that comes in has. `orders`: 1, when it trades whole. */
+IB_INLINE void ib_trade_order(struct ib_turn *turn, const struct ib_incoming *incoming, uint32_t index,
+                              uint64_t quantity, int64_t price, uint32_t orders, int reporting)
 {
-    if (!reporting) { /* those of the order that comes in are counted at the end */
-        turn->matcher->sessions[ib_order_session(ib_book_order(&turn->matcher->book, order))].session_seq++;
-        return;
-    }
-    ib_turn_number(turn, ib_order_session(ib_book_order(&turn->matcher->book, order)));
-    ib_event_resting_executed(turn, order, quantity, 0);
-    ib_turn_number(turn, incoming->session);
-    ib_event_executed(turn, incoming, quantity, price);
+    struct ib_matcher *matcher = turn->matcher;
+    uint16_t session_index = ib_order_session(ib_book_order(&matcher->book, index));
+    struct ib_session *session = &matcher->sessions[session_index];
+    IB_EXPECT(session_index < matcher->session_count && quantity > 0);
+    IB_KEEP(session);
+    matcher->match_ref++;
+    session->session_seq++;
+    turn->index++;
+    if (reporting) {
+        ib_event_resting_executed(turn, index, quantity, 0);
+        ib_turn_number(turn, incoming->session);
+        ib_event_executed(turn, incoming, quantity, price);
+    } /* otherwise those of the order that comes in are counted at the end */
+    uint32_t instrument = incoming->side_index >> 1;
+    struct ib_risk_row *row = ib_session_row(matcher, session, instrument);
+    ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, orders);
 }
 
 /* Trades with the best opposite level, oldest order first, until one of the two is used up. */
-IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, uint32_t level_index, int reporting)
+IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming, struct ib_price_index *opposite,
+                              int reporting)
 {
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
-    struct ib_level *level = ib_book_level(book, level_index);
+    const uint32_t level_index = opposite->best;
+    const struct ib_level *level = ib_book_level(book, level_index);
     IB_EXPECT(level->ring.next != level_index && incoming->remaining > 0);
-    int64_t price = ib_book_price(book, level);
-    uint64_t before = incoming->remaining;
+    const int64_t price = ib_book_price(book, level);
+    const uint64_t where = ib_book_where(level);
+    const uint64_t before = incoming->remaining;
     uint64_t part = 0; /* what is traded of an order that stays */
     uint32_t index = level->ring.next;
-    do {
+    while (index != level_index) {
         const struct ib_order *order = ib_book_order(book, index);
         uint64_t open = ib_order_remaining(order);
-        uint64_t quantity = incoming->remaining < open ? incoming->remaining : open;
         uint32_t next = order->links.next;
         __builtin_prefetch(ib_book_order(book, next));
-        incoming->remaining -= quantity;
-        matcher->match_ref++;
-        ib_report_trade(turn, incoming, index, quantity, price, reporting);
-        struct ib_risk_row *row = ib_matcher_row(matcher, ib_order_session(order), incoming->side_index >> 1);
-        ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, quantity == open);
-        if (quantity < open) {
-            ib_book_fill_part(book, index, quantity);
-            part = quantity;
+        if (open > incoming->remaining) {
+            part = incoming->remaining;
             break;
         }
-        ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, level);
+        incoming->remaining -= open;
+        ib_trade_order(turn, incoming, index, open, price, 1, reporting);
+        ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, where);
         index = next;
-    } while (index != level_index && incoming->remaining > 0);
+    }
+    if (part > 0) {
+        incoming->remaining = 0;
+        ib_trade_order(turn, incoming, index, part, price, 0, reporting);
+        ib_book_fill_part(book, index, part);
+    }
     uint64_t traded = before - incoming->remaining;
     matcher->traded_quantity += traded;
     matcher->notional += (ib_uint128)(uint64_t)price * traded;
     incoming->executed += traded;
     ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
     ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
-    ib_book_advance(book, level_index, index, traded - part);
+    ib_book_advance(book, opposite, level_index, index, traded - part);
 }
 
 /* Trades up to `limit`. */
-IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, const struct ib_price_index *opposite,
+IB_INLINE void ib_trade(struct ib_turn *turn, struct ib_incoming *incoming, struct ib_price_index *opposite,
                         uint64_t limit, int reporting)
 {
     while (opposite->best_key <= limit && incoming->remaining > 0) {
-        ib_trade_level(turn, incoming, opposite->best, reporting);
+        ib_trade_level(turn, incoming, opposite, reporting);
     }
 }
 
@@ -101,7 +113,7 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, stru
     ib_trade(turn, incoming, &instrument->sides[side_number ^ 1], ~incoming->key, reporting);
     if (!reporting) {
         uint32_t trades = (uint32_t)(matcher->match_ref - before);
-        turn->index += 2 * trades;
+        turn->index += trades;
         matcher->sessions[incoming->session].session_seq += trades;
     }
     if (incoming->remaining == 0) {
@@ -174,7 +186,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
         return 0;
     }
-    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session->account, side_number);
+    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session, side_number);
     if (row == NULL) {
         return 0;
     }
@@ -230,8 +242,8 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
     const struct ib_level *level = ib_book_level(book, order->level);
-    uint32_t row = ib_risk_find(&turn->matcher->risk, session->account, ib_level_instrument(level));
-    ib_risk_take(&turn->matcher->risk.rows[row], level->side_index & 1, ib_order_remaining(order), 1);
+    ib_risk_take(ib_session_row(turn->matcher, session, ib_level_instrument(level)), level->side_index & 1,
+                 ib_order_remaining(order), 1);
     ib_book_remove_from(book, bucket, index);
     return 1;
 }

@@ -161,10 +161,18 @@ static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint
     return matcher->sessions[session].account;
 }
 
-/* The risk row of an order in the book; row 0 when it is not tracked. */
+/* The risk row of a session's account in an instrument; row 0 when it is not tracked. */
+IB_INLINE struct ib_risk_row *ib_session_row(const struct ib_matcher *matcher, const struct ib_session *session,
+                                             uint32_t instrument)
+{
+    IB_EXPECT(session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account) && instrument < IB_INSTRUMENTS_MAX);
+    return &matcher->risk.rows[session->risk_rows[instrument]];
+}
+
 IB_INLINE struct ib_risk_row *ib_matcher_row(const struct ib_matcher *matcher, uint16_t session, uint32_t instrument)
 {
-    return &matcher->risk.rows[ib_risk_find(&matcher->risk, ib_matcher_account(matcher, session), instrument)];
+    IB_EXPECT(session < matcher->session_count);
+    return ib_session_row(matcher, &matcher->sessions[session], instrument);
 }
 
 /* What an order is worth where nothing else tells: the last price, or the reference price; 0 = none. */

@@ -153,11 +153,15 @@ IB_INLINE void ib_order_set_chain(struct ib_order *order, uint32_t chain)
 
 /* What one unit of the order weighs in the hash of the book: it names the order and the place where it stands. Two
  * orders of a book differ in order_ref, so no two weigh the same but by an accident of 64 bits. */
-IB_INLINE uint64_t ib_order_weight(uint64_t identity, uint32_t user_ref, uint64_t key, uint32_t side_index)
+IB_INLINE uint64_t ib_order_weight(uint64_t identity, uint32_t user_ref, uint64_t where)
 {
-    uint64_t who = (identity & ~(uint64_t)IB_ORDER_COLD) + user_ref * (uint64_t)0x5f35db29;
-    uint64_t where = key * IB_HASH_A + side_index;
-    return who ^ where;
+    return ((identity & ~(uint64_t)IB_ORDER_COLD) + user_ref * (uint64_t)0x5f35db29) ^ where;
+}
+
+/* The place, in that. */
+IB_INLINE uint64_t ib_order_where(uint64_t key, uint32_t side_index)
+{
+    return key * IB_HASH_A + side_index;
 }
 
 #endif

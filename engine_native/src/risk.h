@@ -120,11 +120,18 @@ uint64_t ib_risk_rows_hash(const struct ib_risk *risk);
 
 _Static_assert(IB_INSTRUMENTS_MAX <= 1 << IB_RISK_INSTRUMENT_BITS && IB_ACCOUNTS_MAX <= 1 << 15, "a pair has 32 bits");
 
+/* Rows of an account, by instrument; 0 = none. */
+IB_INLINE const uint32_t *ib_risk_rows_of(const struct ib_risk *risk, uint16_t account)
+{
+    IB_EXPECT(account < IB_ACCOUNTS_MAX);
+    return &risk->index[(size_t)account << IB_RISK_INSTRUMENT_BITS];
+}
+
 /* Row of a pair, or 0 when it has none. */
 IB_INLINE uint32_t ib_risk_find(const struct ib_risk *risk, uint16_t account, uint32_t instrument)
 {
-    IB_EXPECT(account < IB_ACCOUNTS_MAX && instrument < IB_INSTRUMENTS_MAX);
-    return risk->index[(size_t)account << IB_RISK_INSTRUMENT_BITS | instrument];
+    IB_EXPECT(instrument < IB_INSTRUMENTS_MAX);
+    return ib_risk_rows_of(risk, account)[instrument];
 }
 
 /* Counts an ENTER or REPLACE of an account. */

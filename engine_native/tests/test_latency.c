@@ -136,19 +136,24 @@ static void one_in_so_many_is_followed(void)
     struct ib_latency *latency = open_tracker(64, 1000);
     ib_latency_input(latency, ib_latency_read_clock(latency));
     uint64_t seq = 1000;
+    uint64_t taken = 0;
     for (uint64_t group = 1; group <= 100; group++) {
         uint64_t first = seq + 1;
         for (uint64_t i = 0; i < group; i++) {
             ib_latency_sequenced(latency, ++seq);
         }
-        for (uint64_t i = first; i <= seq; i++) {
+        for (uint64_t i = first; i <= seq; taken++) { /* as the engine's matcher takes them */
+            uint64_t together = ib_latency_together(latency, i, seq - i + 1);
+            EXPECT(together >= 1 && together <= seq - i + 1 && (i % 64 != 0 || together == 1));
             ib_latency_begun(latency, i);
             ib_latency_matched(latency, i);
+            i += together;
         }
         ib_latency_journaled(latency, seq);
         ib_latency_released(latency, seq);
     }
     EXPECT_EQUAL(seq, 1000 + 5050);
+    EXPECT(taken < 100 + 3 * (6050 / 64 - 1000 / 64)); /* a followed one parts its group in three at most */
     for (int stage = 0; stage < IB_LATENCY_STAGES; stage++) {
         EXPECT_EQUAL(counted(&latency->histograms[stage]), 6050 / 64 - 1000 / 64);
     }
@@ -164,6 +169,7 @@ static void off_is_nothing(void)
     ib_latency_sequenced(NULL, 1);
     ib_latency_begun(NULL, 1);
     ib_latency_matched(NULL, 1);
+    EXPECT_EQUAL(ib_latency_together(NULL, 1, 64), 64);
     ib_latency_journaled(NULL, 1);
     ib_latency_released(NULL, 1);
     ib_latency_close(NULL);

@@ -103,7 +103,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "venue": (("session", "reconcile"), 110, ()),
     "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
-    "engine": (("engine", "order_entry"), 90, ()),
+    "engine": (("engine", "order_entry"), 130, ("ps", "ss")),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }

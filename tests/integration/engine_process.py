@@ -181,8 +181,8 @@ ACCOUNT_QUERY = packet(b"U", b"Q")
 class Client:
     """A socket to the order-entry port. `sequenced` are the payloads of all Sequenced Data so far."""
 
-    def __init__(self, port: int, timeout: float = 10) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port: int, timeout: float = 10, host: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection((host, port), timeout=timeout)
         self._buffer = b""
         self.sequenced: list[bytes] = []
         self.first = 0  # number of the first of them

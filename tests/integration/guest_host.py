@@ -22,7 +22,8 @@ from local_processes import ROOT, wait_for
 
 NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid")
 INTERFACE, ADDRESS, CLIENT_ADDRESS = "eth0", "10.77.0.1", "10.77.0.2"
-# What installs the distribution into an interpreter is out of sight: empty directories lie over it.
+# What installs the distribution into an interpreter is out of sight: empty directories lie over it. The guest's first
+# process reads from the test, so that it ends, and the guest with it, even where the test is killed.
 BOOT = """
 set -eu
 layer=$1 checkout=$2 hidden=$3
@@ -44,7 +45,7 @@ cd /
 umount -l /.old
 ip link set lo up
 echo ready
-exec sleep infinity >/dev/null 2>&1
+exec cat >/dev/null 2>&1
 """
 
 
@@ -107,9 +108,10 @@ def running_guest(layer: Path) -> Iterator[Guest]:
     assert hidden, "the distribution of the tests is expected in their own site-packages"
     unshare = ["unshare", *NAMESPACES, "--fork", "--kill-child", "--propagation", "private"]
     boot = ["sh", "-c", BOOT, "sh", str(layer), str(ROOT), " ".join(hidden)]
+    pipe = subprocess.PIPE
     with (
-        subprocess.Popen([*unshare, *boot], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as guest,
-        subprocess.Popen(["unshare", "--net", "sleep", "infinity"]) as client,
+        subprocess.Popen([*unshare, *boot], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as guest,
+        subprocess.Popen(["unshare", "--net", "cat"], stdin=pipe) as client,
     ):
         try:
             assert guest.stdout is not None and guest.stderr is not None
@@ -125,12 +127,27 @@ def running_guest(layer: Path) -> Iterator[Guest]:
             guest.kill()
 
 
+# ethtool -K client0 tso off, by its ioctl: SIOCETHTOOL, ETHTOOL_STSO.
+NO_TSO = """
+import array, fcntl, socket, struct
+words = array.array("I", [0x1F, 0])
+with socket.socket() as door:
+    fcntl.ioctl(door, 0x8946, struct.pack("16sP", b"client0", words.buffer_info()[0]).ljust(40, b"\\0"))
+print("null")
+"""
+
+
 def lay_cable(guest: Guest) -> None:
-    """One interface in the guest, one in the client's network, addresses on both."""
+    """One interface in the guest, one in the client's network, addresses on both.
+
+    What comes from a side that leaves segmentation to its adapter would go past the guest's NAPI, by which the adapter
+    of a real host receives: so the client's side does not.
+    """
     in_client = ["nsenter", f"--target={guest.client_pid}", "--net", "--", "ip"]
     # The client's process has no number in the guest: the cable is laid from there.
     cable = f"link add client0 type veth peer name {INTERFACE} netns {guest.pid}"
     for words in (cable, "link set lo up", f"address add {CLIENT_ADDRESS}/30 dev client0", "link set client0 up"):
         subprocess.run([*in_client, *words.split()], check=True)
+    guest.client(NO_TSO)
     guest.run("ip", "address", "add", f"{ADDRESS}/30", "dev", INTERFACE)
     guest.run("ip", "link", "set", INTERFACE, "up")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from integration.engine_process import PASSWORD, hash_of
@@ -104,8 +104,8 @@ def test_the_role_compiles_the_core_on_the_guest_and_it_agrees_with_the_oracle(g
     assert said == "3 flows, no difference\nan event differs\n"
 
 
-# The core's sources with the sanitizers and its own checks, fed with flows that the oracle has written; and once with an
-# event that the oracle did not say.
+# The core's sources with the sanitizers and its own checks, fed with flows that the oracle has written; and once with
+# an event that the oracle did not say.
 SANITIZED = """
 import pathlib, subprocess, sys, tempfile
 home = pathlib.Path(sys.argv[1])
@@ -128,3 +128,137 @@ done = subprocess.run([str(build / "flow"), str(flows[0].capacity), str(flows[0]
 assert done.returncode == 1, done
 print(done.stdout.split(": ")[-1].strip())
 """
+
+
+# What the guest's interface is detuned by: moderation as an adapter has it that is made for throughput. A received
+# packet waits for half a millisecond.
+DETUNED = {"network.gro": "on", "network.deferred_irqs": "2", "network.gro_timeout": "500000"}
+# Writes settings, which are named as the audit names them: a path, or what ethtool would be asked. SIOCETHTOOL is
+# 0x8946, ETHTOOL_SGRO 0x2C.
+SET = """
+import array, fcntl, json, socket, struct, sys
+interface, settings = sys.argv[1], json.loads(sys.argv[2])
+for path, value in settings.items():
+    if path.startswith("/"):
+        with open(path.format(interface=interface), "w") as file:
+            file.write(value)
+        continue
+    assert path == "ethtool -k {interface}: generic-receive-offload", path
+    words = array.array("I", [0x2C, ("off", "on").index(value)])
+    with socket.socket() as door:
+        request = struct.pack("16sP", interface.encode(), words.buffer_info()[0]).ljust(40, b"\\0")
+        fcntl.ioctl(door, 0x8946, request)
+print("null")
+"""
+AUDIT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import service
+print(json.dumps(service.run("/", "", 0, [sys.argv[2]])))
+"""
+# One order at a time, each of which trades with one that rests: from its sending to the report of its execution.
+CLIENT = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+from integration.engine_process import Client, enter
+host, port, orders = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+maker, taker = Client(port, host=host), Client(port, host=host)
+assert maker.login("MAKER1")[:1] == taker.login("TAKER1")[:1] == b"A"
+maker.send(enter(1, "S", 900_000, 1_000_000))
+maker.report("A")
+times = []
+for ref in range(1, orders + 1):
+    begin = time.perf_counter_ns()
+    taker.send(enter(ref, "B", 1, 1_000_000))
+    taker.report("E")
+    times.append(time.perf_counter_ns() - begin)
+times.sort()
+print(json.dumps({"orders": orders, "p50_ns": times[orders // 2]}))
+"""
+ORDERS = 400
+IRONBOOK = (sys.executable, "-m", "ironbook.cli")
+
+
+class Observed(NamedTuple):
+    """What is seen of the guest at one time; medians of an order, from the outside in."""
+
+    findings: dict[str, dict[str, Any]]  # of the audit, by id
+    wire_ns: int  # from its sending to the report of its execution
+    engine_ns: int  # of that in the engine, from the read of its last byte to the send
+    matcher_ns: float  # CPU time in the matcher
+
+    @property
+    def drift(self) -> set[str]:
+        """What the audit calls drift of what is detuned here."""
+        return {name for name in DETUNED if self.findings[name]["verdict"] == "drift"}
+
+
+def observe(guest: Guest, installed: str, name: str) -> Observed:
+    """Audit, trade against an engine that begins anew, ask it for its latency, and run the matcher's benchmark."""
+    findings = {row["id"]: row for row in guest.python(AUDIT, str(COLLECTIONS), INTERFACE)["findings"]}
+    directory = f"/srv/{name}"
+    users = [{"username": user, "firm": user[:4], "secret": hash_of(PASSWORD)} for user in ("MAKER1", "TAKER1")]
+    config = {
+        "shard": 0,
+        "replica": 0,
+        "epoch": 1,
+        "journal_directory": f"{directory}/journal",
+        "run_directory": f"{directory}/run",
+        "order_entry": {"host": ADDRESS, "port": ORDER_ENTRY},
+        "instruments": [{"symbol": "AAPL", "tick": 1}],
+        "sessions": users,
+        "journal": {"fsync": "none"},
+        "latency": {"every": 1},
+    }
+    seen = guest.root / directory[1:]
+    seen.mkdir()
+    (seen / "engine.json").write_text(json.dumps(config))
+    command = (*IRONBOOK, "engine", "run", "--config", f"{directory}/engine.json")
+    with guest.start(*command, PYTHONPATH=installed) as engine:
+        try:
+            wait_for(lambda: (seen / "run/admin.sock").exists() or engine.poll() is not None, "the engine in the guest")
+            assert engine.poll() is None, engine.communicate()
+            wire = guest.client(CLIENT, str(ROOT / "tests"), ADDRESS, str(ORDER_ENTRY), str(ORDERS))
+            shown = guest.run(
+                *IRONBOOK, "latency", "--run-directory", f"{directory}/run", "--json", PYTHONPATH=installed
+            )
+        finally:
+            guest.run("pkill", "-INT", "-f", f"{directory}/engine.json")
+            engine.communicate(timeout=30)
+    total = json.loads(shown)["stages"]["total"]
+    assert (wire["orders"], total["count"]) == (ORDERS, ORDERS + 1)
+    flow = f"{directory}/flow.lobw"
+    guest.run(*IRONBOOK, "bench", "generate", flow, "--messages", "50000", PYTHONPATH=installed)
+    bench = guest.run(*IRONBOOK, "bench", "match", "--workload", flow, "--passes", "3", "--json", PYTHONPATH=installed)
+    return Observed(findings, wire["p50_ns"], total["p50_ns"], json.loads(bench)["ns_per_op"])
+
+
+@pytest.mark.feature("ENG-08", by="G")
+def test_orders_take_less_time_once_what_the_audit_names_is_tuned(guest: Guest, installed: str) -> None:
+    """Audited, measured, tuned as the audit says, measured again; and detuned once more, so that it is no chance."""
+    fresh = {row["id"]: row for row in guest.python(AUDIT, str(COLLECTIONS), INTERFACE)["findings"]}
+    assert {fresh[name]["verdict"] for name in DETUNED} == {"ok"}
+    detuned = {fresh[name]["path"]: value for name, value in DETUNED.items()}
+    guest.python(SET, INTERFACE, json.dumps(detuned))
+    before = observe(guest, installed, "before")
+    assert before.drift == DETUNED.keys()
+
+    tuned = {before.findings[name]["path"]: before.findings[name]["wanted"] for name in before.drift}
+    guest.python(SET, INTERFACE, json.dumps(tuned))
+    after = observe(guest, installed, "after")
+    assert after.drift == set()
+
+    guest.python(SET, INTERFACE, json.dumps(detuned))
+    again = observe(guest, installed, "again")
+    guest.python(SET, INTERFACE, json.dumps(tuned))
+    assert again.drift == DETUNED.keys()
+
+    report = {"before": before, "after": after, "detuned again": again}
+    for name, seen in report.items():
+        print(f"{name}: drift {sorted(seen.drift)}; wire {seen.wire_ns} ns, engine {seen.engine_ns} ns, "
+              f"matcher {seen.matcher_ns} ns")  # fmt: skip
+        assert 0 < seen.matcher_ns < seen.engine_ns
+    # The moderation's half millisecond is gone, and it was not the engine's: what is on the wire and not in the engine.
+    outside = {name: seen.wire_ns - seen.engine_ns for name, seen in report.items()}
+    assert after.wire_ns < 0.5 * min(before.wire_ns, again.wire_ns), report
+    assert min(outside["before"], outside["detuned again"]) > outside["after"] + 250_000, outside

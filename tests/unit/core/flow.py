@@ -177,10 +177,18 @@ class Flow:
         sign, tick, lot = (1 if side == o.BUY else -1), instrument.tick, instrument.lot
         price, quantity = (self.middle[self.symbol(index)] // tick - sign * r.randrange(1, 6)) * tick, lot
         position, *opened, _ = self.oracle.risk_state(number, index)
+        base = instrument.last or instrument.reference
+        opposite = instrument.book[3 - side]
         if which == o.RATE:  # the next order is the last one that the limit lets through, or the first one beyond it
             self.following = {"session": session, "instrument": index, "side": side, "price": price, "quantity": lot}
             value = account.messages + 1 - beyond
             return self.command(17, account=number, limit=o.RATE, instrument=o.ANY_INSTRUMENT, value=value)
+        if which == o.COLLAR and base and opposite and (away := sign * (opposite[0][2].price - base) - tick) > 0:
+            # As near to the other side as it gets: what trades is no plain order where icebergs or bands are about.
+            price = base + sign * away
+            self.following = {"session": session, "instrument": index, "side": side, "price": price, "quantity": lot}
+            value = min(-(-away * o.POINTS // base) - beyond, o.UNLIMITED)
+            return self.command(17, account=number, limit=o.COLLAR, instrument=index, value=value)
         if which == o.ORDER_QUANTITY:
             quantity = (limits[which] // lot + beyond) * lot
         elif which == o.NOTIONAL:
@@ -188,10 +196,9 @@ class Flow:
         elif which in (o.LONG, o.SHORT):
             quantity = ((limits[which] - sign * position - opened[side - 1]) // lot + beyond) * lot
         elif which == o.COLLAR:
-            base = instrument.last or instrument.reference
             reach = base * limits[which] // o.POINTS
             at = (base + reach) // tick + beyond if side == o.BUY else -((reach - base) // tick) - beyond
-            price = max(at, 1) * tick
+            price = min(max(at, 1), (2**63 - 1) // tick) * tick
         return self.plain(session, instrument=index, side=side, price=price, quantity=max(quantity, lot))
 
     def plain(self, session: int, **fields: int) -> dict[str, Any]:
