@@ -283,6 +283,7 @@ static int tell_of_unconfigured(const struct ib_engine *engine)
         return IB_ERROR_MEMORY;
     }
     for (size_t i = 0; i < engine->config.instrument_count; i++) {
+        IB_ASSERT(engine->config.instruments[i].symbol != NULL);
         pad((uint8_t *)symbol, engine->config.instruments[i].symbol, sizeof symbol);
         uint32_t index = ib_matcher_find_instrument(engine->matcher, symbol);
         IB_ASSERT(index < count || engine->ended || engine->config.instruments[i].removed);
@@ -303,6 +304,7 @@ static int tell_of_unconfigured(const struct ib_engine *engine)
             IB_ASSERT(size < sizeof names);
         }
     }
+    IB_ASSERT(unconfigured <= count);
     if (unconfigured > 0) {
         fprintf(stderr, "ironbook: engine: instruments: the journal trades %u that the configuration lacks, and so does "
                         "this engine:%s%s: add them to it, with removed: true to end their trading\n",

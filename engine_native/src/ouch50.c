@@ -99,6 +99,7 @@ static bool option_is_harmless(const struct option_rule *rule, const uint8_t *va
 static void needs_rules_2(struct ib_ouch_message *message, uint16_t code)
 {
     IB_ASSERT(code != 0);
+    IB_ASSERT(message->command.type == IB_COMMAND_ENTER || message->command.type == IB_COMMAND_REPLACE);
     if (message->rules_2_code == 0) {
         message->rules_2_code = code;
     }
@@ -181,6 +182,7 @@ static bool decode_tail(const uint8_t *bytes, size_t size, size_t fixed, const c
 
 static void decode_quantity(const uint8_t *bytes, struct ib_command *command)
 {
+    IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE);
     IB_ASSERT(command->quantity == 0);
     command->quantity = ib_load_u32(bytes);
     if (command->quantity == 0 || command->quantity > IB_OUCH_QUANTITY_MAX) {
@@ -208,6 +210,7 @@ static void decode_time_in_force(uint8_t letter, struct ib_ouch_message *message
 {
     struct ib_command *command = &message->command;
     IB_ASSERT(command->time_in_force == IB_TIME_IN_FORCE_DAY);
+    IB_ASSERT(message->expire_seconds == 0); /* the appendage comes behind */
     if (letter == '3') {
         command->time_in_force = IB_TIME_IN_FORCE_IOC;
     } else if (letter == '6') { /* GTT: ExpireTime says how long */
@@ -223,6 +226,7 @@ static void decode_cross(uint8_t letter, uint8_t time_in_force, struct ib_ouch_m
 {
     struct ib_command *command = &message->command;
     IB_ASSERT(command->type == IB_COMMAND_ENTER);
+    IB_ASSERT(command->time_in_force <= IB_TIME_IN_FORCE_GTD); /* what its letter made of it */
     command->client_data[CLIENT_CROSS] = letter;
     if (letter == 'N') {
         return;
