@@ -37,8 +37,8 @@ enum {
     IB_PARENT_BITS = 2 * IB_DIGIT_BITS, /* of a key, below the prefix of a parent of leaves */
 };
 
-/* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE is
- * one without children. So whoever only asks need not look at the bits. */
+/* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE
+ * is one without children. So whoever only asks need not look at the bits. */
 struct ib_price_node {
     uint64_t prefix; /* what all keys below share: key >> shift >> IB_DIGIT_BITS */
     uint32_t bitmap; /* which children there are: two at least where `shift` is above IB_DIGIT_BITS, else one */
