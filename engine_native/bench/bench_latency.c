@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * bench_latency.c: what latency tracking adds to an order, all its threads' parts one after the other on one thread: the
- * gates of every command, and for those that are followed the clock, the notes and the histograms.
+ * bench_latency.c: what latency tracking adds to an order, all its threads' parts one after the other on one thread:
+ * the gates of every command, and for those that are followed the clock, the notes and the histograms.
  *
  * Commands come in batches of 64, as the matcher takes them, and each batch has one socket read, one written group and
- * one release. Prints one JSON object: nanoseconds of thread CPU an order, the best of PASSES, with tracking off, for one
- * in 64 and for every order. The cost of an empty loop is in all three.
+ * one release. Prints one JSON object: nanoseconds of thread CPU an order, the best of PASSES, with tracking off, for
+ * one in 64 and for every order. The cost of an empty loop is in all three.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -120,7 +120,8 @@ IB_INLINE int apply(struct ib_command *command, struct ib_event_sink *taken)
     return matcher->event_count != before;
 }
 
-/* As a venue is before it opens: so many orders have rested at so many prices, and are gone. Memory has been touched. */
+/* As a venue is before it opens: so many orders have rested at so many prices, and are gone. Memory has been
+ * touched. */
 static void warm_up(void)
 {
     entering.side = IB_SIDE_BUY;
@@ -351,6 +352,7 @@ int64_t engine_query_best_ask(void)
 uint64_t engine_query_depth_at(int64_t price, uint8_t side)
 {
     uint64_t key = ib_book_key(side, (uint64_t)price);
-    uint32_t level = price < 1 ? IB_NONE : ib_price_index_find(ib_book_side(&matcher->book, side), &matcher->book.nodes, key);
+    uint32_t level =
+        price < 1 ? IB_NONE : ib_price_index_find(ib_book_side(&matcher->book, side), &matcher->book.nodes, key);
     return level == IB_NONE ? 0 : ib_book_level(&matcher->book, level)->quantity;
 }

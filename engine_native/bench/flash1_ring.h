@@ -3,9 +3,9 @@
  * flash1_ring.h: the queue of reports behind the benchmark's transport interface (flash1_adapter.c): one writer, one
  * reader. A report that does not fit waits for the reader.
  *
- * The benchmark asks for room for a million reports: 64 MB, of which a plain ring would write every line anew, and fetch it
- * from memory to do so. So the queue is a ring of blocks, and a block that has been read is the next to be written: as
- * long as the reader keeps up, a few of them go to and fro, and stay in the caches.
+ * The benchmark asks for room for a million reports: 64 MB, of which a plain ring would write every line anew, and
+ * fetch it from memory to do so. So the queue is a ring of blocks, and a block that has been read is the next to be
+ * written: as long as the reader keeps up, a few of them go to and fro, and stay in the caches.
  */
 #ifndef IB_FLASH1_RING_H
 #define IB_FLASH1_RING_H

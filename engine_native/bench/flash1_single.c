@@ -147,8 +147,8 @@ static uint64_t thread_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Reads all messages once. A page that a fork has passed on is looked at for the first time, which took a microsecond on a
- * virtual machine: eleven nanoseconds a message that were no engine's. */
+/* Reads all messages once. A page that a fork has passed on is looked at for the first time, which took a microsecond
+ * on a virtual machine: eleven nanoseconds a message that were no engine's. */
 static uint64_t touch(const me_msg_t *messages, uint32_t count)
 {
     uint64_t sum = 0;

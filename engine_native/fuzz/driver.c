@@ -32,7 +32,8 @@ const char *__asan_default_options(void)
 static void on_abort(int signal_number)
 {
     char text[128];
-    int size = snprintf(text, sizeof text, "fuzz: FAILED: repeat it with the arguments: 1 %llu %llu\n", seed, run_number);
+    int size =
+        snprintf(text, sizeof text, "fuzz: FAILED: repeat it with the arguments: 1 %llu %llu\n", seed, run_number);
     if (size > 0 && write(2, text, (size_t)size) < 0) {
         _exit(2);
     }

@@ -56,7 +56,7 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
-    "fuzz_commands": Fault("book.c", "ib_pool_give(&book->levels, index, sizeof(struct ib_level));", ""),
+    "fuzz_commands": Fault("book.c", "ib_pool_give(&book->extras, extra_index, sizeof(struct ib_order_extra));", ""),
     "fuzz_journal": Fault("journal_reader.c", "header->payload_crc32c != ib_crc32c(0, bytes, length)", "0"),
     "fuzz_order_entry": Fault("soupbintcp.c", "if (size < 2 + length) {", "if (size < length) {"),
 }

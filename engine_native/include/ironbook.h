@@ -7,8 +7,8 @@
  * journal, a test or Python, speaks in the two structs below and in nothing else.
  *
  * Units: price in units of 10^-4 of the currency and quantity in units of 1, unless the instrument's scales say
- * otherwise; time in nanoseconds since the Unix epoch (UTC). All integers are native little-endian; both structs are written to disk and to
- * sockets as they lie in memory, so their layout is asserted (src/layout.h) and never changes within a format.
+ * otherwise; time in nanoseconds since the Unix epoch (UTC). All integers are native little-endian; both structs are on
+ * disk and in sockets as they lie in memory, so their layout is asserted (src/layout.h) and never changes in a format.
  *
  * The part between CFFI-BEGIN and CFFI-END is plain C that both the compiler and cffi read: no
  * declaration of the core exists twice.
@@ -110,7 +110,7 @@ enum ib_command_type {
     IB_COMMAND_INSTRUMENT_ADD = 1, /* instrument = the next free index; client_data = symbol; price = tick size */
     IB_COMMAND_SESSION_ADD = 2,    /* session = the next free index; client_data = username, firm */
     IB_COMMAND_ENTER = 3,
-    IB_COMMAND_REPLACE = 4, /* user_ref_original is replaced by user_ref; quantity = new total size, filled part included */
+    IB_COMMAND_REPLACE = 4, /* user_ref_original is replaced by user_ref; quantity = new total, filled part included */
     IB_COMMAND_CANCEL = 5,  /* quantity = new total size of the order; 0 cancels all that is left */
     IB_COMMAND_HALT = 6,    /* from here on Enter and Replace are rejected; Cancel is accepted */
     IB_COMMAND_RESUME = 7,
@@ -214,7 +214,8 @@ struct ib_command {
     uint8_t reason;             /* set by the gateway: a reject to be sequenced, or IB_REASON_NONE */
     uint8_t self_trade;         /* enum ib_self_trade */
     uint8_t flags;              /* enum ib_order_flag */
-    uint16_t account;           /* ACCOUNT_ADD, SESSION_ADD, MASS_CANCEL, RISK_LIMIT, KILL; an order's is its session's */
+    uint16_t account;           /* ACCOUNT_ADD, SESSION_ADD, MASS_CANCEL, RISK_LIMIT, KILL; of an order, its
+                                 * session's */
     uint64_t displayed;         /* iceberg: what the book shows of it at a time; 0 = all */
     uint64_t minimum;           /* what must trade at once on arrival; 0 = nothing */
     uint8_t client_data[24];    /* opaque to matching, repeated in the reports (OUCH: ClOrdID and flags); a zero byte
@@ -263,7 +264,7 @@ struct ib_event {
     uint8_t time_in_force;
     uint8_t order_type;
     uint8_t reason;             /* enum ib_reason */
-    uint64_t order_ref;         /* the venue's number of the order, unique in the shard; a new one when it loses priority */
+    uint64_t order_ref;         /* the venue's number of it, unique in the shard; a new one when it loses priority */
     uint64_t match_ref;         /* Executed: the venue's number of the trade; Replaced: order_ref before; otherwise 0 */
     int64_t price;              /* Executed: trade price; otherwise the order's limit */
     uint64_t quantity;          /* see enum ib_event_type */

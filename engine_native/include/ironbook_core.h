@@ -163,7 +163,8 @@ typedef int (*ib_journal_visit)(void *context, const struct ib_command *command)
 int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config *config, ib_journal_visit visit,
                     void *context, struct ib_journal_report *report);
 /* Appends one group (1 … IB_JOURNAL_GROUP_MAX commands, seq dense, time_ns never back) by one write(2), then
- * applies the fsync policy. IB_OK: the whole group is in the file. IB_ERROR_IO is fatal: every later call repeats it. */
+ * applies the fsync policy. IB_OK: the whole group is in the file. IB_ERROR_IO is fatal: every later call repeats
+ * it. */
 int ib_journal_append(struct ib_journal *journal, const struct ib_command *commands, size_t count);
 uint64_t ib_journal_seq(const struct ib_journal *journal); /* last appended */
 uint64_t ib_journal_time_ns(const struct ib_journal *journal); /* of that one */

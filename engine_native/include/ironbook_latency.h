@@ -49,7 +49,8 @@ void ib_latency_close(struct ib_latency *latency);
 
 /* Where a command that is followed has come to, at that time of the monotonic clock. The gates of src/latency.h call
  * these for the commands that are followed, and for no others. */
-void ib_latency_note_input(struct ib_latency *latency, uint64_t now_ns); /* of all that is sequenced next; 0: no client's */
+/* Of all that is sequenced next; 0: no client's. */
+void ib_latency_note_input(struct ib_latency *latency, uint64_t now_ns);
 void ib_latency_note_sequenced(struct ib_latency *latency, uint64_t seq, uint64_t now_ns);
 void ib_latency_note_begun(struct ib_latency *latency, uint64_t seq, uint64_t now_ns);
 void ib_latency_note_matched(struct ib_latency *latency, uint64_t seq, uint64_t now_ns);

@@ -45,7 +45,8 @@ static void compare(void *context, const struct ib_event *event)
 {
     struct expected *expected = context;
     int known = expected->events.size - expected->at >= sizeof *event;
-    if (expected->differs == 0 && (!known || memcmp(expected->events.bytes + expected->at, event, sizeof *event) != 0)) {
+    if (expected->differs == 0 &&
+        (!known || memcmp(expected->events.bytes + expected->at, event, sizeof *event) != 0)) {
         expected->differs = event->seq;
     }
     expected->at += known ? sizeof *event : 0;

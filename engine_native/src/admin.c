@@ -226,7 +226,8 @@ void ib_admin_progress(struct ib_admin *admin)
     const struct ib_admin_hooks *hooks = &admin->hooks;
     for (int i = 0; i < CLIENTS; i++) {
         struct client *client = &admin->clients[i];
-        if (client->peer.handler.fd < 0 || !client->waiting || !hooks->ready(hooks->context, client->request, client->ticket)) {
+        if (client->peer.handler.fd < 0 || !client->waiting ||
+            !hooks->ready(hooks->context, client->request, client->ticket)) {
             continue;
         }
         IB_ASSERT(client->output_begin == client->output_end); /* one answer at a time */

@@ -148,8 +148,8 @@ static int check_price(struct walk *walk, uint32_t leaf, uint64_t key, uint32_t 
     return check_level(walk, index);
 }
 
-/* A node, and all below it. `prefix`: what the way to it says that its keys share, above the lowest `shift` bits; of the
- * root 0 and 64. Recursion is bounded: shift falls by at least five from node to node. */
+/* A node, and all below it. `prefix`: what the way to it says that its keys share, above the lowest `shift` bits; of
+ * the root 0 and 64. Recursion is bounded: shift falls by at least five from node to node. */
 static int check_node(struct walk *walk, uint32_t index, uint64_t prefix, uint32_t shift)
 {
     const struct ib_book *book = walk->book;
@@ -239,9 +239,10 @@ static int check_instruments(struct walk *walk)
         const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
         const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
         REQUIRE(walk, rare->icebergs == walk->icebergs - icebergs, "an instrument counts its icebergs");
-        REQUIRE(walk, ((instrument->special & IB_SPECIAL_ICEBERGS) != 0) == (rare->icebergs != 0) &&
-                          ((instrument->special & IB_SPECIAL_HIDDEN) != 0) == ((hidden[0].best | hidden[1].best) != 0) &&
-                          ((instrument->special & IB_SPECIAL_STOPS) != 0) == ((stops[0].best | stops[1].best) != 0),
+        REQUIRE(walk,
+                ((instrument->special & IB_SPECIAL_ICEBERGS) != 0) == (rare->icebergs != 0) &&
+                    ((instrument->special & IB_SPECIAL_HIDDEN) != 0) == ((hidden[0].best | hidden[1].best) != 0) &&
+                    ((instrument->special & IB_SPECIAL_STOPS) != 0) == ((stops[0].best | stops[1].best) != 0),
                 "the path knows what rare orders an instrument has");
         if ((instrument->special & IB_SPECIAL_PHASE) == 0) {
             uint64_t bid = ~lower(instrument->sides[0].best_key, hidden[0].best_key);
@@ -274,8 +275,10 @@ static int check_order_buckets(struct walk *walk)
     const struct ib_buckets *buckets = &book->order_buckets;
     uint32_t chained = 0;
     for (uint32_t b = 0; b <= buckets->mask; b++) {
-        REQUIRE(walk, b < IB_BUCKETS_MIN || buckets->heads[b] == IB_BUCKET_UNMADE ||
-                          buckets->heads[ib_buckets_parent(b)] != IB_BUCKET_UNMADE, "a bucket comes from one that is made");
+        REQUIRE(walk,
+                b < IB_BUCKETS_MIN || buckets->heads[b] == IB_BUCKET_UNMADE ||
+                    buckets->heads[ib_buckets_parent(b)] != IB_BUCKET_UNMADE,
+                "a bucket comes from one that is made");
         for (uint32_t index = buckets->heads[b]; index > IB_CHAIN_END; index = ib_book_chain(book, index)) {
             REQUIRE(walk, is_live_index(&book->orders, index), "a chain links orders");
             const struct ib_order *order = ib_book_order(book, index);
@@ -308,8 +311,8 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
     struct walk walk = {.book = book};
     int sound = check_table(&walk) && check_instruments(&walk) && check_order_buckets(&walk) &&
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
-                check_pool(&walk, &book->nodes, walk.nodes) &&
-                check_pool(&walk, &book->cold, walk.cold) && check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
+                check_pool(&walk, &book->nodes, walk.nodes) && check_pool(&walk, &book->cold, walk.cold) &&
+                check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";
         sound = 0;

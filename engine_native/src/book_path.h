@@ -117,7 +117,8 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     return index;
 }
 
-/* An order that stands at `where` leaves the hash, the id index and the pool; its links to its neighbours are the caller's. */
+/* An order that stands at `where` leaves the hash, the id index and the pool; its links to its neighbours are the
+ * caller's. */
 IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t index, uint64_t where)
 {
     const struct ib_order *order = ib_book_order(book, index);
@@ -129,8 +130,8 @@ IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t i
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
 }
 
-/* All orders of a level of `side` before `oldest` were forgotten, `quantity` in all; when that is the level itself, it is empty and
- * goes too. */
+/* All orders of a level of `side` before `oldest` were forgotten, `quantity` in all; when that is the level itself, it
+ * is empty and goes too. */
 IB_INLINE void ib_book_advance(struct ib_book *book, struct ib_price_index *side, uint32_t level_index, uint32_t oldest,
                                uint64_t quantity)
 {

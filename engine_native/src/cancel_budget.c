@@ -12,7 +12,8 @@ void ib_cancel_budget_open(struct ib_cancel_budget *budget, uint32_t percent)
 {
     IB_ASSERT(budget != NULL);
     IB_ASSERT(percent >= 1 && percent <= 100);
-    budget->patience = 10000 / percent - 100; /* a share s leaves (1 - s) / s to the others for each one that it takes */
+    /* A share s leaves (1 - s) / s to the others for each one that it takes. */
+    budget->patience = 10000 / percent - 100;
 }
 
 uint32_t ib_cancel_budget_place(uint16_t account, uint16_t session)

@@ -271,7 +271,9 @@ static void greet(struct client *client)
 {
     struct ib_command_feed *feed = client->feed;
     struct hello hello;
-    struct answer answer = {.version = FEED_VERSION, .shard = feed->config.shard, .event_size = sizeof(struct ib_event)};
+    struct answer answer = {.version = FEED_VERSION,
+                            .shard = feed->config.shard,
+                            .event_size = sizeof(struct ib_event)};
     IB_ASSERT(client->session == IB_SESSION_NONE && client->input_size >= sizeof hello);
     memcpy(&hello, client->input, sizeof hello);
     memcpy(answer.magic, magic, sizeof magic);
@@ -331,7 +333,8 @@ static void client_ready(void *owner, uint32_t events)
     IB_ASSERT(client->input_size <= sizeof client->input);
     if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         size_t room = sizeof client->input - client->input_size;
-        ssize_t size = room == 0 ? -1 : recv(client->peer.handler.fd, client->input + client->input_size, room, MSG_DONTWAIT);
+        ssize_t size =
+            room == 0 ? -1 : recv(client->peer.handler.fd, client->input + client->input_size, room, MSG_DONTWAIT);
         if (room > 0 && (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))) {
             drop(client, NULL);
             return;

@@ -120,7 +120,8 @@ uint32_t ib_directory_find(const struct ib_directory *directory, const char symb
     IB_ASSERT(directory != NULL && symbol != NULL);
     uint32_t index = directory->buckets[bucket_of(directory, symbol)] - 1;
     IB_ASSERT(index == UINT32_MAX || index < directory->count);
-    return index == UINT32_MAX || directory->entries[index].definition.removed ? UINT32_MAX : index; /* 0 - 1: nothing */
+    /* 0 - 1: nothing */
+    return index == UINT32_MAX || directory->entries[index].definition.removed ? UINT32_MAX : index;
 }
 
 uint32_t ib_directory_volatile(const struct ib_directory *directory)

@@ -16,7 +16,8 @@
 struct ib_directory_entry {
     struct ib_instrument definition;
     uint64_t since_ns;    /* of its last change of phase; 0 = none yet */
-    uint64_t pending_seq; /* the last PHASE that was sequenced for it: not released yet, it may still move what is here */
+    uint64_t pending_seq; /* the last PHASE that was sequenced for it: not released yet, it may still move what is
+                           * here */
 };
 
 _Static_assert(sizeof(struct ib_directory_entry) == 80, "all 131,072 take 10 MiB of address space");

@@ -326,7 +326,8 @@ int ib_engine_run(struct ib_engine *engine)
     pthread_join(engine->matcher_thread, NULL);
     pthread_join(engine->journal_thread, NULL);
     int status = atomic_load(&engine->fatal);
-    if (status == IB_OK) { /* what was in flight is in the journal now: its reports leave, as far as sockets take them */
+    if (status == IB_OK) {
+        /* What was in flight is in the journal now: its reports leave, as far as sockets take them. */
         uint64_t released = ib_sequencer_release(&engine->sequencer);
         IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
         ib_gateway_progress(engine->gateway, released);

@@ -65,8 +65,11 @@ static void add_sessions(struct ib_text *text, const struct ib_gateway *gateway)
     ib_say(text, ", \"sessions\": [");
     for (size_t i = 0; i < ib_gateway_session_count(gateway); i++) {
         struct ib_gateway_session_view view = ib_gateway_session(gateway, i);
-        ib_say(text, "%s{\"username\": \"%s\", \"connected\": %s, \"order_entry\": %s, \"next_user_ref\": %u, \"session_seq\": %u}",
-            i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.disabled ? "false" : "true", view.next_user_ref, view.session_seq);
+        ib_say(text,
+               "%s{\"username\": \"%s\", \"connected\": %s, \"order_entry\": %s, \"next_user_ref\": %u, "
+               "\"session_seq\": %u}",
+               i == 0 ? "" : ", ", view.username, view.connected ? "true" : "false", view.disabled ? "false" : "true",
+               view.next_user_ref, view.session_seq);
     }
     ib_say(text, "]");
 }

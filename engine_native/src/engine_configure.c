@@ -113,8 +113,8 @@ static int check_session(const struct ib_engine *engine, const struct ib_engine_
     IB_ASSERT(session->account < ib_matcher_account_count(engine->matcher));
     if (memcmp(session->firm, command->client_data + IB_USERNAME_SIZE, IB_FIRM_SIZE) != 0) {
         return refuse(error,
-                      "sessions: %s belongs to firm %.4s in the journal and to %s in the configuration: a session cannot "
-                      "change its firm",
+                      "sessions: %s belongs to firm %.4s in the journal and to %s in the configuration: a session "
+                      "cannot change its firm",
                       wanted->username, session->firm, wanted->firm);
     }
     if (wanted->account_named && session->account != command->account) {
@@ -222,20 +222,20 @@ static int change_instrument(struct ib_engine *engine, uint32_t index, const str
         return IB_OK;
     } else if (!rules_2 && now->tick != wanted->tick) {
         return refuse(error,
-                      "instruments: %s has tick %lld in the journal and %lld in the configuration: a tick cannot change "
-                      "within a journal of rules 1; set rules to 2, or begin a new journal_directory",
+                      "instruments: %s has tick %lld in the journal and %lld in the configuration: a tick cannot "
+                      "change within a journal of rules 1; set rules to 2, or begin a new journal_directory",
                       wanted->symbol, (long long)now->tick, (long long)wanted->tick);
     } else if ((now->tick != wanted->tick || now->lot != wanted->lot) &&
                !ib_matcher_instrument_is_idle(engine->matcher, index)) {
         return refuse(error,
-                      "instruments: %s has tick %lld and lot %llu in the journal, %lld and %llu in the configuration, and "
-                      "live orders: cancel them first (mass_cancel), or leave both as they are",
+                      "instruments: %s has tick %lld and lot %llu in the journal, %lld and %llu in the configuration, "
+                      "and live orders: cancel them first (mass_cancel), or leave both as they are",
                       wanted->symbol, (long long)now->tick, (unsigned long long)now->lot, (long long)wanted->tick,
                       (unsigned long long)wanted->lot);
     }
     if (!rules_2) {
-        return refuse(error, "instruments: what the configuration asks of %s needs rules 2, and the journal goes by rules "
-                             "1: set rules to 2, or begin a new journal_directory",
+        return refuse(error, "instruments: what the configuration asks of %s needs rules 2, and the journal goes by "
+                             "rules 1: set rules to 2, or begin a new journal_directory",
                       wanted->symbol);
     }
     struct ib_command command = ib_engine_definition(type, index, &instrument);
@@ -258,8 +258,8 @@ static int add_instrument(struct ib_engine *engine, const struct ib_engine_instr
     alike.tick = wanted->tick;
     if (ib_matcher_rules(engine->matcher) < IB_RULES_2 &&
         (!is_as_wanted(&alike, wanted) || wanted->phase != 0 || wanted->reference_price != 0)) {
-        return refuse(error, "instruments: what the configuration asks of %s needs rules 2, and the journal goes by rules "
-                             "1: set rules to 2, or begin a new journal_directory",
+        return refuse(error, "instruments: what the configuration asks of %s needs rules 2, and the journal goes by "
+                             "rules 1: set rules to 2, or begin a new journal_directory",
                       wanted->symbol);
     }
     index = ib_matcher_instrument_count(engine->matcher);
@@ -272,7 +272,8 @@ static int add_instrument(struct ib_engine *engine, const struct ib_engine_instr
 }
 
 /* What the journal trades and the configuration lacks was added by an administrator, or taken out of the configuration:
- * it goes on trading, with its orders, and one line says so. A start after a crash must not depend on who added what. */
+ * it goes on trading, with its orders, and one line says so. A start after a crash must not depend on who added
+ * what. */
 static int tell_of_unconfigured(const struct ib_engine *engine)
 {
     char names[128] = "", symbol[IB_SYMBOL_SIZE];
@@ -306,8 +307,8 @@ static int tell_of_unconfigured(const struct ib_engine *engine)
     }
     IB_ASSERT(unconfigured <= count);
     if (unconfigured > 0) {
-        fprintf(stderr, "ironbook: engine: instruments: the journal trades %u that the configuration lacks, and so does "
-                        "this engine:%s%s: add them to it, with removed: true to end their trading\n",
+        fprintf(stderr, "ironbook: engine: instruments: the journal trades %u that the configuration lacks, and so "
+                        "does this engine:%s%s: add them to it, with removed: true to end their trading\n",
                 unconfigured, names, unconfigured > UNCONFIGURED_NAMED ? " …" : "");
     }
     free(configured);
@@ -370,8 +371,8 @@ int ib_engine_configure(struct ib_engine *engine, char *error)
     bool rules_2 = ib_matcher_rules(engine->matcher) >= IB_RULES_2;
     IB_ASSERT(engine->recovered_seq == before);
     if (status == IB_OK && !rules_2 && needs_rules_2(config)) {
-        status = refuse(error, "accounts, limits and cancel_on_disconnect need rules 2, and the journal goes by rules 1: set rules to 2, or begin a "
-                               "new journal_directory");
+        status = refuse(error, "accounts, limits and cancel_on_disconnect need rules 2, and the journal goes by rules "
+                               "1: set rules to 2, or begin a new journal_directory");
     }
     for (size_t i = 0; i < config->account_count && rules_2 && status == IB_OK; i++) {
         status = add_account(engine, &config->accounts[i], error);

@@ -112,8 +112,8 @@ struct ib_text {
 void ib_say(struct ib_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
 
-/* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what an
- * instrument will be; false and why not. */
+/* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what
+ * an instrument will be; false and why not. */
 bool ib_engine_request_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments,
                                struct ib_command *command, struct ib_instrument *definition, const char **error);
 /* engine_request_answer.c: the events of command `seq` as JSON; returns the size. */

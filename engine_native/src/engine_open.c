@@ -115,7 +115,8 @@ static int recover_journal(struct ib_engine *engine, char *error)
     }
     int log_status = ib_event_log_status(engine->log);
     if (log_status == IB_ERROR_CAPACITY) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "the journal has more than limits.events = %llu events: raise limits.events",
+        snprintf(error, IB_ERROR_TEXT_SIZE,
+                 "the journal has more than limits.events = %llu events: raise limits.events",
                  (unsigned long long)engine->config.events);
     } else if (log_status != IB_OK) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "the event log in run_directory cannot be written: is its disk full?");

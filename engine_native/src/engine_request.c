@@ -182,8 +182,8 @@ static bool define(struct words *words, char *word, struct ib_instrument *instru
         i++;
     }
     if (i == sizeof keys / sizeof keys[0]) {
-        return fail(words, "'%.32s' is nothing of an instrument: tick, lot, reference_price, static_band, dynamic_band, "
-                           "schedule, price_scale, quantity_scale, phase or breach", word);
+        return fail(words, "'%.32s' is nothing of an instrument: tick, lot, reference_price, static_band, "
+                           "dynamic_band, schedule, price_scale, quantity_scale, phase or breach", word);
     }
     if (!number(words, word, value, keys[i].most, &whole)) {
         return false;
@@ -295,8 +295,9 @@ static bool mass_cancel(struct words *words, struct ib_command *command)
             taken = strcmp(word, "session") == 0   ? session_of(words, value, &command->session)
                     : strcmp(word, "account") == 0 ? account_of(words, value, &command->account)
                     : strcmp(word, "symbol") == 0  ? instrument_of(words, value, &command->instrument)
-                    : strcmp(word, "side") == 0    ? named(words, word, value, sides, 3, &command->side)
-                                                   : fail(words, "'%.32s': give session=, account=, symbol= or side=", word);
+                    : strcmp(word, "side") == 0
+                        ? named(words, word, value, sides, 3, &command->side)
+                        : fail(words, "'%.32s': give session=, account=, symbol= or side=", word);
         } else {
             fail(words, "'%.32s': give session=, account=, symbol= or side=", word);
         }

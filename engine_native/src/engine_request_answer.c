@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_request_answer.c: what an admin request with arguments caused, read back from the event log as JSON. Nothing is
- * told that did not happen: where the command changed nothing, the list of events is empty, and "unchanged" says why.
+ * engine_request_answer.c: what an admin request with arguments caused, read back from the event log as JSON. Nothing
+ * is told that did not happen: where the command changed nothing, the list of events is empty, and "unchanged" says
+ * why.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -34,11 +35,11 @@ _Static_assert(EVENTS_SHOWN * 320 < IB_ADMIN_ANSWER_SIZE, "room for all that are
 static const char *const unchanged_texts[IB_ADMIN_REQUEST_COUNT] = {
     [IB_ADMIN_PHASE] = "the instrument is in that phase already, or was removed",
     [IB_ADMIN_INSTRUMENT_ADD] = "another instrument came before it",
-    [IB_ADMIN_INSTRUMENT_CHANGE] = "tick and lot stay as they are while the instrument has live orders: cancel them first "
-                                   "(mass_cancel)",
+    [IB_ADMIN_INSTRUMENT_CHANGE] = "tick and lot stay as they are while the instrument has live orders: cancel them "
+                                   "first (mass_cancel)",
     [IB_ADMIN_INSTRUMENT_REMOVE] = "the instrument was removed already",
-    [IB_ADMIN_RISK_LIMIT] = "the risk gate has no row for one more pair of account and instrument: limit the account as a "
-                            "whole",
+    [IB_ADMIN_RISK_LIMIT] = "the risk gate has no row for one more pair of account and instrument: limit the account "
+                            "as a whole",
     [IB_ADMIN_KILL] = "the account is killed already",
     [IB_ADMIN_REVIVE] = "the account is not killed",
     [IB_ADMIN_MASS_CANCEL] = "there is no live order of that kind",

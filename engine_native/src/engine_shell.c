@@ -83,8 +83,8 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error)
     for (size_t i = 0; status == IB_OK && i < config->session_count; i++) {
         char username[IB_USERNAME_SIZE + 1];
         snprintf(username, sizeof username, "%-6s", config->sessions[i].username);
-        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username), config->sessions[i].secret,
-                         config->sessions[i].cancel_on_disconnect != 0);
+        ib_gateway_allow(engine->gateway, ib_matcher_find_session(engine->matcher, username),
+                         config->sessions[i].secret, config->sessions[i].cancel_on_disconnect != 0);
     }
     if (status == IB_OK) {
         status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, config->epoch, &engine->loop,
@@ -97,7 +97,8 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error)
                                       engine->log, error);
     }
     if (status == IB_OK) {
-        status = ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
+        status =
+            ib_admin_open(&engine->admin, config->run_directory, &engine->loop, ib_engine_admin_hooks(engine), error);
     }
     if (status == IB_OK) { /* last: who can connect is served */
         status = ib_gateway_listen(engine->gateway, error);

@@ -5,8 +5,8 @@
  *
  * The state machine knows no clock. Here the I/O thread's clock becomes sequenced commands, so that the journal alone
  * determines what became of them. Everything is looked at once a tick; what the ring or the event log has no room for
- * is done at a later one. The state itself belongs to the matcher thread: phases come from released events (directory.h),
- * the next expiry from a word that the matcher thread publishes.
+ * is done at a later one. The state itself belongs to the matcher thread: phases come from released events
+ * (directory.h), the next expiry from a word that the matcher thread publishes.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -167,7 +167,8 @@ void ib_engine_timed_tick(struct ib_engine *engine)
     if (engine->ended || engine->rules < IB_RULES_2) {
         return;
     }
-    now_ns = now_ns > engine->sequencer.time_ns ? now_ns : engine->sequencer.time_ns; /* as a command would be stamped */
+    /* As a command would be stamped. */
+    now_ns = now_ns > engine->sequencer.time_ns ? now_ns : engine->sequencer.time_ns;
     expire(engine, now_ns);
     follow_schedules(engine, now_ns);
     end_volatility_auctions(engine, now_ns);

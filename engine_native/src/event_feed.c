@@ -222,7 +222,8 @@ void ib_event_feed_progress(struct ib_event_feed *feed)
     for (int i = 0; i < CONSUMERS; i++) {
         struct consumer *consumer = &feed->consumers[i];
         /* One whose socket is full is served when it takes data again. */
-        if (consumer->peer.handler.fd >= 0 && consumer->streaming && (consumer->peer.handler.interest & EPOLLOUT) == 0) {
+        if (consumer->peer.handler.fd >= 0 && consumer->streaming &&
+            (consumer->peer.handler.interest & EPOLLOUT) == 0) {
             send_events(consumer);
         }
     }

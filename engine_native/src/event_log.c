@@ -2,7 +2,7 @@
  *
  * event_log.c: see event_log.h.
  *
- *   file:         | event 0 | event 1 | …  released … written … | sink: next … end | reserved blocks | sparse → capacity
+ *   file:         | event 0 | event 1 | …  released … written … | sink: next … end | reserved blocks | sparse → end
  *   checkpoints:  for each 4,096 events, how many reports each session had before them
  */
 #define _GNU_SOURCE
@@ -106,7 +106,8 @@ int ib_event_log_open(struct ib_event_log **log, const char *path, uint64_t capa
         ib_event_log_close(opened);
         return status;
     }
-    opened->sink.next = opened->sink.end = opened->events; /* no room yet: a disk is asked for the first time by an event */
+    /* No room yet: a disk is asked for the first time by an event. */
+    opened->sink.next = opened->sink.end = opened->events;
     *log = opened;
     return IB_OK;
 }
@@ -130,7 +131,8 @@ void ib_event_log_close(struct ib_event_log *log)
 
 /* ---- writer ---- */
 
-/* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of an event. */
+/* Gets blocks for the next stretch of the file. Without them a full disk would be a SIGBUS in the middle of an
+ * event. */
 static int reserve(struct ib_event_log *log)
 {
     IB_ASSERT(log->reserved < log->capacity);

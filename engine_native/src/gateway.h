@@ -80,8 +80,8 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
                     struct ib_directory *directory, char *error);
 void ib_gateway_close(struct ib_gateway *gateway);
 /* Lets a user log in; `secret` is a crypt(3) hash, borrowed for the life of the gateway. `cancel_on_disconnect`: its
- * orders are cancelled, by a sequenced MASS_CANCEL, when its connection ends, whyever; and now, if it has any, since the
- * end of the engine before was the end of its connection too. */
+ * orders are cancelled, by a sequenced MASS_CANCEL, when its connection ends, whyever; and now, if it has any, since
+ * the end of the engine before was the end of its connection too. */
 void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret, bool cancel_on_disconnect);
 /* Binds and listens. IB_ERROR_ADDRESS with the line for people in `error`. */
 int ib_gateway_listen(struct ib_gateway *gateway, char *error);

@@ -16,8 +16,9 @@
 #include "gateway_internal.h"
 
 /* Fits no password, and takes as long to find out as one that might: unknown users must not be told by the clock. */
-static const char hash_of_nobody[] = "$6$ironbook$0000000000000000000000000000000000000000000000000000000000000000000000"
-                                     "0000000000000000";
+static const char hash_of_nobody[] =
+    "$6$ironbook$0000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000";
 
 static void refuse_login(struct ib_connection *connection, enum ib_soup_reject code, enum ib_disconnect reason)
 {
@@ -178,7 +179,8 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     if (is_order && message->rules_2_code != 0 && gateway->config.rules < IB_RULES_2) {
         ib_ouch_reject(command, IB_REASON_UNSUPPORTED, message->rules_2_code);
     }
-    if (command->time_in_force == IB_TIME_IN_FORCE_GTD) { /* a time to live becomes a time here, where there is a clock */
+    if (command->time_in_force == IB_TIME_IN_FORCE_GTD) {
+        /* A time to live becomes a time here, where there is a clock. */
         command->expire_time_ns = ib_clock_realtime_ns() + (uint64_t)message->expire_seconds * 1000000000u;
     }
     return ib_session_sequence(gateway, connection->session, command);

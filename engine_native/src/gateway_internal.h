@@ -74,7 +74,8 @@ struct ib_connection {
     bool dirty;          /* output was added in this turn */
     uint32_t next_seq;   /* number of the next report that it is sent; 0 until login */
     uint64_t cursor;     /* not live: position in the event log from which on reports are to be sent */
-    uint64_t opened_ms, received_ms, sent_ms, stalled_ms; /* stalled: since when the socket takes nothing; 0 = it does */
+    /* stalled: since when the socket takes nothing; 0 = it does */
+    uint64_t opened_ms, received_ms, sent_ms, stalled_ms;
     uint64_t closing_ms;
     uint64_t received_bytes;
     uint64_t read_ns; /* when the newest of its input was read, where latency is tracked */

@@ -33,7 +33,8 @@ static bool is_private(const struct sockaddr *address)
 
 int ib_gateway_listen(struct ib_gateway *gateway, char *error)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     struct addrinfo *address = NULL;
     char port[8];
     int yes = 1;
@@ -53,7 +54,8 @@ int ib_gateway_listen(struct ib_gateway *gateway, char *error)
         return IB_ERROR_ADDRESS;
     }
     gateway->listener.fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    setsockopt(gateway->listener.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes); /* after a restart, not beside another */
+    /* After a restart, not beside another. */
+    setsockopt(gateway->listener.fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     bool bound = gateway->listener.fd >= 0 &&
                  bind(gateway->listener.fd, address->ai_addr, address->ai_addrlen) == 0 &&
                  listen(gateway->listener.fd, BACKLOG) == 0;

@@ -116,7 +116,8 @@ uint16_t ib_gateway_find_session(const struct ib_gateway *gateway, const char us
     IB_ASSERT(gateway != NULL && username != NULL);
     uint16_t session = ib_matcher_find_session(gateway->matcher, username);
     IB_ASSERT(session == IB_SESSION_NONE || session < gateway->session_count);
-    return session != IB_SESSION_NONE && gateway->sessions[session].secret != NULL ? session : (uint16_t)IB_SESSION_NONE;
+    return session != IB_SESSION_NONE && gateway->sessions[session].secret != NULL ? session
+                                                                                   : (uint16_t)IB_SESSION_NONE;
 }
 
 bool ib_gateway_enter_session(struct ib_gateway *gateway, uint16_t session)

@@ -296,7 +296,8 @@ static int read_segment_header(struct ib_journal_reader *reader)
     if (payload.rules < IB_RULES_1 || payload.rules > IB_RULES_NEWEST) {
         return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "matching rules that this build does not know");
     }
-    if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX || (report->orders != 0 && payload.orders != report->orders)) {
+    if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX ||
+        (report->orders != 0 && payload.orders != report->orders)) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED, "the capacity of the book changes from segment to segment");
     }
     report->rules = payload.rules;

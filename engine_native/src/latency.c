@@ -181,8 +181,8 @@ static int refuse(char *error, const char *path, const char *what)
 {
     IB_ASSERT(error != NULL && path != NULL && what != NULL);
     snprintf(error, IB_ERROR_TEXT_SIZE,
-             "cannot %s %.200s: %s: see to run_directory, its permissions and the room on its disk, or set latency.every "
-             "to 0",
+             "cannot %s %.200s: %s: see to run_directory, its permissions and the room on its disk, or set "
+             "latency.every to 0",
              what, path, strerror(errno));
     return IB_ERROR_IO;
 }

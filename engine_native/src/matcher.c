@@ -26,7 +26,9 @@ int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
         ib_memory_release(opened, sizeof *opened);
         return status;
     }
-    uint32_t rows = orders > IB_RISK_ROWS_MAX ? IB_RISK_ROWS_MAX : orders < IB_RISK_ROWS_MIN ? IB_RISK_ROWS_MIN : orders;
+    uint32_t rows = orders > IB_RISK_ROWS_MAX   ? IB_RISK_ROWS_MAX
+                    : orders < IB_RISK_ROWS_MIN ? IB_RISK_ROWS_MIN
+                                                : orders;
     status = ib_risk_open(&opened->risk, rows);
     if (status != IB_OK) {
         ib_book_close(&opened->book);
@@ -188,7 +190,8 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
     return turn.index;
 }
 
-/* Number of events. Nobody but inline functions sees this turn, unless it reports: so it is no memory, but registers. */
+/* Number of events. Nobody but inline functions sees this turn, unless it reports: so it is no memory, but
+ * registers. */
 IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
                         int reporting)
 {

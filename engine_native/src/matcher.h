@@ -14,13 +14,13 @@
 
 #include "ironbook_core.h"
 
-/* Where events go: a stretch of the taker's own memory. Each event is written there once, all of it, and nowhere else. No
- * sink (null): events are counted and numbered, but not built. */
+/* Where events go: a stretch of the taker's own memory. Each event is written there once, all of it, and nowhere else.
+ * No sink (null): events are counted and numbered, but not built. */
 struct ib_event_sink {
     struct ib_event *next; /* the next event is written here */
     struct ib_event *end;  /* behind the last one that has room */
-    /* Called, before an event is written, when next = end; moves them so that there is room for one at least. All events
-     * before are complete. Null: no command is applied whose events might not fit (ib_matcher_events_max). */
+    /* Called, before an event is written, when next = end; moves them so that there is room for one at least. All
+     * events before are complete. Null: no command is applied whose events might not fit (ib_matcher_events_max). */
     void (*make_room)(struct ib_event_sink *sink);
 };
 
@@ -58,8 +58,9 @@ _Static_assert(sizeof(struct ib_instrument) == 64, "one cache line");
 
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink);
 
-/* The same for `count` commands, until one is refused or might not fit: `*applied` tells how many were taken. It knows what comes next,
- * and with many instruments fetches its memory ahead; so whoever has a group in hand should hand over the group. */
+/* The same for `count` commands, until one is refused or might not fit: `*applied` tells how many were taken. It knows
+ * what comes next, and with many instruments fetches its memory ahead; so whoever has a group in hand should hand over
+ * the group. */
 int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
                            struct ib_event_sink *sink, size_t *applied);
 

@@ -20,9 +20,10 @@ uint64_t ib_instrument_hash(const struct ib_instrument *instrument, uint32_t ind
     uint64_t hash = ib_mix(symbol + index, (uint64_t)instrument->tick);
     hash = ib_mix(hash + instrument->lot, (uint64_t)instrument->reference_price);
     hash = ib_mix(hash + instrument->static_band, instrument->dynamic_band);
-    return ib_mix(hash + instrument->schedule,
-                  (uint64_t)instrument->phase | (uint64_t)instrument->breach << 8 | (uint64_t)instrument->removed << 16 |
-                      (uint64_t)instrument->price_scale << 24 | (uint64_t)instrument->quantity_scale << 32);
+    return ib_mix(hash + instrument->schedule, (uint64_t)instrument->phase | (uint64_t)instrument->breach << 8 |
+                                                   (uint64_t)instrument->removed << 16 |
+                                                   (uint64_t)instrument->price_scale << 24 |
+                                                   (uint64_t)instrument->quantity_scale << 32);
 }
 
 /* The command as an instrument's definition. Under rules 1 it says tick and symbol alone. */
@@ -207,7 +208,8 @@ static int is_selected(const struct ib_matcher *matcher, uint32_t index, const s
     return !selection->only_day || time_in_force == IB_TIME_IN_FORCE_DAY || ib_level_place(level) == IB_PLACE_AT_CLOSE;
 }
 
-/* Whose orders a selection means; IB_ACCOUNT_ANY when that is more than one account, or account 0, which nobody counts. */
+/* Whose orders a selection means; IB_ACCOUNT_ANY when that is more than one account, or account 0, which nobody
+ * counts. */
 static uint16_t selected_account(const struct ib_matcher *matcher, const struct ib_selection *selection)
 {
     uint16_t account = selection->session != IB_SESSION_NONE ? ib_matcher_account(matcher, selection->session)

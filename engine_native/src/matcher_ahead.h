@@ -91,7 +91,8 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
         } else {
             const struct ib_price_index *side = &instrument->sides[side_number];
             block->key[at] = (uint8_t)(ib_price_digit(key, 0));
-            block->line[at] = &ib_price_node_at(&book->nodes, side->near[key >> IB_PARENT_BITS & 1])->child[ib_price_digit(key, IB_DIGIT_BITS)];
+            block->line[at] = &ib_price_node_at(&book->nodes, side->near[key >> IB_PARENT_BITS & 1])
+                                   ->child[ib_price_digit(key, IB_DIGIT_BITS)];
         }
         __builtin_prefetch(block->line[at], 1);
     }

@@ -70,7 +70,8 @@ static const char *broken_order(const struct ib_matcher *matcher, uint32_t index
     return NULL;
 }
 
-/* Rows against orders: each row's sums, weighted by an odd number of its own, so that no mistake makes up for another. */
+/* Rows against orders: each row's sums, weighted by an odd number of its own, so that no mistake makes up for
+ * another. */
 static const char *broken_risk(const struct ib_matcher *matcher, const uint64_t open[3])
 {
     const struct ib_risk *risk = &matcher->risk;
@@ -80,7 +81,8 @@ static const char *broken_risk(const struct ib_matcher *matcher, const uint64_t 
         const struct ib_risk_row *row = &risk->rows[i];
         const struct ib_risk_pair *pair = &risk->pairs[i];
         REQUIRE(ib_risk_find(risk, pair->account, pair->instrument) == i, "the risk index finds each row");
-        REQUIRE((row->order_quantity == pair->limits[IB_RISK_ORDER_QUANTITY] || row->order_quantity == IB_QUANTITY_MAX) &&
+        REQUIRE((row->order_quantity == pair->limits[IB_RISK_ORDER_QUANTITY] ||
+                 row->order_quantity == IB_QUANTITY_MAX) &&
                     row->order_notional == pair->limits[IB_RISK_ORDER_NOTIONAL] &&
                     (row->collar == pair->limits[IB_RISK_COLLAR] || row->collar == IB_RISK_COLLAR_NEAR) &&
                     (row->open_orders_max == pair->limits[IB_RISK_OPEN_ORDERS] || row->open_orders_max == UINT32_MAX),

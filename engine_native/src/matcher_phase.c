@@ -52,7 +52,8 @@ static uint64_t market_quantity(const struct auction_sides *sides, unsigned side
 {
     IB_ASSERT(side_number <= 1);
     uint32_t best = ib_book_any_side(sides->book, sides->side_index[2 * side_number])->best;
-    return best != IB_NONE && ib_book_level(sides->book, best)->key == 0 ? ib_book_level(sides->book, best)->quantity : 0;
+    return best != IB_NONE && ib_book_level(sides->book, best)->key == 0 ? ib_book_level(sides->book, best)->quantity
+                                                                         : 0;
 }
 
 /* To the level with the next higher limit price. */

@@ -165,7 +165,8 @@ static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint
 IB_INLINE struct ib_risk_row *ib_session_row(const struct ib_matcher *matcher, const struct ib_session *session,
                                              uint32_t instrument)
 {
-    IB_EXPECT(session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account) && instrument < IB_INSTRUMENTS_MAX);
+    IB_EXPECT(session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account) &&
+              instrument < IB_INSTRUMENTS_MAX);
     return &matcher->risk.rows[session->risk_rows[instrument]];
 }
 
@@ -227,10 +228,12 @@ static inline void ib_turn_number(struct ib_turn *turn, uint16_t session)
 /* About the order that comes in; `remaining` of it is what is open after the event. */
 void ib_event_accepted(const struct ib_turn *turn, const struct ib_incoming *incoming);
 void ib_event_rested(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t displayed);
-void ib_event_dropped(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity, uint8_t reason);
+void ib_event_dropped(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity,
+                      uint8_t reason);
 void ib_event_replaced(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref,
                        uint32_t flags, uint64_t displayed);
-void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity, int64_t price);
+void ib_event_executed(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t quantity,
+                       int64_t price);
 void ib_event_released(const struct ib_turn *turn, const struct ib_incoming *incoming, uint64_t before_ref);
 /* About an order in the book, before it is touched: `quantity` is what it loses, `displayed` what the event says. */
 void ib_event_resting_executed(const struct ib_turn *turn, uint32_t order, uint64_t quantity, uint64_t displayed);

@@ -11,7 +11,8 @@
  *   extra     iceberg, GTD or parked: 48 bytes more
  *
  * Price, side and instrument stand in the level. An order has a cold half once it carries client data, was executed in
- * part, or has an extra; it comes out of a pool, so that such an order costs 40 bytes and all others none. IB_SEQ_MAX, IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
+ * part, or has an extra; it comes out of a pool, so that such an order costs 40 bytes and all others none. IB_SEQ_MAX,
+ * IB_QUANTITY_MAX, IB_SESSIONS_MAX and IB_ORDERS_MAX are the widths.
  */
 #ifndef IB_ORDER_H
 #define IB_ORDER_H

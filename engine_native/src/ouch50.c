@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * ouch50.c: see ouch50.h. The way in; the way out is in ouch50_encode.c. Section numbers are those of the OUCH 5.0 specification.
+ * ouch50.c: see ouch50.h. The way in; the way out is in ouch50_encode.c. Section numbers are those of the OUCH 5.0
+ * specification.
  */
 #define _GNU_SOURCE
 #include "ouch50.h"
@@ -312,8 +313,8 @@ static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const
  * here, UserRefIdx, is not carried, and these messages have no reject: a non-empty one is malformed. */
 static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 {
-    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE || fixed == IB_OUCH_MASS_CANCEL_SIZE ||
-              fixed == IB_OUCH_ORDER_ENTRY_SIZE);
+    IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE ||
+              fixed == IB_OUCH_MASS_CANCEL_SIZE || fixed == IB_OUCH_ORDER_ENTRY_SIZE);
     return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
 }
 

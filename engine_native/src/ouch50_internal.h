@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * ouch50_internal.h: what the two directions of OUCH 5.0 share: where in `client_data` the fields lie that the core does
- * not interpret, and the codes of appendix D.
+ * ouch50_internal.h: what the two directions of OUCH 5.0 share: where in `client_data` the fields lie that the core
+ * does not interpret, and the codes of appendix D.
  */
 #ifndef IB_OUCH50_INTERNAL_H
 #define IB_OUCH50_INTERNAL_H
 
 #include "ouch50.h"
 
-enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_TIME_IN_FORCE, CLIENT_CODE = 20 };
+enum { CLIENT_SIDE = 14, CLIENT_DISPLAY, CLIENT_CAPACITY, CLIENT_SWEEP, CLIENT_CROSS, CLIENT_TIME_IN_FORCE,
+       CLIENT_CODE = 20 };
 enum { CL_ORD_ID_SIZE = 14 };
 
 _Static_assert((int)CLIENT_SIDE == (int)CL_ORD_ID_SIZE, "the letters follow ClOrdID");

@@ -167,7 +167,8 @@ IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint32_t is_sell, ui
 }
 
 /* Quantity of live orders of a row that is not row 0. */
-static inline uint64_t ib_risk_open_quantity(const struct ib_risk *risk, const struct ib_risk_row *row, unsigned is_sell)
+static inline uint64_t ib_risk_open_quantity(const struct ib_risk *risk, const struct ib_risk_row *row,
+                                             unsigned is_sell)
 {
     IB_ASSERT(row > risk->rows && row <= risk->rows + risk->row_count);
     const uint64_t *limits = risk->pairs[row - risk->rows].limits;
@@ -210,7 +211,8 @@ IB_INLINE void ib_risk_trade(struct ib_risk *risk, struct ib_risk_row *row, unsi
     risk->hash += change * row->weight; /* row 0 weighs nothing */
 }
 
-/* A trade of an order in the book, as ib_risk_take and ib_risk_trade: it was open, so its own side has room as before. */
+/* A trade of an order in the book, as ib_risk_take and ib_risk_trade: it was open, so its own side has room as
+ * before. */
 IB_INLINE void ib_risk_fill(struct ib_risk *risk, struct ib_risk_row *row, unsigned is_sell, uint64_t quantity,
                             uint32_t orders)
 {

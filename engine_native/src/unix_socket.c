@@ -27,8 +27,8 @@ static int listen_at(const char *directory, const char *name, char *error)
     int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", directory, name);
     if (length < 0 || (size_t)length >= sizeof address.sun_path) {
         snprintf(error, IB_ERROR_TEXT_SIZE,
-                 "the socket %.300s/%s would have a path of %d bytes, and %zu is the most: give run_directory a shorter "
-                 "path (IRONBOOK_STATE)",
+                 "the socket %.300s/%s would have a path of %d bytes, and %zu is the most: give run_directory a "
+                 "shorter path (IRONBOOK_STATE)",
                  directory, name, length, sizeof address.sun_path - 1);
         return -1;
     }
@@ -109,7 +109,8 @@ static void listener_ready(void *owner, uint32_t events)
     }
     struct ib_unix_peer *peer = find_place(listener);
     if (peer == NULL) {
-        fprintf(stderr, "ironbook: %s: refused a connection: all %u places are in use\n", listener->name, listener->count);
+        fprintf(stderr, "ironbook: %s: refused a connection: all %u places are in use\n", listener->name,
+                listener->count);
         close(fd);
         return;
     }
@@ -140,8 +141,9 @@ int ib_unix_open(struct ib_unix_listener *listener, const char *run_directory,
     }
     listener->handler = (struct ib_io_handler){.owner = listener, .ready = listener_ready};
     listener->handler.fd = listen_at(run_directory, listener->name, error);
-    return listener->handler.fd >= 0 && ib_io_add(listener->loop, &listener->handler, EPOLLIN) == IB_OK ? IB_OK
-                                                                                                        : IB_ERROR_ADDRESS;
+    return listener->handler.fd >= 0 && ib_io_add(listener->loop, &listener->handler, EPOLLIN) == IB_OK
+               ? IB_OK
+               : IB_ERROR_ADDRESS;
 }
 
 void ib_unix_close(struct ib_unix_listener *listener)

@@ -2,9 +2,10 @@
  *
  * unix_socket.h: a Unix stream socket that only our own user may use, and the places of those who connect to it.
  *
- * Places are few, and nobody keeps one for nothing: where all are taken, a new connection gets the place of the one that
- * nothing was heard of for longest, among those that have no claim to theirs. What a claim is, its owner says: a session,
- * a stream of events, a request that is not answered yet. Only where all have one, the new connection is refused.
+ * Places are few, and nobody keeps one for nothing: where all are taken, a new connection gets the place of the one
+ * that nothing was heard of for longest, among those that have no claim to theirs. What a claim is, its owner says: a
+ * session, a stream of events, a request that is not answered yet. Only where all have one, the new connection is
+ * refused.
  *
  * Everything here runs on the I/O thread.
  */
@@ -35,9 +36,9 @@ struct ib_unix_listener {
     uint64_t clock;            /* counts what is heard */
 };
 
-/* Listens at `run_directory`/name, mode 0600, with `name`, `places`, `size`, `count`, `loop` and `begin` set; `ready` is
- * that of each peer. What an earlier process left there is replaced: the caller holds the journal's lock, so no living
- * engine owns it. IB_ERROR_ADDRESS with the line for people in `error`. */
+/* Listens at `run_directory`/name, mode 0600, with `name`, `places`, `size`, `count`, `loop` and `begin` set; `ready`
+ * is that of each peer. What an earlier process left there is replaced: the caller holds the journal's lock, so no
+ * living engine owns it. IB_ERROR_ADDRESS with the line for people in `error`. */
 int ib_unix_open(struct ib_unix_listener *listener, const char *run_directory,
                  void (*ready)(void *peer, uint32_t events), char *error);
 /* Closes it and all its peers; twice, and before the open, is harmless once `places` is set. */

@@ -216,8 +216,8 @@ static void fill_and_trade(uint32_t orders, uint32_t instruments)
     REQUIRE_THAT(event_count == orders && totals().orders_open == 0);
     check();
     close_matcher();
-    printf("limits: %" PRIu32 " orders in %" PRIu32 " instruments rest and trade: %.1f bytes an order, %.1f with client "
-           "data, %" PRIu64 " an idle instrument; %.1f s to fill, %.1f s in all\n",
+    printf("limits: %" PRIu32 " orders in %" PRIu32 " instruments rest and trade: %.1f bytes an order, %.1f with "
+           "client data, %" PRIu64 " an idle instrument; %.1f s to fill, %.1f s in all\n",
            orders, instruments, plain.order_bytes, filling.order_bytes, filling.idle_bytes, filled - between,
            seconds() - begin);
 }

@@ -73,7 +73,8 @@ static inline int test_run(const char *program, const struct test_case *cases, s
         return test_run(program, cases, sizeof(cases) / sizeof((cases)[0])); \
     }
 
-/* An empty directory of its own, under TMPDIR or in memory, where fsync costs nothing; test_remove_directory takes it away with the files in it. */
+/* An empty directory of its own, under TMPDIR or in memory, where fsync costs nothing; test_remove_directory takes it
+ * away with the files in it. */
 static inline void test_make_directory(char path[256])
 {
     const char *parent = getenv("TMPDIR");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * test_directory.c: the I/O thread's copy of the instruments says the same whether it followed all events, or was opened
- * after them, as at a restart, and sees them again.
+ * test_directory.c: the I/O thread's copy of the instruments says the same whether it followed all events, or was
+ * opened after them, as at a restart, and sees them again.
  */
 #include "directory.h"
 #include "world.h"
@@ -22,7 +22,8 @@ static void happens(struct ib_command command)
 
 static struct ib_command phase(uint32_t instrument, uint8_t to)
 {
-    return (struct ib_command){.type = IB_COMMAND_PHASE, .session = IB_SESSION_NONE, .instrument = instrument, .phase = to};
+    return (struct ib_command){
+        .type = IB_COMMAND_PHASE, .session = IB_SESSION_NONE, .instrument = instrument, .phase = to};
 }
 
 static void restart(void)

@@ -215,7 +215,8 @@ static void a_stall_is_seen_where_it_was(void)
         ib_latency_released(latency, seq);
     }
     uint64_t near = 0;
-    for (uint64_t ns = STALL_NS; ns < STALL_NS + STALL_NS / 2; ns = ib_latency_bucket_ceiling(ib_latency_bucket(ns)) + 1) {
+    for (uint64_t ns = STALL_NS; ns < STALL_NS + STALL_NS / 2;
+         ns = ib_latency_bucket_ceiling(ib_latency_bucket(ns)) + 1) {
         near += at(&latency->histograms[IB_LATENCY_MATCH], ns);
     }
     EXPECT(near > COMMANDS / 2); /* others run on this machine, too */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * test_matcher.c: the frame of the state machine: sequence, resends, trading state, definitions, hash and batches. Orders
- * are in test_matcher_order.c.
+ * test_matcher.c: the frame of the state machine: sequence, resends, trading state, definitions, hash and batches.
+ * Orders are in test_matcher_order.c.
  */
 #include "world.h"
 
@@ -197,10 +197,11 @@ static void a_group_gives_what_its_commands_give_one_by_one(void)
         uint32_t draw = (uint32_t)(random >> 33);
         char symbol[9];
         (void)snprintf(symbol, sizeof symbol, "S%-7u", (unsigned)i);
-        commands[i] = i < MANY ? instrument_add(i, symbol, 1 + i % 3)
+        commands[i] = i < MANY    ? instrument_add(i, symbol, 1 + i % 3)
                       : i == MANY ? session_add(0, "MAKER1MAKR")
-                      : draw % 3 == 0 ? cancel((uint16_t)(draw / 3 % 2), draw / 8 % i, 0)
-                                      : enter(0, i, 1 + draw / 4 % 2, 1 + draw / 8 % 50, (int64_t)(90 + draw / 512 % 20));
+                      : draw % 3 == 0
+                          ? cancel((uint16_t)(draw / 3 % 2), draw / 8 % i, 0)
+                          : enter(0, i, 1 + draw / 4 % 2, 1 + draw / 8 % 50, (int64_t)(90 + draw / 512 % 20));
         commands[i].instrument = i < MANY ? i : draw / 64 % (MANY + 2);
         commands[i].seq = i + 1;
     }

@@ -27,8 +27,12 @@ static void close_risk(void)
 
 static struct ib_risk_order buy(uint64_t quantity, int64_t price)
 {
-    return (struct ib_risk_order){
-        .account = 1, .order_type = IB_ORDER_LIMIT, .quantity = quantity, .price = price, .base = 1000, .instrument = 7};
+    return (struct ib_risk_order){.account = 1,
+                                  .order_type = IB_ORDER_LIMIT,
+                                  .quantity = quantity,
+                                  .price = price,
+                                  .base = 1000,
+                                  .instrument = 7};
 }
 
 /* What the path of plain orders compares before it asks. */

@@ -32,6 +32,7 @@ LINES = {
 }
 CODE_LINES = {"plugins/modules/*.py": 150, "plugins/module_utils/**.py": 300, "plugins/action/*.py": 150}
 C_FUNCTION_LINES = 70
+C_COLUMNS = 120
 TASK_FILES = 10
 BLOB_BYTES = 200_000
 ASSERTIONS_PER_FUNCTION = 2
@@ -110,6 +111,15 @@ def c_functions_are_short(tree: Tree) -> Iterator[str]:
         for function, count in c_functions(tree.lines(name)):
             if count > C_FUNCTION_LINES:
                 yield f"{name}: {function} has {count} lines, limit {C_FUNCTION_LINES}"
+
+
+@rule
+def c_lines_are_short(tree: Tree) -> Iterator[str]:
+    """Keep lines of C within the columns that ruff and yamllint hold the others to."""
+    for name in tree.match("engine_native/**.[ch]"):
+        for number, line in enumerate(tree.lines(name), 1):
+            if len(line) > C_COLUMNS:
+                yield f"{name}:{number}: {len(line)} columns, limit {C_COLUMNS}"
 
 
 @rule
