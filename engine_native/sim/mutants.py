@@ -22,7 +22,17 @@ from mutants_rules_2 import MUTANTS as RULES_2
 
 # Those that include the headers with the path of plain orders.
 INCLUDERS = [
-    *("book", "book_check", "book_expiry", "book_walk", "matcher", "matcher_admin", "matcher_check", "matcher_event"),
+    *(
+        "book",
+        "book_check",
+        "book_expiry",
+        "book_index",
+        "book_walk",
+        "matcher",
+        "matcher_admin",
+        "matcher_check",
+        "matcher_event",
+    ),
     *("matcher_look", "matcher_match", "matcher_order", "matcher_phase", "matcher_stop", "terms"),
 ]
 CORE = [
@@ -78,13 +88,13 @@ MUTANTS = [
     ),
     Mutant(
         "a bucket that is split loses orders",
-        "book",
+        "book_index",
         "        *bucket = index;\n        index = next;\n",
         "        index = next;\n",
     ),
     Mutant(
         "a bucket keeps what belongs to its child",
-        "book",
+        "book_index",
         "(scattered & mask) == to ? to : from",
         "(scattered & mask) == to ? from : from",
     ),

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "book_path.h"
+#include "book_rare.h"
 #include "hash.h"
 #include "matcher_state.h"
 #include "../tests/take_events.h"

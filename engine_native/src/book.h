@@ -103,15 +103,8 @@ int ib_book_is_empty(const struct ib_book *book, uint32_t instrument);
 /* Order of (session, user_ref), or IB_NONE. */
 uint32_t ib_book_find(const struct ib_book *book, uint16_t session, uint32_t user_ref);
 
-/* Takes a whole order out of the book. */
-void ib_book_remove(struct ib_book *book, uint32_t order);
 /* Trades a part of an order; an iceberg's comes out of what it shows. */
 void ib_book_fill_part(struct ib_book *book, uint32_t order, uint64_t quantity);
-/* Shrinks an order where it stands; 0 < remaining <= what remains now. An iceberg shows at most that. */
-void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
-/* The order lives on, where it stands, under its owner's new number and data; `extra` may be null. */
-void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uint8_t time_in_force,
-                    const uint8_t *client_data, const struct ib_order_extra *extra);
 
 /* Every invariant, in O(book). IB_OK, or IB_ERROR_ARGUMENT and the broken one in `text`. */
 int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
@@ -167,18 +160,6 @@ IB_INLINE void ib_book_set_chain(struct ib_book *book, uint32_t index, uint32_t 
     } else {
         ib_order_set_chain(order, chain);
     }
-}
-
-IB_INLINE uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
-{
-    return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(ib_book_cold(book, index)) : 0;
-}
-
-/* IB_CLIENT_DATA_SIZE bytes. */
-IB_INLINE const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
-{
-    static const uint8_t none[IB_CLIENT_DATA_SIZE];
-    return ib_order_has_cold(ib_book_order(book, index)) ? ib_book_cold(book, index)->client_data : none;
 }
 
 IB_INLINE unsigned ib_side_number(uint8_t side)

@@ -10,6 +10,13 @@
 
 /* As ib_book_rest (book_path.h), anywhere that the entry's side_index names; `extra` may be null. */
 uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, const struct ib_order_extra *extra);
+/* Takes a whole order out of the book. */
+void ib_book_remove(struct ib_book *book, uint32_t order);
+/* Shrinks an order where it stands; 0 < remaining <= what remains now. An iceberg shows at most that. */
+void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
+/* The order lives on, where it stands, under its owner's new number and data; `extra` may be null. */
+void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uint8_t time_in_force,
+                    const uint8_t *client_data, const struct ib_order_extra *extra);
 /* An iceberg shows `shown` of what remains. */
 void ib_book_show(struct ib_book *book, uint32_t order, uint64_t shown);
 /* An order goes to the end of its level under a new number. */
@@ -44,6 +51,18 @@ uint32_t ib_book_level_before(const struct ib_book *book, uint32_t level);
 uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index); /* farthest from the best */
 
 /* ---- looking ---- */
+
+IB_INLINE uint64_t ib_book_executed(const struct ib_book *book, uint32_t index)
+{
+    return ib_order_has_cold(ib_book_order(book, index)) ? ib_cold_executed(ib_book_cold(book, index)) : 0;
+}
+
+/* IB_CLIENT_DATA_SIZE bytes. */
+IB_INLINE const uint8_t *ib_book_client_data(const struct ib_book *book, uint32_t index)
+{
+    static const uint8_t none[IB_CLIENT_DATA_SIZE];
+    return ib_order_has_cold(ib_book_order(book, index)) ? ib_book_cold(book, index)->client_data : none;
+}
 
 /* What an order has besides, or null. */
 IB_INLINE struct ib_order_extra *ib_book_extra(const struct ib_book *book, uint32_t index)

@@ -23,8 +23,8 @@
 
 enum {
     BLOCK_EVENTS = 4096,   /* between two checkpoints; what a seek scans at most */
-    RESERVE_EVENTS = 512, /* 64 KiB of the file reserved at a time: in memory (tmpfs) the kernel clears them at once, and
-                            * all orders wait: 4 MiB took more than a millisecond */
+    RESERVE_EVENTS = 512, /* 64 KiB of the file reserved at a time: in memory (tmpfs) the kernel clears them at once,
+                            * and all orders wait: 4 MiB took more than a millisecond */
     RUN_EVENTS = 64, /* that the sink has room for at a time: still in the nearest cache when they are counted */
     CACHE_LINE = 64,
 };

@@ -31,8 +31,7 @@ IB_INLINE void ib_trade_order(struct ib_turn *turn, const struct ib_incoming *in
         ib_turn_number(turn, incoming->session);
         ib_event_executed(turn, incoming, quantity, price);
     } /* otherwise those of the order that comes in are counted at the end */
-    uint32_t instrument = incoming->side_index >> 1;
-    struct ib_risk_row *row = ib_session_row(matcher, session, instrument);
+    struct ib_risk_row *row = ib_session_row(matcher, session, incoming->side_index >> 1);
     ib_risk_fill(&matcher->risk, row, ~incoming->side_index & 1, quantity, orders);
 }
 

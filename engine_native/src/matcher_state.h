@@ -150,9 +150,8 @@ static inline uint64_t ib_price_weight(uint32_t instrument)
 /* Null when there is none, or none any more. */
 static inline struct ib_instrument *ib_matcher_live_instrument(struct ib_matcher *matcher, uint32_t index)
 {
-    return index < matcher->book.instrument_count && !matcher->instruments[index].removed
-               ? &matcher->instruments[index]
-               : NULL;
+    int lives = index < matcher->book.instrument_count && !matcher->instruments[index].removed;
+    return lives ? &matcher->instruments[index] : NULL;
 }
 
 static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint16_t session)
@@ -165,8 +164,7 @@ static inline uint16_t ib_matcher_account(const struct ib_matcher *matcher, uint
 IB_INLINE struct ib_risk_row *ib_session_row(const struct ib_matcher *matcher, const struct ib_session *session,
                                              uint32_t instrument)
 {
-    IB_EXPECT(session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account) &&
-              instrument < IB_INSTRUMENTS_MAX);
+    IB_EXPECT(session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account));
     return &matcher->risk.rows[session->risk_rows[instrument]];
 }
 

@@ -16,9 +16,9 @@
  *
  * `near` are two parents of leaves that were used last, one with an even and one with an odd prefix, so that neighbours
  * are remembered together. Orders come in where others came in before: most that ask for their level compare one prefix
- * and take two steps, whatever the rest of the tree looks like. A far price, anywhere in 64
- * bits, adds at most three nodes: it costs memory only while it is used, and nothing to the others. Depth is at most 13
- * and no window is ever moved. The lowest key is found by counting trailing zeros on the way down.
+ * and take two steps, whatever the rest of the tree looks like. A far price, anywhere in 64 bits, adds at most three
+ * nodes: it costs memory only while it is used, and nothing to the others. Depth is at most 13 and no window is ever
+ * moved. The lowest key is found by counting trailing zeros on the way down.
  *
  * L keys need at most L leaves, L parents of leaves and L - 1 forks above: the pool holds as many and cannot run out
  * first.
@@ -37,8 +37,8 @@ enum {
     IB_PARENT_BITS = 2 * IB_DIGIT_BITS, /* of a key, below the prefix of a parent of leaves */
 };
 
-/* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE is
- * one without children. So whoever only asks need not look at the bits, and a node that is not in use, or never was,
+/* A child is a node, or a level where `shift` is 0. Where there is none, the array says IB_NONE, too; and node IB_NONE
+ * is one without children. So whoever only asks need not look at the bits, and a node that is not in use, or never was,
  * needs no clearing. */
 struct ib_price_node {
     uint64_t prefix; /* what all keys below share: key >> shift >> IB_DIGIT_BITS */

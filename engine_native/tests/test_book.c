@@ -4,6 +4,7 @@
  * And exact division by the tick.
  */
 #include "book_path.h"
+#include "book_rare.h"
 #include "test.h"
 
 static struct ib_book book;
@@ -111,6 +112,13 @@ static void damage_is_found(void)
     asks->best_key++;
     EXPECT(is_found("the key of its best level"));
     asks->best_key--;
+    ib_book_close(&book);
+}
+
+static void damage_of_the_tables_is_found(void)
+{
+    open_book();
+    uint32_t first = ib_book_find(&book, 1, 1);
     book.order_buckets.capacity = 4;
     EXPECT(is_found("buckets are a power of two"));
     book.order_buckets.capacity = 16;
@@ -218,6 +226,7 @@ static void the_indexes_grow_with_the_book(void)
 static const struct test_case cases[] = {
     CASE(a_sound_book_passes),
     CASE(damage_is_found),
+    CASE(damage_of_the_tables_is_found),
     CASE(a_crossed_book_is_found),
     CASE(ticks_divide_exactly),
     CASE(replaced_and_shrunk_orders_keep_the_index),
