@@ -30,10 +30,9 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
     return ib_risk_refusal(&matcher->risk, &order) == IB_REASON_NONE && order.row != 0;
 }
 
-/* The risk row of a plain order against which surely no limit speaks, and its message counted. Null: perhaps one does,
- * or it is the first order of its account in the instrument or in this second; nothing was touched. An order of account
- * 0 has no limits and row 0. */
-IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_matcher *matcher, const struct ib_command *command,
+/* The risk row of a plain order against which surely no limit speaks. Null: perhaps one does, or it is the first order of
+ * its account in the instrument or in this second. An order of account 0 has no limits and row 0. */
+IB_INLINE struct ib_risk_row *ib_path_gate(const struct ib_matcher *matcher, const struct ib_command *command,
                                            const struct ib_book_instrument *instrument,
                                            const struct ib_session *session, uint32_t side_number)
 {
@@ -41,7 +40,7 @@ IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_matcher *matcher, const str
     if (account == 0) {
         return command->quantity - 1 < IB_QUANTITY_MAX ? matcher->risk.rows : NULL;
     }
-    struct ib_risk_account *of = &matcher->risk.accounts[account];
+    const struct ib_risk_account *of = &matcher->risk.accounts[account];
     struct ib_risk_row *row = ib_session_row(matcher, session, command->instrument);
     IB_KEEP(of);
     IB_KEEP(row);
@@ -53,8 +52,6 @@ IB_INLINE struct ib_risk_row *ib_path_gate(struct ib_matcher *matcher, const str
                    ib_risk_admits(row, side_number, command->quantity, command->price, base))) {
         return NULL;
     }
-    of->messages++;
-    IB_EXPECT(ib_path_gate_agrees(matcher, command, account));
     return row;
 }
 

@@ -176,8 +176,10 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     struct ib_book_instrument *instrument = &matcher->book.instruments[at];
     IB_KEEP(session);
     IB_KEEP(instrument);
+    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session, side_number);
     uint64_t ticks;
-    if (command->user_ref <= session->last_user_ref || !ib_book_ticks(instrument, command->price, &ticks)) {
+    if (row == NULL || command->user_ref <= session->last_user_ref ||
+        !ib_book_ticks(instrument, command->price, &ticks)) {
         return 0;
     }
     uint64_t key = ib_book_key(side_number, ticks);
@@ -185,10 +187,8 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
         return 0;
     }
-    struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session, side_number);
-    if (row == NULL) {
-        return 0;
-    }
+    matcher->risk.accounts[session->account].messages++;
+    IB_EXPECT(session->account == 0 || ib_path_gate_agrees(matcher, command, session->account));
     session->last_user_ref = command->user_ref;
     session->session_seq++;
     turn->index++;

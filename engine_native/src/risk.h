@@ -155,9 +155,10 @@ IB_INLINE int ib_risk_admits_message(const struct ib_risk_account *account, uint
 IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint32_t is_sell, uint64_t quantity, int64_t price,
                              int64_t base)
 {
-    IB_EXPECT(is_sell <= 1 && row->order_quantity <= IB_QUANTITY_MAX && price > 0 && base >= 0);
-    int64_t sign = -(int64_t)is_sell; /* and no branch: the side is a coin's toss */
-    int64_t away = ((price - base) ^ sign) - sign; /* beyond the base, where a collar would hold it */
+    IB_EXPECT(is_sell <= 1 && row->order_quantity <= IB_QUANTITY_MAX && base >= 0);
+    uint64_t sign = 0 - (uint64_t)is_sell; /* and no branch: the side is a coin's toss */
+    /* Beyond the base, where a collar would hold it. A price below 1 comes out as anything: its ticks are judged. */
+    int64_t away = (int64_t)((((uint64_t)price - (uint64_t)base) ^ sign) - sign);
     int64_t reach;
     uint64_t notional;
     return quantity - 1 < row->order_quantity && !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
