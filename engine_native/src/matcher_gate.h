@@ -30,8 +30,8 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
     return ib_risk_refusal(&matcher->risk, &order) == IB_REASON_NONE && order.row != 0;
 }
 
-/* The risk row of a plain order against which surely no limit speaks. Null: perhaps one does, or it is the first order of
- * its account in the instrument or in this second. An order of account 0 has no limits and row 0. */
+/* The risk row of a plain order against which surely no limit speaks. Null: perhaps one does, or it is the first order
+ * of its account in the instrument or in this second. An order of account 0 has no limits and row 0. */
 IB_INLINE struct ib_risk_row *ib_path_gate(const struct ib_matcher *matcher, const struct ib_command *command,
                                            const struct ib_book_instrument *instrument,
                                            const struct ib_session *session, uint32_t side_number)
