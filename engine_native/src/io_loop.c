@@ -40,6 +40,7 @@ int ib_io_add(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32_t i
     IB_ASSERT(handler->ready != NULL);
     IB_ASSERT((interest & ~(uint32_t)(EPOLLIN | EPOLLOUT)) == 0); /* level-triggered, and nothing else */
     handler->interest = interest;
+    handler->added = loop->turns;
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, handler->fd, &event) == 0 ? IB_OK : IB_ERROR_IO;
 }
 
@@ -75,10 +76,11 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
         return errno == EINTR ? IB_OK : IB_ERROR_IO;
     }
     loop->now_ms = ib_clock_monotonic_ms();
+    loop->turns++;
     for (int i = 0; i < count; i++) {
         struct ib_io_handler *handler = events[i].data.ptr;
         IB_ASSERT(handler != NULL);
-        if (handler->fd >= 0) {
+        if (handler->fd >= 0 && handler->added < loop->turns) {
             handler->ready(handler->owner, events[i].events);
         }
     }

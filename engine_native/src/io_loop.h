@@ -14,6 +14,7 @@
 struct ib_io_handler {
     int fd; /* -1: closed */
     uint32_t interest; /* EPOLLIN and EPOLLOUT as registered */
+    uint64_t added;    /* the loop's turn in which `fd` was registered */
     void *owner;
     void (*ready)(void *owner, uint32_t events);
 };
@@ -21,6 +22,7 @@ struct ib_io_handler {
 struct ib_io_loop {
     int epoll_fd;
     uint64_t now_ms; /* monotonic; read once for each turn of the loop */
+    uint64_t turns;  /* that have begun */
 };
 
 int ib_io_loop_open(struct ib_io_loop *loop);
@@ -33,7 +35,9 @@ void ib_io_change(struct ib_io_loop *loop, struct ib_io_handler *handler, uint32
 /* Closes the descriptor, which also unregisters it. Twice is harmless. */
 void ib_io_drop(struct ib_io_handler *handler);
 
-/* Waits at most `timeout_ms` (-1: for ever, 0: not at all) and calls the handlers that are ready. */
+/* Waits at most `timeout_ms` (-1: for ever, 0: not at all) and calls the handlers that are ready. One that another of
+ * them drops is not called, nor one that is registered meanwhile, though its place had been ready with a descriptor of
+ * before. */
 int ib_io_turn(struct ib_io_loop *loop, int timeout_ms);
 
 /* Monotonic and wall clock. */
