@@ -70,9 +70,11 @@ static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *
     return status;
 }
 
+/* What a session asks for names no account; what the administrator does names one wherever it names a session. */
 static bool is_charged(const struct ib_command *command)
 {
-    return command->type == IB_COMMAND_MASS_CANCEL && command->session != IB_SESSION_NONE;
+    return command->type == IB_COMMAND_MASS_CANCEL && command->session != IB_SESSION_NONE &&
+           command->account == IB_ACCOUNT_ANY;
 }
 
 /* The first `*applied` of some commands: a mass cancel that is paid for, or what is before the next. */

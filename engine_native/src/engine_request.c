@@ -306,6 +306,10 @@ static bool mass_cancel(struct words *words, struct ib_command *command)
         }
     }
     IB_ASSERT(command->side <= IB_SIDE_SELL);
+    if (command->session != IB_SESSION_NONE && command->account == IB_ACCOUNT_ANY) {
+        /* The same orders; but a session's own names no account, and it alone is charged for it (engine.c). */
+        command->account = ib_matcher_session(words->engine->matcher, command->session)->account;
+    }
     return true;
 }
 

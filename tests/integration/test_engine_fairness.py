@@ -139,3 +139,21 @@ def test_a_lost_connection_without_orders_costs_nothing(engine: Engine) -> None:
     assert client.next_user_ref() == 2
     assert len(commands(engine, CommandType.MASS_CANCEL)) == 1
     assert engine.admin("totals")["orders_open"] == 0
+
+
+def test_what_an_administrator_cancels_is_not_charged_to_the_member(engine: Engine) -> None:
+    """Thirty walks past 200,000 orders, asked for by the administrator: the member's own cancel waits for none."""
+    engine.config["limits"]["mass_cancel_percent"] = 1
+    engine.start()
+    fill(engine.login("MAKER1"))
+    client = engine.login("TAKER1")
+    for ref in range(1, 31):
+        client.send(enter(ref, "B", 1, 1))
+        client.report("A")
+        assert engine.admin("mass_cancel session=TAKER1")["canceled"] == 1
+        client.report("C")
+    before = time.monotonic()
+    client.send(enter(31, "B", 1, 1) + mass_cancel(31))
+    client.report("C")
+    assert time.monotonic() - before < 2  # charged, they would take as many times 99 of a walk
+    assert len(commands(engine, CommandType.MASS_CANCEL)) == 31
