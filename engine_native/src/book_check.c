@@ -305,6 +305,30 @@ static int check_pool(struct walk *walk, const struct ib_pool *pool, uint32_t se
     return 1;
 }
 
+static int is_blank_node(const struct ib_price_node *node)
+{
+    uint32_t any = node->bitmap;
+    IB_ASSERT(node != NULL);
+    for (unsigned digit = 0; digit < IB_DIGITS; digit++) {
+        any |= node->child[digit];
+    }
+    return any == 0;
+}
+
+/* Nobody clears a node that comes into use, and whoever only looks for a level reads the children of node IB_NONE. The
+ * list of free nodes was found to be whole. */
+static int check_blank_nodes(struct walk *walk)
+{
+    const struct ib_pool *nodes = &walk->book->nodes;
+    IB_ASSERT(ib_pool_count_free(nodes) != UINT32_MAX);
+    REQUIRE(walk, is_blank_node(ib_price_node_at(nodes, IB_NONE)), "node IB_NONE has no children");
+    for (uint32_t index = nodes->free_head; index != IB_NONE;) {
+        REQUIRE(walk, is_blank_node(ib_price_node_at(nodes, index)), "a node that is not in use is blank");
+        memcpy(&index, ib_price_node_at(nodes, index), sizeof index);
+    }
+    return 1;
+}
+
 int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
 {
     IB_ASSERT(book != NULL && text != NULL);
@@ -312,7 +336,7 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size)
     int sound = check_table(&walk) && check_instruments(&walk) && check_order_buckets(&walk) &&
                 check_pool(&walk, &book->orders, walk.orders) && check_pool(&walk, &book->levels, walk.levels) &&
                 check_pool(&walk, &book->nodes, walk.nodes) && check_pool(&walk, &book->cold, walk.cold) &&
-                check_pool(&walk, &book->extras, walk.extras) && check_expiry(&walk);
+                check_pool(&walk, &book->extras, walk.extras) && check_blank_nodes(&walk) && check_expiry(&walk);
     if (sound && walk.hash != book->hash) {
         walk.broken = "the hash is the sum over all orders";
         sound = 0;

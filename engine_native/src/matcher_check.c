@@ -105,6 +105,18 @@ static const char *broken_risk(const struct ib_matcher *matcher, const uint64_t 
     return NULL;
 }
 
+static const char *broken_sessions(const struct ib_matcher *matcher)
+{
+    IB_ASSERT(matcher->session_count <= IB_SESSIONS_MAX);
+    for (uint16_t i = 0; i < matcher->session_count; i++) {
+        const struct ib_session *session = &matcher->sessions[i];
+        REQUIRE(session->account < matcher->risk.account_count &&
+                    session->risk_rows == ib_risk_rows_of(&matcher->risk, session->account),
+                "a session knows its account's rows");
+    }
+    return NULL;
+}
+
 static const char *broken_state(const struct ib_matcher *matcher)
 {
     uint64_t open[3] = {0, 0, 0};
@@ -113,6 +125,10 @@ static const char *broken_state(const struct ib_matcher *matcher)
     uint64_t orders = 0;
     IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
     REQUIRE(matcher->event_count >= 2 * matcher->match_ref, "each trade has two events");
+    const char *broken_session = broken_sessions(matcher);
+    if (broken_session != NULL) {
+        return broken_session;
+    }
     for (uint32_t i = 0; i < matcher->book.instrument_count; i++) {
         const char *broken = broken_instrument(matcher, i);
         instruments += ib_instrument_hash(&matcher->instruments[i], i);

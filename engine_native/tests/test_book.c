@@ -129,6 +129,20 @@ static void damage_of_the_tables_is_found(void)
     book.nodes.in_use++;
     EXPECT(is_found("nothing leaks"));
     book.nodes.in_use--;
+    struct ib_price_node *none = ib_price_node_at(&book.nodes, IB_NONE);
+    none->child[7] = 1;
+    EXPECT(is_found("node IB_NONE has no children"));
+    none->child[7] = IB_NONE;
+    ib_book_remove(&book, rest(60, IB_SIDE_BUY, 1 << 20)); /* its leaf, a parent and a fork come and go */
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    uint32_t second;
+    EXPECT(book.nodes.free_head != IB_NONE);
+    memcpy(&second, ib_price_node_at(&book.nodes, book.nodes.free_head), sizeof second);
+    EXPECT(second != IB_NONE);
+    ib_price_node_at(&book.nodes, second)->child[31] = 1;
+    EXPECT(is_found("a node that is not in use is blank"));
+    ib_price_node_at(&book.nodes, second)->child[31] = IB_NONE;
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
     uint32_t bucket = 0;
     while (book.order_buckets.heads[bucket] != IB_CHAIN_END) {
         bucket++;

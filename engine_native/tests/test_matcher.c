@@ -3,6 +3,7 @@
  * test_matcher.c: the frame of the state machine: sequence, resends, trading state, definitions, hash and batches.
  * Orders are in test_matcher_order.c.
  */
+#include "matcher_state.h"
 #include "world.h"
 
 static void a_number_that_was_seen_is_ignored(void)
@@ -252,6 +253,17 @@ static void capacities_out_of_range_are_refused(void)
     ib_matcher_close(matcher);
 }
 
+static void a_session_with_the_rows_of_another_account_is_found(void)
+{
+    char text[IB_ERROR_TEXT_SIZE] = "";
+    open_world();
+    EXPECT_EQUAL(ib_matcher_check(world.matcher, text, sizeof text), IB_OK);
+    world.matcher->sessions[TAKER].risk_rows++;
+    EXPECT_EQUAL(ib_matcher_check(world.matcher, text, sizeof text), IB_ERROR_ARGUMENT);
+    EXPECT(strstr(text, "a session knows its account's rows") != NULL);
+    close_world();
+}
+
 static const struct test_case cases[] = {
     CASE(a_number_that_was_seen_is_ignored),
     CASE(halt_rejects_orders_and_accepts_cancels),
@@ -262,6 +274,7 @@ static const struct test_case cases[] = {
     CASE(the_hash_is_of_the_state),
     CASE(batches_stop_where_events_might_not_fit),
     CASE(a_group_gives_what_its_commands_give_one_by_one),
+    CASE(a_session_with_the_rows_of_another_account_is_found),
     CASE(capacities_out_of_range_are_refused),
 };
 
