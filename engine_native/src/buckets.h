@@ -34,7 +34,7 @@ struct ib_buckets {
     uint32_t capacity;
 };
 
-/* Room for `capacity` entries, with at least half as many buckets. enum ib_status. */
+/* Room for `capacity` entries, with as many buckets at least once all are there. enum ib_status. */
 int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity);
 void ib_buckets_close(struct ib_buckets *buckets);
 /* Doubles until there are as many buckets as entries. */
