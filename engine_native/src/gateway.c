@@ -166,8 +166,7 @@ void ib_gateway_progress(struct ib_gateway *gateway, uint64_t released)
             connection->output_begin == connection->output_end) {
             ib_stream_catch_up(connection);
         }
-        if (connection->state == IB_CONNECTION_OPEN &&
-            (connection->queries > 0 || connection->order_entry_seq > 0)) {
+        if (connection->state == IB_CONNECTION_OPEN && (connection->queries > 0 || connection->answer_seq > 0)) {
             ib_stream_answer_queries(connection);
         }
         if (connection->state == IB_CONNECTION_OPEN && connection->blocked) {

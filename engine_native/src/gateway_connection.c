@@ -87,7 +87,7 @@ static void detach(struct ib_connection *connection, enum ib_disconnect reason)
         ib_session_disconnected(gateway, connection->session);
     }
     connection->queries = 0;
-    connection->order_entry_seq = 0;
+    connection->answer_seq = 0;
     connection->live = false;
     connection->blocked = false;
 }
@@ -178,7 +178,7 @@ void ib_connection_begin(struct ib_connection *connection, int fd, const struct 
     connection->stalled_ms = 0;
     connection->input_size = connection->output_begin = connection->output_end = 0;
     connection->queries = 0;
-    connection->order_entry_seq = 0;
+    connection->answer_seq = 0;
     connection->next_seq = 0;
     connection->live = connection->blocked = connection->dirty = false;
     if (ib_io_add(gateway->loop, &connection->handler, EPOLLIN) != IB_OK) {

@@ -186,14 +186,28 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     return ib_session_sequence(gateway, connection->session, command);
 }
 
-/* Mass Cancel. False when it must wait for room. The answer is no report, as that to an Account Query; the Canceled
- * messages are. A symbol that is not traded has no orders. */
+/* The answer to a message comes once the journal has what was sequenced up to here; `before` is the last command that
+ * was, before the message came. */
+static void answer_later(struct ib_connection *connection, enum ib_ouch_kind kind, uint32_t user_ref, uint64_t before)
+{
+    IB_ASSERT(connection->answer_seq == 0); /* one at a time: the next message of such a kind waits */
+    connection->answer_after = before;
+    connection->answer_kind = kind;
+    connection->answer_ref = user_ref;
+    connection->answer_seq = connection->gateway->sequencer->seq;
+    IB_ASSERT(connection->answer_seq > 0);
+}
+
+/* Mass Cancel. False when it must wait: for room, for its time, or for the answer to the one before. The answer is no
+ * report, as that to an Account Query; the Canceled messages, which it goes before, are. A symbol that is not traded
+ * has no orders. */
 static bool mass_cancel(struct ib_connection *connection, struct ib_ouch_message *message)
 {
     struct ib_gateway *gateway = connection->gateway;
     static const char blank[IB_SYMBOL_SIZE + 1] = "        ";
     bool all = memcmp(message->symbol, blank, IB_SYMBOL_SIZE) == 0;
     uint32_t user_ref = message->command.user_ref;
+    uint64_t before = gateway->sequencer->seq;
     IB_ASSERT(message->command.type == IB_COMMAND_MASS_CANCEL);
     if (gateway->config.rules < IB_RULES_2) {
         ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE); /* it must not believe that something happened */
@@ -202,17 +216,12 @@ static bool mass_cancel(struct ib_connection *connection, struct ib_ouch_message
     message->command.user_ref = 0;
     message->command.instrument = all ? IB_INSTRUMENT_ALL : ib_directory_find(gateway->directory, message->symbol);
     _Static_assert(IB_INSTRUMENT_ALL == UINT32_MAX, "what is not found must not be taken for all");
-    if ((all || message->command.instrument != UINT32_MAX) && !sequence_command(connection, message)) {
+    if (connection->answer_seq != 0 ||
+        ((all || message->command.instrument != UINT32_MAX) && !sequence_command(connection, message))) {
         return false;
     }
-    uint8_t *out = ib_output_reserve(connection, IB_SOUP_HEADER_SIZE + IB_OUCH_MASS_CANCEL_RESPONSE_SIZE);
-    if (out != NULL) { /* else it reads nothing, and learns from the reports */
-        const char *firm = gateway->sessions[connection->session].firm;
-        size_t size = ib_ouch_encode_mass_cancel_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(), user_ref,
-                                                          firm, message->symbol);
-        ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
-        ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
-    }
+    memcpy(connection->answer_symbol, message->symbol, IB_SYMBOL_SIZE);
+    answer_later(connection, IB_OUCH_MASS_CANCEL, user_ref, before);
     return true;
 }
 
@@ -222,19 +231,18 @@ static bool order_entry(struct ib_connection *connection, struct ib_ouch_message
 {
     struct ib_gateway *gateway = connection->gateway;
     uint32_t user_ref = message->command.user_ref;
+    uint64_t before = gateway->sequencer->seq;
     IB_ASSERT(message->command.type == IB_COMMAND_ORDER_ENTRY);
     if (gateway->config.rules < IB_RULES_2) {
         ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE); /* as Mass Cancel */
         return true;
     }
     message->command.user_ref = 0;
-    if (connection->order_entry_seq != 0 || !sequence_command(connection, message)) {
+    if (connection->answer_seq != 0 || !sequence_command(connection, message)) {
         return false;
     }
     gateway->sessions[connection->session].is_disabled = message->command.value != 0;
-    connection->order_entry_ref = user_ref;
-    connection->order_entry_seq = gateway->sequencer->seq;
-    IB_ASSERT(connection->order_entry_seq > 0);
+    answer_later(connection, IB_OUCH_ORDER_ENTRY, user_ref, before);
     return true;
 }
 

@@ -81,8 +81,11 @@ struct ib_connection {
     uint64_t read_ns; /* when the newest of its input was read, where latency is tracked */
     uint32_t queries;    /* Account Queries to answer … */
     uint64_t query_seq;  /* … once this command is released */
-    uint64_t order_entry_seq; /* Disable or Enable Order Entry to answer once this command is released; 0: none … */
-    uint32_t order_entry_ref; /* … its UserRefNum */
+    uint64_t answer_seq; /* Mass Cancel, Disable or Enable Order Entry to answer once this is released; 0: none … */
+    uint64_t answer_after; /* … behind the reports of all up to this command, and before those of later ones … */
+    uint32_t answer_ref; /* … its UserRefNum … */
+    enum ib_ouch_kind answer_kind;
+    char answer_symbol[IB_SYMBOL_SIZE]; /* … and, of a Mass Cancel, its Symbol */
     uint64_t login_sequence;
     char login_session[IB_SOUP_SESSION_SIZE + 1];
     char peer[64];
@@ -185,7 +188,7 @@ void ib_stream_start(struct ib_connection *connection, uint32_t sequence);
 void ib_stream_catch_up(struct ib_connection *connection);
 /* Hands newly released events to live connections. */
 void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released);
-/* Account Queries, and Disable and Enable Order Entry. */
+/* Account Queries, Mass Cancel, and Disable and Enable Order Entry. */
 void ib_stream_answer_queries(struct ib_connection *connection);
 
 #endif

@@ -77,10 +77,46 @@ void ib_output_flush(struct ib_connection *connection)
     }
 }
 
+/* Whether there is a Mass Cancel or a switch of order entry to answer. Its member believes the answer, which a crash
+ * must not take back: so it waits until the journal has what it answers. */
+static bool may_answer(const struct ib_connection *connection)
+{
+    const struct ib_sequencer *sequencer = connection->gateway->sequencer;
+    IB_ASSERT(connection->answer_seq <= sequencer->seq);
+    return connection->answer_seq != 0 && connection->answer_seq <= sequencer->released_seq;
+}
+
+/* False when the buffer has no room for it. */
+static bool send_answer(struct ib_connection *connection)
+{
+    const struct ib_gateway *gateway = connection->gateway;
+    const struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
+    IB_ASSERT(connection->answer_seq > 0 && connection->answer_seq <= gateway->sequencer->released_seq);
+    IB_ASSERT(connection->session < gateway->session_count);
+    uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
+    if (out == NULL) {
+        return false;
+    }
+    uint8_t *message = out + IB_SOUP_HEADER_SIZE;
+    uint64_t now_ns = ib_clock_realtime_ns();
+    size_t size = connection->answer_kind == IB_OUCH_MASS_CANCEL
+                      ? ib_ouch_encode_mass_cancel_response(message, now_ns, connection->answer_ref, session->firm,
+                                                            connection->answer_symbol)
+                      : ib_ouch_encode_order_entry_response(message, now_ns, connection->answer_ref,
+                                                            session->is_disabled, session->firm);
+    ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
+    ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
+    connection->answer_seq = 0;
+    return true;
+}
+
 /* Writes one report. False when the buffer has no room for it. */
 static bool send_report(struct ib_connection *connection, const struct ib_event *event)
 {
     IB_ASSERT(event->session == connection->session && event->session_seq != 0);
+    if (event->seq > connection->answer_after && may_answer(connection) && !send_answer(connection)) {
+        return false; /* what came of a request comes behind its answer */
+    }
     /* Room for the End of Session that may follow, too. */
     uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX + IB_SOUP_HEADER_SIZE);
     if (out == NULL) {
@@ -171,28 +207,6 @@ void ib_stream_dispatch(struct ib_gateway *gateway, uint64_t released)
     }
 }
 
-/* A switch that its member believes in must not be lost by a crash: the answer waits until it is in the journal. */
-static void answer_order_entry(struct ib_connection *connection)
-{
-    const struct ib_gateway *gateway = connection->gateway;
-    const struct ib_gateway_session_state *session = &gateway->sessions[connection->session];
-    IB_ASSERT(connection->order_entry_seq <= gateway->sequencer->seq);
-    IB_ASSERT(connection->session < gateway->session_count);
-    if (connection->order_entry_seq == 0 || !connection->live ||
-        gateway->sequencer->released_seq < connection->order_entry_seq) {
-        return;
-    }
-    uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
-    if (out == NULL) {
-        return; /* the tick tries again */
-    }
-    size_t size = ib_ouch_encode_order_entry_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(),
-                                                      connection->order_entry_ref, session->is_disabled, session->firm);
-    ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
-    ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);
-    connection->order_entry_seq = 0;
-}
-
 /* The answer is no report: it is not in the session's stream, so it comes as Unsequenced Data. It waits for the
  * reports of everything that was sequenced before it, so that a number it names was never lost by a crash. */
 void ib_stream_answer_queries(struct ib_connection *connection)
@@ -200,7 +214,9 @@ void ib_stream_answer_queries(struct ib_connection *connection)
     const struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_OPEN);
     IB_ASSERT(connection->query_seq <= gateway->sequencer->seq);
-    answer_order_entry(connection);
+    if (connection->live && may_answer(connection)) {
+        (void)send_answer(connection); /* without room, a later turn tries again */
+    }
     while (connection->queries > 0 && connection->live && gateway->sequencer->released_seq >= connection->query_seq) {
         uint8_t *out = ib_output_reserve(connection, PACKET_SIZE_MAX);
         if (out == NULL) {

@@ -254,6 +254,38 @@ def test_a_switch_is_not_answered_before_the_journal_has_it(tmp_path: Path, monk
         engine.kill()
 
 
+def test_a_mass_cancel_is_not_answered_before_the_journal_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed as soon as it is answered, every time: at the next start no order stands."""
+    slow_journal(tmp_path, monkeypatch, 50_000)
+    engine = Engine(tmp_path).start()
+    try:
+        for ref in range(1, 6):
+            client = engine.login(sequence=0)
+            client.send(order(ref, "S", 10, 1_000_000))
+            client.report("A")
+            client.send(packet(b"U", b"C" + number(ref) + b"MAKR" + b" " * 8))
+            assert answer(client) == b"X" + number(ref) + b"MAKR" + b" " * 8 + b"\0\0"
+            engine.kill()
+            engine.start()
+            assert engine.admin("totals")["orders_open"] == 0
+    finally:
+        engine.kill()
+
+
+def test_the_answer_to_a_mass_cancel_goes_before_what_it_cancels(engine: Engine) -> None:
+    """One Canceled for each order behind it, also where many are sent at once; a symbol that is not traded has none."""
+    client = engine.login()
+    unknown = packet(b"U", b"C" + number(7) + b"MAKR" + b"NOPE    ")
+    everything = packet(b"U", b"C" + number(8) + b"MAKR" + b" " * 8)
+    client.send(b"".join(order(ref, "S", 10, 1_000_000) + unknown + everything for ref in range(1, 101)))
+    kinds = b""
+    while len(kinds) < 400:
+        kinds += next(client.packets())[1:2]
+    assert kinds == b"AXXC" * 100
+
+
 def test_rules_1_carry_none_of_it(tmp_path: Path) -> None:
     """Each is rejected as before; a Mass Cancel ends the connection."""
     engine = Engine(tmp_path, rules=1).start()
