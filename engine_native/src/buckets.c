@@ -19,7 +19,7 @@ int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity)
     IB_ASSERT(buckets != NULL);
     IB_ASSERT(capacity <= (uint64_t)1 << 30);
     *buckets = (struct ib_buckets){.mask = IB_BUCKETS_MIN - 1, .capacity = IB_BUCKETS_MIN};
-    while (buckets->capacity < capacity) {
+    while (buckets->capacity < (capacity <= IB_BUCKETS_SPARSE ? 2 * capacity : capacity)) {
         buckets->capacity *= 2;
     }
     buckets->heads = ib_memory_reserve(heads_bytes(buckets));
@@ -45,7 +45,8 @@ void ib_buckets_grow(struct ib_buckets *buckets, uint32_t entries)
 {
     IB_ASSERT(buckets->heads != NULL);
     IB_ASSERT(entries <= buckets->capacity);
-    while (buckets->mask + 1 < entries) {
+    uint32_t wanted = entries <= IB_BUCKETS_SPARSE ? 2 * entries : entries;
+    while (buckets->mask + 1 < wanted) {
         buckets->mask = buckets->mask << 1 | 1;
     }
 }

@@ -3,7 +3,7 @@
  * buckets.h: the table under the index of orders by (session, number): where each chain begins. What a chain links, and
  * how, is the business of whoever owns it.
  *
- * The table doubles when there are more entries than buckets, and moves nothing then. A new bucket is not made yet; its
+ * The table doubles when it gets too full, and moves nothing then. A new bucket is not made yet; its
  * entries stand in the bucket that it comes from, until somebody asks for it and it gets its own. So no order has to
  * wait until a table has been moved, and a table is as small as the book ever was.
  *
@@ -24,6 +24,7 @@
 
 enum {
     IB_BUCKETS_MIN = 16, /* one cache line; these are made from the beginning */
+    IB_BUCKETS_SPARSE = 32768, /* entries: up to here there are two buckets for each, for fewer chains; 256 KiB then */
     IB_BUCKET_UNMADE = 0,
     IB_CHAIN_END = 1, /* what a bucket says that holds nothing, and the last link of a chain: no entry's index */
 };
@@ -34,10 +35,10 @@ struct ib_buckets {
     uint32_t capacity;
 };
 
-/* Room for `capacity` entries, with as many buckets at least once all are there. enum ib_status. */
+/* Room for `capacity` entries. enum ib_status. */
 int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity);
 void ib_buckets_close(struct ib_buckets *buckets);
-/* Doubles until there are as many buckets as entries. */
+/* Doubles until there are buckets for so many entries. */
 void ib_buckets_grow(struct ib_buckets *buckets, uint32_t entries);
 /* The bucket that `bucket`, which is not one of the first 16, comes from. */
 uint32_t ib_buckets_parent(uint32_t bucket);

@@ -217,7 +217,7 @@ static void the_indexes_grow_with_the_book(void)
         }
     }
     EXPECT(ib_book_is_full(&book));
-    EXPECT_EQUAL(book.order_buckets.mask, 4095);
+    EXPECT_EQUAL(book.order_buckets.mask, 8191);
     uint32_t longest = 0;
     for (uint32_t b = 0; b <= book.order_buckets.mask; b++) {
         uint32_t length = 0;

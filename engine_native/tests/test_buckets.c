@@ -11,16 +11,25 @@ static void doubles_with_its_entries(void)
 {
     struct ib_buckets buckets = {0};
     EXPECT_EQUAL(ib_buckets_open(&buckets, 100), IB_OK);
-    EXPECT_EQUAL(buckets.capacity, 128);
-    ib_buckets_grow(&buckets, 16);
+    EXPECT_EQUAL(buckets.capacity, 256);
+    ib_buckets_grow(&buckets, 8);
     EXPECT_EQUAL(buckets.mask, 15);
-    ib_buckets_grow(&buckets, 17);
+    ib_buckets_grow(&buckets, 9);
     EXPECT_EQUAL(buckets.mask, 31);
     ib_buckets_grow(&buckets, 100);
-    EXPECT_EQUAL(buckets.mask, 127);
+    EXPECT_EQUAL(buckets.mask, 255);
     for (uint32_t b = 0; b < buckets.capacity; b++) {
         EXPECT_EQUAL(buckets.heads[b], b < IB_BUCKETS_MIN ? IB_CHAIN_END : IB_BUCKET_UNMADE);
     }
+    ib_buckets_close(&buckets);
+    EXPECT_EQUAL(ib_buckets_open(&buckets, 1000000), IB_OK); /* a large one has less room between */
+    EXPECT_EQUAL(buckets.capacity, 1 << 20);
+    ib_buckets_grow(&buckets, 32768);
+    EXPECT_EQUAL(buckets.mask, 65535);
+    ib_buckets_grow(&buckets, 65536);
+    EXPECT_EQUAL(buckets.mask, 65535);
+    ib_buckets_grow(&buckets, 65537);
+    EXPECT_EQUAL(buckets.mask, 131071);
     ib_buckets_close(&buckets);
 }
 
