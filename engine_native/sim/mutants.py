@@ -43,6 +43,9 @@ CORE = [
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
 
 
+ENDLESS_S = 120  # a fault may be a loop without end; the core itself takes some two seconds
+
+
 class Mutant(NamedTuple):
     """One deliberate fault: `old` becomes `new` in one file."""
 
@@ -159,9 +162,9 @@ MUTANTS = [
 ]
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command and keep what it says."""
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(command: list[str], seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command and keep what it says; TimeoutExpired after so many seconds."""
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
 
 
 def compile_object(source: Path, target: Path) -> None:
@@ -176,7 +179,10 @@ def notice(programs: Path, flows: list[list[str]]) -> str | None:
     runs = [[str(programs / "run_flow"), *arguments] for arguments in flows]
     runs.append([str(programs / "run_sim"), "--seeds", "8", "--steps", "2000"])
     for command in runs:
-        result = run(command)
+        try:
+            result = run(command, ENDLESS_S)
+        except subprocess.TimeoutExpired:
+            return f"it does not end within {ENDLESS_S} s"
         if result.returncode != 0:
             return (result.stdout + result.stderr).strip().splitlines()[-1]
     return None
