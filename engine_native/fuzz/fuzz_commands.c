@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "../tests/take_events.h"
+#include "seen.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -123,17 +124,6 @@ static int next_command(struct input *input, struct ib_command *command, uint64_
         memset(command->client_data, bytes[3] % 8, sizeof command->client_data);
     }
     return 1;
-}
-
-static void print_seen(const char *what, const uint64_t *counts, size_t size)
-{
-    printf("reached %s:", what);
-    for (size_t i = 0; i < size; i++) {
-        if (counts[i] > 0) {
-            printf(" %zu", i);
-        }
-    }
-    printf("\n");
 }
 
 static void print_all_seen(void)

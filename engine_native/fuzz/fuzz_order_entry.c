@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "ouch50_internal.h"
+#include "seen.h"
 #include "soupbintcp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -22,17 +23,6 @@ static struct {
     uint64_t times_in_force[IB_TIME_IN_FORCE_AT_CLOSE + 1]; /* of orders that nothing speaks against */
     uint64_t codes[CODE_EXCEEDS_NOTIONAL + 1];              /* of rejects */
 } seen;
-
-static void print_seen(const char *what, const uint64_t *counts, size_t size)
-{
-    printf("reached %s:", what);
-    for (size_t i = 0; i < size; i++) {
-        if (counts[i] > 0) {
-            printf(" %zu", i);
-        }
-    }
-    printf("\n");
-}
 
 static void print_all_seen(void)
 {

@@ -14,12 +14,19 @@ static size_t heads_bytes(const struct ib_buckets *buckets)
     return (size_t)buckets->capacity * sizeof *buckets->heads;
 }
 
+/* At least so many buckets for so many entries; twice as many while the table is small. */
+static uint64_t buckets_for(uint64_t entries)
+{
+    IB_ASSERT(entries <= (uint64_t)1 << 30);
+    return entries <= IB_BUCKETS_SPARSE ? 2 * entries : entries;
+}
+
 int ib_buckets_open(struct ib_buckets *buckets, uint64_t capacity)
 {
     IB_ASSERT(buckets != NULL);
     IB_ASSERT(capacity <= (uint64_t)1 << 30);
     *buckets = (struct ib_buckets){.mask = IB_BUCKETS_MIN - 1, .capacity = IB_BUCKETS_MIN};
-    while (buckets->capacity < (capacity <= IB_BUCKETS_SPARSE ? 2 * capacity : capacity)) {
+    while (buckets->capacity < buckets_for(capacity)) {
         buckets->capacity *= 2;
     }
     buckets->heads = ib_memory_reserve(heads_bytes(buckets));
@@ -45,8 +52,7 @@ void ib_buckets_grow(struct ib_buckets *buckets, uint32_t entries)
 {
     IB_ASSERT(buckets->heads != NULL);
     IB_ASSERT(entries <= buckets->capacity);
-    uint32_t wanted = entries <= IB_BUCKETS_SPARSE ? 2 * entries : entries;
-    while (buckets->mask + 1 < wanted) {
+    while (buckets->mask + 1 < buckets_for(entries)) {
         buckets->mask = buckets->mask << 1 | 1;
     }
 }

@@ -122,7 +122,7 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
         block->line[block->cancel[i]] = ib_book_level(book, order->level);
         __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
         __builtin_prefetch(ib_book_order(book, order->links.next), 1);
-        __builtin_prefetch(ib_book_level(book, order->level), 1);
+        __builtin_prefetch(block->line[block->cancel[i]], 1);
     }
 }
 
