@@ -81,7 +81,6 @@ enum ib_self_trade {
     IB_SELF_TRADE_CANCEL_BOTH = 3,
     IB_SELF_TRADE_DECREMENT = 4,
 };
-
 /* Of an instrument. Orders match in CONTINUOUS alone; entering CONTINUOUS or CLOSED uncrosses the book. */
 enum ib_phase {
     IB_PHASE_CONTINUOUS = 0,
@@ -127,6 +126,7 @@ enum ib_command_type {
     IB_COMMAND_RISK_LIMIT = 17,  /* account, instrument, limit, value */
     IB_COMMAND_KILL = 18,        /* account, value: 1 kills, 0 revives */
     IB_COMMAND_ORDER_ENTRY = 19, /* session, value: 1 disables, 0 enables; the gateway's, matching ignores it */
+    IB_COMMAND_EPOCH = 20, /* value = the epoch that begins: the first entry of each primary; matching ignores it */
 };
 /* Versions of the matching rules (docs/matching.md). A journal begins with 1. */
 enum ib_rules { IB_RULES_1 = 1, IB_RULES_2 = 2, IB_RULES_NEWEST = IB_RULES_2 };

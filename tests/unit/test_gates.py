@@ -158,6 +158,7 @@ GATES = {
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",
     "builds": "/builds builds",
+    "cluster": "/cluster cluster",
     "sim": "/sim sim",
     "core-flow": "tests/core_flow.py",
     "syntax": "tests/gates/syntax.py",

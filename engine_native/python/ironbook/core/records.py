@@ -44,6 +44,7 @@ class CommandType(IntEnum):
     RISK_LIMIT = lib.IB_COMMAND_RISK_LIMIT
     KILL = lib.IB_COMMAND_KILL
     ORDER_ENTRY = lib.IB_COMMAND_ORDER_ENTRY
+    EPOCH = lib.IB_COMMAND_EPOCH
 
 
 class EventType(IntEnum):

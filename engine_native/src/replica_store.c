@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * replica_store.c: the configuration record, whatever the store answers. One call is out at a time. A write whose
+ * outcome is unknown is never taken for done, nor for not done: it may even be carried out later. So the record is
+ * read; while it still has the old version the same write is tried again, and of all these, which name the same
+ * version, one at most succeeds. Only a newer version settles it, whoever wrote that.
+ */
+#include "replica_internal.h"
+
+static void begin(struct ib_replica *self, bool is_write)
+{
+    IB_ASSERT(self->store.due_ns == IB_NEVER);
+    IB_ASSERT(!is_write || self->store.proposing);
+    self->store.request++;
+    self->store.is_write = is_write;
+    self->store.due_ns = self->now_ns + self->config.store_ns;
+    if (is_write) {
+        self->io.store_write(self->io.context, self->store.request, &self->store.proposal);
+    } else {
+        self->io.store_read(self->io.context, self->store.request);
+    }
+}
+
+void ib_store_read(struct ib_replica *self)
+{
+    IB_ASSERT(!ib_replica_leads(self) || self->store.proposing);
+    IB_ASSERT(self->now_ns >= self->store.retry_ns || self->store.due_ns == IB_NEVER);
+    if (self->store.due_ns == IB_NEVER) {
+        begin(self, false);
+    }
+}
+
+void ib_store_propose(struct ib_replica *self, struct ib_shard_record record)
+{
+    IB_ASSERT(!self->store.proposing && self->store.due_ns == IB_NEVER);
+    IB_ASSERT(record.version == self->record.version + 1 && record.epoch >= self->record.epoch);
+    IB_ASSERT(record.in_sync & ib_member_bit(self->config.member));
+    self->store.proposal = record;
+    self->store.proposing = true;
+    begin(self, true);
+}
+
+/* Whatever is on its way may still be written. Of a member that leads no more, that takes nothing away: what it was to
+ * take in has acknowledged all that was committed, and without what it was to shut out nothing was committed. */
+void ib_store_abandon(struct ib_replica *self)
+{
+    IB_ASSERT(!ib_replica_leads(self));
+    IB_ASSERT(self->role != IB_ROLE_TAKEOVER);
+    self->store.proposing = false;
+    self->store.due_ns = IB_NEVER;
+}
+
+void ib_store_tick(struct ib_replica *self)
+{
+    struct ib_replica_store *store = &self->store;
+    IB_ASSERT(self->role != IB_ROLE_STOPPED);
+    IB_ASSERT(store->due_ns == IB_NEVER || store->due_ns > 0);
+    if (store->due_ns != IB_NEVER && self->now_ns >= store->due_ns) {
+        ib_replica_stored(self, store->request, IB_STORE_UNKNOWN, NULL);
+    }
+    if (store->proposing && store->due_ns == IB_NEVER && self->now_ns >= store->retry_ns) {
+        begin(self, false);
+    }
+}
+
+/* self->record is what stands there. */
+static void settled(struct ib_replica *self)
+{
+    IB_ASSERT(self->store.due_ns == IB_NEVER && !self->store.proposing);
+    IB_ASSERT(self->role != IB_ROLE_STOPPED);
+    if (self->role == IB_ROLE_TAKEOVER) {
+        ib_takeover_settled(self);
+    } else if (ib_replica_leads(self) &&
+               (self->record.epoch != self->epoch || self->record.primary != self->config.member)) {
+        ib_replica_step_down(self, self->now_ns + self->config.silence_ns, "the record names another primary");
+    } else if (ib_replica_leads(self)) {
+        ib_primary_advance(self);
+    }
+}
+
+/* A read has come back while a proposal is open. */
+static void resolve(struct ib_replica *self, const struct ib_shard_record *found)
+{
+    struct ib_replica_store *store = &self->store;
+    IB_ASSERT(store->proposing);
+    IB_ASSERT(store->due_ns == IB_NEVER);
+    if (found->version < store->proposal.version) {
+        begin(self, true); /* it may be on its way: only the same write can overtake it and change nothing */
+        return;
+    }
+    self->record = *found;
+    store->proposing = false;
+    settled(self);
+}
+
+void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_outcome outcome,
+                       const struct ib_shard_record *record)
+{
+    struct ib_replica_store *store = &self->store;
+    IB_ASSERT(request <= store->request);
+    IB_ASSERT(outcome <= IB_STORE_UNKNOWN);
+    if (self->role == IB_ROLE_STOPPED || store->due_ns == IB_NEVER || request != store->request) {
+        return; /* too late: it counts as unknown already */
+    }
+    store->due_ns = IB_NEVER;
+    if (outcome == IB_STORE_UNKNOWN || (record == NULL && !(store->is_write && outcome == IB_STORE_OK))) {
+        store->retry_ns = self->now_ns + self->config.retry_ns;
+        if (!store->proposing && self->role == IB_ROLE_TAKEOVER) {
+            ib_replica_step_down(self, store->retry_ns, "the store does not answer, or has no record of this shard");
+        }
+        return; /* while it is open, ib_store_tick goes on asking */
+    }
+    if (!store->is_write && store->proposing) {
+        resolve(self, record);
+        return;
+    }
+    self->record = store->is_write && outcome == IB_STORE_OK ? store->proposal : *record;
+    store->proposing = false;
+    settled(self);
+}
