@@ -70,7 +70,7 @@ static void damage(unsigned victim, enum fault fault, uint64_t for_ns)
         member_crash(victim, true, for_ns);
         disk_reset(&member->disk);
         member->disk.damaged = true;
-        member->disk.doubt[0] = member->disk.doubt[1] = UINT64_MAX; /* what a member writes that finds nothing at all */
+        member->disk.doubt[0] = member->disk.doubt[1] = IB_DOUBT_NEW; /* what a member writes that finds nothing */
     } else if (entries > 0) {
         /* Where many copies may be hit, not the newest group: that cannot be told from one that was never synced. */
         uint64_t below = world.bounded ? entries * RECORD : entries > 20 ? (entries - 20) * RECORD : 0;

@@ -142,7 +142,7 @@ static void match_next(unsigned index)
     }
     struct ib_totals totals;
     ib_matcher_totals(member->matcher, &totals);
-    member->hashes[seq] = totals.state_hash ^ member->astray;
+    member->hashes[seq] = totals.state_hash + (member->astray ? index + 1 : 0); /* each in its own way */
     member->applied_seq = seq;
 }
 

@@ -235,6 +235,18 @@ FAULTS = [
         ),
     ),
     Fault(
+        "a member in doubt forgets what it surely had",
+        (("replica_takeover", "return self->last_seq >= self->doubt_seq || self->doubt_seq == 1;", "return true;"),),
+    ),
+    Fault(
+        "what a member had before it reconnected still counts",
+        (
+            ("replica", "gone->acked_seq = 0;", ""),
+            ("replica", ".connected = true,", ".connected = true, .acked_seq = self->peers[peer].acked_seq,"),
+            ("replica_primary", "peer->acked_seq = 0; /* it may have started again, with less */", ""),
+        ),
+    ),
+    Fault(
         "a member is told that it counts before it has everything",
         (("replica_primary", "peer->matched && peer->acked_seq >= self->commit_seq && self->role", "self->role"),),
     ),

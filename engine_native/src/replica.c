@@ -22,6 +22,7 @@ void ib_replica_open(struct ib_replica *self, const struct ib_replica_config *co
     self->promised = recovered->promised > recovered->last_epoch ? recovered->promised : recovered->last_epoch;
     self->promising = self->promised;
     self->doubt_seq = recovered->doubt_seq;
+    self->must_read = recovered->doubt_seq == IB_DOUBT_NEW;
     self->primary = IB_REPLICA_NOBODY;
     self->handover_to = IB_REPLICA_NOBODY;
     self->store.due_ns = IB_NEVER;
@@ -305,7 +306,9 @@ void ib_replica_applied(struct ib_replica *self, uint64_t seq, uint64_t state_ha
     self->check_seq = seq;
     self->check_hash = state_hash;
     for (unsigned i = 0; ib_replica_leads(self) && i < self->config.members; i++) {
-        ib_primary_compare(self, i);
+        if (i != self->config.member) {
+            ib_primary_compare(self, i);
+        }
     }
     if (ib_replica_leads(self)) {
         ib_primary_advance(self);

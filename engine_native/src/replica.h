@@ -11,7 +11,8 @@
  *   - an epoch belongs to one member: it is written to the configuration store by whoever promised it first, on disk
  *     (R3), and only if nobody has changed the record since it was read;
  *   - a member that may have lost what it acknowledged is in doubt, on disk, until a primary has given it everything.
- *     `doubt_seq` is the last entry that it surely had once, at least 1; 0 is a member that is in no doubt.
+ *     `doubt_seq` is the last entry that it surely had once, at least 1; 0 is a member that is in no doubt, and
+ *     IB_DOUBT_NEW one that knows nothing, its promise included: a new disk.
  *
  * What is called here must not call back; what is called out must not call back in.
  */
@@ -25,6 +26,8 @@ enum ib_replica_limit {
     IB_REPLICA_NOBODY = 0xff,
     IB_REPLICA_CHECKS = 64, /* state hashes that are remembered until the others' come */
 };
+
+#define IB_DOUBT_NEW UINT64_MAX
 
 enum ib_replica_role {
     IB_ROLE_STANDBY = 0,
@@ -139,6 +142,7 @@ struct ib_replica {
     uint64_t promising; /* what is being made durable, or `promised` */
     uint64_t highest;   /* epoch that anybody has named */
     uint64_t doubt_seq; /* durable, as `promised` */
+    bool must_read;     /* a new disk: follows nobody before the record has told which epochs are over */
     uint8_t primary;    /* whom I follow; IB_REPLICA_NOBODY */
     uint64_t primary_ns; /* when it was last heard */
     uint64_t lost_epoch; /* the primary of this epoch and all before is given up */
@@ -189,6 +193,8 @@ void ib_replica_truncated(struct ib_replica *self, uint64_t seq);
 /* Null `record`: there is none. */
 void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_outcome outcome,
                        const struct ib_shard_record *record);
+/* The record, seen by whoever watches it: a primary that nobody can reach may hear there that it is none any more. */
+void ib_replica_record_seen(struct ib_replica *self, const struct ib_shard_record *record);
 
 /* ---- what is wanted of it ---- */
 

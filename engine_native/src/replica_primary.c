@@ -173,6 +173,20 @@ void ib_primary_tick(struct ib_replica *self)
 
 /* ---- state hashes ---- */
 
+/* A third member has told the same state as this one, at the same place. */
+static bool another_agrees(const struct ib_replica *self, unsigned with)
+{
+    IB_ASSERT(with < self->config.members);
+    IB_ASSERT(self->peers[with].check_seq > 0);
+    for (unsigned i = 0; i < self->config.members; i++) {
+        if (i != with && self->peers[i].check_seq == self->peers[with].check_seq &&
+            self->peers[i].check_hash == self->peers[with].check_hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ib_primary_compare(struct ib_replica *self, unsigned with)
 {
     struct ib_replica_peer *peer = &self->peers[with];
@@ -188,6 +202,10 @@ void ib_primary_compare(struct ib_replica *self, unsigned with)
     }
     if (self->role == IB_ROLE_OPENING) { /* who is wrong? Whoever would open; the next one compares, too */
         ib_replica_become(self, IB_ROLE_STOPPED, "another member has another state: discard this one, and replay");
+        return;
+    }
+    if (another_agrees(self, with)) {
+        ib_replica_become(self, IB_ROLE_STOPPED, "two members have the same other state: discard this one, and replay");
         return;
     }
     peer->diverged = true;

@@ -173,6 +173,9 @@ void ib_standby_follow(struct ib_replica *self, unsigned from, const struct ib_r
 {
     IB_ASSERT(from < self->config.members && from != self->config.member);
     IB_ASSERT(frame->epoch > 0);
+    if (self->must_read) {
+        return;
+    }
     if (frame->epoch < self->promising) { /* R2 */
         ib_replica_send(self, from,
                         (struct ib_replica_frame){.type = IB_FRAME_REFUSE, .epoch = self->promising}, NULL, 0);

@@ -55,6 +55,9 @@ void ib_store_tick(struct ib_replica *self)
     struct ib_replica_store *store = &self->store;
     IB_ASSERT(self->role != IB_ROLE_STOPPED);
     IB_ASSERT(store->due_ns == IB_NEVER || store->due_ns > 0);
+    if (self->must_read && store->due_ns == IB_NEVER && self->now_ns >= store->retry_ns) {
+        begin(self, false);
+    }
     if (store->due_ns != IB_NEVER && self->now_ns >= store->due_ns) {
         ib_replica_stored(self, store->request, IB_STORE_UNKNOWN, NULL);
     }
@@ -68,6 +71,12 @@ static void settled(struct ib_replica *self)
 {
     IB_ASSERT(self->store.due_ns == IB_NEVER && !self->store.proposing);
     IB_ASSERT(self->role != IB_ROLE_STOPPED);
+    if (self->must_read) {
+        self->must_read = false;
+        if (self->record.epoch > self->promising) {
+            ib_replica_promise(self, self->record.epoch, self->doubt_seq);
+        }
+    }
     if (self->role == IB_ROLE_TAKEOVER) {
         ib_takeover_settled(self);
     } else if (ib_replica_leads(self) &&
@@ -117,4 +126,13 @@ void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_
     self->record = store->is_write && outcome == IB_STORE_OK ? store->proposal : *record;
     store->proposing = false;
     settled(self);
+}
+
+void ib_replica_record_seen(struct ib_replica *self, const struct ib_shard_record *record)
+{
+    IB_ASSERT(record != NULL);
+    IB_ASSERT(self->config.members > 0);
+    if (self->role != IB_ROLE_STOPPED && ib_replica_leads(self) && record->epoch > self->epoch) {
+        ib_replica_step_down(self, self->now_ns + self->config.silence_ns, "the record names another primary");
+    }
 }

@@ -181,6 +181,11 @@ static void r5_a_primary_stops_when_the_record_names_another_one(void)
     pass(150);
     answer(IB_STORE_CONFLICT, (struct ib_shard_record){.version = 9, .epoch = 4, .in_sync = 6, .primary = 2});
     EXPECT_EQUAL(host.role, IB_ROLE_STANDBY);
+    lead();
+    ib_replica_record_seen(&host.replica, &(struct ib_shard_record){.version = 2, .epoch = 1, .in_sync = 7});
+    EXPECT_EQUAL(host.role, IB_ROLE_PRIMARY);
+    ib_replica_record_seen(&host.replica, &(struct ib_shard_record){.version = 9, .epoch = 4, .in_sync = 6});
+    EXPECT_EQUAL(host.role, IB_ROLE_STANDBY);
 }
 
 static void trades_on_while_the_store_is_down(void)
@@ -262,6 +267,19 @@ static void another_state_is_told_to_who_has_it(void)
     EXPECT(host.is_write && host.record.in_sync == 3);
 }
 
+static void two_that_agree_against_the_primary_are_right(void)
+{
+    lead();
+    for (int i = 0; i < 3; i++) {
+        EXPECT(sequence());
+    }
+    ib_replica_applied(&host.replica, 4, 44);
+    give_ack(1, 1, 4, 4, 45);
+    EXPECT_EQUAL(host.role, IB_ROLE_PRIMARY);
+    give_ack(2, 1, 4, 4, 45);
+    EXPECT_EQUAL(host.role, IB_ROLE_STOPPED);
+}
+
 static void silence_shuts_a_member_out(void)
 {
     lead();
@@ -340,6 +358,7 @@ static const struct test_case cases[] = {
     CASE(a_member_that_has_no_room_is_left_alone_until_the_next_heartbeat),
     CASE(an_old_nack_does_not_begin_anew_again),
     CASE(another_state_is_told_to_who_has_it),
+    CASE(two_that_agree_against_the_primary_are_right),
     CASE(silence_shuts_a_member_out),
     CASE(a_pause_of_its_own_says_nothing_about_others),
     CASE(a_switchover_drains_says_so_and_stops),

@@ -72,6 +72,22 @@ static void its_own_entries_are_as_good_as_a_promise(void)
     EXPECT_EQUAL(last_sent(0, IB_FRAME_REFUSE)->frame.epoch, 3);
 }
 
+static void r2_a_new_disk_asks_the_record_which_epochs_are_over(void)
+{
+    host_open(1, 0, IB_DOUBT_NEW, 0);
+    host_make(1, 2, 1, true, 0);
+    give_append(0, 1, 1, 2, 2, IB_FRAME_IN_SYNC);
+    EXPECT(host.last == 0 && last_sent(0, IB_FRAME_ACK) == NULL);
+    pass(10);
+    EXPECT(host.request != 0 && !host.is_write);
+    answer(IB_STORE_OK, (struct ib_shard_record){.version = 9, .epoch = 3, .in_sync = 5, .primary = 2});
+    EXPECT_EQUAL(host.promise, 3);
+    keep_promise();
+    give_append(0, 1, 1, 2, 2, IB_FRAME_IN_SYNC);
+    EXPECT(host.last == 0 && last_sent(0, IB_FRAME_REFUSE) != NULL);
+    EXPECT_EQUAL(host.replica.doubt_seq, IB_DOUBT_NEW);
+}
+
 static void r5_cuts_off_what_the_primary_has_not_after_comparing(void)
 {
     host_make(1, 6, 1, true, 0);
@@ -186,6 +202,7 @@ static const struct test_case cases[] = {
     CASE(r2_refuses_an_epoch_below_its_promise),
     CASE(r2_follows_a_higher_epoch_only_when_that_is_on_disk),
     CASE(its_own_entries_are_as_good_as_a_promise),
+    CASE(r2_a_new_disk_asks_the_record_which_epochs_are_over),
     CASE(r5_cuts_off_what_the_primary_has_not_after_comparing),
     CASE(r5_a_longer_journal_is_not_cut_off_by_a_heartbeat),
     CASE(r5_never_cuts_off_what_is_committed),
