@@ -27,6 +27,7 @@ struct ib_matcher {
     uint64_t prices_hash;      /* … and of these: last price x weight of the instrument */
     uint32_t rules;            /* enum ib_rules */
     int trading_state;
+    uint32_t path_is_open; /* trading is open, by rules 2 or newer: what is plain takes the path (matcher_path.h) */
     uint16_t session_count;
     struct ib_risk risk;
     struct ib_session sessions[IB_SESSIONS_MAX];
@@ -183,9 +184,10 @@ static inline int64_t ib_matcher_base(const struct ib_matcher *matcher, uint32_t
 
 static inline void ib_matcher_set_last_price(struct ib_matcher *matcher, uint32_t instrument, int64_t price)
 {
-    int64_t *last = &matcher->book.instruments[instrument].last_price;
-    matcher->prices_hash += ((uint64_t)price - (uint64_t)*last) * ib_price_weight(instrument);
-    *last = price;
+    struct ib_book_instrument *of = &matcher->book.instruments[instrument];
+    matcher->prices_hash += ((uint64_t)price - (uint64_t)of->last_price) * ib_price_weight(instrument);
+    of->last_price = price;
+    of->base_price = price;
 }
 
 /* A new order_ref: the venue's number of an order, and its place in time. */
