@@ -29,7 +29,7 @@ INSTRUMENTS_MAX = 131_072
 # IB_LATENCY_EVERY_MAX (ironbook_latency.h).
 LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
-RULES_NEWEST = 2
+RULES_NEWEST = 3
 QUANTITY_MAX = 2**40 - 1
 PRICE_MAX = 2**62
 # Words of the file for numbers of ironbook.h: enum ib_phase, enum ib_breach.
