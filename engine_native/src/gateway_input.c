@@ -322,6 +322,9 @@ void ib_input_process(struct ib_connection *connection)
 {
     size_t used = 0;
     IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN);
+    if (connection->blocked) {
+        connection->received_ms = connection->gateway->loop->now_ms; /* until now its silence was our own doing */
+    }
     connection->blocked = false;
     ib_latency_input(connection->gateway->sequencer->latency, connection->read_ns);
     while (connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN) {
