@@ -62,14 +62,15 @@ static void foreign_journals_are_refused(void)
     test_remove_directory(directory);
 }
 
-/* The first segment as a build of other rules would have written it: its header names them, and the chain follows. */
-static void write_as_rules(uint32_t rules)
+/* The first segment as another build would have written it: with its rules and capacity, and the chain that follows. */
+static void write_as(uint32_t rules, uint32_t orders)
 {
     unsigned char bytes[4096];
     size_t size = load(1, bytes, sizeof bytes);
     struct ib_record_header header;
     uint64_t chain = 0;
-    memcpy(bytes + sizeof header, &rules, sizeof rules); /* the first field of its payload */
+    struct ib_segment_payload payload = {.rules = rules, .orders = orders};
+    memcpy(bytes + sizeof header, &payload, sizeof payload);
     for (size_t at = 0; at < size; at += sizeof header + header.length) {
         memcpy(&header, bytes + at, sizeof header);
         header.chain = chain;
@@ -91,7 +92,7 @@ static void behind_a_segment_of_older_rules_begins_another(void)
         EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
         EXPECT_EQUAL(before == 0 ? IB_OK : append(journal, 1, before), IB_OK);
         ib_journal_close(journal);
-        write_as_rules(IB_RULES_2);
+        write_as(IB_RULES_2, ORDERS);
         uint64_t records;
         EXPECT_EQUAL(read_journal(&records), IB_OK);
         EXPECT_EQUAL(report.rules, IB_RULES_2);
@@ -112,6 +113,26 @@ static void behind_a_segment_of_older_rules_begins_another(void)
         EXPECT_EQUAL(records, before + 2);
         test_remove_directory(directory);
     }
+}
+
+/* Builds of before had room for one order more. That is no damage, and what to do stands in the line. */
+static void a_larger_book_than_this_build_has_is_refused(void)
+{
+    write_journal();
+    EXPECT_SOUND();
+    uint64_t records;
+    write_as(IB_RULES_2, IB_ORDERS_MAX + 1);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_FOREIGN);
+    EXPECT(strstr(report.error, "more than 16777214 orders, this build's most: run the build that") != NULL);
+    EXPECT(strchr(report.error, '\n') == NULL);
+    struct ib_journal_config settings = config();
+    struct ib_journal *journal;
+    settings.orders = IB_ORDERS_MAX;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_JOURNAL_FOREIGN);
+    EXPECT(strstr(report.error, "begin a new journal_directory") != NULL);
+    write_as(IB_RULES_2, 0);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    test_remove_directory(directory);
 }
 
 static void a_second_engine_is_refused(void)
@@ -203,6 +224,7 @@ static const struct test_case cases[] = {
     CASE(what_is_written_is_read),
     CASE(foreign_journals_are_refused),
     CASE(behind_a_segment_of_older_rules_begins_another),
+    CASE(a_larger_book_than_this_build_has_is_refused),
     CASE(a_second_engine_is_refused),
     CASE(groups_out_of_sequence_are_refused),
     CASE(a_full_disk_ends_writing_and_loses_nothing),

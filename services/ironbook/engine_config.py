@@ -21,7 +21,7 @@ from ironbook.phase_schedule import DAYS, Schedule, Step, is_time_of_day, is_tim
 
 # Each is a limit of the core: IB_ORDERS_MAX, positions in the event log, places of connections (ironbook.h,
 # gateway_internal.h).
-ORDERS_MAX = 16_777_215
+ORDERS_MAX = 16_777_214
 EVENTS_MAX = 4_294_967_295
 CONNECTIONS_MAX = 4_095
 SESSIONS_MAX = 1_024
