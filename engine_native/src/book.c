@@ -458,6 +458,19 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     }
 }
 
+void ib_book_relabel(struct ib_book *book, uint32_t index, const uint8_t client_data[IB_CLIENT_DATA_SIZE])
+{
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(!ib_book_is_blank(client_data));
+    if (!ib_order_has_cold(ib_book_order(book, index))) {
+        ib_book_write_cold(book, index, 0, client_data);
+        return;
+    }
+    book->hash -= cold_hash(book, index);
+    memcpy(ib_book_cold(book, index)->client_data, client_data, IB_CLIENT_DATA_SIZE);
+    book->hash += cold_hash(book, index);
+}
+
 void ib_book_show(struct ib_book *book, uint32_t index, uint64_t shown)
 {
     struct ib_order_extra *extra = ib_book_extra(book, index);

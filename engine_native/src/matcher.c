@@ -113,14 +113,17 @@ static void change_rules(struct ib_turn *turn)
     struct ib_matcher *matcher = turn->matcher;
     IB_ASSERT(turn->command->type == IB_COMMAND_RULES);
     IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
-    if (turn->command->value > matcher->rules && turn->command->value <= IB_RULES_NEWEST) {
-        matcher->rules = (uint32_t)turn->command->value;
-        matcher->order_ref = turn->command->seq; /* above all numbers that were given */
-        open_path(matcher);
+    if (turn->command->value <= matcher->rules || turn->command->value > IB_RULES_NEWEST) {
+        return;
     }
+    if (matcher->rules == IB_RULES_1) {
+        matcher->order_ref = turn->command->seq; /* above all numbers that were given; from here on they are counted */
+    }
+    matcher->rules = (uint32_t)turn->command->value;
+    open_path(matcher);
 }
 
-/* What rules 2 have added. */
+/* What rules 2 and those after them have added. */
 static void apply_rules_2(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
@@ -135,6 +138,11 @@ static void apply_rules_2(struct ib_turn *turn)
     case IB_COMMAND_EXPIRE: ib_turn_expire(turn); break;
     case IB_COMMAND_RISK_LIMIT: ib_turn_risk_limit(turn); break;
     case IB_COMMAND_KILL: ib_turn_kill(turn); break;
+    case IB_COMMAND_MODIFY:
+        if (turn->matcher->rules >= IB_RULES_3) {
+            ib_turn_modify(turn);
+        }
+        break;
     default: break; /* sequenced nonsense has no effect */
     }
 }
