@@ -147,9 +147,8 @@ FAULTS = [
         (
             (
                 "replica_store",
-                "if (outcome == IB_STORE_UNKNOWN || (record == NULL",
-                "if (store->is_write && outcome == IB_STORE_UNKNOWN) {\n        outcome = IB_STORE_OK;\n    }\n"
-                "    if (outcome == IB_STORE_UNKNOWN || (record == NULL",
+                "bool is_written = store->is_write && outcome == IB_STORE_OK;",
+                "bool is_written = store->is_write && outcome != IB_STORE_CONFLICT;",
             ),
         ),
     ),
@@ -176,10 +175,10 @@ FAULTS = [
             ),
             (
                 "replica_store",
-                "    self->record = store->is_write && outcome == IB_STORE_OK ? store->proposal : *record;\n",
+                "    self->record = is_written ? store->proposal : *record;\n",
                 "    if (store->is_write && outcome == IB_STORE_CONFLICT) {\n"
                 "        resolve(self, record);\n        return;\n    }\n"
-                "    self->record = store->is_write && outcome == IB_STORE_OK ? store->proposal : *record;\n",
+                "    self->record = is_written ? store->proposal : *record;\n",
             ),
         ),
     ),

@@ -260,7 +260,8 @@ void ib_replica_received(struct ib_replica *self, unsigned peer, const uint8_t *
         return;
     }
     if (!ib_replica_frame_read(bytes, size, &frame, self->entries) || frame.shard != self->config.shard ||
-        frame.from != peer) {
+        frame.from != peer || frame.epoch > IB_SEQ_MAX ||
+        (frame.epoch == 0 && frame.type != IB_FRAME_HELLO)) {
         self->io.disconnect(self->io.context, peer);
         return;
     }

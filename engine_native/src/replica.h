@@ -129,6 +129,7 @@ struct ib_replica_store {
     bool proposing;    /* `proposal` may be written, or may be written later */
     uint64_t retry_ns; /* not before */
     struct ib_shard_record proposal;
+    const char *fault; /* why the last record was not believed; null: it was */
 };
 
 struct ib_replica {
@@ -190,7 +191,7 @@ void ib_replica_applied(struct ib_replica *self, uint64_t seq, uint64_t state_ha
 void ib_replica_promised(struct ib_replica *self, uint64_t epoch, uint64_t doubt_seq);
 /* The journal ends at seq now, on disk, and the state is the one there. */
 void ib_replica_truncated(struct ib_replica *self, uint64_t seq);
-/* Null `record`: there is none. */
+/* Null `record`: there is none. One that makes no sense, or goes back, is not believed: as if nothing was heard. */
 void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_outcome outcome,
                        const struct ib_shard_record *record);
 /* The record, seen by whoever watches it: a primary that nobody can reach may hear there that it is none any more. */

@@ -87,6 +87,27 @@ static void settled(struct ib_replica *self)
     }
 }
 
+/* Why a record cannot be: a store that lies, or was set back to an older copy; a hand that wrote something else. */
+static const char *fault_of(const struct ib_replica *self, const struct ib_shard_record *record)
+{
+    uint32_t members = (1u << self->config.members) - 1;
+    IB_ASSERT(record != NULL);
+    IB_ASSERT(members != 0);
+    if (record->version == 0 || record->in_sync == 0 || (record->in_sync & ~members) != 0 ||
+        record->epoch > IB_SEQ_MAX) {
+        return "the record in the store makes no sense: restore it";
+    }
+    if (record->epoch == 0 ? record->primary != IB_REPLICA_NOBODY
+                           : record->primary >= self->config.members ||
+                                 (record->in_sync & ib_member_bit(record->primary)) == 0) {
+        return "the record in the store names a primary that is not in sync: restore it";
+    }
+    if (record->version < self->record.version || record->epoch < self->record.epoch) {
+        return "the record in the store is an older one than was there before: restore it";
+    }
+    return NULL;
+}
+
 /* A read has come back while a proposal is open. */
 static void resolve(struct ib_replica *self, const struct ib_shard_record *found)
 {
@@ -112,10 +133,16 @@ void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_
         return; /* too late: it counts as unknown already */
     }
     store->due_ns = IB_NEVER;
-    if (outcome == IB_STORE_UNKNOWN || (record == NULL && !(store->is_write && outcome == IB_STORE_OK))) {
+    bool is_written = store->is_write && outcome == IB_STORE_OK;
+    bool is_answered = is_written || (outcome != IB_STORE_UNKNOWN && record != NULL);
+    store->fault = is_answered && !is_written ? fault_of(self, record) : NULL;
+    if (!is_answered || store->fault != NULL) {
         store->retry_ns = self->now_ns + self->config.retry_ns;
         if (!store->proposing && self->role == IB_ROLE_TAKEOVER) {
-            ib_replica_step_down(self, store->retry_ns, "the store does not answer, or has no record of this shard");
+            ib_replica_step_down(self, store->retry_ns,
+                                 store->fault != NULL
+                                     ? store->fault
+                                     : "the store does not answer, or has no record of this shard: create it");
         }
         return; /* while it is open, ib_store_tick goes on asking */
     }
@@ -123,7 +150,7 @@ void ib_replica_stored(struct ib_replica *self, uint64_t request, enum ib_store_
         resolve(self, record);
         return;
     }
-    self->record = store->is_write && outcome == IB_STORE_OK ? store->proposal : *record;
+    self->record = is_written ? store->proposal : *record;
     store->proposing = false;
     settled(self);
 }

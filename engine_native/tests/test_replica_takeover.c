@@ -171,6 +171,47 @@ static void a_store_that_is_down_is_asked_again(void)
     EXPECT(host.request != 0 && !host.is_write);
 }
 
+/* What a takeover makes of a record. */
+static void meet(struct ib_shard_record record)
+{
+    follow(1);
+    ib_replica_disconnected(&host.replica, 0);
+    pass(10);
+    answer(IB_STORE_OK, record);
+}
+
+static void a_record_that_cannot_be_is_not_believed(void)
+{
+    meet((struct ib_shard_record){.version = 5, .epoch = 1, .in_sync = 7, .primary = 0});
+    EXPECT_EQUAL(host.promise, 2);
+    static const struct ib_shard_record wrong[] = {
+        {.version = 0, .epoch = 1, .in_sync = 7, .primary = 0},
+        {.version = 5, .epoch = 1, .in_sync = 0, .primary = 0},
+        {.version = 5, .epoch = 1, .in_sync = 15, .primary = 0},                   /* a fourth member */
+        {.version = 5, .epoch = 1, .in_sync = 7, .primary = 3},
+        {.version = 5, .epoch = 1, .in_sync = 6, .primary = 0},                    /* a primary that is not in sync */
+        {.version = 5, .epoch = 1, .in_sync = 7, .primary = IB_REPLICA_NOBODY},
+        {.version = 5, .epoch = 0, .in_sync = 7, .primary = 0},
+        {.version = 5, .epoch = UINT64_MAX, .in_sync = 7, .primary = 0},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        meet(wrong[i]);
+        EXPECT_EQUAL(host.role, IB_ROLE_STANDBY);
+        EXPECT_EQUAL(host.promise, 0);
+        EXPECT(host.replica.store.fault != NULL);
+    }
+}
+
+static void a_store_that_was_set_back_is_not_believed(void)
+{
+    meet((struct ib_shard_record){.version = 9, .epoch = 1, .in_sync = 5, .primary = 0}); /* not in sync: tries later */
+    EXPECT_EQUAL(host.role, IB_ROLE_STANDBY);
+    pass(1200);
+    answer(IB_STORE_OK, (struct ib_shard_record){.version = 8, .epoch = 1, .in_sync = 7, .primary = 0});
+    EXPECT_EQUAL(host.promise, 0);
+    EXPECT(host.replica.store.fault != NULL);
+}
+
 static void a_primary_that_was_not_heard_yet_gets_its_time(void)
 {
     follow(1);
@@ -249,6 +290,8 @@ static const struct test_case cases[] = {
     CASE(of_two_that_race_one_wins),
     CASE(an_unknown_outcome_is_neither_won_nor_lost),
     CASE(a_store_that_is_down_is_asked_again),
+    CASE(a_record_that_cannot_be_is_not_believed),
+    CASE(a_store_that_was_set_back_is_not_believed),
     CASE(a_primary_that_was_not_heard_yet_gets_its_time),
     CASE(of_two_in_sync_the_old_one_stays_in_the_set),
     CASE(in_doubt_it_takes_over_only_with_the_newest_of_all_journals),
