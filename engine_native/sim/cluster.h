@@ -202,6 +202,7 @@ void check_shown(unsigned member, const struct ib_event *events, size_t count);
 void check_invoke(unsigned client, uint32_t user_ref);
 void check_report(unsigned client, const struct ib_event *event);
 void check_asked(unsigned member, uint64_t epoch);        /* a member asks the store for it */
+void check_forgot(unsigned member); /* a new disk: what is in the record is all that it can know again */
 void check_acknowledged(unsigned member, uint64_t epoch); /* a standby says on the wire that it has something */
 uint64_t check_committed(void);
 uint64_t check_trades(void);

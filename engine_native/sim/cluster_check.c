@@ -158,6 +158,11 @@ void check_asked(unsigned member, uint64_t epoch)
     check.asked[member] = epoch > check.asked[member] ? epoch : check.asked[member];
 }
 
+void check_forgot(unsigned member)
+{
+    check.asked[member] = world.record.epoch;
+}
+
 /* R2 and R3, on the wire. */
 void check_acknowledged(unsigned member, uint64_t epoch)
 {

@@ -69,6 +69,7 @@ static void damage(unsigned victim, enum fault fault, uint64_t for_ns)
     if (fault == NEW_DISK) {
         member_crash(victim, true, for_ns);
         disk_reset(&member->disk);
+        check_forgot(victim);
         member->disk.damaged = true;
         member->disk.doubt[0] = member->disk.doubt[1] = IB_DOUBT_NEW; /* what a member writes that finds nothing */
     } else if (entries > 0) {

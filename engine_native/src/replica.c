@@ -151,8 +151,8 @@ void ib_replica_tick(struct ib_replica *self, uint64_t now_ns)
     if (self->role == IB_ROLE_STOPPED || now_ns < self->now_ns) {
         return;
     }
-    if (now_ns - self->now_ns > self->config.silence_ns / 2) {
-        forgive_pause(self, now_ns - self->now_ns);
+    if (now_ns - self->now_ns > self->config.silence_ns / 2) { /* but for a heartbeat, so that time passes at all */
+        forgive_pause(self, now_ns - self->now_ns - self->config.heartbeat_ns);
     }
     self->now_ns = now_ns;
     for (unsigned i = 0; i < self->config.members; i++) {

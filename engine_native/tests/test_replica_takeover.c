@@ -41,6 +41,17 @@ static void silence_is_a_dead_host(void)
     EXPECT_EQUAL(host.role, IB_ROLE_TAKEOVER);
 }
 
+static void a_host_that_is_always_late_notices_it_too(void)
+{
+    follow(1);
+    for (int i = 0; i < 30 && host.role == IB_ROLE_STANDBY; i++) {
+        host.now_ns += 700 * (uint64_t)MS;
+        ib_replica_tick(&host.replica, host.now_ns);
+        EXPECT(host.role == IB_ROLE_STANDBY || i >= 15);
+    }
+    EXPECT_EQUAL(host.role, IB_ROLE_TAKEOVER);
+}
+
 static void r3_promises_on_disk_then_writes_then_leads(void)
 {
     follow(1);
@@ -282,6 +293,7 @@ static void handed_over_it_takes_over_at_once_and_keeps_the_set(void)
 static const struct test_case cases[] = {
     CASE(a_closed_connection_is_a_dead_primary_at_once),
     CASE(silence_is_a_dead_host),
+    CASE(a_host_that_is_always_late_notices_it_too),
     CASE(r3_promises_on_disk_then_writes_then_leads),
     CASE(r3_opens_when_all_is_committed_and_the_states_agree),
     CASE(r3_does_not_open_with_another_state),
