@@ -105,6 +105,14 @@ def test_a_record_is_created_read_and_replaced(backend: Backend, shard: int) -> 
     assert (third.epoch, third.primary, third.version) == (2, MEMBERS[1], 3)
 
 
+def test_a_new_shard_has_no_primary_until_one_takes_the_first_epoch(backend: Backend, shard: int) -> None:
+    nobodys = Record.first(shard, "", MEMBERS, "test")
+    assert backend.open().create(nobodys) == Written(nobodys)
+    assert backend.open().record(shard) == nobodys and (nobodys.epoch, nobodys.primary) == (0, "")
+    taken = taken_over(nobodys)
+    assert backend.open().replace(nobodys, taken) == Written(taken)
+
+
 def test_what_is_there_is_not_created_again(backend: Backend, first: Record) -> None:
     outcome = backend.open().create(Record.first(first.shard, MEMBERS[1], MEMBERS, "other"))
     assert outcome == Conflict(first)
@@ -133,7 +141,8 @@ def test_an_item_of_the_same_version_is_not_taken_for_the_known_one(backend: Bac
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"epoch": 0, "primary": MEMBERS[0]}, "wanted: a whole number from 1"),
+        ({"epoch": 0}, "epoch 0, and no other, has nobody"),
+        ({"primary": ""}, "epoch 0, and no other, has nobody"),
         ({"primary": MEMBERS[1]}, "a new primary needs a new epoch"),
         ({"epoch": 3, "primary": "engine-0-3", "in_sync": (*MEMBERS, "engine-0-3")}, "was not in sync"),
         ({"in_sync": MEMBERS[1:]}, "is not in_sync"),
@@ -474,7 +483,8 @@ def test_a_conflict_with_the_very_record_that_was_expected_is_not_believed(
     [
         ({"epoch": None}, MalformedItemError, "epoch is missing"),
         ({"epoch": "two"}, MalformedItemError, "epoch is 'two'"),
-        ({"epoch": 0}, MalformedItemError, "epoch is 0"),
+        ({"epoch": 0}, MalformedItemError, "epoch 0, and no other, has nobody"),
+        ({"primary": ""}, MalformedItemError, "epoch 0, and no other, has nobody"),
         ({"version": -1}, MalformedItemError, "version is -1"),
         ({"in_sync": "engine-0-0"}, MalformedItemError, "a list of names"),
         ({"in_sync": ["engine-0-1", "engine-0-0"]}, MalformedItemError, "is not sorted"),

@@ -168,7 +168,7 @@ def _client(patience: Patience) -> Any:
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
     try:
-        return boto3.client("dynamodb", config=config)
+        return boto3.session.Session().client("dynamodb", config=config)  # boto3's own session is not for threads
     except (BotoCoreError, ValueError) as error:
         raise StoreError(f"DynamoDB: {_line(error)} Set AWS_DEFAULT_REGION and, off AWS, AWS_ENDPOINT_URL") from error
 

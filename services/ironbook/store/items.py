@@ -6,7 +6,7 @@ and in etcd's JSON. Its `version` is 1 when it is created and one more with each
 each write and stays the same when that very write is sent again, so that whoever wrote it knows it again.
 
 What a record may be, and what may follow it, is decided here alone, before anything is sent:
-  - the primary is in sync, the members are sorted, and no name is there twice;
+  - the primary is in sync, the members are sorted, and no name is there twice; only epoch 0 has no primary;
   - the epoch never goes back, and a new primary always has a new epoch: no two primaries share one;
   - a new epoch's primary and in-sync set come from the in-sync set before (a member outside it may lack acknowledged
     orders), unless the operator says `allow_data_loss`.
@@ -34,7 +34,8 @@ SHARD_MAX = 99  # engine_config.py
 EPOCH_MAX = 2**32 - 1  # a field of every record of the journal
 VERSION_MAX = 2**53 - 1  # the greatest whole number that every reader of JSON keeps
 COUNTER_MAX = VERSION_MAX
-MEMBERS_MAX = 10  # replicas 0 to 9 (engine_config.py)
+MEMBERS_MAX = 8  # of a shard, as the core has it (IB_REPLICA_MEMBERS_MAX)
+NOBODY = ""  # primary of epoch 0
 PURPOSE_MAX = 200
 
 _MEMBER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
@@ -129,7 +130,9 @@ class _Fields:
                 f"{self.where} names {len(value)} primaries ({', '.join(map(str, value))[:80]}): nobody may serve by "
                 "it; find out who wrote it, fence all but one, and write the record anew"
             )
-        return self.text("primary", _MEMBER, "the name of a member")
+        if value == NOBODY:
+            return str(self._left.pop("primary"))
+        return self.text("primary", _MEMBER, "the name of a member, or an empty text in epoch 0")
 
     def members(self, name: str) -> tuple[str, ...]:
         value = self._left.pop(name, None)
@@ -144,7 +147,10 @@ class _Fields:
 
 @dataclass(frozen=True)
 class Record:
-    """A shard's record: its primary, the epoch, and who has everything that was acknowledged."""
+    """A shard's record: its primary, the epoch, and who has everything that was acknowledged.
+
+    A new shard has epoch 0 and no primary (NOBODY); whoever of the in-sync set comes first takes epoch 1.
+    """
 
     shard: int
     epoch: int
@@ -158,8 +164,8 @@ class Record:
 
     @classmethod
     def first(cls, shard: int, primary: str, in_sync: tuple[str, ...], by: str) -> Record:
-        """Return the record that a new shard begins with, in epoch 1."""
-        return cls(shard, 1, primary, tuple(sorted(in_sync)), 1, new_writer(by))
+        """Return the record that a new shard begins with: in epoch 1, or in epoch 0 where `primary` is NOBODY."""
+        return cls(shard, int(primary != NOBODY), primary, tuple(sorted(in_sync)), 1, new_writer(by))
 
     @staticmethod
     def key_of(shard: int) -> str:
@@ -223,7 +229,7 @@ class Record:
                 f"{where}: {self.primary} cannot follow {known.primary} within epoch {known.epoch}: a new primary "
                 "needs a new epoch"
             )
-        strangers = {self.primary, *self.in_sync} - set(known.in_sync)
+        strangers = {*self.in_sync} - set(known.in_sync)
         if self.epoch > known.epoch and strangers and not allow_data_loss:
             raise InvalidChangeError(
                 f"{where}: {', '.join(sorted(strangers))} was not in sync and may lack acknowledged orders: it cannot "
@@ -242,7 +248,7 @@ class Record:
         primary = fields.primary()
         record = cls(
             shard=shard,
-            epoch=fields.number("epoch", 1, EPOCH_MAX),
+            epoch=fields.number("epoch", 0, EPOCH_MAX),
             primary=primary,
             in_sync=fields.members("in_sync"),
             version=fields.number("version", 1, VERSION_MAX),
@@ -262,7 +268,9 @@ class Record:
             return f"in_sync has {len(self.in_sync)} members; wanted: 1 to {MEMBERS_MAX}"
         if list(self.in_sync) != sorted(set(self.in_sync)):
             return f"in_sync ({', '.join(self.in_sync)}) is not sorted, or names one twice"
-        if self.primary not in self.in_sync:
+        if (self.epoch == 0) != (self.primary == NOBODY):
+            return f"epoch {self.epoch} has {self.primary or 'nobody'} for a primary; epoch 0, and no other, has nobody"
+        if self.primary != NOBODY and self.primary not in self.in_sync:
             return f"primary {self.primary} is not in_sync ({', '.join(self.in_sync)})"
         return ""
 
