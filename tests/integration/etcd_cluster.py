@@ -78,6 +78,7 @@ class Cluster:
     """The members of one cluster."""
 
     def __init__(self, directory: Path, size: int, options: Sequence[str] = (), scheme: str = "http") -> None:
+        self.shards = iter(range(1, 100))  # those that no test has used
         self.members = [Member(f"member{number}", directory, scheme) for number in range(size)]
         peers = ",".join(f"{member.name}={member.peer_url}" for member in self.members)
         for member in self.members:

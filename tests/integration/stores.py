@@ -112,8 +112,6 @@ class DynamoDb:
 class Etcd:
     """A real cluster."""
 
-    _shards = iter(range(1, 100))
-
     throttles = (429, b'{"error":"etcdserver: too many requests","message":"etcdserver: too many requests","code":8}')
     denies = (403, b'{"error":"etcdserver: permission denied","message":"etcdserver: permission denied","code":7}')
     fails = (503, b'{"error":"etcdserver: request timed out","message":"etcdserver: request timed out","code":14}')
@@ -124,7 +122,7 @@ class Etcd:
 
     def shard(self) -> int:
         """A shard that no test has used."""
-        return next(self._shards)
+        return next(self.cluster.shards)
 
     def open(self, url: str | None = None, patience: Patience = CALM) -> Store:
         """A client of its own, of all members or of the proxy alone."""
