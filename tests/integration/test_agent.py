@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 import pytest
 from integration.etcd_cluster import Cluster, etcd_cluster
 from integration.store_proxy import Proxy, store_proxy
-from integration.stores import Etcd
+from integration.stores import AWS, TABLE, DynamoDb, Etcd, emulated_dynamodb
 from ironbook.store.client import Written
 from ironbook.store.items import Record
 from local_processes import IRONBOOK, environment, wait_for
@@ -143,11 +143,11 @@ class Agent:
         self.config.write_text(json.dumps(config))
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Self:
+    def start(self, **variables: str) -> Self:
         with self.log.open("ab") as log:
             command = [*IRONBOOK, "agent", "run", "--config", str(self.config)]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**variables)
             )
 
         def serves() -> bool:
@@ -486,6 +486,30 @@ def test_a_second_agent_does_not_take_the_socket_away(agent: Agent) -> None:
     assert done.returncode == 1
     assert done.stderr == f"ironbook: agent: another one serves in {agent.run}: end it first\n"
     assert agent.client().read().terms == START
+
+
+def test_dynamodb_serves_an_agent_as_well(directory: Path) -> None:
+    """Endpoint, region and credentials come from the agent's environment; all else is the same."""
+    with emulated_dynamodb(directory) as url, pytest.MonkeyPatch.context() as monkeypatch:
+        backend = DynamoDb(url, monkeypatch)
+        members = tuple(f"engine-1-{replica}" for replica in range(3))
+        first = Record.first(1, "", members, "test")
+        assert isinstance(backend.open().create(first), Written)
+        agent = Agent(directory, 1, 0, {"kind": "dynamodb", "table": TABLE, "poll_seconds": 0.05})
+        agent.start(AWS_ENDPOINT_URL=url, **AWS)
+        try:
+            client = agent.client()
+            assert client.read().terms == START
+            mine = Terms(2, 1, 0b111, 0)
+            assert client.write(mine) == Answer(ANSWER, OK, 2, mine, 0)
+            assert client.write(Terms(2, 1, 0b111, 2)) == Answer(ANSWER, CONFLICT, 3, mine, 0)
+            known = backend.open().record(1)
+            assert known is not None
+            theirs = known.next("test", epoch=2, primary="engine-1-2")
+            assert isinstance(backend.open().replace(known, theirs), Written)
+            assert client.change(above=2) == Terms(3, 2, 0b111, 2)
+        finally:
+            agent.end()
 
 
 def test_an_agent_ends_in_order(agent: Agent) -> None:

@@ -56,7 +56,7 @@ def first(backend: Etcd) -> Record:
 def settled(store: Store, known: Record, wanted: Record) -> Record:
     """Replace, and send it again until it is certain."""
     outcome = store.replace(known, wanted)
-    for _ in range(20):
+    for _ in range(3):
         if not isinstance(outcome, Unknown):
             break
         outcome = store.again(outcome)
