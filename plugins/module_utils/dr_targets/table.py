@@ -116,7 +116,7 @@ def _of_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"dr_targets, row {name}: {key} is {'unknown' if key in row else 'missing'}"
         for key in set(_LIMITS) & set(row):
             least, most = (1 if key.startswith("rto") else 0), getattr(target, key)
-            if type(row[key]) is not int or row[key] < least:
+            if isinstance(row[key], bool) or not isinstance(row[key], int) or row[key] < least:
                 yield f"dr_targets, row {name}: {key} is {row[key]!r}; whole seconds from {least} are wanted"
             elif row[key] > most:
                 yield f"dr_targets, row {name}: {key} is {row[key]}, wider than the {most} that are promised"
