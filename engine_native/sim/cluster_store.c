@@ -37,16 +37,25 @@ void store_ask(unsigned member, uint64_t number, const struct ib_shard_record *r
          delay_ns);
 }
 
+/* What the agent's store refuses (docs/decisions/0014): no change that a replica asks for may be such a one. */
+static void require_follows(const struct ib_shard_record *next, const struct ib_shard_record *known)
+{
+    bool is_new_epoch = next->epoch > known->epoch;
+    if (next->epoch < known->epoch || (!is_new_epoch && next->primary != known->primary) ||
+        (is_new_epoch && (next->in_sync & ~known->in_sync) != 0) || (next->in_sync >> next->primary & 1) == 0) {
+        fail("I6: epoch %llu, primary %u, in sync %x may not follow epoch %llu, primary %u, in sync %x",
+             (unsigned long long)next->epoch, next->primary, next->in_sync, (unsigned long long)known->epoch,
+             known->primary, known->in_sync);
+    }
+}
+
 void store_apply(const struct event *event)
 {
     struct request request;
     memcpy(&request, slot_bytes(event->slot), sizeof request);
     request.outcome = IB_STORE_OK;
     if (request.is_write && request.record.version == world.record.version + 1) {
-        if (request.record.epoch < world.record.epoch) {
-            fail("I6: the record's epoch goes back from %llu to %llu", (unsigned long long)world.record.epoch,
-                 (unsigned long long)request.record.epoch);
-        }
+        require_follows(&request.record, &world.record);
         reached[TAKEOVERS] += request.record.epoch > world.record.epoch;
         reached[WRITTEN_LATE] += world.now_ns - request.asked_ns > 200 * (uint64_t)MS;
         world.record = request.record;

@@ -26,7 +26,11 @@ static inline uint32_t ib_member_bit(unsigned member)
 
 static inline unsigned ib_set_size(uint32_t set)
 {
-    return (unsigned)__builtin_popcount(set);
+    unsigned size = 0;
+    for (; set != 0; set &= set - 1) { /* without the lowest one */
+        size++;
+    }
+    return size;
 }
 
 /* ---- replica.c ---- */
