@@ -62,6 +62,22 @@ static void r1_what_a_member_had_before_it_reconnected_does_not_count(void)
     EXPECT_EQUAL(host.committed, 2);
 }
 
+static void r1_alone_it_commits_only_where_an_operator_wants_it(void)
+{
+    for (uint8_t least = 1; least <= 2; least++) {
+        host_open(0, 0, 0, 0);
+        host.replica.config.min_in_sync = least;
+        pass(1000);
+        answer(IB_STORE_OK, (struct ib_shard_record){.version = 1, .in_sync = 1, .primary = IB_REPLICA_NOBODY});
+        keep_promise();
+        answer(IB_STORE_OK, host.record);
+        ib_replica_applied(&host.replica, 1, 11);
+        ib_replica_durable(&host.replica, 1);
+        EXPECT_EQUAL(host.role, least == 1 ? IB_ROLE_PRIMARY : IB_ROLE_OPENING);
+        EXPECT_EQUAL(host.committed, least == 1);
+    }
+}
+
 static void r4_commits_without_a_member_only_once_that_is_written(void)
 {
     lead();
@@ -345,6 +361,7 @@ static const struct test_case cases[] = {
     CASE(r1_the_primary_s_own_disk_counts),
     CASE(r1_an_acknowledgement_of_another_epoch_does_not_count),
     CASE(r1_what_a_member_had_before_it_reconnected_does_not_count),
+    CASE(r1_alone_it_commits_only_where_an_operator_wants_it),
     CASE(r4_commits_without_a_member_only_once_that_is_written),
     CASE(r4_the_set_never_falls_below_its_least),
     CASE(r4_takes_a_member_in_when_it_has_caught_up),
