@@ -156,6 +156,23 @@ static void r4_waits_for_a_member_from_when_it_may_be_in(void)
     EXPECT_EQUAL(host.committed, 2); /* now it does not matter */
 }
 
+static void a_member_is_told_that_it_counts_when_it_has_everything(void)
+{
+    lead();
+    pass(60);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.flags, IB_FRAME_IN_SYNC);
+    ib_replica_disconnected(&host.replica, 2);
+    ib_replica_connected(&host.replica, 2);
+    give(2, (struct ib_replica_frame){.type = IB_FRAME_HELLO, .epoch = 1}); /* it has lost its journal */
+    pass(60);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.flags, 0);
+    give_ack(2, 1, 0, 0, 0);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.flags, 0);
+    give_ack(2, 1, 1, 0, 0);
+    pass(60);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.flags, IB_FRAME_IN_SYNC);
+}
+
 static void an_unknown_outcome_is_read_and_the_same_write_repeated(void)
 {
     shut_out_member_2();
@@ -366,6 +383,7 @@ static const struct test_case cases[] = {
     CASE(r4_the_set_never_falls_below_its_least),
     CASE(r4_takes_a_member_in_when_it_has_caught_up),
     CASE(r4_waits_for_a_member_from_when_it_may_be_in),
+    CASE(a_member_is_told_that_it_counts_when_it_has_everything),
     CASE(an_unknown_outcome_is_read_and_the_same_write_repeated),
     CASE(r5_a_primary_stops_at_a_higher_epoch),
     CASE(r5_a_primary_stops_when_the_record_names_another_one),
