@@ -127,10 +127,15 @@ MUTANTS = [
     ("the path lets any quantity through", "risk.h", "quantity - 1 < row->order_quantity &&", ""),
     ("the path lets one message more through", "risk.h", "messages < account->", "messages <= account->"),
     ("the path lets any price through", "risk.h", " && away <= reach &&", " &&"),
-    ("the path lets any notional through", "risk.h", " && notional <= row->order_notional &&", " &&"),
+    ("the path lets any notional through", "risk.h", " && (uint64_t)notional <= row->order_notional &&", " &&"),
     ("the path lets one unit more be held", "risk.h", "(int64_t)quantity <= row->", "(int64_t)quantity - 1 <= row->"),
     ("the path looks at the other side's room", "risk.h", "<= row->room[is_sell]", "<= row->room[is_sell ^ 1]"),
-    ("the path counts no open orders", "risk.h", " && row->open_orders < row->open_orders_max;", ";"),
+    (
+        "the path counts no open orders",
+        "risk.h",
+        " &&\n           row->open_orders < row->open_orders_max;",
+        ";",
+    ),
     ("a killed account passes the path", "risk", "account->killed ? 0 : account->limits", "account->limits"),
     (
         "a trade leaves the other side's room",

@@ -27,6 +27,7 @@ struct ib_matcher {
     uint64_t prices_hash;      /* … and of these: last price x weight of the instrument */
     uint32_t rules;            /* enum ib_rules */
     int trading_state;
+    uint32_t path_is_open;     /* trading is open, by rules 2 or newer (matcher_path.h) */
     uint16_t session_count;
     struct ib_risk risk;
     struct ib_session sessions[IB_SESSIONS_MAX];
@@ -182,17 +183,17 @@ static inline int64_t ib_matcher_base(const struct ib_matcher *matcher, uint32_t
 
 static inline void ib_matcher_set_last_price(struct ib_matcher *matcher, uint32_t instrument, int64_t price)
 {
-    int64_t *last = &matcher->book.instruments[instrument].last_price;
-    matcher->prices_hash += ((uint64_t)price - (uint64_t)*last) * ib_price_weight(instrument);
-    *last = price;
+    struct ib_book_instrument *of = &matcher->book.instruments[instrument];
+    matcher->prices_hash += ((uint64_t)price - (uint64_t)of->last_price) * ib_price_weight(instrument);
+    of->last_price = price;
+    of->base_price = price;
 }
 
 /* A new order_ref: the venue's number of an order, and its place in time. */
 static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
 {
-    struct ib_matcher *matcher = turn->matcher;
-    matcher->order_ref = matcher->rules == IB_RULES_1 ? turn->command->seq : matcher->order_ref + 1;
-    return matcher->order_ref;
+    uint64_t *last = &turn->matcher->order_ref;
+    return *last = turn->matcher->rules == IB_RULES_1 ? turn->command->seq : *last + 1;
 }
 
 /* ---- events (matcher_event.c) ----
@@ -202,7 +203,6 @@ static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
  *
  *     ib_turn_number(turn, session);
  *     if (reporting) { ib_event_...(turn, ...); }
- *
  * `reporting` is a parameter, not a look at the turn, because the path of plain orders is compiled for both answers.
  */
 
