@@ -178,6 +178,7 @@ enum ib_reason {
     IB_REASON_FLAGS_INVALID = 27,   /* attributes of the order that contradict each other */
     IB_REASON_PHASE = 28,           /* the instrument's phase forbids such an order */
     IB_REASON_POST_ONLY = 29,       /* it would have traded */
+    IB_REASON_JOURNAL_FULL = 30,    /* the journal's disk has no room but what is kept for cancels */
     /* of the risk gate; RISK_KILLED of IB_EVENT_CANCELED too */
     IB_REASON_RISK_KILLED = 32,
     IB_REASON_RISK_RATE = 33,
@@ -214,8 +215,7 @@ struct ib_command {
     uint8_t reason;             /* set by the gateway: a reject to be sequenced, or IB_REASON_NONE */
     uint8_t self_trade;         /* enum ib_self_trade */
     uint8_t flags;              /* enum ib_order_flag */
-    uint16_t account;           /* ACCOUNT_ADD, SESSION_ADD, MASS_CANCEL, RISK_LIMIT, KILL; of an order, its
-                                 * session's */
+    uint16_t account;           /* ACCOUNT_ADD, SESSION_ADD, MASS_CANCEL, RISK_LIMIT, KILL; an order's: its session's */
     uint64_t displayed;         /* iceberg: what the book shows of it at a time; 0 = all */
     uint64_t minimum;           /* what must trade at once on arrival; 0 = nothing */
     uint8_t client_data[24];    /* opaque to matching, repeated in the reports (OUCH: ClOrdID and flags); a zero byte

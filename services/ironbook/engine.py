@@ -148,7 +148,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "rules": config.rules,
             "indicate_ms": config.indicate_ms,
             "volatility_auction_ms": config.volatility_auction_ms,
-            "fsync_policy": lib.IB_FSYNC_GROUP if config.fsync_group else lib.IB_FSYNC_NONE,
+            "fsync_policy": getattr(lib, f"IB_FSYNC_{config.fsync.upper()}"),
             "segment_bytes": config.segment_bytes,
             "orders": config.orders,
             "events": config.events,
