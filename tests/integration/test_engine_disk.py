@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from integration.engine_process import Client, Engine, cancel, compiled_shim, enter, same_after_a_kill
-from ironbook import core
+from ironbook import core, seals
 
 pytestmark = pytest.mark.integration
 
@@ -132,6 +132,26 @@ def test_a_disk_that_is_full_from_the_start(engine: Engine, tmp_path: Path, monk
     full.unlink()
     engine.start()
     assert engine.admin("status")["recovered_seq"] == 0
+
+
+def test_a_running_engine_seals_its_segments(engine: Engine) -> None:
+    """Each one that is full, and none that is written; sha256sum agrees, also after a kill and a start."""
+    engine.start()
+    client = engine.login()
+    for begin in range(1, 1401, 700):
+        client.send(b"".join(enter(ref, "B", 1, 100) for ref in range(begin, begin + 700)))
+        client.wait_for(begin + 699)
+        deadline = time.monotonic() + 15
+        while seals.check(engine.journal).unsealed and time.monotonic() < deadline:
+            time.sleep(0.05)
+        found = seals.check(engine.journal)
+        assert found.sealed == len(list(engine.journal.glob("*.journal"))) - 1 > 0
+        assert found.unsealed == 0
+        check = ["sha256sum", "--check", "--quiet", *sorted(path.name for path in engine.journal.glob("*.sha256"))]
+        subprocess.run(check, cwd=engine.journal, check=True)
+        same_after_a_kill(engine)
+        client = engine.login(sequence=1)
+        client.wait_for(begin + 699)
 
 
 @pytest.mark.usefixtures("shim")
