@@ -95,6 +95,12 @@ MUTANTS = [
         "header->payload_crc32c != ib_crc32c(0, bytes, length)",
         "0",
     ),
+    Mutant(
+        "what an engine wrote meanwhile is taken for damage",
+        "journal_reader",
+        "if (!ib_tail_is(reader->fd, reader->offset, reader->buffer + reader->begin, judged)) {",
+        "if (0) {",
+    ),
     Mutant("the chain is not looked at", "journal_reader", "header->chain != report->chain", "0"),
 ]
 

@@ -129,6 +129,8 @@ static int judge(struct ib_journal_reader *reader, size_t record_size, const cha
         }
         return IB_OK;
     }
+    reader->report.error_in_last_group = reader->segment == reader->segment_count && reader->offset > 0 &&
+                                         tail.group_seq <= reader->report.seq + 1;
     char text[256];
     const char *context = "nothing valid follows it, but it is complete, which no killed process leaves behind";
     if (tail.sound_record || reader->segment < reader->segment_count) {

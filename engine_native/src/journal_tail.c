@@ -59,7 +59,10 @@ static void look_at(const unsigned char *data, size_t size, struct ib_tail *tail
     for (size_t i = tail->bytes == 0; i + sizeof(struct ib_record_header) <= size; i++) {
         struct ib_record_header header;
         memcpy(&header, data + i, sizeof header);
-        tail->sound_record = tail->sound_record || ib_record_header_is_sound(&header);
+        if (ib_record_header_is_sound(&header)) {
+            tail->sound_record = 1;
+            tail->group_seq = header.group_seq > tail->group_seq ? header.group_seq : tail->group_seq;
+        }
     }
 }
 

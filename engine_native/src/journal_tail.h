@@ -12,6 +12,7 @@ struct ib_tail {
     uint64_t bytes;   /* to the end of the file, the record itself included */
     uint64_t written; /* up to the last byte that is not zero */
     int sound_record; /* one stands in it, behind the first byte */
+    uint64_t group_seq; /* the highest of those records: where the last group begins that has one there */
 };
 
 /* Reads from `offset` to the end of the file. IB_OK, IB_ERROR_IO with errno, or IB_ERROR_MEMORY. */

@@ -211,6 +211,33 @@ static void segments_are_reserved_ahead_of_need(void)
     test_remove_directory(directory);
 }
 
+/* A reader beside an engine may hold zeros, or half of a record, where records are by the time that it gets there. */
+static void a_live_journal_is_read_on(void)
+{
+    test_make_directory(directory);
+    struct ib_journal_config settings = config();
+    settings.segment_bytes = 1 << 20;
+    struct ib_journal *journal;
+    struct ib_journal_reader *reader;
+    struct ib_command command;
+    size_t count;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+    EXPECT_EQUAL(append(journal, 1, 3), IB_OK);
+    EXPECT_EQUAL(ib_journal_reader_open(&reader, directory, 3), IB_OK);
+    EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK); /* and a quarter of a megabyte with it */
+    EXPECT_EQUAL(append(journal, 4, 3000), IB_OK);
+    for (uint64_t seq = 2; seq <= 3003; seq++) {
+        EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK);
+        EXPECT_EQUAL(count, 1);
+        EXPECT_EQUAL(command.seq, seq);
+    }
+    EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK);
+    EXPECT_EQUAL(count, 0);
+    ib_journal_reader_close(reader);
+    ib_journal_close(journal);
+    test_remove_directory(directory);
+}
+
 /* Without room for one more segment what fits is written, the rest is not, and both can go on once there is room. */
 static void a_full_disk_is_known_before_anything_is_written(void)
 {
@@ -256,6 +283,7 @@ static const struct test_case cases[] = {
     CASE(a_full_disk_ends_writing_and_loses_nothing),
     CASE(each_sync_mode_works),
     CASE(segments_are_reserved_ahead_of_need),
+    CASE(a_live_journal_is_read_on),
     CASE(a_full_disk_is_known_before_anything_is_written),
 };
 

@@ -73,6 +73,7 @@ static void flip_each_byte(uint64_t first_seq)
         EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
         EXPECT(report.error_offset <= at && at < report.error_offset + IB_RECORD_COMMAND_SIZE);
         EXPECT_EQUAL(report.error_seq, records + 1);
+        EXPECT_EQUAL(report.error_in_last_group, records >= COMMANDS - 2); /* groups are of two */
         char name[IB_SEGMENT_NAME_SIZE];
         ib_segment_name(name, first_seq);
         EXPECT(strstr(report.error, name) != NULL);
