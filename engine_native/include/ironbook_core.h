@@ -141,8 +141,8 @@ struct ib_journal_report {
     uint32_t segment_format; /* of the last segment's header */
     uint64_t error_offset; /* with error: where in `file` */
     uint64_t error_seq;    /* with error: the sequence number that was expected there */
-    uint32_t error_in_last_group; /* 1: damage, and no sound record of a later group is behind it. A power cut before the
-                                   * group was acknowledged may have left it so: a standby that knows can say */
+    uint32_t error_in_last_group; /* 1: damage, and no sound record of a later group is behind it. A power cut before
+                                   * that group was acknowledged may have left it so: a standby can say */
     char file[256];        /* the last segment that was looked at, its name without the directory */
     char error[IB_ERROR_TEXT_SIZE]; /* one line for people; empty when all is well */
 };

@@ -16,13 +16,13 @@ from pathlib import Path
 from flows import HOME
 from mutants import CORE, FLAGS, Mutant, compile_object, file_of, misfits, run
 
-GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_3_rules_2.hex"
+GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_3_rules_3.hex"
 # Each with its arguments; of the last one a share of all bytes.
 JUDGES = {
     "test_journal": [],
     "test_journal_damage": [],
     "test_journal_faults": [],
-    "every_byte": [str(GOLDEN), "0", "5", "12"],
+    "every_byte": [str(GOLDEN), "0", "5", "32"],
 }
 ENDLESS_S = 120
 WRITE_SYNC = "if (journal->fsync_policy == IB_FSYNC_GROUP && fdatasync(journal->fd) != 0) {"
@@ -66,8 +66,8 @@ MUTANTS = [
     Mutant(
         "a segment of an older format is gone on with",
         "journal_open",
-        "int is_old = report->segment_format < IB_JOURNAL_FORMAT_MARKED;",
-        "int is_old = 0;",
+        "report->segment_format < IB_JOURNAL_FORMAT_MARKED || report->rules < IB_RULES_NEWEST;",
+        "0;",
     ),
     # the reader
     Mutant("a damaged record in the middle is cut off", "journal_reader", "tail->written < record_size)", "1)"),

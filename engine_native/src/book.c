@@ -18,6 +18,11 @@ static size_t instrument_bytes(void)
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_instrument);
 }
 
+static size_t window_bytes(void)
+{
+    return 2 * (IB_WINDOW_INSTRUMENTS - 1) * sizeof(struct ib_price_window);
+}
+
 static size_t rare_bytes(void)
 {
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_rare);
@@ -30,7 +35,9 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (orders == 0 || orders > IB_ORDERS_MAX) {
         return IB_ERROR_ARGUMENT;
     }
-    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders);
+    const uint32_t window_levels = 2 * (IB_WINDOW_INSTRUMENTS - 1) * IB_WINDOW_KEYS;
+    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders, window_levels);
+    book->window_level = book->levels.first + orders;
     if (status == IB_OK) {
         status = ib_pool_open(&book->cold, sizeof(struct ib_order_cold), orders);
     }
@@ -43,9 +50,10 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (status == IB_OK) {
         book->instruments = ib_memory_reserve(instrument_bytes());
         book->rare = ib_memory_reserve(rare_bytes());
+        book->windows = ib_memory_reserve(window_bytes());
         book->expiry = ib_memory_reserve(expiry_bytes(book));
         status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
-        if (book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
+        if (book->instruments == NULL || book->rare == NULL || book->windows == NULL || book->expiry == NULL) {
             status = IB_ERROR_MEMORY;
         }
     }
@@ -60,6 +68,7 @@ void ib_book_close(struct ib_book *book)
     IB_ASSERT(book != NULL);
     ib_memory_release(book->instruments, instrument_bytes());
     ib_memory_release(book->rare, rare_bytes());
+    ib_memory_release(book->windows, window_bytes());
     if (book->expiry != NULL) {
         ib_memory_release(book->expiry, expiry_bytes(book));
     }
@@ -72,12 +81,28 @@ void ib_book_close(struct ib_book *book)
     *book = (struct ib_book){0};
 }
 
+/* A new instrument's sides have windows while there are few; with many, nobody's have that are empty by then. */
+static void share_windows(struct ib_book *book)
+{
+    uint32_t sides = 2 * book->instrument_count;
+    IB_ASSERT(book->windows != NULL);
+    if (book->instrument_count < IB_WINDOW_INSTRUMENTS) {
+        book->window_sides = sides;
+    } else if (book->instrument_count == IB_WINDOW_INSTRUMENTS) {
+        while (book->window_sides > 0 && book->windows[book->window_sides - 1].words == 0) {
+            book->window_sides--;
+        }
+    }
+    IB_ASSERT(book->window_sides < 2 * IB_WINDOW_INSTRUMENTS);
+}
+
 void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
 {
     IB_ASSERT(book->instruments != NULL);
     IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
     uint32_t index = book->instrument_count++;
+    share_windows(book);
     for (unsigned side = 0; side < 2; side++) {
         ib_price_index_clear(&book->instruments[index].sides[side]);
         for (unsigned place = 0; place < 3; place++) {
@@ -161,7 +186,6 @@ static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
     book->instruments[instrument].special = special;
 }
 
-/* Whether it is the best level is nobody's guess: no branch. */
 uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
                            uint32_t leaf)
 {
@@ -175,11 +199,80 @@ uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, ui
     level->side_index = side_index;
     level->ring.prev = index;
     level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    uint32_t best = side->best;
-    uint64_t best_key = side->best_key;
-    side->best = key < best_key ? index : best;
-    side->best_key = key < best_key ? key : best_key;
+    ib_book_better(side, key, index);
     return index;
+}
+
+/* Whether the window of a side takes a price that is not its own yet. */
+static int takes(const struct ib_book *book, struct ib_price_window *window, const struct ib_price_index *side,
+                 uint32_t side_index, uint64_t key)
+{
+    IB_ASSERT(key != IB_KEY_NONE && side_index < book->window_sides);
+    if (key > side->best_key && key - side->best_key > IB_WINDOW_REACH) {
+        return 0;
+    }
+    window->first = book->window_level + side_index * (uint32_t)IB_WINDOW_KEYS;
+    return ib_price_window_covers(window, key) || ib_price_window_reach(window, key);
+}
+
+uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key)
+{
+    struct ib_price_window *window = &book->windows[side_index];
+    IB_ASSERT(side == ib_book_side(book, side_index));
+    uint32_t leaf = IB_NONE;
+    if (side->root != IB_NONE) {
+        leaf = ib_price_index_leaf(side, &book->nodes, key);
+        uint32_t far = ib_price_leaf_level(&book->nodes, leaf, key);
+        if (far != IB_NONE) {
+            return far;
+        }
+    }
+    if (!takes(book, window, side, side_index, key)) {
+        return ib_book_add_level(book, side, side_index, key, leaf);
+    }
+    uint32_t index = ib_price_window_level(window, key);
+    struct ib_level *level = ib_book_level(book, index);
+    if (level->key != key) {
+        IB_ASSERT(level->quantity == 0);
+        *level = (struct ib_level){.ring = {index, index}, .key = key, .side_index = side_index};
+    }
+    ib_price_window_set(window, key);
+    ib_book_better(side, key, index);
+    return index;
+}
+
+uint32_t ib_book_level_at(const struct ib_book *book, uint32_t side_index, uint64_t key)
+{
+    IB_ASSERT(key != IB_KEY_NONE);
+    const struct ib_price_window *window = ib_book_window(book, side_index);
+    if (window != NULL && ib_price_window_covers(window, key) && ib_price_window_has(window, key)) {
+        return ib_price_window_level(window, key);
+    }
+    return ib_price_index_find(ib_book_any_side(book, side_index), &book->nodes, key);
+}
+
+uint32_t ib_book_level_from(const struct ib_book *book, uint32_t side_index, uint64_t key)
+{
+    IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
+    const struct ib_price_window *window = ib_book_window(book, side_index);
+    uint32_t far = ib_price_index_from(ib_book_any_side(book, side_index), &book->nodes, key);
+    uint32_t close = window == NULL ? (uint32_t)IB_NONE : ib_price_window_from(window, key);
+    if (far == IB_NONE || close == IB_NONE) {
+        return far == IB_NONE ? close : far;
+    }
+    return ib_book_level(book, far)->key < ib_book_level(book, close)->key ? far : close;
+}
+
+uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint64_t key)
+{
+    IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
+    const struct ib_price_window *window = ib_book_window(book, side_index);
+    uint32_t far = ib_price_index_to(ib_book_any_side(book, side_index), &book->nodes, key);
+    uint32_t close = window == NULL ? (uint32_t)IB_NONE : ib_price_window_to(window, key);
+    if (far == IB_NONE || close == IB_NONE) {
+        return far == IB_NONE ? close : far;
+    }
+    return ib_book_level(book, far)->key > ib_book_level(book, close)->key ? far : close;
 }
 
 void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
@@ -363,6 +456,19 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     if (extra != NULL) {
         add_extra(book, index, extra);
     }
+}
+
+void ib_book_relabel(struct ib_book *book, uint32_t index, const uint8_t client_data[IB_CLIENT_DATA_SIZE])
+{
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(!ib_book_is_blank(client_data));
+    if (!ib_order_has_cold(ib_book_order(book, index))) {
+        ib_book_write_cold(book, index, 0, client_data);
+        return;
+    }
+    book->hash -= cold_hash(book, index);
+    memcpy(ib_book_cold(book, index)->client_data, client_data, IB_CLIENT_DATA_SIZE);
+    book->hash += cold_hash(book, index);
 }
 
 void ib_book_show(struct ib_book *book, uint32_t index, uint64_t shown)

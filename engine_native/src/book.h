@@ -8,6 +8,10 @@
  *   instrument ─► side ─► price index ─► level ─► oldest order … newest
  *                  └ best ────────────────┘
  *
+ * The price index takes any price. In a book of few instruments each side has a window besides (price_window.h), where
+ * the prices that lie close together have a level each, and only the others are in the index: while there are fewer than
+ * IB_WINDOW_INSTRUMENTS. With more, orders are few to a price, and most of those levels would be empty.
+ *
  * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
  * wait for the closing auction (one level).
  *
@@ -21,6 +25,10 @@
 #include "ironbook_core.h"
 #include "level.h"
 #include "price_index.h"
+#include "price_window.h"
+
+/* From so many instruments on there are no windows, but for those that hold orders by then. */
+#define IB_WINDOW_INSTRUMENTS 64
 
 /* What makes an instrument's orders leave the path of plain ones: at once … */
 enum ib_special {
@@ -41,10 +49,10 @@ struct ib_book_instrument {
     uint64_t tick;
     uint64_t tick_inverse; /* inverse of the tick's odd part modulo 2^64 */
     int64_t last_price;    /* of the newest trade; 0 = none */
+    int64_t base_price;    /* the last price, or the reference price; 0 = none */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
     uint32_t special;      /* enum ib_special; 0 = all is plain */
     uint64_t ticks_max;    /* of any price */
-    uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its sides, and its terms");
@@ -65,6 +73,9 @@ struct ib_book {
     struct ib_book_instrument *instruments;
     struct ib_pool cold; /* the other halves of `orders` */
     struct ib_pool nodes; /* of all price indexes */
+    struct ib_price_window *windows; /* of the visible sides */
+    uint32_t window_sides;           /* how many have one */
+    uint32_t window_level;           /* first level of the first window, behind all others */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
@@ -112,10 +123,19 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 /* What one order contributes to the hash of the book. */
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
+/* The level of a price on any side, of the best one at `key` or worse, of the worst one at `key` or better; IB_NONE when
+ * there is none. */
+uint32_t ib_book_level_at(const struct ib_book *book, uint32_t side_index, uint64_t key);
+uint32_t ib_book_level_from(const struct ib_book *book, uint32_t side_index, uint64_t key);
+uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint64_t key);
+
 /* For book_path.h: what does not happen to every order. */
-/* A price gets a level without orders; `leaf` as ib_price_index_leaf has it. */
+/* A price without a level gets one without orders; `leaf` as ib_price_index_leaf has it, or, of a side that has a window,
+ * IB_NONE. */
 uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
                            uint32_t leaf);
+/* The level of a price that the window of its side has none of: in the index, or a new one. */
+uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key);
 void ib_book_drop_rare_level(struct ib_book *book, uint32_t level); /* of a side that is not visible */
 int ib_book_make_room(struct ib_book *book); /* false: the book is full */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */
@@ -168,9 +188,9 @@ IB_INLINE unsigned ib_side_number(uint8_t side)
 }
 
 /* Key of a price on a side; the complement of a key is the same price on the other side. */
-IB_INLINE uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
+IB_INLINE uint64_t ib_book_key(uint64_t side_number, uint64_t ticks)
 {
-    return ticks ^ ((uint64_t)side_number - 1);
+    return ticks ^ (side_number - 1);
 }
 
 IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
@@ -218,6 +238,12 @@ IB_INLINE struct ib_price_index *ib_book_side(const struct ib_book *book, uint32
 {
     IB_EXPECT(side_index < IB_SIDES_MAX);
     return &book->instruments[side_index >> 1].sides[side_index & 1];
+}
+
+/* The window of a side, or null. */
+IB_INLINE struct ib_price_window *ib_book_window(const struct ib_book *book, uint32_t side_index)
+{
+    return side_index < book->window_sides ? &book->windows[side_index] : NULL;
 }
 
 /* Any side. */

@@ -81,7 +81,9 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
 }
 
 /* Takes the last segment's end for the journal's, and cuts off what an unfinished write left. A segment of an older
- * format is not gone on with: where nothing is in it yet, the new one takes its place. */
+ * format or of older rules is not gone on with: a build of before would read on over a RULES command that names ours, and
+ * ignore it, unless it stands in a segment that says so. Where nothing is in the old one yet, the new one takes its
+ * place. */
 static int continue_last_segment(struct ib_journal *journal, const struct ib_journal_report *report)
 {
     IB_ASSERT(journal->fd < 0);
@@ -98,7 +100,7 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     journal->seq = report->seq;
     journal->time_ns = report->time_ns;
     journal->chain = report->chain;
-    int is_old = report->segment_format < IB_JOURNAL_FORMAT_MARKED;
+    int is_old = report->segment_format < IB_JOURNAL_FORMAT_MARKED || report->rules < IB_RULES_NEWEST;
     if ((report->torn_bytes > 0 || is_old || length > journal->limit) &&
         (ftruncate(journal->fd, (off_t)journal->size) != 0 || fsync(journal->fd) != 0)) {
         return ib_journal_fail(journal, IB_ERROR_IO, "cannot cut off the torn tail", strerror(errno));
@@ -115,7 +117,8 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     }
     uint64_t fits = (journal->limit - journal->size) / IB_RECORD_COMMAND_SIZE;
     atomic_fetch_add(&journal->next.room_seq, journal->seq + fits);
-    return IB_OK;
+    int status = is_old ? ib_journal_begin_segment(journal) : IB_OK;
+    return status == IB_ERROR_CAPACITY ? IB_OK : status; /* the first command begins it, once there is room */
 }
 
 static int recover(struct ib_journal *journal, ib_journal_visit visit, void *context,

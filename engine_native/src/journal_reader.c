@@ -8,9 +8,9 @@
  *   torn     a record there whose end was not written: the file ends within it or, from format 3 on, its last byte and
  *            all behind it are zero. That is what a killed process leaves. It was never acknowledged. The journal ends
  *            before it.
- *   foreign  a sound record of another shard, or of a format or rules that this build does not know.
- *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves
- *            that. Refused with file, offset and the sequence number that was expected there.
+ *   foreign  a sound record of another shard, or of a format, rules or size that this build does not know.
+ *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves that.
+ * The latter two are refused with file, offset and the sequence number that was expected there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -271,13 +271,17 @@ static int read_segment_header(struct ib_journal_reader *reader)
         return status;
     }
     struct ib_segment_payload payload;
+    IB_ASSERT(bytes != NULL);
     memcpy(&payload, bytes, sizeof payload);
     struct ib_journal_report *report = &reader->report;
     if (payload.rules < IB_RULES_1 || payload.rules > IB_RULES_NEWEST) {
         return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "matching rules that this build does not know");
     }
-    if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX ||
-        (report->orders != 0 && payload.orders != report->orders)) {
+    if (payload.orders > IB_ORDERS_MAX) { /* by one, of a build of before */
+        return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "it has room for more than 16777214 orders, this build's most: "
+                                                      "run the build that wrote it, or begin a new journal_directory");
+    }
+    if (payload.orders == 0 || (report->orders != 0 && payload.orders != report->orders)) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED, "the capacity of the book changes from segment to segment");
     }
     report->rules = payload.rules;
@@ -304,8 +308,7 @@ static int open_next_segment(struct ib_journal_reader *reader)
     char name[IB_SEGMENT_NAME_SIZE];
     ib_segment_name(name, first_seq);
     memcpy(report->file, name, sizeof name);
-    reader->offset = 0;
-    reader->begin = reader->end = 0;
+    reader->offset = reader->begin = reader->end = 0;
     report->spare_bytes = 0;
     if (first_seq != report->seq + 1) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED,

@@ -25,8 +25,8 @@ enum {
     SHARD = 3,
     RECORDS_MAX = 200000,
     SPARE = 512,            /* zeros behind the last record, as a live journal has them */
-    WRITER_EVERY = 64,      /* of so many turned bits one is given to the writer, too */
-    REPLAY_EVERY = 64,      /* of so many cuts one is replayed to its state */
+    WRITER_EVERY = 61,      /* of so many one is given to the writer, too: of the last segment each cut */
+    REPLAY_EVERY = 61,      /* of so many cuts one is replayed to its state */
 };
 
 static struct ib_command *commands;
@@ -259,7 +259,9 @@ static void cut(const struct segment *segment, size_t at, int with_zeros)
     if (may_be_read && at % REPLAY_EVERY == 0) {
         look_at_state(whole, segment->first_seq, at);
     }
-    look_as_writer(status, whole, segment->first_seq, at);
+    if (segment->is_last || at % WRITER_EVERY == 0) {
+        look_as_writer(status, whole, segment->first_seq, at);
+    }
     restore(segment, at < segment->used ? (may_be_read ? IB_RECORD_SEGMENT_SIZE : at) : segment->used);
 }
 
