@@ -27,6 +27,7 @@ INCLUDERS = [
         "book_check",
         "book_expiry",
         "book_index",
+        "book_level",
         "book_walk",
         "matcher",
         "matcher_admin",
@@ -175,7 +176,7 @@ MUTANTS = [
     ),
     Mutant(
         "a level of a window keeps the key that it had",
-        "book",
+        "book_level",
         "    if (level->key != key) {\n        IB_ASSERT(level->quantity == 0);",
         "    if (level->key == 0) {\n        IB_ASSERT(level->quantity == 0);",
     ),

@@ -81,28 +81,13 @@ void ib_book_close(struct ib_book *book)
     *book = (struct ib_book){0};
 }
 
-/* A new instrument's sides have windows while there are few; with many, nobody's have that are empty by then. */
-static void share_windows(struct ib_book *book)
-{
-    uint32_t sides = 2 * book->instrument_count;
-    IB_ASSERT(book->windows != NULL);
-    if (book->instrument_count < IB_WINDOW_INSTRUMENTS) {
-        book->window_sides = sides;
-    } else if (book->instrument_count == IB_WINDOW_INSTRUMENTS) {
-        while (book->window_sides > 0 && book->windows[book->window_sides - 1].words == 0) {
-            book->window_sides--;
-        }
-    }
-    IB_ASSERT(book->window_sides < 2 * IB_WINDOW_INSTRUMENTS);
-}
-
 void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
 {
     IB_ASSERT(book->instruments != NULL);
     IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
     uint32_t index = book->instrument_count++;
-    share_windows(book);
+    ib_book_share_windows(book);
     for (unsigned side = 0; side < 2; side++) {
         ib_price_index_clear(&book->instruments[index].sides[side]);
         for (unsigned place = 0; place < 3; place++) {
@@ -169,118 +154,6 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     uint64_t hash = ib_order_weight(order->identity, order->user_ref, ib_book_where(level)) *
                     ib_order_remaining(order);
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
-}
-
-/* ---- levels ---- */
-
-/* Tells the path of plain orders whether hidden orders and stops stand in an instrument. */
-static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
-{
-    IB_ASSERT(instrument < book->instrument_count);
-    const struct ib_book_rare *rare = &book->rare[instrument];
-    const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
-    const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
-    uint32_t special = book->instruments[instrument].special & ~(uint32_t)(IB_SPECIAL_HIDDEN | IB_SPECIAL_STOPS);
-    special |= (hidden[0].best | hidden[1].best) != IB_NONE ? IB_SPECIAL_HIDDEN : 0u;
-    special |= (stops[0].best | stops[1].best) != IB_NONE ? IB_SPECIAL_STOPS : 0u;
-    book->instruments[instrument].special = special;
-}
-
-uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
-                           uint32_t leaf)
-{
-    IB_EXPECT(side == ib_book_any_side(book, side_index));
-    IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
-    struct ib_level *level = ib_book_level(book, index);
-    level->key = key;
-    level->quantity = 0;
-    level->ring.next = index;
-    level->side_index = side_index;
-    level->ring.prev = index;
-    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    ib_book_better(side, key, index);
-    return index;
-}
-
-/* Whether the window of a side takes a price that is not its own yet. */
-static int takes(const struct ib_book *book, struct ib_price_window *window, const struct ib_price_index *side,
-                 uint32_t side_index, uint64_t key)
-{
-    IB_ASSERT(key != IB_KEY_NONE && side_index < book->window_sides);
-    if (key > side->best_key && key - side->best_key > IB_WINDOW_REACH) {
-        return 0;
-    }
-    window->first = book->window_level + side_index * (uint32_t)IB_WINDOW_KEYS;
-    return ib_price_window_covers(window, key) || ib_price_window_reach(window, key);
-}
-
-uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key)
-{
-    struct ib_price_window *window = &book->windows[side_index];
-    IB_ASSERT(side == ib_book_side(book, side_index));
-    uint32_t leaf = IB_NONE;
-    if (side->root != IB_NONE) {
-        leaf = ib_price_index_leaf(side, &book->nodes, key);
-        uint32_t far = ib_price_leaf_level(&book->nodes, leaf, key);
-        if (far != IB_NONE) {
-            return far;
-        }
-    }
-    if (!takes(book, window, side, side_index, key)) {
-        return ib_book_add_level(book, side, side_index, key, leaf);
-    }
-    uint32_t index = ib_price_window_level(window, key);
-    struct ib_level *level = ib_book_level(book, index);
-    if (level->key != key) {
-        IB_ASSERT(level->quantity == 0);
-        *level = (struct ib_level){.ring = {index, index}, .key = key, .side_index = side_index};
-    }
-    ib_price_window_set(window, key);
-    ib_book_better(side, key, index);
-    return index;
-}
-
-uint32_t ib_book_level_at(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    IB_ASSERT(key != IB_KEY_NONE);
-    const struct ib_price_window *window = ib_book_window(book, side_index);
-    if (window != NULL && ib_price_window_covers(window, key) && ib_price_window_has(window, key)) {
-        return ib_price_window_level(window, key);
-    }
-    return ib_price_index_find(ib_book_any_side(book, side_index), &book->nodes, key);
-}
-
-uint32_t ib_book_level_from(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
-    const struct ib_price_window *window = ib_book_window(book, side_index);
-    uint32_t far = ib_price_index_from(ib_book_any_side(book, side_index), &book->nodes, key);
-    uint32_t close = window == NULL ? (uint32_t)IB_NONE : ib_price_window_from(window, key);
-    if (far == IB_NONE || close == IB_NONE) {
-        return far == IB_NONE ? close : far;
-    }
-    return ib_book_level(book, far)->key < ib_book_level(book, close)->key ? far : close;
-}
-
-uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint64_t key)
-{
-    IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
-    const struct ib_price_window *window = ib_book_window(book, side_index);
-    uint32_t far = ib_price_index_to(ib_book_any_side(book, side_index), &book->nodes, key);
-    uint32_t close = window == NULL ? (uint32_t)IB_NONE : ib_price_window_to(window, key);
-    if (far == IB_NONE || close == IB_NONE) {
-        return far == IB_NONE ? close : far;
-    }
-    return ib_book_level(book, far)->key > ib_book_level(book, close)->key ? far : close;
-}
-
-void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
-{
-    uint32_t side_index = ib_book_level(book, index)->side_index;
-    IB_ASSERT(side_index >= IB_SIDES_MAX);
-    ib_book_drop_level(book, ib_book_any_side(book, side_index), index);
-    look_for_rare_sides(book, ib_side_instrument(side_index));
 }
 
 /* ---- orders ---- */
@@ -378,7 +251,7 @@ uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, co
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
     uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
     if (entry->side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, ib_side_instrument(entry->side_index));
+        ib_book_look_for_rare_sides(book, ib_side_instrument(entry->side_index));
     }
     if (extra != NULL) {
         add_extra(book, index, extra);

@@ -8,10 +8,6 @@
  *   instrument ─► side ─► price index ─► level ─► oldest order … newest
  *                  └ best ────────────────┘
  *
- * The price index takes any price. In a book of few instruments each side has a window besides (price_window.h), where
- * the prices that lie close together have a level each, and only the others are in the index: while there are fewer than
- * IB_WINDOW_INSTRUMENTS. With more, orders are few to a price, and most of those levels would be empty.
- *
  * Each instrument has more such sides for what is rarer: hidden orders, parked stops (by stop price), and those that
  * wait for the closing auction (one level).
  *
@@ -123,20 +119,7 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 /* What one order contributes to the hash of the book. */
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
-/* The level of a price on any side, of the best one at `key` or worse, of the worst one at `key` or better; IB_NONE when
- * there is none. */
-uint32_t ib_book_level_at(const struct ib_book *book, uint32_t side_index, uint64_t key);
-uint32_t ib_book_level_from(const struct ib_book *book, uint32_t side_index, uint64_t key);
-uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint64_t key);
-
 /* For book_path.h: what does not happen to every order. */
-/* A price without a level gets one without orders; `leaf` as ib_price_index_leaf has it, or, of a side that has a window,
- * IB_NONE. */
-uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
-                           uint32_t leaf);
-/* The level of a price that the window of its side has none of: in the index, or a new one. */
-uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key);
-void ib_book_drop_rare_level(struct ib_book *book, uint32_t level); /* of a side that is not visible */
 int ib_book_make_room(struct ib_book *book); /* false: the book is full */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */
 void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t order);
@@ -238,12 +221,6 @@ IB_INLINE struct ib_price_index *ib_book_side(const struct ib_book *book, uint32
 {
     IB_EXPECT(side_index < IB_SIDES_MAX);
     return &book->instruments[side_index >> 1].sides[side_index & 1];
-}
-
-/* The window of a side, or null. */
-IB_INLINE struct ib_price_window *ib_book_window(const struct ib_book *book, uint32_t side_index)
-{
-    return side_index < book->window_sides ? &book->windows[side_index] : NULL;
 }
 
 /* Any side. */

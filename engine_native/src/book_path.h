@@ -6,7 +6,7 @@
 #ifndef IB_BOOK_PATH_H
 #define IB_BOOK_PATH_H
 
-#include "book.h"
+#include "book_level.h"
 
 IB_INLINE uint32_t ib_book_order_scatter(uint16_t session, uint32_t user_ref)
 {
@@ -106,6 +106,7 @@ IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *s
 /* A level with orders may be the best of its side. Whether it is, is nobody's guess: no branch. */
 IB_INLINE void ib_book_better(struct ib_price_index *side, uint64_t key, uint32_t level)
 {
+    IB_EXPECT(level != IB_NONE && key != IB_KEY_NONE);
     uint32_t best = side->best;
     uint64_t best_key = side->best_key;
     side->best = key < best_key ? level : best;
@@ -116,6 +117,7 @@ IB_INLINE void ib_book_better(struct ib_price_index *side, uint64_t key, uint32_
 IB_INLINE uint32_t ib_book_open_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index,
                                       uint64_t key)
 {
+    IB_EXPECT(key != IB_KEY_NONE && side_index >> IB_PLACE_SHIFT <= IB_PLACE_AT_CLOSE);
     if (side_index < book->window_sides) {
         struct ib_price_window *window = &book->windows[side_index];
         uint32_t index = ib_price_window_level(window, key);

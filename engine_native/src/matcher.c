@@ -291,7 +291,8 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
-    int taken = sink == NULL ? matcher->seq < IB_SEQ_MAX && ib_matcher_take_next(matcher, command, matcher->seq + 1, NULL, 0)
+    uint64_t seq = matcher->seq + 1;
+    int taken = sink == NULL ? seq <= IB_SEQ_MAX && ib_matcher_take_next(matcher, command, seq, NULL, 0)
                              : apply_reporting(matcher, command, 1, sink, 0) == 1;
     return taken ? IB_OK : IB_ERROR_ARGUMENT;
 }

@@ -27,7 +27,7 @@ struct ib_matcher {
     uint64_t prices_hash;      /* … and of these: last price x weight of the instrument */
     uint32_t rules;            /* enum ib_rules */
     int trading_state;
-    uint32_t path_is_open; /* trading is open, by rules 2 or newer: what is plain takes the path (matcher_path.h) */
+    uint32_t path_is_open;     /* trading is open, by rules 2 or newer (matcher_path.h) */
     uint16_t session_count;
     struct ib_risk risk;
     struct ib_session sessions[IB_SESSIONS_MAX];
@@ -192,9 +192,8 @@ static inline void ib_matcher_set_last_price(struct ib_matcher *matcher, uint32_
 /* A new order_ref: the venue's number of an order, and its place in time. */
 static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
 {
-    struct ib_matcher *matcher = turn->matcher;
-    matcher->order_ref = matcher->rules == IB_RULES_1 ? turn->command->seq : matcher->order_ref + 1;
-    return matcher->order_ref;
+    uint64_t *last = &turn->matcher->order_ref;
+    return *last = turn->matcher->rules == IB_RULES_1 ? turn->command->seq : *last + 1;
 }
 
 /* ---- events (matcher_event.c) ----
@@ -204,7 +203,6 @@ static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
  *
  *     ib_turn_number(turn, session);
  *     if (reporting) { ib_event_...(turn, ...); }
- *
  * `reporting` is a parameter, not a look at the turn, because the path of plain orders is compiled for both answers.
  */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * matcher_take.h: a command is taken: the next one in sequence, on the path when it is plain. Inline, for whoever applies
+ * matcher_take.h: the next command in sequence is taken, on the path when it is plain. Inline, for whoever applies
  * commands one after the other and knows what is in them; all others call ib_matcher_apply.
  */
 #ifndef IB_MATCHER_TAKE_H

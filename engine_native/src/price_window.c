@@ -52,6 +52,7 @@ static uint64_t slot_from(const struct ib_price_window *window, uint64_t slot)
         found = window->summary[word / 64];
     }
     word = word / 64 * 64 + lowest_bit(found);
+    IB_ASSERT(window->bits[word] != 0);
     return word * 64 + lowest_bit(window->bits[word]);
 }
 
@@ -74,6 +75,7 @@ static uint64_t slot_to(const struct ib_price_window *window, uint64_t slot)
         found = window->summary[word / 64];
     }
     word = word / 64 * 64 + highest_bit(found);
+    IB_ASSERT(window->bits[word] != 0);
     return word * 64 + highest_bit(window->bits[word]);
 }
 
@@ -92,6 +94,7 @@ uint32_t ib_price_window_far_above(const struct ib_price_window *window, uint64_
         words = window->summary[word / 64];
     }
     word = word / 64 * 64 + lowest_bit(words);
+    IB_ASSERT(window->bits[word] != 0 && window->first != IB_NONE);
     return window->first + (uint32_t)(word * 64 + lowest_bit(window->bits[word]));
 }
 
@@ -109,6 +112,7 @@ static uint64_t key_from(const struct ib_price_window *window, uint64_t key)
     uint64_t slot = slot_from(window, key % IB_WINDOW_KEYS);
     slot = slot == NO_SLOT ? slot_from(window, 0) : slot;
     uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : key_of(window, slot);
+    IB_ASSERT(found == IB_KEY_NONE || ib_price_window_covers(window, found));
     return found >= key ? found : IB_KEY_NONE;
 }
 
@@ -118,17 +122,21 @@ static uint64_t key_to(const struct ib_price_window *window, uint64_t key)
     uint64_t slot = slot_to(window, key % IB_WINDOW_KEYS);
     slot = slot == NO_SLOT ? slot_to(window, IB_WINDOW_KEYS - 1) : slot;
     uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : key_of(window, slot);
+    IB_ASSERT(found == IB_KEY_NONE || ib_price_window_covers(window, found));
     return found <= key ? found : IB_KEY_NONE;
 }
 
 static uint32_t level_at(const struct ib_price_window *window, uint64_t key)
 {
+    IB_ASSERT(window->first != IB_NONE);
+    IB_ASSERT(key == IB_KEY_NONE || ib_price_window_has(window, key));
     return key == IB_KEY_NONE ? (uint32_t)IB_NONE : ib_price_window_level(window, key);
 }
 
 uint32_t ib_price_window_from(const struct ib_price_window *window, uint64_t key)
 {
     IB_ASSERT(window != NULL);
+    IB_ASSERT(window->keys == 0 || window->keys == IB_WINDOW_KEYS);
     key = key < window->base ? window->base : key;
     return ib_price_window_covers(window, key) ? level_at(window, key_from(window, key)) : (uint32_t)IB_NONE;
 }
@@ -136,6 +144,7 @@ uint32_t ib_price_window_from(const struct ib_price_window *window, uint64_t key
 uint32_t ib_price_window_to(const struct ib_price_window *window, uint64_t key)
 {
     IB_ASSERT(window != NULL);
+    IB_ASSERT(window->keys == 0 || window->keys == IB_WINDOW_KEYS);
     if (window->keys == 0 || key < window->base) {
         return IB_NONE;
     }

@@ -13,8 +13,8 @@
  * far as all that it holds stays inside. What lies outside, and what is so far from the best price that it would only
  * hold the window fast, is the price index's (price_index.h), which takes any 64 bits.
  *
- * The levels of a window are 2 MiB of address space, and cost memory a page at a time where orders have been: that is for
- * shards with few instruments, whose orders are many to a side. Books of many instruments have none (book.h).
+ * The levels of a window are 2 MiB of address space, and cost memory a page at a time where orders have been: that is
+ * for shards with few instruments, whose orders are many to a side. Books of many instruments have none (book_level.h).
  */
 #ifndef IB_PRICE_WINDOW_H
 #define IB_PRICE_WINDOW_H
@@ -65,6 +65,7 @@ IB_INLINE int ib_price_window_covers(const struct ib_price_window *window, uint6
 /* The level of a key that it covers. */
 IB_INLINE uint32_t ib_price_window_level(const struct ib_price_window *window, uint64_t key)
 {
+    IB_EXPECT(key != UINT64_MAX);
     return window->first + (uint32_t)(key % IB_WINDOW_KEYS);
 }
 
@@ -101,6 +102,7 @@ IB_INLINE void ib_price_window_unset(struct ib_price_window *window, uint64_t ke
 IB_INLINE uint32_t ib_price_window_above(const struct ib_price_window *window, uint64_t key)
 {
     uint64_t slot = key % IB_WINDOW_KEYS;
+    IB_EXPECT(ib_price_window_covers(window, key) && !ib_price_window_has(window, key));
     uint64_t above = window->bits[slot / 64] & (UINT64_MAX - 1) << slot % 64;
     if (IB_LIKELY(above != 0)) {
         return window->first + (uint32_t)(slot / 64 * 64 + (unsigned)__builtin_ctzll(above));

@@ -17,7 +17,8 @@ enum { COUNT = sizeof messages / sizeof messages[0], WARM = 2 };
 static struct ib_bench_flow flow_of(uint32_t sessions, uint32_t reporting)
 {
     return (struct ib_bench_flow){.messages = messages, .count = COUNT, .warm = WARM, .symbols = 2, .id_max = 5,
-                                  .orders = 100, .sessions = sessions, .rules = IB_RULES_NEWEST, .reporting = reporting};
+                                  .orders = 100, .sessions = sessions, .rules = IB_RULES_NEWEST,
+                                  .reporting = reporting};
 }
 
 static void a_flow_goes_through_whole(void)
