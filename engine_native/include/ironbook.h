@@ -18,7 +18,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
 /* CFFI-BEGIN */
 
 /* What every call that can fail returns; ib_status_text() names it. */

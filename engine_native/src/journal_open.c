@@ -81,9 +81,9 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
 }
 
 /* Takes the last segment's end for the journal's, and cuts off what an unfinished write left. A segment of an older
- * format or of older rules is not gone on with: a build of before would read on over a RULES command that names ours, and
- * ignore it, unless it stands in a segment that says so. Where nothing is in the old one yet, the new one takes its
- * place. */
+ * format or of older rules is not gone on with: a build of before would read on over a RULES command that names ours,
+ * and ignore it, unless it stands in a segment that says so. Where nothing is in the old one yet, the new one takes
+ * its place. */
 static int continue_last_segment(struct ib_journal *journal, const struct ib_journal_report *report)
 {
     IB_ASSERT(journal->fd < 0);
