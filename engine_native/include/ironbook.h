@@ -18,7 +18,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
 /* CFFI-BEGIN */
 
 /* What every call that can fail returns; ib_status_text() names it. */
@@ -180,6 +179,7 @@ enum ib_reason {
     IB_REASON_FLAGS_INVALID = 27,   /* attributes of the order that contradict each other */
     IB_REASON_PHASE = 28,           /* the instrument's phase forbids such an order */
     IB_REASON_POST_ONLY = 29,       /* it would have traded */
+    IB_REASON_JOURNAL_FULL = 30,    /* the journal's disk has no room but what is kept for cancels */
     /* of the risk gate; RISK_KILLED of IB_EVENT_CANCELED too */
     IB_REASON_RISK_KILLED = 32,
     IB_REASON_RISK_RATE = 33,

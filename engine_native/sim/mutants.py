@@ -38,7 +38,8 @@ INCLUDERS = [
 ]
 CORE = [
     *INCLUDERS,
-    *("auction", "buckets", "crc32c", "event_log", "journal", "journal_reader", "journal_record", "memory", "pool"),
+    *("auction", "buckets", "crc32c", "event_log", "journal", "journal_open", "journal_reader", "journal_record"),
+    *("journal_segment", "journal_tail", "memory", "pool"),
     *("price_index", "price_window", "replay", "risk", "status"),
 ]
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]

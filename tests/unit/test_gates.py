@@ -156,6 +156,7 @@ GATES = {
     "collection": "tests/collection",
     "docs": "antsibull-docs lint-collection-docs",
     "fuzz": "/fuzz fuzz",
+    "journal": "/journal journal",
     "limits": "/limits limits",
     "integration-capture": "tests/integration/",
     "integration-database": "tests/integration/",
