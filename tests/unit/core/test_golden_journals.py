@@ -46,9 +46,13 @@ def test_an_old_journal_gives_its_old_events(name: str, tmp_path: Path) -> None:
     assert journal_verify(tmp_path).records == expected["records"]
 
 
+# EPOCH, which matching ignores, is younger than either journal.
 @pytest.mark.parametrize(
     ("name", "later", "everything"),
-    [("format_2_rules_2", {CommandType.MODIFY}, EVERYTHING_OF_RULES_2), ("format_2_rules_3", set(), EVERYTHING)],
+    [
+        ("format_2_rules_2", {CommandType.EPOCH, CommandType.MODIFY}, EVERYTHING_OF_RULES_2),
+        ("format_2_rules_3", {CommandType.EPOCH}, EVERYTHING),
+    ],
 )
 def test_the_journal_has_every_command_of_its_rules_and_reaches_everything(
     name: str, later: set[CommandType], everything: set[tuple[str, int]], tmp_path: Path
