@@ -135,6 +135,7 @@ struct ib_journal_report {
     uint64_t time_ns;      /* of that command */
     uint64_t bytes;        /* valid bytes in all segments */
     uint64_t chain;        /* hash of everything up to the end */
+    uint64_t seq_chain;    /* … up to and with the record of `seq`: a segment may have begun behind it */
     uint64_t torn_bytes;   /* bytes of an unfinished last record; a writer's open cuts them off */
     uint64_t error_offset; /* with error: where in `file` */
     uint64_t error_seq;    /* with error: the sequence number that was expected there */
@@ -175,7 +176,8 @@ void ib_journal_close(struct ib_journal *journal);
 
 struct ib_replay;
 
-/* until_seq = 0: to the end. After a failure `*replay` still holds the report, as a reader does. */
+/* until_seq = 0: to the end. After a failure `*replay` still has the line for people, and must be closed; it is null
+ * only without memory. */
 int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq);
 /* The next batch of events, at most `capacity`; `*count` 0 = the end. */
 int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count);
@@ -184,7 +186,7 @@ int ib_replay_run(struct ib_replay *replay);
 void ib_replay_totals(const struct ib_replay *replay, struct ib_totals *totals);
 /* The broken invariant, if any, as ib_matcher_check. */
 int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size);
-const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay);
+const char *ib_replay_error(const struct ib_replay *replay); /* one line for people on why it failed */
 void ib_replay_close(struct ib_replay *replay);
 
 /* CFFI-END */

@@ -34,6 +34,7 @@ SUBCOMMANDS = {
     "secret": "ironbook.secret",
     "session": "ironbook.session_replay",
     "settlement": "ironbook.settlement",
+    "snapshot": "ironbook.snapshot",
 }
 
 

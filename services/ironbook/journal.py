@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -31,14 +32,22 @@ def dump(arguments: argparse.Namespace) -> None:
         print(json.dumps(fields))
 
 
+def _replay(arguments: argparse.Namespace) -> core.Totals:
+    notes: list[str] = []
+    sums = core.replay(arguments.directory, arguments.until, whole=arguments.whole, notes=notes)
+    for note in notes:
+        print(f"ironbook: journal: {note}", file=sys.stderr)
+    return sums
+
+
 def state_hash(arguments: argparse.Namespace) -> None:
     """Print the hash of the state after the last command, or after `--until`."""
-    print(f"{core.replay(arguments.directory, arguments.until).state_hash:016x}")
+    print(f"{_replay(arguments).state_hash:016x}")
 
 
 def totals(arguments: argparse.Namespace) -> None:
     """Print the sums over all commands, or up to `--until`, as one JSON object on a line."""
-    sums = core.replay(arguments.directory, arguments.until)
+    sums = _replay(arguments)
     # The notional may not fit the numbers of other languages' JSON readers: the admin socket writes it so, too.
     print(json.dumps({**sums._asdict(), "notional": str(sums.notional), "state_hash": f"{sums.state_hash:016x}"}))
 
@@ -70,4 +79,6 @@ def add_parser(subparsers: Any) -> None:
             command.add_argument("--shard", type=int, help="refuse the journal of any other shard")
         if name != "verify":
             command.add_argument("--until", type=int, metavar="SEQ", help="stop after this sequence number")
+        if name in ("hash", "totals"):
+            command.add_argument("--whole", action="store_true", help="from the first command on, and from no snapshot")
         command.set_defaults(function=_run(function))
