@@ -38,8 +38,8 @@ struct ib_journal_place {
 };
 
 /* As ib_journal_reader_open, but the first command that is handed out is the one behind `place`; the segments before
- * its own need not be there. IB_ERROR_CONFIGURATION: the journal does not reach so far back or so far ahead; or its chain
- * there is another, and it is not the one that the place is of. */
+ * its own need not be there. IB_ERROR_CONFIGURATION: the journal does not reach so far back or so far ahead; or its
+ * chain there is another, and it is not the one that the place is of. */
 int ib_journal_reader_open_behind(struct ib_journal_reader **reader, const char *directory, int64_t shard,
                                   const struct ib_journal_place *place);
 
