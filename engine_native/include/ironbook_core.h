@@ -113,6 +113,13 @@ enum ib_journal_limit {
     IB_JOURNAL_SHARD_ANY = -1,    /* read-only opens: whatever shard it is */
 };
 
+/* A place in a journal: behind the record of a command. */
+struct ib_journal_place {
+    uint64_t seq;
+    uint64_t time_ns;
+    uint64_t chain; /* as seq_chain of struct ib_journal_report */
+};
+
 struct ib_journal_config {
     const char *directory;  /* exists, or is made with mode 0700 */
     uint32_t shard;
@@ -120,6 +127,7 @@ struct ib_journal_config {
     uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
     uint64_t segment_bytes; /* a new segment is begun before a group would pass this size */
     int fsync_policy;       /* enum ib_fsync_policy */
+    const struct ib_journal_place *behind; /* what is before it is known, and not visited; null = nothing is */
 };
 
 /* What reading a journal found. Filled in as far as known on failure too. */

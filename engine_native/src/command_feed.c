@@ -38,7 +38,7 @@ enum feed_status {
     FEED_RULES = 3,           /* the journal goes by rules 1 */
     FEED_SESSION_UNKNOWN = 4,
     FEED_SESSION_IN_USE = 5,
-    FEED_SEQUENCE = 6,        /* a report that was never sent */
+    FEED_SEQUENCE = 6,        /* a report that was never sent, or of a history that is lost (event_log.h) */
 };
 
 /* Little-endian, as they lie in memory. */
@@ -135,10 +135,27 @@ static void put(struct client *client, const void *record, size_t size)
     client->output_end = size;
 }
 
+/* Whether the cursor is at a place that is there. What is in the log's history may still be on its way. */
+static bool has_place(struct client *client)
+{
+    const struct ib_event_log *log = client->feed->log;
+    IB_ASSERT(client->session != IB_SESSION_NONE && client->next >= 1);
+    if (client->cursor == IB_EVENT_LOG_NOT_THERE) {
+        client->cursor = ib_event_log_seek_session(log, client->session, client->next);
+    }
+    if (client->cursor == IB_EVENT_LOG_NOT_THERE && ib_event_log_history_state(log) == IB_HISTORY_LOST) {
+        drop(client, "its reports are of before the engine's snapshot, and the journal of then is not there");
+    }
+    return client->cursor != IB_EVENT_LOG_NOT_THERE;
+}
+
 /* Sends released reports, as far as the socket takes them. */
 static void send_reports(struct client *client)
 {
     struct ib_command_feed *feed = client->feed;
+    if (!has_place(client)) {
+        return;
+    }
     uint64_t released = ib_event_log_released(feed->log);
     uint64_t end = released - client->cursor > SCAN_EVENTS ? client->cursor + SCAN_EVENTS : released;
     IB_ASSERT(client->session != IB_SESSION_NONE);
@@ -162,7 +179,7 @@ static void answer_question(struct client *client)
     struct ib_command_feed *feed = client->feed;
     struct ib_command question;
     IB_ASSERT(client->asked && client->input_size >= sizeof question);
-    if (client->asked_seq > feed->sequencer->released_seq || client->cursor < ib_event_log_released(feed->log) ||
+    if (client->asked_seq > feed->sequencer->released_seq || client->cursor != ib_event_log_released(feed->log) ||
         client->output_begin < client->output_end) {
         return;
     }
@@ -258,6 +275,10 @@ static enum feed_status judge(struct ib_command_feed *feed, const struct hello *
         return FEED_SESSION_UNKNOWN;
     }
     if (hello->after != ONLY_NEW && hello->after > ib_gateway_session(feed->gateway, found).session_seq) {
+        return FEED_SEQUENCE;
+    }
+    if (hello->after != ONLY_NEW && ib_event_log_history_state(feed->log) == IB_HISTORY_LOST &&
+        ib_event_log_seek_session(feed->log, found, hello->after + 1) == IB_EVENT_LOG_NOT_THERE) {
         return FEED_SEQUENCE;
     }
     if (!ib_gateway_enter_session(feed->gateway, found)) {

@@ -30,13 +30,6 @@ struct ib_journal_reader {
 /* Closes the segment that was read, and opens the next one, or finishes. */
 int ib_journal_reader_open_segment(struct ib_journal_reader *reader);
 
-/* A place in a journal: behind the record of a command. */
-struct ib_journal_place {
-    uint64_t seq;
-    uint64_t time_ns;
-    uint64_t chain; /* as seq_chain of struct ib_journal_report */
-};
-
 /* As ib_journal_reader_open, but the first command that is handed out is the one behind `place`; the segments before
  * its own need not be there. IB_ERROR_CONFIGURATION: the journal does not reach so far back or so far ahead; or its
  * chain there is another, and it is not the one that the place is of. */

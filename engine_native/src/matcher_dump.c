@@ -45,6 +45,8 @@ static void dump_past(const struct ib_past *past, struct ib_snapshot_writer *wri
         bits[i / 8] = (uint8_t)(bits[i / 8] | past->disabled[i] << i % 8);
     }
     ib_put_u64(&record, past->first_time_ns);
+    ib_put_u64(&record, past->event_seq);
+    ib_put_u32(&record, past->event_index);
     ib_put_bytes(&record, bits, sizeof bits);
     IB_ASSERT(record.size == IB_DUMP_PAST_SIZE);
     ib_snapshot_begin_section(writer, IB_SNAPSHOT_PAST, record.size);

@@ -67,6 +67,8 @@ static const char *restore_past(struct ib_past *past, struct ib_snapshot_part *p
     uint8_t bits[IB_SESSIONS_MAX / 8];
     IB_ASSERT(past != NULL);
     past->first_time_ns = ib_get_u64(part);
+    past->event_seq = ib_get_u64(part);
+    past->event_index = ib_get_u32(part);
     ib_get_bytes(part, bits, sizeof bits);
     for (unsigned i = 0; i < IB_SESSIONS_MAX; i++) {
         past->disabled[i] = bits[i / 8] >> i % 8 & 1;

@@ -11,6 +11,9 @@
 
 struct ib_past {
     uint64_t first_time_ns;                /* of the first command: date of the SoupBinTCP session's name */
+    uint64_t event_seq;                    /* the last event: its command … */
+    uint32_t event_index;                  /* … and its index */
+    uint32_t reserved;
     uint8_t disabled[IB_SESSIONS_MAX];     /* by session: the last ORDER_ENTRY's value */
     uint64_t since_ns[IB_INSTRUMENTS_MAX]; /* of each instrument's last change of phase (directory.h); 0 = none */
 };
@@ -31,6 +34,8 @@ static inline void ib_past_command(struct ib_past *past, const struct ib_command
 static inline void ib_past_event(struct ib_past *past, const struct ib_matcher *matcher, const struct ib_event *event)
 {
     IB_ASSERT(event->seq > 0);
+    past->event_seq = event->seq;
+    past->event_index = event->index;
     if (event->type == IB_EVENT_PHASE) {
         past->since_ns[event->instrument] = event->time_ns;
     } else if (event->type == IB_EVENT_INSTRUMENT && past->since_ns[event->instrument] == 0) {

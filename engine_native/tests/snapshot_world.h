@@ -97,6 +97,33 @@ static inline void see_nothing(void *context, const struct ib_event *event)
     (void)event;
 }
 
+static inline void see_last(void *context, const struct ib_event *event)
+{
+    struct ib_past *past = context;
+    past->event_seq = event->seq;
+    past->event_index = event->index;
+}
+
+static inline struct ib_matcher *matcher_telling(uint64_t seq, void *context,
+                                                 void (*see)(void *context, const struct ib_event *event))
+{
+    struct ib_matcher *matcher;
+    if (ib_matcher_open(&matcher, ORDERS) != IB_OK) {
+        abort();
+    }
+    for (uint64_t i = 0; i < seq; i++) {
+        if (take_events(matcher, &world[i], context, see) != IB_OK) {
+            abort();
+        }
+    }
+    return matcher;
+}
+
+static inline struct ib_matcher *matcher_of_world(uint64_t seq)
+{
+    return matcher_telling(seq, NULL, see_nothing);
+}
+
 /* As of the first `seq` commands. */
 static inline struct ib_past *past_at(uint64_t seq)
 {
@@ -109,26 +136,13 @@ static inline struct ib_past *past_at(uint64_t seq)
             past.since_ns[world[i].instrument] = world[i].time_ns;
         }
     }
+    ib_matcher_close(matcher_telling(seq, &past, see_last));
     return &past;
 }
 
 static inline struct ib_past *past_of_world(void)
 {
     return past_at(world_size);
-}
-
-static inline struct ib_matcher *matcher_of_world(uint64_t seq)
-{
-    struct ib_matcher *matcher;
-    if (ib_matcher_open(&matcher, ORDERS) != IB_OK) {
-        abort();
-    }
-    for (uint64_t i = 0; i < seq; i++) {
-        if (take_events(matcher, &world[i], NULL, see_nothing) != IB_OK) {
-            abort();
-        }
-    }
-    return matcher;
 }
 
 static inline uint64_t hash_of(const struct ib_matcher *matcher)
