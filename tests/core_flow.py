@@ -36,7 +36,7 @@ def main() -> int:
         steps = min(STEPS, arguments.steps - done)
         capacity = CAPACITIES[seed % len(CAPACITIES)]
         try:
-            pair = run_flow(seed, steps, capacity=capacity, rules=2)
+            pair = run_flow(seed, steps, capacity=capacity, rules=3)
         except AssertionError as error:
             print(f"core-flow: seed {seed}, capacity {capacity}: {error}")
             return 1

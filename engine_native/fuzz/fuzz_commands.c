@@ -20,8 +20,8 @@ enum { SHORT_SIZE = 10, ATTRIBUTES = 11, LONG_MARK = 0xee };
 
 /* What the events of all inputs have said. */
 static struct {
-    uint64_t commands[IB_COMMAND_KILL + 1]; /* of each type, those that caused an event */
-    uint64_t events[IB_EVENT_RISK + 1];
+    uint64_t commands[IB_COMMAND_MODIFY + 1]; /* of each type, those that caused an event */
+    uint64_t events[IB_EVENT_MODIFIED + 1];
     uint64_t reasons[IB_REASON_RISK_TABLE_FULL + 1];
     uint64_t phases[IB_PHASE_CLOSING_AUCTION + 1];
 } seen;
@@ -98,9 +98,10 @@ static int next_command(struct input *input, struct ib_command *command, uint64_
     if (bytes[0] == LONG_MARK) {
         return take(input, command, sizeof *command);
     }
+    uint16_t type = bytes[0] / 2 % 32;
     *command = (struct ib_command){
         .time_ns = time_ns + bytes[9] / 8,
-        .type = bytes[0] / 2 % 32 < 19 ? bytes[0] / 2 % 32 : IB_COMMAND_ENTER,
+        .type = type <= IB_COMMAND_KILL || type == IB_COMMAND_MODIFY ? type : IB_COMMAND_ENTER,
         .session = bytes[1] % 8 == 7 ? IB_SESSION_NONE : bytes[1] % 5,
         .instrument = bytes[2] % 8 == 7 ? IB_INSTRUMENT_ALL : bytes[2] % 6,
         .user_ref = bytes[3],
@@ -120,6 +121,8 @@ static int next_command(struct input *input, struct ib_command *command, uint64_
     }
     if (command->type == IB_COMMAND_INSTRUMENT_ADD || command->type == IB_COMMAND_INSTRUMENT_CHANGE) {
         *command = instrument_command(command);
+    } else if (command->type == IB_COMMAND_MODIFY) {
+        command->client_data[14] = bytes[4];
     } else if (command->type == IB_COMMAND_SESSION_ADD) {
         memset(command->client_data, bytes[3] % 8, sizeof command->client_data);
     }
@@ -195,12 +198,12 @@ static void define(struct ib_matcher *matcher, uint32_t rules)
         struct ib_command command = {.seq = 1u + i, .session = (uint16_t)(i - 3), .instrument = i, .price = 1 + 4 * i};
         command.type = i < 3 ? IB_COMMAND_INSTRUMENT_ADD : i < 6 ? IB_COMMAND_SESSION_ADD : IB_COMMAND_ACCOUNT_ADD;
         memset(command.client_data, 'A' + i, sizeof command.client_data);
-        if (rules == IB_RULES_2) { /* sessions of accounts 0, 1 and 1 */
+        if (rules != IB_RULES_1) { /* sessions of accounts 0, 1 and 1 */
             command.type = i == 0   ? IB_COMMAND_RULES
                            : i == 1 ? IB_COMMAND_ACCOUNT_ADD
                            : i < 5  ? IB_COMMAND_INSTRUMENT_ADD
                                     : IB_COMMAND_SESSION_ADD;
-            command.value = IB_RULES_2;
+            command.value = rules;
             command.instrument = i - 2u;
             command.session = (uint16_t)(i - 5);
             command.account = i == 5 ? 0 : 1;
@@ -227,7 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ib_matcher *first;
     struct ib_matcher *second;
     uint8_t last = size > 0 ? data[size - 1] : 0; /* which rules, and how large a book */
-    uint32_t rules = last % 4 == 0 ? IB_RULES_1 : IB_RULES_2;
+    uint32_t rules = last % 4 == 0 ? IB_RULES_1 : IB_RULES_NEWEST;
     uint32_t orders = last / 4 % 4 == 0 ? ORDERS_FEW : ORDERS;
     if (ib_matcher_open(&first, orders) != IB_OK || ib_matcher_open(&second, orders) != IB_OK) {
         abort();

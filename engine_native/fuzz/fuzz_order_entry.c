@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 /* What the messages of all inputs were. */
 static struct {
     uint64_t kinds[IB_OUCH_MALFORMED + 1];
-    uint64_t commands[IB_COMMAND_ORDER_ENTRY + 1];
+    uint64_t commands[IB_COMMAND_MODIFY + 1];
     uint64_t times_in_force[IB_TIME_IN_FORCE_AT_CLOSE + 1]; /* of orders that nothing speaks against */
     uint64_t codes[CODE_EXCEEDS_NOTIONAL + 1];              /* of rejects */
 } seen;
@@ -51,10 +51,11 @@ static void check_command(const struct ib_command *command)
 {
     IB_ASSERT(command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE ||
               command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL ||
-              command->type == IB_COMMAND_ORDER_ENTRY);
+              command->type == IB_COMMAND_MODIFY || command->type == IB_COMMAND_ORDER_ENTRY);
     IB_ASSERT(command->seq == 0 && command->session == 0);
     if (command->reason != IB_REASON_NONE || command->type == IB_COMMAND_CANCEL ||
-        command->type == IB_COMMAND_MASS_CANCEL || command->type == IB_COMMAND_ORDER_ENTRY) {
+        command->type == IB_COMMAND_MASS_CANCEL || command->type == IB_COMMAND_MODIFY ||
+        command->type == IB_COMMAND_ORDER_ENTRY) {
         IB_ASSERT(command->value <= (command->type == IB_COMMAND_ORDER_ENTRY));
         return;
     }
@@ -71,9 +72,10 @@ static void decode_message(const uint8_t *bytes, size_t size)
     struct ib_ouch_message message;
     enum ib_ouch_kind kind = ib_ouch_decode(bytes, size, firm, &message);
     seen.kinds[kind]++;
-    if (kind == IB_OUCH_COMMAND || kind == IB_OUCH_MASS_CANCEL || kind == IB_OUCH_ORDER_ENTRY) {
+    if (kind != IB_OUCH_ACCOUNT_QUERY && kind < IB_OUCH_UNKNOWN) {
         IB_ASSERT((kind == IB_OUCH_ORDER_ENTRY) == (message.command.type == IB_COMMAND_ORDER_ENTRY));
         IB_ASSERT((kind == IB_OUCH_MASS_CANCEL) == (message.command.type == IB_COMMAND_MASS_CANCEL));
+        IB_ASSERT((kind == IB_OUCH_MODIFY) == (message.command.type == IB_COMMAND_MODIFY));
         check_command(&message.command);
         see(&message.command);
         IB_ASSERT(message.command.reason != IB_REASON_NONE || message.command.time_in_force != IB_TIME_IN_FORCE_GTD ||

@@ -127,9 +127,10 @@ enum ib_command_type {
     IB_COMMAND_RISK_LIMIT = 17,  /* account, instrument, limit, value */
     IB_COMMAND_KILL = 18,        /* account, value: 1 kills, 0 revives */
     IB_COMMAND_ORDER_ENTRY = 19, /* session, value: 1 disables, 0 enables; the gateway's, matching ignores it */
+    IB_COMMAND_MODIFY = 20, /* rules 3: as CANCEL, of an order of `side`; and its client_data, but for zero bytes */
 };
 /* Versions of the matching rules (docs/matching.md). A journal begins with 1. */
-enum ib_rules { IB_RULES_1 = 1, IB_RULES_2 = 2, IB_RULES_NEWEST = IB_RULES_2 };
+enum ib_rules { IB_RULES_1 = 1, IB_RULES_2 = 2, IB_RULES_3 = 3, IB_RULES_NEWEST = IB_RULES_3 };
 
 enum ib_event_type {
     IB_EVENT_ACCEPTED = 1, /* report: quantity = accepted size, price = limit */
@@ -140,13 +141,14 @@ enum ib_event_type {
     IB_EVENT_REJECTED = 6, /* report: reason tells why; no state changed */
     IB_EVENT_TRADING_STATE = 7, /* no report: reason = IB_REASON_HALTED or IB_REASON_NONE */
     IB_EVENT_END_OF_DAY = 8,    /* report to each session: its stream ends here */
-    /* from rules 2 on; none is a report */
+    /* from rules 2 on; no reports */
     IB_EVENT_PHASE = 9,       /* phase; reason = IB_REASON_NONE or IB_REASON_PRICE_BAND */
     IB_EVENT_INDICATIVE = 10, /* auction: price, quantity = volume, remaining = surplus, side = whose, 0 none */
     IB_EVENT_REFRESHED = 11,  /* an iceberg shows its next slice: order_ref, match_ref = order_ref before */
     IB_EVENT_RELEASED = 12,   /* a parked order (stop, at the close) goes to the book: order_ref, match_ref = before */
     IB_EVENT_INSTRUMENT = 13, /* added, changed, or removed (reason) */
     IB_EVENT_RISK = 14,       /* account, instrument, limit, quantity = the new value */
+    IB_EVENT_MODIFIED = 15,   /* rules 3, report: quantity = how much was taken off, or 0; client_data as it is now */
 };
 
 enum ib_reason {
@@ -214,12 +216,10 @@ struct ib_command {
     uint8_t reason;             /* set by the gateway: a reject to be sequenced, or IB_REASON_NONE */
     uint8_t self_trade;         /* enum ib_self_trade */
     uint8_t flags;              /* enum ib_order_flag */
-    uint16_t account;           /* ACCOUNT_ADD, SESSION_ADD, MASS_CANCEL, RISK_LIMIT, KILL; of an order, its
-                                 * session's */
+    uint16_t account;           /* of commands that name one; an order's is its session's */
     uint64_t displayed;         /* iceberg: what the book shows of it at a time; 0 = all */
     uint64_t minimum;           /* what must trade at once on arrival; 0 = nothing */
-    uint8_t client_data[24];    /* opaque to matching, repeated in the reports (OUCH: ClOrdID and flags); a zero byte
-                                   of a Replace's stays as the order had it */
+    uint8_t client_data[24];    /* opaque to matching, repeated in reports; a Replace's zero bytes keep the order's */
     int64_t stop_price;         /* STOP, STOP_LIMIT: units of 10^-4 */
     uint64_t expire_time_ns;    /* GTD */
     uint64_t value;             /* RULES, RISK_LIMIT, KILL */

@@ -36,8 +36,9 @@ struct ib_bench_flow {
     uint32_t symbols;
     uint32_t id_max;
     uint32_t orders;   /* capacity of the book, as ib_matcher_open takes it */
-    uint32_t sessions; /* 1 …; order `id` is of session id modulo this; each has an account of its own */
-    uint32_t rules;    /* enum ib_rules; from 2 on every account has every limit of the risk gate set */
+    uint32_t sessions; /* 1 …; order `id` is of session id modulo this */
+    uint32_t rules;    /* enum ib_rules */
+    uint32_t limits;   /* 1: every account has every limit of the risk gate set; 0: orders are of no account */
     uint32_t reporting; /* 1: every event is built and taken by somebody; 0: events are counted, not built */
 };
 
@@ -50,8 +51,8 @@ struct ib_bench_memory {
 /* What is wrong with the record at `*index`; null when nothing is wrong with any. */
 const char *ib_bench_fault(const struct ib_bench_flow *flow, uint64_t *index);
 
-/* Each of these runs the whole flow once through a fresh matcher. IB_ERROR_CONFIGURATION: the risk gate that `rules`
- * promises let an order through that exceeds a limit. */
+/* Each of these runs the whole flow once through a fresh matcher. IB_ERROR_CONFIGURATION: an order that exceeds a limit
+ * was let through. */
 
 /* `*ns`: CPU time of this thread for the measured messages. */
 int ib_bench_pass(const struct ib_bench_flow *flow, uint64_t *ns, struct ib_totals *totals);

@@ -29,6 +29,7 @@ INCLUDERS = [
         "book_check",
         "book_expiry",
         "book_index",
+        "book_level",
         "book_walk",
         "matcher",
         "matcher_admin",
@@ -42,8 +43,8 @@ INCLUDERS = [
 CORE = [
     *INCLUDERS,
     *("auction", "buckets", "crc32c", "event_log", "journal", "journal_reader", "journal_reader_open"),
-    *("journal_record", "memory", "pool", "price_index", "replay", "risk", "sha256", "snapshot", "snapshot_format"),
-    *("snapshot_store", "status"),
+    *("journal_record", "memory", "pool", "price_index", "price_window", "replay", "risk", "sha256", "snapshot"),
+    *("snapshot_format", "snapshot_store", "status"),
 ]
 PROGRAMS = {"run_flow": ["flow"], "run_sim": ["sim", "reference"], "run_snapshot": ["test_snapshot_bytes"]}
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
@@ -156,8 +157,39 @@ MUTANTS = [
     Mutant(
         "the best price is not searched again",
         "book_path.h",
-        "IB_LIKELY(next != IB_NONE) ? next : ib_price_index_from(side, &book->nodes, key);",
-        "next;",
+        "if (next == IB_NONE || ib_book_window(book, side_index) != NULL) {",
+        "if (0) {",
+    ),
+    Mutant(
+        "far prices are forgotten when the best in the window goes",
+        "book_path.h",
+        "IB_LIKELY(side->root == IB_NONE) ? ib_price_window_above",
+        "1 ? ib_price_window_above",
+    ),
+    Mutant(
+        "a price is in the window and in the index",
+        "book_path.h",
+        "                       (side->root == IB_NONE || level->ring.next != index))) {",
+        "                       1)) {",
+    ),
+    Mutant("a level keeps its bit", "book_path.h", "        ib_price_window_unset(window, key);\n", ""),
+    Mutant(
+        "a window slides over what it holds",
+        "price_window",
+        "if (highest - lowest >= IB_WINDOW_KEYS) {",
+        "if (0) {",
+    ),
+    Mutant(
+        "a level of a window keeps the key that it had",
+        "book_level",
+        "    if (level->key != key) {\n        IB_ASSERT(level->quantity == 0);",
+        "    if (level->key == 0) {\n        IB_ASSERT(level->quantity == 0);",
+    ),
+    Mutant(
+        "the wheel is not gone round",
+        "price_window",
+        "tops = tops != 0 ? tops : window->words; /* round the wheel */",
+        "",
     ),
     Mutant(
         "ticks are not checked",

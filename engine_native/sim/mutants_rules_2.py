@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in what rules 2 have added, each of which the flow against the oracle must notice: name, file, line, fault."""
+"""Faults in what rules 2 and 3 have added, each of which the flow must notice: name, file, line, fault."""
 
 from __future__ import annotations
 
@@ -127,10 +127,15 @@ MUTANTS = [
     ("the path lets any quantity through", "risk.h", "quantity - 1 < row->order_quantity &&", ""),
     ("the path lets one message more through", "risk.h", "messages < account->", "messages <= account->"),
     ("the path lets any price through", "risk.h", " && away <= reach &&", " &&"),
-    ("the path lets any notional through", "risk.h", " && notional <= row->order_notional &&", " &&"),
+    ("the path lets any notional through", "risk.h", " && (uint64_t)notional <= row->order_notional &&", " &&"),
     ("the path lets one unit more be held", "risk.h", "(int64_t)quantity <= row->", "(int64_t)quantity - 1 <= row->"),
     ("the path looks at the other side's room", "risk.h", "<= row->room[is_sell]", "<= row->room[is_sell ^ 1]"),
-    ("the path counts no open orders", "risk.h", " && row->open_orders < row->open_orders_max;", ";"),
+    (
+        "the path counts no open orders",
+        "risk.h",
+        " &&\n           row->open_orders < row->open_orders_max;",
+        ";",
+    ),
     ("a killed account passes the path", "risk", "account->killed ? 0 : account->limits", "account->limits"),
     (
         "a trade leaves the other side's room",
@@ -141,4 +146,26 @@ MUTANTS = [
     ("a new limit leaves the room", "risk", "ib_risk_sum(row->room[0], value - before)", "row->room[0]"),
     ("a killed account keeps its orders", "matcher_admin", "    if (killed) {", "    if (0) {"),
     ("a mass cancel takes both sides", "matcher_admin", "selection->side != ib_level_side(level)", "0"),
+    # rules 3: MODIFY
+    ("a modify marks nothing", "matcher_order", "        ib_book_relabel(book, index, client_data);\n", ""),
+    (
+        "a modify takes nothing off",
+        "matcher_order",
+        "lessen(turn, index, remaining, IB_EVENT_MODIFIED);",
+        "lessen(turn, index, before, IB_EVENT_MODIFIED);",
+    ),
+    ("a modify looks at no side", "matcher_order", "command->side != ib_level_side(level) || ", ""),
+    (
+        "a modify that changes nothing is told",
+        "matcher_order",
+        "if (is_relabelled || remaining < before) {",
+        "if (1) {",
+    ),
+    ("rules 2 know modify", "matcher", "rules >= IB_RULES_3) {", "rules >= IB_RULES_2) {"),
+    (
+        "numbers of orders go back at rules 3",
+        "matcher",
+        "    if (matcher->rules == IB_RULES_1) {\n        matcher->order_ref = turn",
+        "    if (1) {\n        matcher->order_ref = turn",
+    ),
 ]

@@ -13,7 +13,7 @@ MUTANTS = [
     (
         "a snapshot forgets the last prices",
         "matcher_restore",
-        "ib_matcher_set_last_price(matcher, index, last_price);",
+        "        ib_matcher_set_last_price(matcher, index, last_price);",
         "",
     ),
     (

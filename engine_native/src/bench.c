@@ -106,10 +106,8 @@ static int define(struct run *run, const struct ib_bench_flow *flow)
     IB_ASSERT(flow->sessions >= 1 && flow->sessions < IB_ACCOUNTS_MAX);
     IB_ASSERT(flow->symbols >= 1 && flow->symbols <= IB_INSTRUMENTS_MAX);
     IB_ASSERT(run->seq == 0);
-    int limited = flow->rules >= IB_RULES_2;
-    if (limited) {
-        (void)apply(run, (struct ib_command){.type = IB_COMMAND_RULES, .value = flow->rules});
-    }
+    int limited = flow->limits != 0;
+    (void)apply(run, (struct ib_command){.type = IB_COMMAND_RULES, .value = flow->rules});
     for (uint16_t i = 0; i < flow->sessions; i++) {
         uint16_t account = limited ? (uint16_t)(i + 1) : 0;
         if (limited) {

@@ -18,6 +18,11 @@ static size_t instrument_bytes(void)
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_instrument);
 }
 
+static size_t window_bytes(void)
+{
+    return 2 * (IB_WINDOW_INSTRUMENTS - 1) * sizeof(struct ib_price_window);
+}
+
 static size_t rare_bytes(void)
 {
     return IB_INSTRUMENTS_MAX * sizeof(struct ib_book_rare);
@@ -30,7 +35,9 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (orders == 0 || orders > IB_ORDERS_MAX) {
         return IB_ERROR_ARGUMENT;
     }
-    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders);
+    const uint32_t window_levels = 2 * (IB_WINDOW_INSTRUMENTS - 1) * IB_WINDOW_KEYS;
+    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders, window_levels);
+    book->window_level = book->levels.first + orders;
     if (status == IB_OK) {
         status = ib_pool_open(&book->cold, sizeof(struct ib_order_cold), orders);
     }
@@ -43,9 +50,10 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (status == IB_OK) {
         book->instruments = ib_memory_reserve(instrument_bytes());
         book->rare = ib_memory_reserve(rare_bytes());
+        book->windows = ib_memory_reserve(window_bytes());
         book->expiry = ib_memory_reserve(expiry_bytes(book));
         status = ib_pool_open(&book->extras, sizeof(struct ib_order_extra), orders);
-        if (book->instruments == NULL || book->rare == NULL || book->expiry == NULL) {
+        if (book->instruments == NULL || book->rare == NULL || book->windows == NULL || book->expiry == NULL) {
             status = IB_ERROR_MEMORY;
         }
     }
@@ -60,6 +68,7 @@ void ib_book_close(struct ib_book *book)
     IB_ASSERT(book != NULL);
     ib_memory_release(book->instruments, instrument_bytes());
     ib_memory_release(book->rare, rare_bytes());
+    ib_memory_release(book->windows, window_bytes());
     if (book->expiry != NULL) {
         ib_memory_release(book->expiry, expiry_bytes(book));
     }
@@ -78,6 +87,7 @@ void ib_book_add_instrument(struct ib_book *book, uint64_t tick)
     IB_ASSERT(book->instruments[book->instrument_count].tick == 0);
     IB_ASSERT(book->instrument_count < IB_INSTRUMENTS_MAX);
     uint32_t index = book->instrument_count++;
+    ib_book_share_windows(book);
     for (unsigned side = 0; side < 2; side++) {
         ib_price_index_clear(&book->instruments[index].sides[side]);
         for (unsigned place = 0; place < 3; place++) {
@@ -144,50 +154,6 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
     uint64_t hash = ib_order_weight(order->identity, order->user_ref, ib_book_where(level)) *
                     ib_order_remaining(order);
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
-}
-
-/* ---- levels ---- */
-
-/* Tells the path of plain orders whether hidden orders and stops stand in an instrument. */
-static void look_for_rare_sides(struct ib_book *book, uint32_t instrument)
-{
-    IB_ASSERT(instrument < book->instrument_count);
-    const struct ib_book_rare *rare = &book->rare[instrument];
-    const struct ib_price_index *hidden = rare->sides[IB_PLACE_HIDDEN - 1];
-    const struct ib_price_index *stops = rare->sides[IB_PLACE_STOP - 1];
-    uint32_t special = book->instruments[instrument].special & ~(uint32_t)(IB_SPECIAL_HIDDEN | IB_SPECIAL_STOPS);
-    special |= (hidden[0].best | hidden[1].best) != IB_NONE ? IB_SPECIAL_HIDDEN : 0u;
-    special |= (stops[0].best | stops[1].best) != IB_NONE ? IB_SPECIAL_STOPS : 0u;
-    book->instruments[instrument].special = special;
-}
-
-/* Whether it is the best level is nobody's guess: no branch. */
-uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
-                           uint32_t leaf)
-{
-    IB_EXPECT(side == ib_book_any_side(book, side_index));
-    IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
-    struct ib_level *level = ib_book_level(book, index);
-    level->key = key;
-    level->quantity = 0;
-    level->ring.next = index;
-    level->side_index = side_index;
-    level->ring.prev = index;
-    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    uint32_t best = side->best;
-    uint64_t best_key = side->best_key;
-    side->best = key < best_key ? index : best;
-    side->best_key = key < best_key ? key : best_key;
-    return index;
-}
-
-void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
-{
-    uint32_t side_index = ib_book_level(book, index)->side_index;
-    IB_ASSERT(side_index >= IB_SIDES_MAX);
-    ib_book_drop_level(book, ib_book_any_side(book, side_index), index);
-    look_for_rare_sides(book, ib_side_instrument(side_index));
 }
 
 /* ---- orders ---- */
@@ -285,7 +251,7 @@ uint32_t ib_book_put(struct ib_book *book, const struct ib_book_entry *entry, co
     IB_ASSERT(extra != NULL || entry->side_index >> IB_PLACE_SHIFT < IB_PLACE_STOP); /* what is parked has one */
     uint32_t index = ib_book_rest(book, ib_book_any_side(book, entry->side_index), entry);
     if (entry->side_index >= IB_SIDES_MAX) {
-        look_for_rare_sides(book, ib_side_instrument(entry->side_index));
+        ib_book_look_for_rare_sides(book, ib_side_instrument(entry->side_index));
     }
     if (extra != NULL) {
         add_extra(book, index, extra);
@@ -363,6 +329,19 @@ void ib_book_rename(struct ib_book *book, uint32_t index, uint32_t user_ref, uin
     if (extra != NULL) {
         add_extra(book, index, extra);
     }
+}
+
+void ib_book_relabel(struct ib_book *book, uint32_t index, const uint8_t client_data[IB_CLIENT_DATA_SIZE])
+{
+    IB_ASSERT(index != IB_NONE);
+    IB_ASSERT(!ib_book_is_blank(client_data));
+    if (!ib_order_has_cold(ib_book_order(book, index))) {
+        ib_book_write_cold(book, index, 0, client_data);
+        return;
+    }
+    book->hash -= cold_hash(book, index);
+    memcpy(ib_book_cold(book, index)->client_data, client_data, IB_CLIENT_DATA_SIZE);
+    book->hash += cold_hash(book, index);
 }
 
 void ib_book_show(struct ib_book *book, uint32_t index, uint64_t shown)

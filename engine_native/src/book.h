@@ -21,6 +21,10 @@
 #include "ironbook_core.h"
 #include "level.h"
 #include "price_index.h"
+#include "price_window.h"
+
+/* From so many instruments on there are no windows, but for those that hold orders by then. */
+#define IB_WINDOW_INSTRUMENTS 64
 
 /* What makes an instrument's orders leave the path of plain ones: at once … */
 enum ib_special {
@@ -41,10 +45,10 @@ struct ib_book_instrument {
     uint64_t tick;
     uint64_t tick_inverse; /* inverse of the tick's odd part modulo 2^64 */
     int64_t last_price;    /* of the newest trade; 0 = none */
+    int64_t base_price;    /* the last price, or the reference price; 0 = none */
     uint32_t tick_shift;   /* trailing zero bits of the tick */
     uint32_t special;      /* enum ib_special; 0 = all is plain */
     uint64_t ticks_max;    /* of any price */
-    uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct ib_book_instrument) == 128, "two cache lines: its sides, and its terms");
@@ -65,6 +69,9 @@ struct ib_book {
     struct ib_book_instrument *instruments;
     struct ib_pool cold; /* the other halves of `orders` */
     struct ib_pool nodes; /* of all price indexes */
+    struct ib_price_window *windows; /* of the visible sides */
+    uint32_t window_sides;           /* how many have one */
+    uint32_t window_level;           /* first level of the first window, behind all others */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
@@ -113,10 +120,6 @@ int ib_book_check(const struct ib_book *book, char *text, size_t text_size);
 uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t order);
 
 /* For book_path.h: what does not happen to every order. */
-/* A price gets a level without orders; `leaf` as ib_price_index_leaf has it. */
-uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint64_t key,
-                           uint32_t leaf);
-void ib_book_drop_rare_level(struct ib_book *book, uint32_t level); /* of a side that is not visible */
 int ib_book_make_room(struct ib_book *book); /* false: the book is full */
 uint32_t ib_book_make_bucket(struct ib_book *book, uint32_t *bucket); /* what it says then */
 void ib_book_unindex_chained(struct ib_book *book, uint32_t *bucket, uint32_t order);
@@ -168,9 +171,9 @@ IB_INLINE unsigned ib_side_number(uint8_t side)
 }
 
 /* Key of a price on a side; the complement of a key is the same price on the other side. */
-IB_INLINE uint64_t ib_book_key(unsigned side_number, uint64_t ticks)
+IB_INLINE uint64_t ib_book_key(uint64_t side_number, uint64_t ticks)
 {
-    return ticks ^ ((uint64_t)side_number - 1);
+    return ticks ^ (side_number - 1);
 }
 
 IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)

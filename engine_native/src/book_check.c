@@ -107,7 +107,8 @@ static int check_order(struct walk *walk, uint32_t index)
 static int check_level(struct walk *walk, uint32_t level_index)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, is_live_index(&book->levels, level_index), "the price index names a level");
+    REQUIRE(walk, level_index >= book->window_level || is_live_index(&book->levels, level_index),
+            "the price index names a level");
     const struct ib_level *level = ib_book_level(book, level_index);
     REQUIRE(walk, level->ring.next != level_index, "a level holds an order");
     uint32_t prev = level_index;
@@ -128,23 +129,23 @@ static int check_level(struct walk *walk, uint32_t level_index)
     }
     REQUIRE(walk, level->ring.prev == prev, "the tail is the last order");
     REQUIRE(walk, level->quantity == quantity, "a level sums its quantity");
-    walk->levels++;
+    walk->levels += level_index < book->window_level; /* those of windows come out of no pool */
     if (walk->first_level == IB_NONE) {
         walk->first_level = level_index;
     }
     return 1;
 }
 
-/* A price of the index: the child of a leaf. */
+/* A price of the index, the child of a leaf; or one of the window, and `leaf` is IB_NONE. */
 static int check_price(struct walk *walk, uint32_t leaf, uint64_t key, uint32_t index)
 {
     const struct ib_book *book = walk->book;
     REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
     walk->lowest_key = key;
-    REQUIRE(walk, is_live_index(&book->levels, index), "a price of the index has a level");
+    REQUIRE(walk, leaf == IB_NONE || is_live_index(&book->levels, index), "a price of the index has a level");
     const struct ib_level *level = ib_book_level(book, index);
     REQUIRE(walk, level->key == key && level->side_index == walk->side_index, "a level knows its price and its side");
-    REQUIRE(walk, level->leaf == leaf, "a level knows its leaf");
+    REQUIRE(walk, level->leaf == leaf, "a level knows where it is found");
     return check_level(walk, index);
 }
 
@@ -178,6 +179,65 @@ static int check_node(struct walk *walk, uint32_t index, uint64_t prefix, uint32
     return 1;
 }
 
+/* The bits of a window say where it has levels. */
+static int check_window_bits(struct walk *walk, const struct ib_price_window *window)
+{
+    uint64_t words = 0;
+    for (uint64_t i = 0; i < sizeof window->summary / sizeof *window->summary; i++) {
+        uint64_t summary = 0;
+        for (uint64_t word = i * 64; word < IB_WINDOW_KEYS / 64 && word < i * 64 + 64; word++) {
+            summary |= (uint64_t)(window->bits[word] != 0) << word % 64;
+        }
+        REQUIRE(walk, window->summary[i] == summary, "a window's summary says which words have bits");
+        words |= (uint64_t)(summary != 0) << i;
+    }
+    REQUIRE(walk, window->words == words, "a window's words say which summaries have bits");
+    return 1;
+}
+
+static int check_window_price(struct walk *walk, const struct ib_price_window *window, uint64_t key)
+{
+    uint32_t index = ib_price_window_level(window, key);
+    const struct ib_level *level = ib_book_level(walk->book, index);
+    if (ib_price_window_has(window, key)) {
+        REQUIRE(walk, ib_price_index_find(walk->side, &walk->book->nodes, key) == IB_NONE,
+                "a price is in the window or in the index");
+        return check_price(walk, IB_NONE, key, index);
+    }
+    REQUIRE(walk, level->quantity == 0, "a level without a bit is empty");
+    REQUIRE(walk, level->key != key || (level->ring.next == index && level->ring.prev == index),
+            "a level without a bit holds no order");
+    return 1;
+}
+
+static int check_window(struct walk *walk, const struct ib_price_window *window)
+{
+    REQUIRE(walk, window->keys == IB_WINDOW_KEYS || (window->keys == 0 && window->words == 0),
+            "a window is somewhere, or empty");
+    if (window->words == 0) {
+        return 1;
+    }
+    REQUIRE(walk, window->base > 0 && window->base <= IB_KEY_NONE - IB_WINDOW_KEYS, "a window lies among the prices");
+    if (!check_window_bits(walk, window)) {
+        return 0;
+    }
+    uint32_t first_in_index = walk->first_level;
+    walk->first_level = IB_NONE;
+    walk->lowest_key = 0;
+    REQUIRE(walk, window->first == walk->book->window_level + walk->side_index * (uint32_t)IB_WINDOW_KEYS,
+            "a window has levels of its own");
+    for (uint64_t key = window->base; key < window->base + IB_WINDOW_KEYS; key++) {
+        if (!check_window_price(walk, window, key)) {
+            return 0;
+        }
+    }
+    if (first_in_index != IB_NONE &&
+        ib_book_level(walk->book, first_in_index)->key < ib_book_level(walk->book, walk->first_level)->key) {
+        walk->first_level = first_in_index;
+    }
+    return 1;
+}
+
 static int check_side(struct walk *walk, const struct ib_price_index *side)
 {
     const struct ib_book *book = walk->book;
@@ -194,6 +254,10 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
         walk->near_nodes -= side->near[near] != IB_NONE;
     }
     REQUIRE(walk, walk->near_nodes == 0, "a side's near nodes are its own");
+    const struct ib_price_window *window = ib_book_window(book, walk->side_index);
+    if (window != NULL && !check_window(walk, window)) {
+        return 0;
+    }
     REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
     uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");

@@ -6,7 +6,7 @@
 #ifndef IB_BOOK_PATH_H
 #define IB_BOOK_PATH_H
 
-#include "book.h"
+#include "book_level.h"
 
 IB_INLINE uint32_t ib_book_order_scatter(uint16_t session, uint32_t user_ref)
 {
@@ -79,12 +79,60 @@ IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *s
     IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
     IB_EXPECT(side == ib_book_any_side(book, level->side_index));
     uint64_t key = level->key;
-    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
-    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
-    if (side->best == index) {
-        side->best = IB_LIKELY(next != IB_NONE) ? next : ib_price_index_from(side, &book->nodes, key);
-        side->best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
+    uint32_t side_index = level->side_index;
+    uint32_t next = IB_NONE;
+    if (level->leaf == IB_NONE) {
+        struct ib_price_window *window = &book->windows[side_index];
+        ib_price_window_unset(window, key);
+        if (side->best != index) {
+            return;
+        }
+        next = IB_LIKELY(side->root == IB_NONE) ? ib_price_window_above(window, key)
+                                                : ib_book_level_from(book, side_index, key);
+    } else {
+        next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
+        ib_pool_give(&book->levels, index, sizeof(struct ib_level));
+        if (side->best != index) {
+            return;
+        }
+        if (next == IB_NONE || ib_book_window(book, side_index) != NULL) {
+            next = ib_book_level_from(book, side_index, key);
+        }
     }
+    side->best = next;
+    side->best_key = next == IB_NONE ? IB_KEY_NONE : ib_book_level(book, next)->key;
+}
+
+/* A level with orders may be the best of its side. Whether it is, is nobody's guess: no branch. */
+IB_INLINE void ib_book_better(struct ib_price_index *side, uint64_t key, uint32_t level)
+{
+    IB_EXPECT(level != IB_NONE && key != IB_KEY_NONE);
+    uint32_t best = side->best;
+    uint64_t best_key = side->best_key;
+    side->best = key < best_key ? level : best;
+    side->best_key = key < best_key ? key : best_key;
+}
+
+/* The level of a price, made where there is none, for an order that will stand there. */
+IB_INLINE uint32_t ib_book_open_level(struct ib_book *book, struct ib_price_index *side, uint32_t side_index,
+                                      uint64_t key)
+{
+    IB_EXPECT(key != IB_KEY_NONE && side_index >> IB_PLACE_SHIFT <= IB_PLACE_AT_CLOSE);
+    if (side_index < book->window_sides) {
+        struct ib_price_window *window = &book->windows[side_index];
+        uint32_t index = ib_price_window_level(window, key);
+        const struct ib_level *level = ib_book_level(book, index);
+        if (!IB_LIKELY(ib_price_window_covers(window, key) && level->key == key &&
+                       (side->root == IB_NONE || level->ring.next != index))) {
+            return ib_book_reach_level(book, side, side_index, key);
+        }
+        ib_price_window_set(window, key); /* again, if it holds orders: no branch that nobody can guess */
+        ib_book_better(side, key, index);
+        return index;
+    }
+    uint32_t leaf = ib_price_index_leaf(side, &book->nodes, key);
+    uint32_t level = ib_price_leaf_level(&book->nodes, leaf, key);
+    return level != IB_NONE ? level : ib_book_add_level(book, side, side_index, key, leaf);
 }
 
 /* Behind all orders at its price; `side` is that of the entry. The caller has asked ib_book_has_room. */
@@ -95,11 +143,7 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t index = ib_pool_take_given(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t leaf = ib_price_index_leaf(side, &book->nodes, entry->key);
-    uint32_t level_index = ib_price_leaf_level(&book->nodes, leaf, entry->key);
-    if (level_index == IB_NONE) {
-        level_index = ib_book_add_level(book, side, entry->side_index, entry->key, leaf);
-    }
+    uint32_t level_index = ib_book_open_level(book, side, entry->side_index, entry->key);
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
     order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | ib_book_open_bucket(book, bucket);
     *bucket = index;

@@ -17,6 +17,8 @@ void ib_book_shrink(struct ib_book *book, uint32_t order, uint64_t remaining);
 /* The order lives on, where it stands, under its owner's new number and data; `extra` may be null. */
 void ib_book_rename(struct ib_book *book, uint32_t order, uint32_t user_ref, uint8_t time_in_force,
                     const uint8_t *client_data, const struct ib_order_extra *extra);
+/* The order lives on as it is, with other client data, which is not blank. */
+void ib_book_relabel(struct ib_book *book, uint32_t order, const uint8_t client_data[IB_CLIENT_DATA_SIZE]);
 /* An iceberg shows `shown` of what remains. */
 void ib_book_show(struct ib_book *book, uint32_t order, uint64_t shown);
 /* An order goes to the end of its level under a new number. */

@@ -28,23 +28,20 @@ uint32_t ib_book_level_behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
-    const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
-    return ib_price_index_from(side, &book->nodes, level->key + 1);
+    return ib_book_level_from(book, level->side_index, level->key + 1);
 }
 
 uint32_t ib_book_level_before(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_level *level = ib_book_level(book, index);
-    const struct ib_price_index *side = ib_book_any_side(book, level->side_index);
-    return level->key == 0 ? IB_NONE : ib_price_index_to(side, &book->nodes, level->key - 1);
+    return level->key == 0 ? (uint32_t)IB_NONE : ib_book_level_to(book, level->side_index, level->key - 1);
 }
 
 uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index)
 {
     IB_ASSERT(ib_side_instrument(side_index) < book->instrument_count);
-    const struct ib_price_index *side = ib_book_any_side(book, side_index);
-    return ib_price_index_to(side, &book->nodes, IB_KEY_NONE - 1);
+    return ib_book_level_to(book, side_index, IB_KEY_NONE - 1);
 }
 
 /* The order behind this one on its side, or IB_NONE. */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "ouch50.h"
 #include "unix_socket.h"
 
 enum {
@@ -24,7 +25,8 @@ enum {
     FEED_VERSION = 1,
     INPUT_RECORDS = 64,
     SCAN_EVENTS = 4096, /* for one client in one turn */
-    OPAQUE_SIZE = 14,   /* of client_data: what OUCH calls ClOrdID; the rest is the order-entry gateway's */
+    OPAQUE_SIZE = 14,   /* of client_data: what OUCH calls ClOrdID; the rest is the order-entry gateway's, but for … */
+    SIDE_MARK = 14,     /* … the mark of a sale (ouch50.h) */
 };
 
 #define SHARD_ANY UINT32_MAX
@@ -204,7 +206,8 @@ static const char *fault(const struct ib_command *command)
     IB_ASSERT(command != NULL);
     _Static_assert(sizeof command->reserved <= sizeof zero, "compared with it");
     if (command->type != 0 && command->type != IB_COMMAND_ENTER && command->type != IB_COMMAND_REPLACE &&
-        command->type != IB_COMMAND_CANCEL && command->type != IB_COMMAND_MASS_CANCEL) {
+        command->type != IB_COMMAND_CANCEL && command->type != IB_COMMAND_MASS_CANCEL &&
+        command->type != IB_COMMAND_MODIFY) {
         return "a command that is not a client's";
     }
     if (command->seq != 0 || command->time_ns != 0 || command->session != 0 || command->account != 0 ||
@@ -212,8 +215,14 @@ static const char *fault(const struct ib_command *command)
         memcmp(command->reserved, zero, sizeof command->reserved) != 0) {
         return "a command with a field that is not its client's to fill";
     }
-    if (memcmp(command->client_data + OPAQUE_SIZE, zero, IB_CLIENT_DATA_SIZE - OPAQUE_SIZE) != 0) {
-        return "a command with more than 14 bytes of client data";
+    uint8_t mark = command->client_data[SIDE_MARK];
+    if (mark != 0 && !((command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_MODIFY) &&
+                       command->side == IB_SIDE_SELL && ib_ouch_marks_sale(mark))) {
+        return "a command with a side mark that it cannot have";
+    }
+    if (memcmp(command->client_data + SIDE_MARK + 1, zero, IB_CLIENT_DATA_SIZE - SIDE_MARK - 1) != 0 ||
+        (command->type == IB_COMMAND_MODIFY && memcmp(command->client_data, zero, OPAQUE_SIZE) != 0)) {
+        return "a command with more client data than it can have";
     }
     return NULL;
 }
@@ -234,6 +243,10 @@ static bool take_record(struct client *client, const struct ib_command *command)
         return false;
     }
     IB_ASSERT(command->type >= IB_COMMAND_ENTER);
+    if (command->type == IB_COMMAND_MODIFY && feed->config.rules < IB_RULES_3) {
+        drop(client, "a MODIFY under rules 2: set rules to 3 in the engine's configuration and start it again");
+        return false;
+    }
     return ib_gateway_submit(feed->gateway, client->session, command);
 }
 

@@ -80,7 +80,7 @@ static void add_gateway(struct ib_text *text, const struct ib_engine *engine)
     IB_ASSERT(ib_gateway_connection_count(gateway) <= engine->config.connections);
     ib_say(text, ", \"connections\": %u, \"repeats_ignored\": %" PRIu64 ", \"modify_ignored\": %" PRIu64
         ", \"logins_held\": %" PRIu64,
-        ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_not_carried(gateway),
+        ib_gateway_connection_count(gateway), ib_gateway_repeats(gateway), ib_gateway_modify_ignored(gateway),
         ib_gateway_logins_held(gateway));
     ib_say(text, ", \"event_consumers\": %u, \"disconnects\": {", ib_event_feed_consumer_count(engine->feed));
     for (int i = 0; i < IB_DISCONNECT_COUNT; i++) {

@@ -6,7 +6,7 @@
 #ifndef IB_ENGINE_NAMES_H
 #define IB_ENGINE_NAMES_H
 
-enum { IB_PHASE_NAMES = 7, IB_BREACH_NAMES = 2, IB_LIMIT_NAMES = 9, IB_EVENT_NAMES = 15 };
+enum { IB_PHASE_NAMES = 7, IB_BREACH_NAMES = 2, IB_LIMIT_NAMES = 9, IB_EVENT_NAMES = 16 };
 
 extern const char *const ib_phase_names[IB_PHASE_NAMES];   /* by enum ib_phase */
 extern const char *const ib_breach_names[IB_BREACH_NAMES]; /* by enum ib_breach */

@@ -135,11 +135,15 @@ static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *plac
                                               .shard = engine->config.shard,
                                               .orders = engine->config.orders};
     IB_ASSERT(engine->matcher == NULL && engine->snapshot_seq == 0);
-    int status = ib_snapshot_newest(&snapshot, &wanted, note, error);
+    char cause[IB_ERROR_TEXT_SIZE] = "";
+    int status = ib_snapshot_newest(&snapshot, &wanted, note, cause);
     if (status == IB_OK && snapshot != NULL) {
         *place = ib_snapshot_place(snapshot);
-        status = ib_snapshot_follow(snapshot, &wanted, note, &reader, error); /* does the journal fit? */
+        status = ib_snapshot_follow(snapshot, &wanted, note, &reader, cause); /* does the journal fit? */
         ib_journal_reader_close(reader);
+    }
+    if (status != IB_OK) {
+        ib_engine_journal_error(status, cause, error);
     }
     if (status == IB_OK && snapshot != NULL) {
         status = begin_with(engine, snapshot, error);

@@ -23,26 +23,27 @@ const char *const ib_limit_names[IB_LIMIT_NAMES] = {NULL,           "message_rat
                                                     "kill"};
 const char *const ib_event_names[IB_EVENT_NAMES] = {
     NULL,          "accepted", "rested",     "executed",  "canceled", "replaced",   "rejected", "trading_state",
-    "end_of_day",  "phase",    "indicative", "refreshed", "released", "instrument", "risk"};
+    "end_of_day",  "phase",    "indicative", "refreshed", "released", "instrument", "risk",     "modified"};
 
 _Static_assert(IB_PHASE_NAMES == IB_PHASE_CLOSING_AUCTION + 1, "a word for each phase");
 _Static_assert(IB_LIMIT_NAMES == IB_RISK_KILL + 1, "a word for each limit");
-_Static_assert(IB_EVENT_NAMES == IB_EVENT_RISK + 1, "a word for each event");
+_Static_assert(IB_EVENT_NAMES == IB_EVENT_MODIFIED + 1, "a word for each event");
 _Static_assert(IB_PHASE_OPENING_AUCTION == 3 && IB_PHASE_HALTED == 5, "in their order");
 _Static_assert(EVENTS_SHOWN * 320 < IB_ADMIN_ANSWER_SIZE, "room for all that are shown");
 
-/* What the state machine found where it ignored a request that had made sense when it was sequenced. */
+/* What the state machine found where it ignored a request that had made sense when it was sequenced. Each names every
+ * cause there can be: what came between is not looked for. */
 static const char *const unchanged_texts[IB_ADMIN_REQUEST_COUNT] = {
     [IB_ADMIN_PHASE] = "the instrument is in that phase already, or was removed",
     [IB_ADMIN_INSTRUMENT_ADD] = "another instrument came before it",
     [IB_ADMIN_INSTRUMENT_CHANGE] = "tick and lot stay as they are while the instrument has live orders: cancel them "
-                                   "first (mass_cancel)",
+                                   "first (mass_cancel); or it was removed",
     [IB_ADMIN_INSTRUMENT_REMOVE] = "the instrument was removed already",
     [IB_ADMIN_RISK_LIMIT] = "the risk gate has no row for one more pair of account and instrument: limit the account "
-                            "as a whole",
+                            "as a whole; or the instrument was removed",
     [IB_ADMIN_KILL] = "the account is killed already",
     [IB_ADMIN_REVIVE] = "the account is not killed",
-    [IB_ADMIN_MASS_CANCEL] = "there is no live order of that kind",
+    [IB_ADMIN_MASS_CANCEL] = "there is no live order of that kind", /* nor of an instrument that was removed */
 };
 
 /* A name as the core pads it. */

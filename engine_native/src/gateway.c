@@ -378,8 +378,8 @@ uint64_t ib_gateway_logins_held(const struct ib_gateway *gateway)
     return gateway->logins_held;
 }
 
-uint64_t ib_gateway_not_carried(const struct ib_gateway *gateway)
+uint64_t ib_gateway_modify_ignored(const struct ib_gateway *gateway)
 {
     IB_ASSERT(gateway != NULL);
-    return gateway->not_carried;
+    return gateway->modify_ignored;
 }

@@ -117,7 +117,7 @@ uint64_t ib_gateway_disconnects(const struct ib_gateway *gateway, enum ib_discon
 const char *ib_disconnect_text(enum ib_disconnect reason);
 /* Repeated UserRefNums that were ignored, and Modify Order messages that were. */
 uint64_t ib_gateway_repeats(const struct ib_gateway *gateway);
-uint64_t ib_gateway_not_carried(const struct ib_gateway *gateway);
+uint64_t ib_gateway_modify_ignored(const struct ib_gateway *gateway);
 /* Logins that had to wait for their turn. */
 uint64_t ib_gateway_logins_held(const struct ib_gateway *gateway);
 

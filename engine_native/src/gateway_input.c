@@ -171,7 +171,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     struct ib_command *command = &message->command;
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(is_order || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MASS_CANCEL ||
-              command->type == IB_COMMAND_ORDER_ENTRY);
+              command->type == IB_COMMAND_MODIFY || command->type == IB_COMMAND_ORDER_ENTRY);
     IB_ASSERT(gateway->sessions[connection->session].connection == connection);
     if (command->type == IB_COMMAND_ENTER) {
         command->instrument = ib_directory_find(gateway->directory, message->symbol);
@@ -249,6 +249,27 @@ static bool order_entry(struct ib_connection *connection, struct ib_ouch_message
     return true;
 }
 
+/* Modify Order. False when it must wait for room. OUCH has no reject for one that cannot be served: it is ignored, and
+ * the client's log told. */
+static bool modify(struct ib_connection *connection, struct ib_ouch_message *message)
+{
+    struct ib_gateway *gateway = connection->gateway;
+    IB_ASSERT(message->command.type == IB_COMMAND_MODIFY && message->command.reason == IB_REASON_NONE);
+    IB_ASSERT(gateway->config.rules >= IB_RULES_1);
+    const char *why = NULL;
+    if (gateway->config.rules < IB_RULES_3) {
+        why = "Modify Order is not carried here and was ignored: use Cancel Order or Replace Order";
+    } else if (message->command.side == 0) {
+        why = "Modify Order was ignored: its Side is none of B, S, T and E";
+    }
+    if (why == NULL) {
+        return sequence_command(connection, message);
+    }
+    gateway->modify_ignored++;
+    send_debug(connection, why);
+    return true;
+}
+
 /* One message of OUCH. False when it must wait for room in the ring. */
 static bool handle_message(struct ib_connection *connection, const struct ib_soup_packet *packet)
 {
@@ -269,10 +290,8 @@ static bool handle_message(struct ib_connection *connection, const struct ib_sou
         connection->query_seq = gateway->sequencer->seq;
         ib_stream_answer_queries(connection);
         return true;
-    case IB_OUCH_NOT_CARRIED:
-        gateway->not_carried++;
-        send_debug(connection, "Modify Order is not carried here and was ignored: use Cancel Order or Replace Order");
-        return true;
+    case IB_OUCH_MODIFY:
+        return modify(connection, &message);
     case IB_OUCH_UNKNOWN:
         ib_connection_close(connection, IB_DISCONNECT_MESSAGE_TYPE);
         return true;
@@ -306,6 +325,9 @@ void ib_input_process(struct ib_connection *connection)
 {
     size_t used = 0;
     IB_ASSERT(connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN);
+    if (connection->blocked) {
+        connection->received_ms = connection->gateway->loop->now_ms; /* until now its silence was our own doing */
+    }
     connection->blocked = false;
     ib_latency_input(connection->gateway->sequencer->latency, connection->read_ns);
     while (connection->state == IB_CONNECTION_LOGIN || connection->state == IB_CONNECTION_OPEN) {

@@ -136,7 +136,7 @@ struct ib_gateway {
     bool full;           /* the event log is full, and this was said */
     char session_name[IB_SOUP_SESSION_SIZE + 1];
     uint64_t disconnects[IB_DISCONNECT_COUNT];
-    uint64_t repeats, not_carried, logins_held;
+    uint64_t repeats, modify_ignored, logins_held;
     uint64_t log_second, log_lines; /* of the connection log: see ib_connection_log */
 };
 

@@ -55,7 +55,7 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     bool is_order = command->type == IB_COMMAND_ENTER || command->type == IB_COMMAND_REPLACE;
     IB_ASSERT(session < gateway->session_count);
     bool is_mass_cancel = command->type == IB_COMMAND_MASS_CANCEL;
-    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL ||
+    IB_ASSERT(is_order || is_mass_cancel || command->type == IB_COMMAND_CANCEL || command->type == IB_COMMAND_MODIFY ||
               command->type == IB_COMMAND_ORDER_ENTRY);
     if (gateway->ended) {
         return true; /* after End of Day the stream has ended: there is no number for an answer */

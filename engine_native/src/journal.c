@@ -284,7 +284,7 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
 {
     IB_ASSERT(journal->fd < 0);
     IB_ASSERT(report->segments >= 1);
-    journal->fd = openat(journal->directory_fd, report->file, O_WRONLY | O_APPEND | O_CLOEXEC);
+    journal->fd = openat(journal->directory_fd, report->file, O_RDWR | O_APPEND | O_CLOEXEC);
     struct stat file;
     if (journal->fd < 0 || fstat(journal->fd, &file) != 0) {
         return fail(journal, IB_ERROR_IO, report->file, strerror(errno));
@@ -298,6 +298,25 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     journal->time_ns = report->time_ns;
     journal->chain = report->chain;
     return IB_OK;
+}
+
+/* A build with older rules would read on over a RULES command that names ours, and ignore it: so that it refuses, ours
+ * stand in a segment that says so. One without a command, which would have the same name, is written anew. */
+static int leave_segment_of_older_rules(struct ib_journal *journal, const struct ib_journal_report *report)
+{
+    IB_ASSERT(journal->fd >= 0 && journal->size >= IB_RECORD_SEGMENT_SIZE);
+    IB_ASSERT(report->rules <= IB_RULES_NEWEST);
+    if (report->rules == IB_RULES_NEWEST) {
+        return IB_OK;
+    }
+    struct ib_record_header header;
+    if (journal->size == IB_RECORD_SEGMENT_SIZE) {
+        if (pread(journal->fd, &header, sizeof header, 0) != (ssize_t)sizeof header) {
+            return fail(journal, IB_ERROR_IO, report->file, strerror(errno));
+        }
+        journal->chain = header.chain;
+    }
+    return begin_segment(journal);
 }
 
 static int recover(struct ib_journal *journal, const struct ib_journal_place *behind, ib_journal_visit visit,
@@ -333,6 +352,9 @@ static int recover(struct ib_journal *journal, const struct ib_journal_place *be
     }
     if (status == IB_OK) {
         status = continue_last_segment(journal, found);
+    }
+    if (status == IB_OK) {
+        status = leave_segment_of_older_rules(journal, found);
     }
     *report = *found;
     ib_journal_reader_close(reader);

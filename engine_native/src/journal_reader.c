@@ -6,9 +6,9 @@
  * What does not fit is one of three things:
  *   torn     an unfinished record, or nothing but zeros, at the end of the last segment: what a killed process, or a
  *            lost page, leaves behind. It was never acknowledged. The journal ends before it.
- *   foreign  a sound record of another shard, or of a format or rules that this build does not know.
- *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves
- *            that. Refused with file, offset and the sequence number that was expected there.
+ *   foreign  a sound record of another shard, or of a format, rules or size that this build does not know.
+ *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves that.
+ * The latter two are refused with file, offset and the sequence number that was expected there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -272,15 +272,18 @@ static int read_segment_header(struct ib_journal_reader *reader)
     if (status != IB_OK) {
         return status;
     }
-    IB_ASSERT(bytes != NULL); /* a bad first record is never torn */
     struct ib_segment_payload payload;
+    IB_ASSERT(bytes != NULL); /* a bad first record is never torn */
     memcpy(&payload, bytes, sizeof payload);
     struct ib_journal_report *report = &reader->report;
     if (payload.rules < IB_RULES_1 || payload.rules > IB_RULES_NEWEST) {
         return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "matching rules that this build does not know");
     }
-    if (payload.orders == 0 || payload.orders > IB_ORDERS_MAX ||
-        (report->orders != 0 && payload.orders != report->orders)) {
+    if (payload.orders > IB_ORDERS_MAX) { /* by one, of a build of before */
+        return fail(reader, IB_ERROR_JOURNAL_FOREIGN, "it has room for more than 16777214 orders, this build's most: "
+                                                      "run the build that wrote it, or begin a new journal_directory");
+    }
+    if (payload.orders == 0 || (report->orders != 0 && payload.orders != report->orders)) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED, "the capacity of the book changes from segment to segment");
     }
     report->rules = payload.rules;
@@ -306,8 +309,7 @@ int ib_journal_reader_open_segment(struct ib_journal_reader *reader)
     char name[IB_SEGMENT_NAME_SIZE];
     ib_segment_name(name, first_seq);
     memcpy(report->file, name, sizeof name);
-    reader->offset = 0;
-    reader->begin = reader->end = 0;
+    reader->offset = reader->begin = reader->end = 0;
     if (first_seq != report->seq + 1) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED,
                     "the records before this segment are missing. Restore them from a standby or a copy");

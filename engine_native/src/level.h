@@ -5,9 +5,9 @@
  *      ┌──► level ◄──► oldest order ◄──► order ◄──► newest order ◄──┐
  *      └────────────────────────────────────────────────────────────┘      next ─►   ◄─ prev
  *
- * A level exists while it holds an order. Its key orders the levels of a side with the best price lowest:
- * the price in ticks for sells, its complement for buys, so that one search serves both sides. Key 0, which no price
- * has, is ahead of all: market orders that wait for an auction.
+ * A level exists while it holds an order; in a window (price_window.h) it stays, and is empty. Its key orders the
+ * levels of a side with the best price lowest: the price in ticks for sells, its complement for buys, so that one
+ * search serves both sides. Key 0, which no price has, is ahead of all: market orders that wait for an auction.
  *
  * Whether an order is the first or the last of its level is a coin's toss in a thin book, and a wrong guess of the
  * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array, in slots of
@@ -24,7 +24,7 @@ struct ib_level {
     uint64_t key;
     uint64_t quantity; /* sum of remaining */
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
-    uint32_t leaf;       /* of the price index, where its price is */
+    uint32_t leaf;       /* of the price index, where its price is; IB_NONE: it is in the window */
 };
 
 /* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */

@@ -8,7 +8,8 @@
 #include "matcher.h"
 
 #include "matcher_ahead.h"
-#include "matcher_path.h"
+#include "matcher_define.h"
+#include "matcher_take.h"
 #include "memory.h"
 
 int ib_matcher_open(struct ib_matcher **matcher, uint32_t orders)
@@ -51,6 +52,13 @@ void ib_matcher_close(struct ib_matcher *matcher)
 
 /* ---- commands ---- */
 
+/* Says whether plain orders take the path. */
+void ib_matcher_open_path(struct ib_matcher *matcher)
+{
+    IB_ASSERT(matcher->rules >= IB_RULES_1);
+    matcher->path_is_open = matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2;
+}
+
 static void change_trading_state(struct ib_turn *turn, int state)
 {
     IB_ASSERT(state != IB_TRADING_ENDED);
@@ -59,6 +67,7 @@ static void change_trading_state(struct ib_turn *turn, int state)
         return;
     }
     turn->matcher->trading_state = state;
+    ib_matcher_open_path(turn->matcher);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (ib_turn_is_reporting(turn)) {
         ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
@@ -74,6 +83,7 @@ static void end_of_day(struct ib_turn *turn)
     IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
     IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
+    ib_matcher_open_path(turn->matcher);
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
         ib_turn_number(turn, session);
         if (ib_turn_is_reporting(turn)) {
@@ -104,13 +114,17 @@ static void change_rules(struct ib_turn *turn)
     struct ib_matcher *matcher = turn->matcher;
     IB_ASSERT(turn->command->type == IB_COMMAND_RULES);
     IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
-    if (turn->command->value > matcher->rules && turn->command->value <= IB_RULES_NEWEST) {
-        matcher->rules = (uint32_t)turn->command->value;
-        matcher->order_ref = turn->command->seq; /* above all numbers that were given */
+    if (turn->command->value <= matcher->rules || turn->command->value > IB_RULES_NEWEST) {
+        return;
     }
+    if (matcher->rules == IB_RULES_1) {
+        matcher->order_ref = turn->command->seq; /* above all numbers that were given; from here on they are counted */
+    }
+    matcher->rules = (uint32_t)turn->command->value;
+    ib_matcher_open_path(matcher);
 }
 
-/* What rules 2 have added. */
+/* What rules 2 and those after them have added. */
 static void apply_rules_2(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
@@ -125,6 +139,11 @@ static void apply_rules_2(struct ib_turn *turn)
     case IB_COMMAND_EXPIRE: ib_turn_expire(turn); break;
     case IB_COMMAND_RISK_LIMIT: ib_turn_risk_limit(turn); break;
     case IB_COMMAND_KILL: ib_turn_kill(turn); break;
+    case IB_COMMAND_MODIFY:
+        if (turn->matcher->rules >= IB_RULES_3) {
+            ib_turn_modify(turn);
+        }
+        break;
     default: break; /* sequenced nonsense has no effect */
     }
 }
@@ -174,9 +193,8 @@ static struct ib_command as_rules_1(const struct ib_command *command)
     return plain;
 }
 
-/* A turn of its own, so that the path's may live in registers. */
-static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matcher, const struct ib_command *command,
-                                                       struct ib_event_sink *sink)
+uint32_t ib_matcher_take_special(struct ib_matcher *matcher, const struct ib_command *command,
+                                 struct ib_event_sink *sink)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
     struct ib_command plain;
@@ -190,29 +208,13 @@ static __attribute__((noinline)) uint32_t take_special(struct ib_matcher *matche
     return turn.index;
 }
 
-/* Number of events. Nobody but inline functions sees this turn, unless it reports: so it is no memory, but
- * registers. */
-IB_INLINE uint32_t take(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
-                        int reporting)
-{
-    struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
-    if (IB_LIKELY(matcher->trading_state == IB_TRADING_OPEN)) {
-        if (command->type == IB_COMMAND_ENTER && IB_LIKELY(ib_path_enter(&turn, reporting))) {
-            return turn.index;
-        }
-        if (command->type == IB_COMMAND_CANCEL && IB_LIKELY(ib_path_cancel(&turn, reporting))) {
-            return turn.index;
-        }
-    }
-    return take_special(matcher, command, sink);
-}
-
-static void check(const struct ib_matcher *matcher)
+int ib_matcher_is_sound(const struct ib_matcher *matcher)
 {
     char text[IB_ERROR_TEXT_SIZE] = "";
     if (ib_matcher_check(matcher, text, sizeof text) != IB_OK) {
         ib_assert_failed(text, __FILE__, __LINE__);
     }
+    return 1;
 }
 
 /* Whether the sink has an end, and the next command's events might go beyond it. */
@@ -222,47 +224,29 @@ IB_INLINE int may_not_fit(const struct ib_matcher *matcher, const struct ib_even
     return sink->make_room == NULL && ib_matcher_events_max(matcher) > (size_t)(sink->end - sink->next);
 }
 
-/* Whether it was taken: it is the next one. The caller has seen that there is a next one: seq is below IB_SEQ_MAX. */
-IB_INLINE int take_next(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink,
-                        int reporting)
-{
-    if (command->seq != matcher->seq + 1 || command->time_ns < matcher->time_ns) {
-        return 0;
-    }
-    IB_EXPECT(sink != NULL || !reporting);
-    matcher->seq = command->seq;
-    matcher->time_ns = command->time_ns;
-    matcher->event_count += take(matcher, command, sink, reporting);
-#ifdef IB_CHECK
-    check(matcher);
-#else
-    (void)check;
-#endif
-    return 1;
-}
-
 /* How many commands of a group were taken, until one is refused or might not fit. */
 IB_INLINE size_t apply(struct ib_matcher *matcher, const struct ib_command *commands, size_t count,
                        struct ib_event_sink *sink, int looks_ahead, int reporting)
 {
     size_t end = count < IB_SEQ_MAX - matcher->seq ? count : (size_t)(IB_SEQ_MAX - matcher->seq);
+    const struct ib_command *command = commands;
+    uint64_t seq = matcher->seq;
     struct ib_ahead ahead;
-    size_t i = 0;
     if (looks_ahead) {
         memset(&ahead, 0, sizeof ahead); /* a block that nobody has filled in leads nowhere */
     }
-    for (; i < end; i++) {
+    for (; command < commands + end; command++) {
         if (reporting && may_not_fit(matcher, sink)) {
             break;
         }
-        if (looks_ahead && i % IB_AHEAD_BLOCK == 0) {
-            ib_look_ahead(&ahead, matcher, commands, end, i);
+        if (looks_ahead && (size_t)(command - commands) % IB_AHEAD_BLOCK == 0) {
+            ib_look_ahead(&ahead, matcher, commands, end, (size_t)(command - commands));
         }
-        if (!take_next(matcher, &commands[i], sink, reporting)) {
+        if (!ib_matcher_take_next(matcher, command, ++seq, sink, reporting)) {
             break;
         }
     }
-    return i;
+    return (size_t)(command - commands);
 }
 
 /* With somebody who takes the events: the usual case of a venue, but not the one to be kept short. */
@@ -308,7 +292,8 @@ int ib_matcher_apply_group(struct ib_matcher *matcher, const struct ib_command *
 int ib_matcher_apply(struct ib_matcher *matcher, const struct ib_command *command, struct ib_event_sink *sink)
 {
     IB_ASSERT(matcher != NULL && command != NULL);
-    int taken = sink == NULL ? matcher->seq < IB_SEQ_MAX && take_next(matcher, command, NULL, 0)
+    uint64_t seq = matcher->seq + 1;
+    int taken = sink == NULL ? seq <= IB_SEQ_MAX && ib_matcher_take_next(matcher, command, seq, NULL, 0)
                              : apply_reporting(matcher, command, 1, sink, 0) == 1;
     return taken ? IB_OK : IB_ERROR_ARGUMENT;
 }

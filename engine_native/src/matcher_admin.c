@@ -71,6 +71,7 @@ static void set_special(struct ib_matcher *matcher, uint32_t index)
     *special |= instrument->removed ? IB_SPECIAL_REMOVED : 0u;
     *special |= instrument->lot != 1 ? IB_SPECIAL_LOT : 0u;
     *special |= (instrument->static_band | instrument->dynamic_band) != 0 ? IB_SPECIAL_BANDS : 0u;
+    matcher->book.instruments[index].base_price = ib_matcher_base(matcher, index);
 }
 
 static void tell_instrument(struct ib_turn *turn, uint32_t index, uint8_t reason)

@@ -193,6 +193,15 @@ void ib_event_canceled(const struct ib_turn *turn, uint32_t index, uint64_t quan
     event->displayed = displayed;
 }
 
+void ib_event_modified(const struct ib_turn *turn, uint32_t index, uint64_t quantity, uint64_t displayed)
+{
+    uint16_t session = ib_order_session(ib_book_order(&turn->matcher->book, index));
+    struct ib_event *event = about_live(turn, index, IB_EVENT_MODIFIED, session, quantity);
+    event->displayed = displayed;
+    IB_ASSERT(event->remaining > 0);
+    IB_ASSERT(displayed < event->remaining);
+}
+
 void ib_event_refreshed(const struct ib_turn *turn, uint32_t index, uint64_t before_ref)
 {
     const struct ib_book *book = &turn->matcher->book;

@@ -34,7 +34,7 @@ static inline int ib_path_gate_agrees(const struct ib_matcher *matcher, const st
  * of its account in the instrument or in this second. An order of account 0 has no limits and row 0. */
 IB_INLINE struct ib_risk_row *ib_path_gate(const struct ib_matcher *matcher, const struct ib_command *command,
                                            const struct ib_book_instrument *instrument,
-                                           const struct ib_session *session, uint32_t side_number)
+                                           const struct ib_session *session, uint64_t side_number)
 {
     uint16_t account = session->account;
     if (account == 0) {
@@ -44,15 +44,11 @@ IB_INLINE struct ib_risk_row *ib_path_gate(const struct ib_matcher *matcher, con
     struct ib_risk_row *row = ib_session_row(matcher, session, command->instrument);
     IB_KEEP(of);
     IB_KEEP(row);
-    int64_t base = instrument->last_price;
-    if (!IB_LIKELY(base != 0)) {
-        base = ib_matcher_base(matcher, command->instrument);
-    }
-    if (!IB_LIKELY(ib_risk_admits_message(of, command->time_ns) &&
-                   ib_risk_admits(row, side_number, command->quantity, command->price, base))) {
-        return NULL;
-    }
-    return row;
+    IB_EXPECT(instrument->base_price == ib_matcher_base(matcher, command->instrument));
+    return IB_LIKELY(ib_risk_admits_message(of, command->time_ns) &&
+                     ib_risk_admits(row, side_number, command->quantity, command->price, instrument->base_price))
+               ? row
+               : NULL;
 }
 
 #endif

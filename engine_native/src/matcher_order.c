@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * matcher_order.c: orders entered, replaced and cancelled (docs/matching.md, sections 3 and 8). A command is either
- * rejected as a whole, before anything is touched, or done.
+ * matcher_order.c: orders entered, replaced, cancelled and modified (docs/matching.md, sections 3 and 8). A command is
+ * either rejected as a whole, before anything is touched, or done.
  *
  * Plain orders do not come here: theirs is matcher_path.h. What it leaves over is told here what is wrong with it, or
  * done.
@@ -226,7 +226,8 @@ void ib_turn_enter(struct ib_turn *turn)
     arrive(turn, &arrival);
 }
 
-/* What a Replace does not say again stays as it was entered: each zero byte of its client data is the old order's. */
+/* What a Replace or a Modify does not say again stays as it was entered: each zero byte of its client data is the
+ * order's. */
 static void inherit_client_data(uint8_t *merged, const uint8_t *said, const uint8_t *before)
 {
     IB_ASSERT(merged != said && merged != before);
@@ -315,7 +316,7 @@ void ib_turn_replace(struct ib_turn *turn)
     arrive(turn, &arrival);
 }
 
-/* ---- cancel ---- */
+/* ---- cancel, modify ---- */
 
 void ib_turn_cancel_order(struct ib_turn *turn, uint32_t index, uint8_t reason)
 {
@@ -333,6 +334,37 @@ void ib_turn_cancel_order(struct ib_turn *turn, uint32_t index, uint8_t reason)
     ib_book_remove(&matcher->book, index);
 }
 
+/* What stays open of an order whose new total size the command says, its filled part included. */
+static uint64_t open_of(const struct ib_turn *turn, uint32_t index)
+{
+    IB_ASSERT(index != IB_NONE);
+    uint64_t executed = ib_book_executed(&turn->matcher->book, index);
+    IB_ASSERT(executed <= IB_QUANTITY_MAX);
+    return turn->command->quantity > executed ? turn->command->quantity - executed : 0;
+}
+
+/* An order of the command's session has less open from here on, or as much, and keeps its place; `type` of event says
+ * so. */
+static void lessen(struct ib_turn *turn, uint32_t index, uint64_t remaining, uint16_t type)
+{
+    struct ib_matcher *matcher = turn->matcher;
+    const struct ib_level *level = ib_book_level(&matcher->book, ib_book_order(&matcher->book, index)->level);
+    uint64_t off = ib_order_remaining(ib_book_order(&matcher->book, index)) - remaining;
+    uint64_t shown = ib_book_shown(&matcher->book, index);
+    IB_ASSERT(shown > 0 && shown <= off + remaining);
+    IB_ASSERT(off > 0 || type == IB_EVENT_MODIFIED);
+    uint64_t displayed = ib_level_place(level) == IB_PLACE_VISIBLE && shown < remaining ? shown : 0;
+    ib_turn_number(turn, turn->command->session);
+    if (ib_turn_is_reporting(turn) && type == IB_EVENT_MODIFIED) {
+        ib_event_modified(turn, index, off, displayed);
+    } else if (ib_turn_is_reporting(turn)) {
+        ib_event_canceled(turn, index, off, IB_REASON_USER, displayed);
+    }
+    ib_risk_take(ib_matcher_row(matcher, turn->command->session, ib_level_instrument(level)), level->side_index & 1,
+                 off, 0);
+    ib_book_shrink(&matcher->book, index, remaining);
+}
+
 void ib_turn_cancel(struct ib_turn *turn)
 {
     IB_ASSERT(turn->index == 0);
@@ -343,25 +375,49 @@ void ib_turn_cancel(struct ib_turn *turn)
     if (index == IB_NONE) {
         return; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
-    uint64_t before = ib_order_remaining(ib_book_order(book, index));
-    uint64_t executed = ib_book_executed(book, index);
-    uint64_t remaining = command->quantity > executed ? command->quantity - executed : 0;
+    uint64_t remaining = open_of(turn, index);
     const struct ib_level *level = ib_book_level(book, ib_book_order(book, index)->level);
-    if (remaining >= before || remaining % matcher->instruments[ib_level_instrument(level)].lot != 0) {
+    if (remaining >= ib_order_remaining(ib_book_order(book, index)) ||
+        remaining % matcher->instruments[ib_level_instrument(level)].lot != 0) {
         return; /* the new size is not smaller, or none that the order could have */
+    }
+    if (remaining == 0) {
+        ib_turn_cancel_order(turn, index, IB_REASON_USER);
+    } else {
+        lessen(turn, index, remaining, IB_EVENT_CANCELED);
+    }
+}
+
+void ib_turn_modify(struct ib_turn *turn)
+{
+    IB_ASSERT(turn->index == 0);
+    IB_ASSERT(turn->matcher->rules >= IB_RULES_3);
+    const struct ib_command *command = turn->command;
+    struct ib_book *book = &turn->matcher->book;
+    uint32_t index = ib_book_find(book, command->session, command->user_ref);
+    if (index == IB_NONE) {
+        return; /* as a cancel's */
+    }
+    uint64_t before = ib_order_remaining(ib_book_order(book, index));
+    uint64_t remaining = open_of(turn, index);
+    const struct ib_level *level = ib_book_level(book, ib_book_order(book, index)->level);
+    uint64_t lot = turn->matcher->instruments[ib_level_instrument(level)].lot;
+    if (command->side != ib_level_side(level) || remaining > before || remaining % lot != 0) {
+        return; /* an order never changes its side, and grows by Replace alone */
     }
     if (remaining == 0) {
         ib_turn_cancel_order(turn, index, IB_REASON_USER);
         return;
     }
-    uint64_t shown = ib_book_shown(book, index);
-    IB_ASSERT(shown > 0 && shown <= before);
-    ib_turn_number(turn, command->session);
-    if (ib_turn_is_reporting(turn)) {
-        int visible = ib_level_place(level) == IB_PLACE_VISIBLE;
-        ib_event_canceled(turn, index, before - remaining, IB_REASON_USER, visible && shown < remaining ? shown : 0);
+    uint8_t client_data[IB_CLIENT_DATA_SIZE];
+    inherit_client_data(client_data, command->client_data, ib_book_client_data(book, index));
+    int is_relabelled = memcmp(client_data, ib_book_client_data(book, index), sizeof client_data) != 0;
+    if (is_relabelled) {
+        ib_book_relabel(book, index, client_data);
     }
-    ib_risk_take(ib_matcher_row(matcher, command->session, ib_level_instrument(level)),
-                 level->side_index & 1, before - remaining, 0);
-    ib_book_shrink(book, index, remaining);
+    if (is_relabelled || remaining < before) {
+        lessen(turn, index, remaining, IB_EVENT_MODIFIED);
+    }
+    IB_ASSERT(ib_book_find(book, command->session, command->user_ref) == index);
+    IB_ASSERT(ib_book_shown(book, index) > 0);
 }

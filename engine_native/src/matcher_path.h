@@ -159,14 +159,11 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
      * order has a side, is DAY or IOC, is limited, and has none of the others; its account is its session's. */
     uint64_t terms;
     memcpy(&terms, &command->side, sizeof terms);
-    uint32_t side_number = (uint32_t)(terms & 0xff) - IB_SIDE_BUY;
-    const uint64_t plain = (uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8;
-    uint64_t special = (terms & 0xffffffffff00) - plain;
-    if (!IB_LIKELY(special == 0)) {
-        if (special != (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8) {
-            return 0;
-        }
-    }
+    const uint64_t plain = (uint64_t)IB_ORDER_LIMIT << 16 | (uint64_t)IB_TIME_IN_FORCE_DAY << 8 | IB_SIDE_BUY;
+    const uint64_t immediate = (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8;
+    uint64_t side_number = (terms & 0xffffffffffff) - plain;
+    int day = side_number <= 1;
+    side_number -= IB_LIKELY(day) ? 0 : immediate;
     const uint32_t at = command->instrument;
     if (side_number > 1 || (command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
         command->session >= matcher->session_count || !ib_book_has_room(&matcher->book)) {
@@ -189,27 +186,28 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     }
     matcher->risk.accounts[session->account].messages++;
     IB_EXPECT(session->account == 0 || ib_path_gate_agrees(matcher, command, session->account));
-    session->last_user_ref = command->user_ref;
     session->session_seq++;
+    IB_KEEP(session); /* or the compiler would join both fields in a vector first */
+    session->last_user_ref = command->user_ref;
     turn->index++;
     struct ib_incoming incoming = {
-        .side_index = 2 * at + side_number,
+        .side_index = 2 * at + (uint32_t)side_number,
         .user_ref = command->user_ref,
         .session = command->session,
-        .time_in_force = special == 0 ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
+        .time_in_force = day ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
         .row = row,
         .key = key,
         .price = command->price,
-        .order_ref = ib_turn_next_ref(turn),
+        .order_ref = ++matcher->order_ref,
         .remaining = command->quantity,
         .client_data = command->client_data,
     };
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
-    if (IB_LIKELY(rests && special == 0)) {
-        ib_rest(turn, &incoming, &instrument->sides[side_number], side_number, reporting);
+    if (IB_LIKELY(rests && day)) {
+        ib_rest(turn, &incoming, &instrument->sides[side_number], (unsigned)side_number, reporting);
     } else if (reporting) {
         ib_match(turn, &incoming, instrument, 1);
     } else {

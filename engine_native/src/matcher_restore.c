@@ -145,7 +145,9 @@ static const char *restore_instrument(struct ib_matcher *matcher, struct ib_past
     REQUIRE(instrument.lot >= 1 && instrument.removed <= 1 && ib_instrument_is_sound(&instrument) && last_price >= 0,
             "an instrument's definition makes no sense");
     ib_matcher_define_instrument(matcher, &instrument);
-    ib_matcher_set_last_price(matcher, index, last_price);
+    if (last_price != 0) { /* else the reference price stands for it */
+        ib_matcher_set_last_price(matcher, index, last_price);
+    }
     IB_ASSERT(matcher->book.instrument_count == index + 1);
     return NULL;
 }
@@ -321,6 +323,7 @@ static int judge(struct ib_matcher *matcher, const struct ib_snapshot_head *head
     matcher->time_ns = head->time_ns;
     matcher->event_count = head->event_count;
     matcher->rules = head->rules;
+    ib_matcher_open_path(matcher);
     if (ib_matcher_check(matcher, what, IB_ERROR_TEXT_SIZE) != IB_OK) {
         return IB_ERROR_JOURNAL_DAMAGED;
     }

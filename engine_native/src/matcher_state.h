@@ -27,6 +27,7 @@ struct ib_matcher {
     uint64_t prices_hash;      /* … and of these: last price x weight of the instrument */
     uint32_t rules;            /* enum ib_rules */
     int trading_state;
+    uint32_t path_is_open;     /* trading is open, by rules 2 or newer (matcher_path.h) */
     uint16_t session_count;
     struct ib_risk risk;
     struct ib_session sessions[IB_SESSIONS_MAX];
@@ -86,14 +87,13 @@ struct ib_arrival {
     uint8_t self_trade;
 };
 
-/* What the path of plain orders (matcher_path.h) leaves over, and REPLACE (matcher_order.c). The session exists and
- * user_ref is new. */
+/* matcher_order.c: what the path of plain orders leaves over, and the others. Of these two, user_ref is new. */
 void ib_turn_enter(struct ib_turn *turn);
 void ib_turn_replace(struct ib_turn *turn);
 void ib_turn_cancel(struct ib_turn *turn);
+void ib_turn_modify(struct ib_turn *turn); /* rules 3 */
 void ib_turn_reject(struct ib_turn *turn, uint8_t reason);
-/* Cancels all of a live order. */
-void ib_turn_cancel_order(struct ib_turn *turn, uint32_t order, uint8_t reason);
+void ib_turn_cancel_order(struct ib_turn *turn, uint32_t order, uint8_t reason); /* all of a live one */
 
 /* What is special about matching (matcher_match.c). */
 void ib_turn_match(struct ib_turn *turn, struct ib_arrival *arrival); /* docs/matching.md, section 4 */
@@ -183,17 +183,17 @@ static inline int64_t ib_matcher_base(const struct ib_matcher *matcher, uint32_t
 
 static inline void ib_matcher_set_last_price(struct ib_matcher *matcher, uint32_t instrument, int64_t price)
 {
-    int64_t *last = &matcher->book.instruments[instrument].last_price;
-    matcher->prices_hash += ((uint64_t)price - (uint64_t)*last) * ib_price_weight(instrument);
-    *last = price;
+    struct ib_book_instrument *of = &matcher->book.instruments[instrument];
+    matcher->prices_hash += ((uint64_t)price - (uint64_t)of->last_price) * ib_price_weight(instrument);
+    of->last_price = price;
+    of->base_price = price;
 }
 
 /* A new order_ref: the venue's number of an order, and its place in time. */
 static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
 {
-    struct ib_matcher *matcher = turn->matcher;
-    matcher->order_ref = matcher->rules == IB_RULES_1 ? turn->command->seq : matcher->order_ref + 1;
-    return matcher->order_ref;
+    uint64_t *last = &turn->matcher->order_ref;
+    return *last = turn->matcher->rules == IB_RULES_1 ? turn->command->seq : *last + 1;
 }
 
 /* ---- events (matcher_event.c) ----
@@ -203,7 +203,6 @@ static inline uint64_t ib_turn_next_ref(struct ib_turn *turn)
  *
  *     ib_turn_number(turn, session);
  *     if (reporting) { ib_event_...(turn, ...); }
- *
  * `reporting` is a parameter, not a look at the turn, because the path of plain orders is compiled for both answers.
  */
 
@@ -239,6 +238,7 @@ void ib_event_auctioned(const struct ib_turn *turn, uint32_t order, uint64_t qua
                         uint64_t displayed);
 void ib_event_canceled(const struct ib_turn *turn, uint32_t order, uint64_t quantity, uint8_t reason,
                        uint64_t displayed);
+void ib_event_modified(const struct ib_turn *turn, uint32_t order, uint64_t quantity, uint64_t displayed);
 /* About an iceberg, after it has got its new number. */
 void ib_event_refreshed(const struct ib_turn *turn, uint32_t order, uint64_t before_ref);
 /* About no order. */

@@ -258,6 +258,19 @@ static void decode_display_and_sweep(const uint8_t *display, const uint8_t *swee
     }
 }
 
+bool ib_ouch_marks_sale(uint8_t letter)
+{
+    _Static_assert('B' != 'S' && 'B' != 'T' && 'B' != 'E', "no buy is taken for a sale");
+    return letter == 'S' || letter == 'T' || letter == 'E';
+}
+
+/* Short sales are sales, echoed as entered; 0: no side at all. */
+static uint8_t side_of(uint8_t letter)
+{
+    IB_ASSERT(!ib_ouch_marks_sale('B'));
+    return letter == 'B' ? IB_SIDE_BUY : ib_ouch_marks_sale(letter) ? IB_SIDE_SELL : 0;
+}
+
 /* Section 2.1. */
 static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                       struct ib_ouch_message *message)
@@ -270,8 +283,8 @@ static enum ib_ouch_kind decode_enter(const uint8_t *bytes, size_t size, const c
     command->type = IB_COMMAND_ENTER;
     command->user_ref = ib_load_u32(bytes + 1);
     uint8_t side = bytes[5];
-    command->side = side == 'B' ? IB_SIDE_BUY : IB_SIDE_SELL; /* short sales are sales, echoed as entered */
-    if (side != 'B' && side != 'S' && side != 'T' && side != 'E') {
+    command->side = side_of(side);
+    if (command->side == 0) {
         ib_ouch_reject(command, IB_REASON_SIDE_INVALID, CODE_INVALID_SIDE);
     }
     decode_quantity(bytes + 6, command);
@@ -314,7 +327,7 @@ static enum ib_ouch_kind decode_replace(const uint8_t *bytes, size_t size, const
 static bool tail_is_empty(const uint8_t *bytes, size_t size, size_t fixed)
 {
     IB_ASSERT(fixed == IB_OUCH_CANCEL_SIZE || fixed == IB_OUCH_ACCOUNT_QUERY_SIZE ||
-              fixed == IB_OUCH_MASS_CANCEL_SIZE || fixed == IB_OUCH_ORDER_ENTRY_SIZE);
+              fixed == IB_OUCH_MASS_CANCEL_SIZE || fixed == IB_OUCH_ORDER_ENTRY_SIZE || fixed == IB_OUCH_MODIFY_SIZE);
     return size == fixed || (size == fixed + 2 && ib_load_u16(bytes + fixed) == 0);
 }
 
@@ -329,6 +342,22 @@ static enum ib_ouch_kind decode_cancel(const uint8_t *bytes, size_t size, struct
     command->user_ref = ib_load_u32(bytes + 1);
     command->quantity = ib_load_u32(bytes + 5);
     return IB_OUCH_COMMAND;
+}
+
+/* Modify Order: another mark of a sale, a smaller size, or both. A buy has no mark to change. */
+static enum ib_ouch_kind decode_modify(const uint8_t *bytes, size_t size, struct ib_command *command)
+{
+    IB_ASSERT(command->type == 0);
+    if (size < IB_OUCH_MODIFY_SIZE || !tail_is_empty(bytes, size, IB_OUCH_MODIFY_SIZE)) {
+        return IB_OUCH_MALFORMED;
+    }
+    command->type = IB_COMMAND_MODIFY;
+    command->user_ref = ib_load_u32(bytes + 1);
+    command->side = side_of(bytes[5]);
+    command->client_data[CLIENT_SIDE] = command->side == IB_SIDE_SELL ? bytes[5] : 0;
+    command->quantity = ib_load_u32(bytes + 6);
+    IB_ASSERT(command->reason == IB_REASON_NONE);
+    return IB_OUCH_MODIFY;
 }
 
 /* Another firm's are not this session's to touch: that cannot be meant. */
@@ -394,7 +423,7 @@ enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char f
     case 'E':
         return decode_order_entry(bytes, size, firm, &message->command);
     case 'M':
-        return size >= IB_OUCH_MODIFY_SIZE ? IB_OUCH_NOT_CARRIED : IB_OUCH_MALFORMED;
+        return decode_modify(bytes, size, &message->command);
     case 'Q':
         return tail_is_empty(bytes, size, IB_OUCH_ACCOUNT_QUERY_SIZE) ? IB_OUCH_ACCOUNT_QUERY : IB_OUCH_MALFORMED;
     default:

@@ -8,7 +8,8 @@
  * other report. docs/protocols/ouch50.md has the tables.
  *
  * What the reports must echo and the core does not interpret travels in `client_data` (24 bytes):
- *   0-13 ClOrdID   14 side   15 display   16 capacity   17 intermarket sweep   18 cross type
+ *   0-13 ClOrdID   14 side: of a sale its mark, which Modify Order changes   15 display   16 capacity
+ *   17 intermarket sweep   18 cross type
  *   19 time in force, of an order for a cross that is not 0
  *   20-21 reject code of OUCH when the gateway rejects, otherwise zero   22-23 zero
  */
@@ -35,6 +36,7 @@ enum ib_ouch_size {
     IB_OUCH_REPLACED_SIZE = 68,
     IB_OUCH_CANCELED_SIZE = 18,
     IB_OUCH_EXECUTED_SIZE = 36,
+    IB_OUCH_MODIFIED_SIZE = 18,
     IB_OUCH_REJECTED_SIZE = 29,
     IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE = 13,
     IB_OUCH_MASS_CANCEL_RESPONSE_SIZE = 27,
@@ -57,6 +59,7 @@ _Static_assert(IB_OUCH_ACCEPTED_SIZE == 1 + 8 + 4 + 1 + 4 + 8 + 8 + 1 + 1 + 8 + 
 _Static_assert(IB_OUCH_REPLACED_SIZE == IB_OUCH_ACCEPTED_SIZE + 4, "section 3.3: OrigUserRefNum, then as Accepted");
 _Static_assert(IB_OUCH_CANCELED_SIZE == 1 + 8 + 4 + 4 + 1, "section 3.4");
 _Static_assert(IB_OUCH_EXECUTED_SIZE == 1 + 8 + 4 + 4 + 8 + 1 + 8 + 2, "section 3.6");
+_Static_assert(IB_OUCH_MODIFIED_SIZE == 1 + 8 + 4 + 1 + 4, "Order Modified");
 _Static_assert(IB_OUCH_REJECTED_SIZE == 1 + 8 + 4 + 2 + 14, "section 3.8");
 _Static_assert(IB_OUCH_ACCOUNT_QUERY_RESPONSE_SIZE == 1 + 8 + 4, "Account Query Response");
 _Static_assert(IB_OUCH_OUTBOUND_SIZE_MAX == IB_OUCH_REPLACED_SIZE, "the longest report");
@@ -77,7 +80,7 @@ enum ib_ouch_kind {
     IB_OUCH_MASS_CANCEL,   /* `command` is a MASS_CANCEL, its user_ref for the response; of one symbol unless blank */
     IB_OUCH_ORDER_ENTRY,   /* `command` is an ORDER_ENTRY, its user_ref for the response */
     IB_OUCH_ACCOUNT_QUERY, /* wants the next UserRefNum */
-    IB_OUCH_NOT_CARRIED,   /* a message of OUCH 5.0 that may be ignored, and is: Modify Order */
+    IB_OUCH_MODIFY,        /* `command` is a MODIFY; its side is 0 where the message names none */
     IB_OUCH_UNKNOWN,       /* no message that this venue serves: the connection ends */
     IB_OUCH_MALFORMED,     /* size or appendage do not add up: the connection ends */
 };
@@ -92,6 +95,9 @@ struct ib_ouch_message {
 /* Reads one message. `firm` is the session's own: the only one that it may name. */
 enum ib_ouch_kind ib_ouch_decode(const uint8_t *bytes, size_t size, const char firm[IB_FIRM_SIZE],
                                  struct ib_ouch_message *message);
+
+/* Whether `letter` is the mark of a sale: a plain one, a short one, or one that is exempt from the rules on those. */
+bool ib_ouch_marks_sale(uint8_t letter);
 
 /* Marks an order as rejected because its session has disabled its order entry. */
 void ib_ouch_reject_disabled(struct ib_command *command);

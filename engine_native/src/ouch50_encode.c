@@ -32,6 +32,12 @@ static uint8_t as_entered(const struct ib_event *event, int field, char otherwis
     return letter != 0 ? letter : (uint8_t)otherwise;
 }
 
+static uint8_t side_letter(const struct ib_event *event)
+{
+    IB_ASSERT(event->side == IB_SIDE_BUY || event->side == IB_SIDE_SELL);
+    return as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
+}
+
 /* A size of an order that came another way (docs/protocols/commands.md) may have more than the 32 bits of this one. */
 static uint32_t size32(uint64_t quantity)
 {
@@ -44,9 +50,9 @@ static void encode_order(uint8_t *out, const struct ib_event *event, uint64_t qu
                          const char symbol[IB_SYMBOL_SIZE])
 {
     IB_ASSERT(event->price >= 0);
-    IB_ASSERT(event->side == IB_SIDE_BUY || event->side == IB_SIDE_SELL);
+    IB_ASSERT(event->order_ref > 0);
     ib_store_u32(out, event->user_ref);
-    out[4] = as_entered(event, CLIENT_SIDE, event->side == IB_SIDE_BUY ? 'B' : 'S');
+    out[4] = side_letter(event);
     ib_store_u32(out + 5, size32(quantity));
     memcpy(out + 9, symbol, IB_SYMBOL_SIZE);
     bool any_price = event->order_type == IB_ORDER_MARKET || event->price == 0; /* a stop has none, either */
@@ -132,6 +138,18 @@ static size_t encode_executed(uint8_t *out, const struct ib_event *event)
     return IB_OUCH_EXECUTED_SIZE;
 }
 
+/* What stands now of its side and of its size. */
+static size_t encode_modified(uint8_t *out, const struct ib_event *event)
+{
+    IB_ASSERT(event->remaining >= 1);
+    IB_ASSERT(event->side == IB_SIDE_BUY || event->side == IB_SIDE_SELL);
+    out[0] = 'M';
+    ib_store_u32(out + 9, event->user_ref);
+    out[13] = side_letter(event);
+    ib_store_u32(out + 14, size32(event->remaining));
+    return IB_OUCH_MODIFIED_SIZE;
+}
+
 static uint16_t reject_code(const struct ib_event *event)
 {
     IB_ASSERT(event->type == IB_EVENT_REJECTED);
@@ -190,6 +208,8 @@ size_t ib_ouch_encode(uint8_t *out, const struct ib_event *event, const char sym
         return encode_executed(out, event);
     case IB_EVENT_CANCELED:
         return encode_canceled(out, event);
+    case IB_EVENT_MODIFIED:
+        return encode_modified(out, event);
     case IB_EVENT_REPLACED:
         out[0] = 'U';
         ib_store_u32(out + 9, event->user_ref_original);

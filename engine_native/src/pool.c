@@ -24,11 +24,12 @@ int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity)
     return open_pool(pool, slot_size, capacity, capacity);
 }
 
-int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity)
+int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity,
+                      uint32_t more)
 {
     IB_ASSERT(pool != NULL && second != NULL);
-    IB_ASSERT(capacity < UINT32_MAX / 2);
-    int status = open_pool(pool, slot_size, capacity, 2 * capacity + 1);
+    IB_ASSERT(capacity < UINT32_MAX / 4 && more < UINT32_MAX / 4);
+    int status = open_pool(pool, slot_size, capacity, 2 * capacity + 1 + more);
     pool->first = pool->fresh = 2;
     *second = *pool;
     second->bytes = 0;

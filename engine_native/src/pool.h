@@ -34,8 +34,10 @@ struct ib_pool {
 
 int ib_pool_open(struct ib_pool *pool, uint32_t slot_size, uint32_t capacity); /* enum ib_status */
 /* Two pools of as many slots each in one array: the indexes of `second` begin where those of `pool` end, so that one
- * index names a slot of either. They begin at 2: 1 is free to mean something else (buckets.h). */
-int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity);
+ * index names a slot of either, or one of `more` that follow and that neither hands out. They begin at 2: 1 is free to
+ * mean something else (buckets.h). */
+int ib_pool_open_both(struct ib_pool *pool, struct ib_pool *second, uint32_t slot_size, uint32_t capacity,
+                      uint32_t more);
 void ib_pool_close(struct ib_pool *pool);
 /* Puts a fresh slot on an empty free list; 0 when there is none. */
 int ib_pool_stock(struct ib_pool *pool);
@@ -78,8 +80,9 @@ IB_INLINE void ib_pool_give(struct ib_pool *pool, uint32_t index, size_t slot_si
     IB_EXPECT(index >= pool->first && index < pool->fresh);
     IB_EXPECT(pool->in_use > 0 && slot_size == pool->slot_size);
     memcpy(pool->slots + index * slot_size, &pool->free_head, sizeof pool->free_head);
-    pool->free_head = index;
     pool->in_use--;
+    IB_KEEP(pool); /* as above */
+    pool->free_head = index;
 }
 
 #endif

@@ -152,19 +152,27 @@ IB_INLINE int ib_risk_admits_message(const struct ib_risk_account *account, uint
 /* Whether a plain limit order of any quantity, 0 included, surely exceeds no limit: each product in 64 bits, and where
  * one does not fit the answer is no. Then ib_risk_refusal has the last word. `base` is the last price, or the reference
  * price. */
-IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint32_t is_sell, uint64_t quantity, int64_t price,
+IB_INLINE int ib_risk_admits(const struct ib_risk_row *row, uint64_t is_sell, uint64_t quantity, int64_t price,
                              int64_t base)
 {
     IB_EXPECT(is_sell <= 1 && row->order_quantity <= IB_QUANTITY_MAX && base >= 0);
-    uint64_t sign = 0 - (uint64_t)is_sell; /* and no branch: the side is a coin's toss */
+    uint64_t buys = is_sell - 1; /* all ones, and no branch: the side is a coin's toss */
     /* Beyond the base, where a collar would hold it. A price below 1 comes out as anything: its ticks are judged. */
-    int64_t away = (int64_t)((((uint64_t)price - (uint64_t)base) ^ sign) - sign);
+    int64_t away = (int64_t)((((uint64_t)base - (uint64_t)price) ^ buys) - buys);
     int64_t reach;
-    uint64_t notional;
-    return quantity - 1 < row->order_quantity && !__builtin_mul_overflow(base, (int64_t)row->collar, &reach) &&
-           !__builtin_mul_overflow(away, IB_BASIS_POINTS, &away) && away <= reach &&
-           !__builtin_mul_overflow((uint64_t)price, quantity, &notional) && notional <= row->order_notional &&
-           (int64_t)quantity <= row->room[is_sell] && row->open_orders < row->open_orders_max;
+    int64_t notional;
+    int over = __builtin_mul_overflow(base, (int64_t)row->collar, &reach);
+    if (!IB_LIKELY(!over)) {
+        return 0;
+    }
+    over = __builtin_mul_overflow(away, IB_BASIS_POINTS, &away);
+    if (!IB_LIKELY(!over)) {
+        return 0;
+    }
+    over = __builtin_mul_overflow(price, (int64_t)quantity, &notional);
+    return IB_LIKELY(!over) && away <= reach && (uint64_t)notional <= row->order_notional &&
+           quantity - 1 < row->order_quantity && (int64_t)quantity <= row->room[is_sell] &&
+           row->open_orders < row->open_orders_max;
 }
 
 /* Quantity of live orders of a row that is not row 0. */

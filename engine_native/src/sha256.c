@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * sha256.c: see sha256.h.
+ * sha256.c: see sha256.h. Two ways to one result: Intel's SHA extensions, and plain arithmetic.
  */
 #include "sha256.h"
 
 #include <string.h>
 
 #include "check.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 /* Fractional parts of the cube roots of the first 64 primes (FIPS 180-4, section 4.2.2). */
 static const uint32_t constants[64] = {
@@ -56,11 +61,90 @@ static void take_block(uint32_t state[8], const uint8_t *block)
     }
 }
 
+static void take_blocks_portably(uint32_t state[8], const uint8_t *bytes, size_t count)
+{
+    IB_ASSERT(state != NULL);
+    IB_ASSERT(bytes != NULL || count == 0);
+    for (size_t i = 0; i < count; i++) {
+        take_block(state, bytes + i * IB_SHA256_BLOCK);
+    }
+}
+
+#if defined(__x86_64__)
+
+static int has_instructions(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1) != 0 && (c & bit_SSSE3) != 0 &&
+           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) != 0;
+}
+
+/* The instructions (Intel 64 manual, volume 2B, SHA256RNDS2 …) keep the state as {f, e, b, a} and {h, g, d, c}, from the
+ * lowest word up, and do two rounds each. */
+__attribute__((target("sha,sse4.1,ssse3"))) static void take_blocks_by_instruction(uint32_t state[8],
+                                                                                   const uint8_t *bytes, size_t count)
+{
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i abef = _mm_set_epi32((int)state[0], (int)state[1], (int)state[4], (int)state[5]);
+    __m128i cdgh = _mm_set_epi32((int)state[2], (int)state[3], (int)state[6], (int)state[7]);
+    for (size_t block = 0; block < count; block++, bytes += IB_SHA256_BLOCK) {
+        const __m128i abef_before = abef;
+        const __m128i cdgh_before = cdgh;
+        __m128i words[4]; /* the last sixteen */
+        for (unsigned i = 0; i < 16; i++) { /* four rounds each */
+            __m128i *next = &words[i % 4];
+            if (i < 4) {
+                *next = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(bytes + 16 * i)), swap);
+            } else {
+                const __m128i seventh = _mm_alignr_epi8(words[(i + 3) % 4], words[(i + 2) % 4], 4);
+                *next = _mm_add_epi32(_mm_sha256msg1_epu32(*next, words[(i + 1) % 4]), seventh);
+                *next = _mm_sha256msg2_epu32(*next, words[(i + 3) % 4]);
+            }
+            const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(constants + 4 * i));
+            const __m128i sum = _mm_add_epi32(*next, k);
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    uint32_t low[4], high[4];
+    memcpy(low, &abef, sizeof low);
+    memcpy(high, &cdgh, sizeof high);
+    const uint32_t after[8] = {low[3], low[2], high[3], high[2], low[1], low[0], high[1], high[0]};
+    memcpy(state, after, sizeof after);
+}
+
+#else
+
+static int has_instructions(void)
+{
+    return 0;
+}
+
+static void take_blocks_by_instruction(uint32_t state[8], const uint8_t *bytes, size_t count)
+{
+    take_blocks_portably(state, bytes, count);
+}
+
+#endif
+
+static void take_blocks(struct ib_sha256 *sha, const uint8_t *bytes, size_t count)
+{
+    IB_ASSERT(sha->is_portable == 0 || sha->is_portable == 1);
+    if (sha->is_portable) {
+        take_blocks_portably(sha->state, bytes, count);
+    } else {
+        take_blocks_by_instruction(sha->state, bytes, count);
+    }
+}
+
 void ib_sha256_begin(struct ib_sha256 *sha)
 {
     IB_ASSERT(sha != NULL);
     *sha = (struct ib_sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-                                        0x1f83d9ab, 0x5be0cd19}};
+                                        0x1f83d9ab, 0x5be0cd19},
+                              .is_portable = !has_instructions()};
 }
 
 void ib_sha256_add(struct ib_sha256 *sha, const void *data, size_t size)
@@ -78,13 +162,11 @@ void ib_sha256_add(struct ib_sha256 *sha, const void *data, size_t size)
         if (waiting + taken < IB_SHA256_BLOCK) {
             return;
         }
-        take_block(sha->state, sha->block);
+        take_blocks(sha, sha->block, 1);
     }
-    for (; size >= IB_SHA256_BLOCK; size -= IB_SHA256_BLOCK, bytes += IB_SHA256_BLOCK) {
-        take_block(sha->state, bytes);
-    }
-    if (size > 0) {
-        memcpy(sha->block, bytes, size);
+    take_blocks(sha, bytes, size / IB_SHA256_BLOCK);
+    if (size % IB_SHA256_BLOCK > 0) {
+        memcpy(sha->block, bytes + size / IB_SHA256_BLOCK * IB_SHA256_BLOCK, size % IB_SHA256_BLOCK);
     }
 }
 

@@ -14,6 +14,7 @@ enum { IB_SHA256_SIZE = 32, IB_SHA256_BLOCK = 64 };
 struct ib_sha256 {
     uint32_t state[8];
     uint64_t size; /* bytes so far */
+    int is_portable; /* 0: by the processor's instructions for it, which it has */
     uint8_t block[IB_SHA256_BLOCK]; /* the first size % 64 bytes of it wait */
 };
 

@@ -55,6 +55,16 @@ static inline struct ib_command cancel(uint16_t session, uint32_t user_ref, uint
         .type = IB_COMMAND_CANCEL, .session = session, .user_ref = user_ref, .quantity = quantity};
 }
 
+/* A sale is to be marked as a short one, and to have `quantity` in all. */
+static inline struct ib_command modify(uint16_t session, uint32_t user_ref, uint64_t quantity)
+{
+    struct ib_command command = cancel(session, user_ref, quantity);
+    command.type = IB_COMMAND_MODIFY;
+    command.side = IB_SIDE_SELL;
+    command.client_data[14] = 'T';
+    return command;
+}
+
 static inline struct ib_command control(uint16_t type)
 {
     return (struct ib_command){.type = type};

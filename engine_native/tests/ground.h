@@ -215,7 +215,7 @@ static inline void open_ground(void)
 {
     EXPECT_EQUAL(ib_matcher_open(&world.matcher, BOOK), IB_OK);
     EXPECT_EQUAL(ib_matcher_open(&twin, BOOK), IB_OK);
-    take((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_2});
+    take((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_NEWEST});
     take((struct ib_command){.type = IB_COMMAND_ACCOUNT_ADD, .account = 1, .client_data = "maker"});
     take((struct ib_command){.type = IB_COMMAND_ACCOUNT_ADD, .account = 2, .client_data = "taker"});
     take(instrument_add(0, "AAPL    ", 1));

@@ -5,7 +5,7 @@
 
 BUILD/optimised holds the objects of the product. Of those on the path, every symbol that they leave to others is either
 the core's own (ib_memory_reserve is called at open alone) or one of WORDS. Then the same is shown of the
-running program (quiet_path.c), which gets the commands of the golden journal of rules 2: every type there is.
+running program (quiet_path.c), which gets the commands of the golden journal of rules 3: every type there is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_2_rules_2.hex"
+GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_2_rules_3.hex"
 HEADER, COMMAND = 64, 128  # bytes of a record
 PATH = [
     *("auction", "book", "book_check", "book_expiry", "book_walk", "buckets", "matcher", "matcher_admin"),

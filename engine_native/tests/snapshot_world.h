@@ -29,7 +29,7 @@ static inline struct ib_command *say(struct ib_command command)
 
 static inline void say_definitions(void)
 {
-    say((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_2});
+    say((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_NEWEST});
     for (uint16_t i = 1; i <= 3; i++) {
         say((struct ib_command){.type = IB_COMMAND_ACCOUNT_ADD, .account = i, .client_data = {(uint8_t)('0' + i)}});
     }

@@ -17,7 +17,8 @@ enum { COUNT = sizeof messages / sizeof messages[0], WARM = 2 };
 static struct ib_bench_flow flow_of(uint32_t sessions, uint32_t reporting)
 {
     return (struct ib_bench_flow){.messages = messages, .count = COUNT, .warm = WARM, .symbols = 2, .id_max = 5,
-                                  .orders = 100, .sessions = sessions, .rules = IB_RULES_1, .reporting = reporting};
+                                  .orders = 100, .sessions = sessions, .rules = IB_RULES_NEWEST,
+                                  .reporting = reporting};
 }
 
 static void a_flow_goes_through_whole(void)
@@ -56,13 +57,13 @@ static void the_peak_is_counted(void)
     EXPECT(memory.order_bytes > 0);
 }
 
-/* The rules promise limits: an order that exceeds one is refused, or the run fails. */
+/* Limits are promised: an order that exceeds one is refused, or the run fails. */
 static void the_gate_is_on_or_the_run_fails(void)
 {
     struct ib_bench_flow flow = flow_of(1, 0);
     struct ib_totals totals;
     uint64_t ns;
-    flow.rules = IB_RULES_2;
+    flow.limits = 1;
     EXPECT_EQUAL(ib_bench_pass(&flow, &ns, &totals), IB_OK);
     EXPECT_EQUAL(totals.rejects, 1);
     EXPECT_EQUAL(totals.trades, 2);

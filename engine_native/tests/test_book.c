@@ -53,7 +53,7 @@ static void a_sound_book_passes(void)
     open_book();
     EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
     EXPECT_EQUAL(book.orders.in_use, 8);
-    EXPECT_EQUAL(book.levels.in_use, 4);
+    EXPECT_EQUAL(book.levels.in_use, 1); /* that of the far price: the others are in windows */
     ib_book_close(&book);
 }
 
@@ -135,6 +135,89 @@ static void damage_of_the_tables_is_found(void)
     }
     book.order_buckets.heads[bucket] = first;
     EXPECT(is_found("an order is in its bucket"));
+    ib_book_close(&book);
+}
+
+static void damage_of_a_window_is_found(void)
+{
+    open_book();
+    struct ib_price_window *window = &book.windows[0];
+    const struct ib_price_window saved = *window;
+    uint64_t best = book.instruments[0].sides[0].best_key;
+    EXPECT(window->words != 0);
+    window->words ^= 2;
+    EXPECT(is_found("a window's words say"));
+    *window = saved;
+    window->summary[0] ^= UINT64_C(1) << best / 64 % 64;
+    EXPECT(is_found("a window's summary says"));
+    *window = saved;
+    ib_price_window_unset(window, best);
+    EXPECT(is_found("a level without a bit is empty"));
+    ib_book_level(&book, ib_price_window_level(window, best))->quantity = 0;
+    EXPECT(is_found("a level without a bit holds no order"));
+    *window = saved;
+    EXPECT(is_found("a level sums its quantity"));
+    ib_book_level(&book, ib_price_window_level(window, best))->quantity = 20;
+    ib_price_window_set(window, best + 5);
+    EXPECT(is_found("a level knows its price and its side"));
+    *window = saved;
+    window->first++;
+    EXPECT(is_found("a window has levels of its own"));
+    *window = saved;
+    window->base = 0;
+    EXPECT(is_found("a window lies among the prices"));
+    *window = saved;
+    window->keys--;
+    EXPECT(is_found("a window is somewhere, or empty"));
+    *window = saved;
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+    ib_book_close(&book);
+}
+
+/* Prices near and far, windows that slide and windows that are given up: each is found, in order, where it is. */
+static void prices_are_found_wherever_they_are(void)
+{
+    enum { ORDERS_MANY = 400 };
+    (void)ib_book_open(&book, ORDERS_MANY);
+    ib_book_add_instrument(&book, 1);
+    int64_t middle = 5000;
+    uint32_t in_index = 0;
+    for (uint32_t i = 1; i <= 20000; i++) {
+        middle += i % 7 == 0 ? 3 : -(int64_t)(i % 3 == 0);
+        int64_t price = middle + (int64_t)(i * 2654435761u >> 20 & 0xff) * (i % 11 == 0 ? 1000 : 1);
+        if (i > ORDERS_MANY) {
+            uint32_t gone = ib_book_find(&book, 1, i - ORDERS_MANY);
+            EXPECT(gone != IB_NONE);
+            ib_book_remove(&book, gone);
+        }
+        uint32_t order = rest(i, IB_SIDE_SELL, (uint64_t)price);
+        in_index += book.levels.in_use > 0;
+        EXPECT_EQUAL(ib_book_level_at(&book, 1, (uint64_t)price), ib_book_order(&book, order)->level);
+        if (i % 100 == 0) {
+            EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
+            uint32_t level = ib_book_level_from(&book, 1, 0);
+            EXPECT_EQUAL(level, book.instruments[0].sides[1].best);
+            uint32_t orders = 0;
+            uint32_t last = IB_NONE;
+            for (; level != IB_NONE; level = ib_book_level_from(&book, 1, ib_book_level(&book, level)->key + 1)) {
+                EXPECT_EQUAL(last == IB_NONE ? (uint32_t)IB_NONE : ib_book_level_before(&book, level), last);
+                for (uint32_t at = ib_book_level(&book, level)->ring.next; at != level;
+                     at = ib_book_order(&book, at)->links.next) {
+                    orders++;
+                }
+                last = level;
+            }
+            EXPECT_EQUAL(orders, book.orders.in_use);
+            EXPECT_EQUAL(last, ib_book_last_level(&book, 1));
+        }
+        EXPECT_SOUND();
+    }
+    EXPECT(in_index > 1000);
+    while (book.instrument_count <= IB_WINDOW_INSTRUMENTS) {
+        ib_book_add_instrument(&book, 1);
+    }
+    EXPECT_EQUAL(book.window_sides, 2); /* those that hold orders, and those before them */
+    EXPECT_EQUAL(ib_book_check(&book, text, sizeof text), IB_OK);
     ib_book_close(&book);
 }
 
@@ -247,6 +330,8 @@ static const struct test_case cases[] = {
     CASE(a_sound_book_passes),
     CASE(damage_is_found),
     CASE(damage_of_the_tables_is_found),
+    CASE(damage_of_a_window_is_found),
+    CASE(prices_are_found_wherever_they_are),
     CASE(damage_of_nodes_that_are_not_in_use_is_found),
     CASE(a_crossed_book_is_found),
     CASE(ticks_divide_exactly),

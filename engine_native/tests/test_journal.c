@@ -62,6 +62,79 @@ static void foreign_journals_are_refused(void)
     test_remove_directory(directory);
 }
 
+/* The first segment as another build would have written it: with its rules and capacity, and the chain that follows. */
+static void write_as(uint32_t rules, uint32_t orders)
+{
+    unsigned char bytes[4096];
+    size_t size = load(1, bytes, sizeof bytes);
+    struct ib_record_header header;
+    uint64_t chain = 0;
+    struct ib_segment_payload payload = {.rules = rules, .orders = orders};
+    memcpy(bytes + sizeof header, &payload, sizeof payload);
+    for (size_t at = 0; at < size; at += sizeof header + header.length) {
+        memcpy(&header, bytes + at, sizeof header);
+        header.chain = chain;
+        ib_record_seal(&header, bytes + at + sizeof header, header.length);
+        chain = ib_record_chain(&header, bytes + at + sizeof header);
+        memcpy(bytes + at, &header, sizeof header);
+    }
+    store(1, bytes, size);
+}
+
+/* A build of older rules would read on over a RULES command that it does not know: it must meet a segment of rules that
+ * it does not know instead. */
+static void behind_a_segment_of_older_rules_begins_another(void)
+{
+    for (uint64_t before = 0; before <= 3; before += 3) { /* commands in the older segment */
+        test_make_directory(directory);
+        struct ib_journal_config settings = config();
+        struct ib_journal *journal;
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+        EXPECT_EQUAL(before == 0 ? IB_OK : append(journal, 1, before), IB_OK);
+        ib_journal_close(journal);
+        write_as(IB_RULES_2, ORDERS);
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_OK);
+        EXPECT_EQUAL(report.rules, IB_RULES_2);
+        EXPECT_EQUAL(records, before);
+        for (int again = 0; again < 2; again++) { /* the second time it has ours already */
+            EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+            ib_journal_close(journal);
+            EXPECT_EQUAL(read_journal(&records), IB_OK);
+            EXPECT_EQUAL(report.rules, IB_RULES_NEWEST);
+            EXPECT_EQUAL(report.segments, before == 0 ? 1 : 2);
+            EXPECT_EQUAL(records, before);
+            EXPECT_SOUND();
+        }
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+        EXPECT_EQUAL(append(journal, before + 1, 2), IB_OK);
+        ib_journal_close(journal);
+        EXPECT_EQUAL(read_journal(&records), IB_OK);
+        EXPECT_EQUAL(records, before + 2);
+        test_remove_directory(directory);
+    }
+}
+
+/* Builds of before had room for one order more. That is no damage, and what to do stands in the line. */
+static void a_larger_book_than_this_build_has_is_refused(void)
+{
+    write_journal();
+    EXPECT_SOUND();
+    uint64_t records;
+    write_as(IB_RULES_2, IB_ORDERS_MAX + 1);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_FOREIGN);
+    EXPECT(strstr(report.error, "more than 16777214 orders, this build's most: run the build that") != NULL);
+    EXPECT(strchr(report.error, '\n') == NULL);
+    struct ib_journal_config settings = config();
+    struct ib_journal *journal;
+    settings.orders = IB_ORDERS_MAX;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_JOURNAL_FOREIGN);
+    EXPECT(strstr(report.error, "begin a new journal_directory") != NULL);
+    write_as(IB_RULES_2, 0);
+    EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+    test_remove_directory(directory);
+}
+
 static void a_second_engine_is_refused(void)
 {
     test_make_directory(directory);
@@ -150,6 +223,8 @@ static void fsync_policy_group_works(void)
 static const struct test_case cases[] = {
     CASE(what_is_written_is_read),
     CASE(foreign_journals_are_refused),
+    CASE(behind_a_segment_of_older_rules_begins_another),
+    CASE(a_larger_book_than_this_build_has_is_refused),
     CASE(a_second_engine_is_refused),
     CASE(groups_out_of_sequence_are_refused),
     CASE(a_full_disk_ends_writing_and_loses_nothing),

@@ -7,11 +7,11 @@
 #include "ground.h"
 #include "ouch50.h"
 
-enum { COMMANDS = 50000, COMMANDS_OF_A_GROUND = 1000, TYPES = IB_COMMAND_KILL + 1 };
+enum { COMMANDS = 50000, COMMANDS_OF_A_GROUND = 1000, TYPES = IB_COMMAND_MODIFY + 1 };
 
 static uint64_t random_state;
 static uint64_t rejected_for[UINT8_MAX + 1];
-static uint64_t reports[IB_EVENT_RISK + 1];
+static uint64_t reports[IB_EVENT_MODIFIED + 1];
 static uint64_t canceled_for[UINT8_MAX + 1];
 static uint64_t accepted;
 static uint64_t ignored;
@@ -49,7 +49,7 @@ static struct ib_command nearly_a_command(void)
     command.instrument = one_in(20) ? command.instrument : command.instrument % 4;
     const struct ib_session *session = ib_matcher_session(world.matcher, command.session);
     uint32_t last = session == NULL ? 0 : session->last_user_ref;
-    int is_old = command.type == IB_COMMAND_CANCEL || one_in(8);
+    int is_old = command.type == IB_COMMAND_CANCEL || command.type == IB_COMMAND_MODIFY || one_in(8);
     command.user_ref = is_old ? last - command.user_ref % 9 : last + 1 + (one_in(200) ? command.user_ref % 1000 : 0);
     command.user_ref_original = one_in(20) ? command.user_ref_original : last - command.user_ref_original % 9;
     command.price = one_in(10) ? command.price : (int64_t)((uint64_t)command.price % 25 * 5);
@@ -166,6 +166,7 @@ static void nearly_commands(void)
     }
     EXPECT(cancels >= 9);
     EXPECT(reports[IB_EVENT_EXECUTED] > 0 && reports[IB_EVENT_REPLACED] > 0 && reports[IB_EVENT_END_OF_DAY] > 0);
+    EXPECT(reports[IB_EVENT_MODIFIED] > 0);
 }
 
 static void every_type_without_a_sense(void)

@@ -89,11 +89,23 @@
     ROW(cancel_to_the_size_it_has, order = cancel(MAKER, 1, 50))                                                       \
     ROW(cancel_to_a_larger_size, order = cancel(MAKER, 1, UINT64_MAX))                                                 \
     ROW(cancel_to_a_size_off_the_lot, order = cancel(MAKER, 3, 95))                                                    \
+    ROW(modify_of_a_filled_order, order = modify(TAKER, 1, 10))                                                        \
+    ROW(modify_of_a_cancelled_order, order = modify(MAKER, 2, 10))                                                     \
+    ROW(modify_of_somebody_elses_order, order = modify(TAKER, 3, 50))                                                  \
+    ROW(modify_of_an_unknown_order, order = modify(MAKER, UINT32_MAX, 50))                                             \
+    ROW(modify_of_an_unknown_session, order = modify(2, 1, 40))                                                        \
+    ROW(modify_to_a_larger_size, order = modify(MAKER, 1, 51))                                                         \
+    ROW(modify_to_the_largest_size, order = modify(MAKER, 1, UINT64_MAX))                                              \
+    ROW(modify_to_a_size_off_the_lot, order = modify(MAKER, 3, 95))                                                    \
+    ROW(modify_of_a_sale_to_a_buy, order = modify(MAKER, 3, 50), order.side = IB_SIDE_BUY)                             \
+    ROW(modify_of_a_buy_to_a_sale, order = modify(TAKER, 2, 20))                                                       \
+    ROW(modify_without_a_side, order = modify(MAKER, 3, 50), order.side = 0)                                           \
+    ROW(modify_that_changes_nothing, order = modify(MAKER, 1, 50), order.client_data[14] = 0)                          \
     ROW(type_zero, order.type = 0)                                                                                     \
     ROW(an_unknown_type, order.type = 19)                                                                              \
     ROW(the_largest_type, order.type = UINT16_MAX)                                                                     \
-    ROW(rules_that_are_in_force, order = control(IB_COMMAND_RULES), order.value = IB_RULES_2)                          \
-    ROW(rules_of_the_past, order = control(IB_COMMAND_RULES), order.value = IB_RULES_1)                                \
+    ROW(rules_that_are_in_force, order = control(IB_COMMAND_RULES), order.value = IB_RULES_NEWEST)                     \
+    ROW(rules_of_the_past, order = control(IB_COMMAND_RULES), order.value = IB_RULES_2)                                \
     ROW(rules_that_nobody_knows, order = control(IB_COMMAND_RULES), order.value = UINT64_MAX)                          \
     ROW(a_phase_that_there_is_not, order = control(IB_COMMAND_PHASE), order.phase = 7)                                 \
     ROW(the_phase_that_it_has, order = control(IB_COMMAND_PHASE), order.phase = IB_PHASE_CONTINUOUS)                   \

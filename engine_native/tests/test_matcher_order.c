@@ -271,6 +271,121 @@ static void a_full_book_rejects(void)
     close_world();
 }
 
+/* ---- modify ---- */
+
+static void open_world_of(uint32_t rules)
+{
+    open_world();
+    struct ib_command command = control(IB_COMMAND_RULES);
+    command.value = rules;
+    (void)apply(command);
+    EXPECT_EQUAL(ib_matcher_rules(world.matcher), rules);
+}
+
+static void a_modify_marks_a_sale_and_takes_a_part_off(void)
+{
+    open_world_of(IB_RULES_3);
+    apply(enter(MAKER, 1, IB_SIDE_SELL, 50, 100));
+    apply(enter(MAKER, 2, IB_SIDE_SELL, 50, 100));
+    uint64_t order_ref = world.events[0].order_ref - 1;
+    apply(enter(TAKER, 1, IB_SIDE_BUY, 20, 100));
+    apply(modify(MAKER, 1, 50)); /* the mark alone */
+    EXPECT_EQUAL(world.count, 1);
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 0, 30);
+    EXPECT(memcmp(world.events[0].client_data, "order\0\0\0\0\0\0\0\0\0T\0\0\0\0\0\0\0\0", IB_CLIENT_DATA_SIZE) == 0);
+    EXPECT_EQUAL(world.events[0].flags, IB_FLAG_RESTING);
+    EXPECT_EQUAL(world.events[0].side, IB_SIDE_SELL);
+    EXPECT_EQUAL(world.events[0].price, 100);
+    EXPECT_EQUAL(world.events[0].order_ref, order_ref);
+    apply(modify(MAKER, 1, 50));
+    EXPECT_EQUAL(world.count, 0); /* it is so already */
+    apply(modify(MAKER, 1, 40)); /* 20 are filled */
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 10, 20);
+    struct ib_command exempt = modify(MAKER, 1, 30);
+    exempt.client_data[14] = 'E';
+    apply(exempt); /* both at once */
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 10, 10);
+    EXPECT_EQUAL(world.events[0].client_data[14], 'E');
+    apply(enter(TAKER, 2, IB_SIDE_BUY, 5, 100));
+    EXPECT_EVENT(1, IB_EVENT_EXECUTED, MAKER, 1, 5, 5); /* it kept its place */
+    EXPECT_EQUAL(world.events[1].client_data[14], 'E');
+    apply(modify(MAKER, 1, 25)); /* what is filled: all that is left */
+    EXPECT_EQUAL(world.count, 1);
+    EXPECT_EVENT(0, IB_EVENT_CANCELED, MAKER, 1, 5, 0);
+    EXPECT_EQUAL(world.events[0].reason, IB_REASON_USER);
+    EXPECT_EQUAL(totals().orders_open, 1);
+    close_world();
+}
+
+/* A buy, one without client data, an iceberg, and one that is parked, while the shard is halted. */
+static void any_live_order_can_be_modified(void)
+{
+    open_world_of(IB_RULES_3);
+    struct ib_command buy = enter(TAKER, 1, IB_SIDE_BUY, 20, 90);
+    memset(buy.client_data, 0, sizeof buy.client_data);
+    apply(buy);
+    struct ib_command iceberg = enter(MAKER, 1, IB_SIDE_SELL, 50, 100);
+    iceberg.displayed = 20;
+    apply(iceberg);
+    struct ib_command stop = enter(MAKER, 2, IB_SIDE_SELL, 10, 80);
+    stop.order_type = IB_ORDER_STOP_LIMIT;
+    stop.stop_price = 90;
+    apply(stop);
+    apply(control(IB_COMMAND_HALT));
+    struct ib_command less = modify(TAKER, 1, 15);
+    less.side = IB_SIDE_BUY;
+    less.client_data[14] = 0;
+    apply(less);
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, TAKER, 1, 5, 15);
+    apply(modify(MAKER, 1, 45));
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 5, 45);
+    EXPECT_EQUAL(world.events[0].displayed, 20);
+    apply(modify(MAKER, 1, 15));
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 30, 15);
+    EXPECT_EQUAL(world.events[0].displayed, 0);
+    apply(modify(MAKER, 2, 10));
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 2, 0, 10);
+    EXPECT_EQUAL(world.events[0].flags, 0);
+    apply(control(IB_COMMAND_RESUME));
+    apply(enter(MAKER, 3, IB_SIDE_SELL, 1, 90)); /* trades at 90, which releases the stop */
+    EXPECT_EQUAL(world.events[3].type, IB_EVENT_RELEASED);
+    EXPECT_EQUAL(world.events[3].client_data[14], 'T');
+    close_world();
+}
+
+static void rules_2_know_no_modify(void)
+{
+    open_world_of(IB_RULES_2);
+    apply(enter(MAKER, 1, IB_SIDE_SELL, 50, 100));
+    apply(modify(MAKER, 1, 40));
+    EXPECT_EQUAL(world.count, 0);
+    struct ib_command rules = control(IB_COMMAND_RULES);
+    rules.value = IB_RULES_3;
+    apply(rules);
+    apply(modify(MAKER, 1, 40));
+    EXPECT_EVENT(0, IB_EVENT_MODIFIED, MAKER, 1, 10, 40);
+    close_world();
+}
+
+/* An iceberg gives more numbers than there were commands; the next rules go on behind them. */
+static void numbers_of_orders_never_go_back(void)
+{
+    open_world_of(IB_RULES_2);
+    struct ib_command iceberg = enter(MAKER, 1, IB_SIDE_SELL, 50, 100);
+    iceberg.displayed = 1;
+    apply(iceberg);
+    apply(enter(TAKER, 1, IB_SIDE_BUY, 40, 100));
+    uint64_t newest = world.events[world.count - 1].order_ref;
+    EXPECT_EQUAL(world.events[world.count - 1].type, IB_EVENT_REFRESHED);
+    EXPECT(newest > ib_matcher_seq(world.matcher) + 1);
+    struct ib_command rules = control(IB_COMMAND_RULES);
+    rules.value = IB_RULES_3;
+    apply(rules);
+    apply(enter(MAKER, 2, IB_SIDE_SELL, 1, 100));
+    EXPECT_EQUAL(world.events[0].order_ref, newest + 1);
+    close_world();
+}
+
 static const struct test_case cases[] = {
     CASE(an_order_rests),
     CASE(price_comes_before_time),
@@ -286,6 +401,10 @@ static const struct test_case cases[] = {
     CASE(bad_orders_are_rejected),
     CASE(bad_replaces_are_rejected_and_the_order_stays),
     CASE(a_full_book_rejects),
+    CASE(a_modify_marks_a_sale_and_takes_a_part_off),
+    CASE(any_live_order_can_be_modified),
+    CASE(rules_2_know_no_modify),
+    CASE(numbers_of_orders_never_go_back),
 };
 
 TEST_MAIN("test_matcher_order", cases)

@@ -76,7 +76,42 @@ static void reads_replace_cancel_query(void)
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"X\0\0\0\x09\0\0\0\x0a\0\0", 11, firm, &message), IB_OUCH_COMMAND);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"Q", 1, firm, &message), IB_OUCH_ACCOUNT_QUERY);
     EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"Q\0\0", 3, firm, &message), IB_OUCH_ACCOUNT_QUERY);
-    EXPECT_EQUAL(ib_ouch_decode((const uint8_t *)"M\0\0\0\1T\0\0\0\1", 10, firm, &message), IB_OUCH_NOT_CARRIED);
+}
+
+/* Of each side mark what the core is asked for; a buy has none, and no letter but the four is a side. */
+static void reads_modify(void)
+{
+    static const struct { uint8_t letter, side, mark; } sides[] = {
+        {'S', IB_SIDE_SELL, 'S'}, {'T', IB_SIDE_SELL, 'T'}, {'E', IB_SIDE_SELL, 'E'}, {'B', IB_SIDE_BUY, 0}};
+    uint8_t bytes[13] = "M\0\0\0\x09?\0\0\0\x0a\0\0";
+    struct ib_ouch_message message;
+    unsigned known = 0;
+    for (unsigned letter = 0; letter <= UINT8_MAX; letter++) {
+        bytes[5] = (uint8_t)letter;
+        EXPECT_EQUAL(ib_ouch_decode(bytes, 10, firm, &message), IB_OUCH_MODIFY);
+        EXPECT_EQUAL(message.command.type, IB_COMMAND_MODIFY);
+        EXPECT_EQUAL(message.command.user_ref, 9);
+        EXPECT_EQUAL(message.command.quantity, 10);
+        const uint8_t *data = message.command.client_data;
+        uint8_t side = 0;
+        uint8_t mark = 0;
+        for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++) {
+            if (sides[i].letter == letter) {
+                side = sides[i].side;
+                mark = sides[i].mark;
+                known++;
+            }
+        }
+        EXPECT_EQUAL(message.command.side, side);
+        EXPECT_EQUAL(data[14], mark);
+        EXPECT(memcmp(data, data + 15, 9) == 0 && data[0] == 0 && memcmp(data, data + 1, 13) == 0);
+    }
+    EXPECT_EQUAL(known, 4);
+    EXPECT_EQUAL(ib_ouch_decode(bytes, 12, firm, &message), IB_OUCH_MODIFY);
+    EXPECT_EQUAL(ib_ouch_decode(bytes, 9, firm, &message), IB_OUCH_MALFORMED);
+    EXPECT_EQUAL(ib_ouch_decode(bytes, 11, firm, &message), IB_OUCH_MALFORMED);
+    bytes[11] = 1;
+    EXPECT_EQUAL(ib_ouch_decode(bytes, 12, firm, &message), IB_OUCH_MALFORMED);
 }
 
 static void refuses_every_wrong_size(void)
@@ -344,6 +379,16 @@ static void writes_every_report(void)
     event.flags = IB_FLAG_INCOMING;
     (void)ib_ouch_encode(out, &event, "AAPL    ");
     EXPECT_EQUAL(out[25], 'R');
+    event = report(IB_EVENT_MODIFIED);
+    EXPECT_EQUAL(ib_ouch_encode(out, &event, "AAPL    "), IB_OUCH_MODIFIED_SIZE);
+    EXPECT(memcmp(out, "M" TIME "\0\0\0\x08" "B" "\0\0\0\x3c", IB_OUCH_MODIFIED_SIZE) == 0);
+    event.side = IB_SIDE_SELL;
+    event.client_data[14] = 'E';
+    (void)ib_ouch_encode(out, &event, "AAPL    ");
+    EXPECT_EQUAL(out[13], 'E');
+    event.client_data[14] = 0; /* it came another way */
+    (void)ib_ouch_encode(out, &event, "AAPL    ");
+    EXPECT_EQUAL(out[13], 'S');
     event = report(IB_EVENT_END_OF_DAY);
     EXPECT_EQUAL(ib_ouch_encode(out, &event, "        "), IB_OUCH_SYSTEM_EVENT_SIZE);
     EXPECT(memcmp(out, "S" TIME "E", IB_OUCH_SYSTEM_EVENT_SIZE) == 0);
@@ -425,7 +470,7 @@ static void a_market_order_is_echoed_as_one(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(reads_an_enter_order), CASE(reads_replace_cancel_query), CASE(refuses_every_wrong_size),
+    CASE(reads_an_enter_order), CASE(reads_replace_cancel_query), CASE(reads_modify), CASE(refuses_every_wrong_size),
     CASE(rejects_what_is_not_carried), CASE(reads_prices_at_their_limits), CASE(accepts_options_that_ask_for_nothing),
     CASE(reads_what_rules_2_carry), CASE(order_entry_is_switched),
     CASE(refuses_an_appendage_that_does_not_add_up), CASE(writes_every_report),

@@ -29,7 +29,7 @@ static void two_pools_share_an_array(void)
 {
     struct ib_pool pool;
     struct ib_pool second;
-    EXPECT_EQUAL(ib_pool_open_both(&pool, &second, 64, 2), IB_OK);
+    EXPECT_EQUAL(ib_pool_open_both(&pool, &second, 64, 2, 0), IB_OK);
     EXPECT_EQUAL(ib_pool_take(&pool, 64), 2);
     EXPECT_EQUAL(ib_pool_take(&second, 64), 4);
     EXPECT_EQUAL(ib_pool_stock(&pool), 1);

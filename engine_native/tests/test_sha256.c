@@ -6,11 +6,14 @@
 #include "sha256.h"
 #include "test.h"
 
+static int is_portable; /* the case wants the plain way, also where there is another */
+
 static void digest_of(const void *data, size_t size, size_t piece, char hex[65])
 {
     struct ib_sha256 sha;
     uint8_t digest[IB_SHA256_SIZE];
     ib_sha256_begin(&sha);
+    sha.is_portable |= is_portable;
     for (size_t at = 0; at < size; at += piece) {
         ib_sha256_add(&sha, (const uint8_t *)data + at, size - at < piece ? size - at : piece);
     }
@@ -61,6 +64,25 @@ static void pieces_do_not_matter(void)
     }
 }
 
-static const struct test_case cases[] = {CASE(published_examples), CASE(a_million_letters), CASE(pieces_do_not_matter)};
+static void both_ways_say_the_same(void)
+{
+    uint8_t bytes[1000];
+    char fast[65], plain[65];
+    for (unsigned i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)(i * i + i / 7);
+    }
+    for (size_t size = 0; size <= sizeof bytes; size += 1 + size / 3) {
+        digest_of(bytes, size, sizeof bytes, fast);
+        is_portable = 1;
+        digest_of(bytes, size, sizeof bytes, plain);
+        published_examples();
+        is_portable = 0;
+        EXPECT_SOUND();
+        EXPECT(strcmp(fast, plain) == 0);
+    }
+}
+
+static const struct test_case cases[] = {CASE(published_examples), CASE(a_million_letters), CASE(pieces_do_not_matter),
+                                         CASE(both_ways_say_the_same)};
 
 TEST_MAIN("test_sha256", cases)

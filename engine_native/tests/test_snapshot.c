@@ -312,7 +312,7 @@ static void a_later_builds_is_refused_by_name(void)
         memcpy(bytes + sizeof bytes - 4, &crc, sizeof crc);
         EXPECT_EQUAL(ib_snapshot_read_head(bytes, sizeof bytes, &head, error), IB_ERROR_JOURNAL_FOREIGN);
         EXPECT(strstr(error, field == 0 ? "format 9, but this build reads format 1"
-                                        : "matching rules 9, but this build knows rules 1 to 2") != NULL);
+                                        : "matching rules 9, but this build knows rules 1 to ") != NULL);
         free(whole.at);
     }
     ib_matcher_close(matcher);

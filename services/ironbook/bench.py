@@ -74,7 +74,7 @@ def mix(path: Path) -> dict[str, int]:
     return {"new": types[lobw.NEW], "cancel": types[lobw.CANCEL], "cross": types[lobw.CROSS]}
 
 
-def load(path: Path, rules: int, sessions: int, events: bool) -> tuple[lobw.Header, BenchFlow]:
+def load(path: Path, limits: bool, sessions: int, events: bool) -> tuple[lobw.Header, BenchFlow]:
     """Read a LOBW file. Raises CommandError that names the file and what is wrong with it."""
     flow = lobw.read(path)
     header = flow.header
@@ -85,7 +85,7 @@ def load(path: Path, rules: int, sessions: int, events: bool) -> tuple[lobw.Head
             symbols=header.symbols,
             id_max=header.id_max,
             orders=ORDERS,
-            rules=rules,
+            limits=limits,
             sessions=sessions,
             reporting=events,
         )
@@ -94,10 +94,10 @@ def load(path: Path, rules: int, sessions: int, events: bool) -> tuple[lobw.Head
     return header, bench
 
 
-def measure(path: Path, *, passes: int, rules: int, sessions: int, events: bool) -> dict[str, Any]:
+def measure(path: Path, *, passes: int, limits: bool, sessions: int, events: bool) -> dict[str, Any]:
     """Run a LOBW file and return everything that is known of it."""
     load_before = machine.load()
-    header, bench = load(path, rules, sessions, events)
+    header, bench = load(path, limits, sessions, events)
     ns = []
     try:
         for _ in range(passes):
@@ -115,8 +115,8 @@ def measure(path: Path, *, passes: int, rules: int, sessions: int, events: bool)
         "mix": mix(path),
         "symbols": header.symbols,
         "passes": passes,
-        "rules": rules,
-        "risk_gate": rules > 1,
+        "rules": RULES_NEWEST,
+        "risk_gate": limits,
         "sessions": sessions,
         "events": events,
         "ns_per_op": round(statistics.median(ns), 2),
@@ -142,7 +142,7 @@ def measure(path: Path, *, passes: int, rules: int, sessions: int, events: bool)
 def in_words(result: dict[str, Any]) -> str:
     """Lay a result out for people."""
     return (
-        f"{result['workload']}: {result['messages']:,} messages, rules {result['rules']}"
+        f"{result['workload']}: {result['messages']:,} messages"
         f"{', every risk limit set' if result['risk_gate'] else ''}\n"
         f"  {result['ns_per_op']} ns of CPU an order (median of {result['passes']}; best {result['ns_per_op_best']})\n"
         f"  p50 {result['p50_ns']} ns, p99 {result['p99_ns']} ns, p99.9 {result['p999_ns']} ns in the quietest pass\n"
@@ -157,7 +157,7 @@ def match(arguments: argparse.Namespace) -> int:
     result = measure(
         arguments.workload,
         passes=arguments.passes,
-        rules=arguments.rules,
+        limits=not arguments.no_limits,
         sessions=arguments.sessions,
         events=arguments.events,
     )
@@ -195,8 +195,7 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--workload", required=True, type=Path, metavar="FILE.lobw")
     command.add_argument("--json", action="store_true", help="one JSON object on one line")
     command.add_argument("--passes", type=_number(1, 1000), default=PASSES, help=f"default {PASSES}")
-    rules = _number(1, RULES_NEWEST)
-    command.add_argument("--rules", type=rules, default=RULES_NEWEST, help="of matching; 1 has no risk gate")
+    command.add_argument("--no-limits", action="store_true", help="orders of no account, which no limit holds")
     command.add_argument("--sessions", type=_number(1, 1000), default=1, help="each trades for an account of its own")
     command.add_argument("--events", action="store_true", help="build every event and hand it over")
     command.set_defaults(function=match)

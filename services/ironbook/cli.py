@@ -17,6 +17,7 @@ from ironbook.errors import CommandError
 
 SUBCOMMANDS = {
     "admin": "ironbook.admin",
+    "agent": "ironbook.agent",
     "bench": "ironbook.bench",
     "client": "ironbook.client",
     "emulator": "ironbook.emulator.server",

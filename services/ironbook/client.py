@@ -37,6 +37,10 @@ _QUANTITY_MAX, _PRICE_MAX, _NUMBER_MAX = 2**40 - 1, 2**63 - 1, 2**32 - 1
 _CLIENT_DATA = 14
 _NS = 10**9
 _SLICES = 64  # IB_SLICES_MAX (ironbook.h)
+# Sales by their side mark, which follows what is the client's own of `client_data` (ouch50.h).
+_SALES = {"sell": b"S", "sell-short": b"T", "sell-short-exempt": b"E"}
+_SIDES = ("buy", *_SALES)
+_MARKED = {mark: word for word, mark in _SALES.items()}
 
 
 class ClientError(CommandError):
@@ -45,13 +49,13 @@ class ClientError(CommandError):
 
 def add_parser(subparsers: Any) -> None:
     """Add `ironbook client` to the command line."""
-    parser = subparsers.add_parser("client", help="enter, replace and cancel orders of every kind")
+    parser = subparsers.add_parser("client", help="enter, replace, modify and cancel orders of every kind")
     parser.add_argument("--socket", type=Path, required=True, metavar="FILE", help="commands.sock of the engine")
     parser.add_argument("--session", required=True, help="whose orders: a session of the engine's configuration")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     actions = parser.add_subparsers(dest="action", required=True)
     enter = actions.add_parser("enter", help="a new order")
-    enter.add_argument("side", choices=("buy", "sell"))
+    enter.add_argument("side", choices=_SIDES)
     enter.add_argument("symbol")
     _terms(enter)
     replace = actions.add_parser("replace", help="other terms for a live order, all of them")
@@ -60,6 +64,10 @@ def add_parser(subparsers: Any) -> None:
     cancel = actions.add_parser("cancel", help="an order, or a part of it")
     cancel.add_argument("user_ref", type=int, help="its number")
     cancel.add_argument("quantity", type=int, nargs="?", default=0, help="its new total size; 0: all is cancelled")
+    modify = actions.add_parser("modify", help="another mark of a sale, a smaller size, or both: it keeps its place")
+    modify.add_argument("user_ref", type=int, help="its number")
+    modify.add_argument("side", choices=_SIDES, help="a buy stays one, a sale a sale")
+    modify.add_argument("quantity", type=int, help="its total size, as it is or smaller")
     mass = actions.add_parser("mass-cancel", help="all orders of the session")
     mass.add_argument("--symbol", help="of this instrument alone")
     mass.add_argument("--side", choices=("buy", "sell"))
@@ -94,6 +102,15 @@ def _value(names: Any, word: str) -> int:
     return int(names[word.upper().replace("-", "_")])
 
 
+def _side(word: str) -> Side:
+    return Side.BUY if word == "buy" else Side.SELL
+
+
+def _marked(word: str, data: bytes = b"") -> bytes:
+    """Return client data with the mark of a sale behind it."""
+    return data.ljust(_CLIENT_DATA, b"\0") + _SALES[word] if word in _SALES else data
+
+
 def _within(name: str, value: float, least: int, most: int) -> None:
     if not least <= value <= most:
         raise ClientError(f"client: {name} is {value}: give it a number from {least} to {most}")
@@ -102,6 +119,8 @@ def _within(name: str, value: float, least: int, most: int) -> None:
 def _order(arguments: argparse.Namespace, user_ref: int, instrument: int) -> Command:
     replaced = arguments.action == "replace"
     data = arguments.client_data.encode("ascii", "replace")
+    if not replaced and arguments.side != "sell":  # a plain sale needs no mark
+        data = _marked(arguments.side, data)
     expires = arguments.time_in_force == "gtd"
     return Command(
         0,
@@ -112,7 +131,7 @@ def _order(arguments: argparse.Namespace, user_ref: int, instrument: int) -> Com
         user_ref_original=arguments.original if replaced else 0,
         price=arguments.price,
         quantity=arguments.quantity,
-        side=0 if replaced else _value(Side, arguments.side),
+        side=0 if replaced else _side(arguments.side),
         time_in_force=_value(TimeInForce, arguments.time_in_force),
         order_type=_value(OrderType, arguments.type),
         self_trade=_value(SelfTrade, arguments.self_trade),
@@ -156,9 +175,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ClientError(f"client: --client-data has at most {_CLIENT_DATA} ASCII characters")
     if arguments.action == "replace":
         _within("original", arguments.original, 1, _NUMBER_MAX)
-    if arguments.action == "cancel":
+    if arguments.action in {"cancel", "modify"}:
         _within("user_ref", arguments.user_ref, 1, _NUMBER_MAX)
-        _within("quantity", arguments.quantity, 0, _QUANTITY_MAX)
+        _within("quantity", arguments.quantity, 0 if arguments.action == "cancel" else 1, _QUANTITY_MAX)
     if arguments.action == "watch":
         _within("--after", arguments.after, 0, _NUMBER_MAX - 1)
 
@@ -173,6 +192,16 @@ def _instrument(stream: CommandStream, symbol: str) -> int:
 def _command(arguments: argparse.Namespace, stream: CommandStream) -> Command:
     if arguments.action == "cancel":
         return Command(0, 0, CommandType.CANCEL, user_ref=arguments.user_ref, quantity=arguments.quantity)
+    if arguments.action == "modify":
+        return Command(
+            0,
+            0,
+            CommandType.MODIFY,
+            user_ref=arguments.user_ref,
+            side=_side(arguments.side),
+            quantity=arguments.quantity,
+            client_data=_marked(arguments.side),
+        )
     if arguments.action == "mass-cancel":
         instrument = _instrument(stream, arguments.symbol) if arguments.symbol else INSTRUMENT_ALL
         side = _value(Side, arguments.side) if arguments.side else 0
@@ -196,12 +225,12 @@ def describe(event: Event) -> dict[str, Any]:
         if getattr(event, name):
             words[name] = getattr(event, name)
     if event.side in set(Side):
-        words["side"] = Side(event.side).name.lower()
+        words["side"] = _MARKED.get(event.client_data[_CLIENT_DATA : _CLIENT_DATA + 1], Side(event.side).name.lower())
     if event.reason:
         words["reason"] = Reason(event.reason).name.lower()
     if event.flags:
         words["flags"] = [str(flag.name).lower() for flag in EventFlag if flag in EventFlag(event.flags)]
-    data = event.client_data.rstrip(b"\0")
+    data = event.client_data[:_CLIENT_DATA].rstrip(b"\0")
     return {**words, "client_data": data.decode("ascii", "replace")} if data else words
 
 

@@ -21,7 +21,7 @@ from ironbook.phase_schedule import DAYS, Schedule, Step, is_time_of_day, is_tim
 
 # Each is a limit of the core: IB_ORDERS_MAX, positions in the event log, places of connections (ironbook.h,
 # gateway_internal.h).
-ORDERS_MAX = 16_777_215
+ORDERS_MAX = 16_777_214
 EVENTS_MAX = 4_294_967_295
 CONNECTIONS_MAX = 4_095
 SESSIONS_MAX = 1_024
@@ -29,7 +29,7 @@ INSTRUMENTS_MAX = 131_072
 # IB_LATENCY_EVERY_MAX (ironbook_latency.h).
 LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
-RULES_NEWEST = 2
+RULES_NEWEST = 3
 QUANTITY_MAX = 2**40 - 1
 PRICE_MAX = 2**62
 # Words of the file for numbers of ironbook.h: enum ib_phase, enum ib_breach.

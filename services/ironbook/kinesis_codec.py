@@ -71,6 +71,7 @@ _TYPES = {
     (int(EventType.EXECUTED), 1): "execute",
     (int(EventType.EXECUTED), 0): "trade",
     (int(EventType.CANCELED), 1): "cancel",
+    (int(EventType.MODIFIED), 1): "cancel",  # of a part; without one, only its owner is concerned
     (int(EventType.REPLACED), 1): "replace",
     (int(EventType.REFRESHED), 0): "refresh",
     (int(EventType.REFRESHED), 1): "refresh",
@@ -91,7 +92,7 @@ def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord
     hidden = event.flags & _HIDDEN
     if kind == "execute" and event.flags & _AUCTION:
         kind = "cross"
-    elif hidden and kind != "trade":
+    elif (hidden and kind != "trade") or (kind == "cancel" and event.quantity == 0):
         return None
     head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
     if kind == "state":

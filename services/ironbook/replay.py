@@ -87,7 +87,7 @@ def replay_lobster(path: Path, published: Path | None = None) -> dict[str, Any]:
 
 def replay_lobw(path: Path) -> dict[str, Any]:
     """Replay a LOBW file; CommandError where the core does not agree with its header."""
-    header, flow = bench.load(path, rules=1, sessions=1, events=False)
+    header, flow = bench.load(path, limits=False, sessions=1, events=False)
     _, totals = flow.run()
     bench.compare(path, header, totals)
     return {"kind": "lobw", "messages": header.warm + header.messages, **in_json(totals)}

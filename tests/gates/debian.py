@@ -13,6 +13,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # nothing beside the sources
@@ -35,6 +37,7 @@ PACKAGES = {
     "ps": "procps",
     "ss": "iproute2",
     "systemd-analyze": "systemd",
+    "etcd": "etcd-server",
 }
 
 
@@ -53,6 +56,23 @@ def may_install() -> bool:
     return os.geteuid() == 0 and Path("/etc/debian_version").exists() and shutil.which("apt-get") is not None
 
 
+@contextmanager
+def nothing_started(policy: Path = Path("/usr/sbin/policy-rc.d")) -> Iterator[None]:
+    """Keep packages that bring a service (etcd-server) from starting it: we want the program, not a server at 2379.
+
+    Debian's own way (invoke-rc.d(8)): a policy that says no, where nobody has one already.
+    """
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+
+
 def apt_install(packages: list[str]) -> None:
     """Install packages without asking; the lists are refreshed only when the first try fails."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -69,7 +89,8 @@ def main() -> int:
     if missing and may_install():
         print(f"installing Debian packages: {' '.join(missing)}", flush=True)
         try:
-            apt_install(missing)
+            with nothing_started():
+                apt_install(missing)
         except subprocess.CalledProcessError:
             print(
                 f"could not be installed; try: apt-get update && apt-get install {' '.join(missing)}", file=sys.stderr

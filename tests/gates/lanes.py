@@ -89,7 +89,7 @@ ARM64 = ("aarch64-linux-gnu-gcc", "arm64-libc", "qemu-aarch64-static")
 FAST_OPTIONS = '-m "not slow and not integration" -n 2 --ignore tests/unit/emulator'
 # Through the link in .venv, so that module_utils have the name under which they import each other.
 MODULE_UTILS = ".venv/collections/ansible_collections/ironbook/trading/plugins/module_utils"
-MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py tests/gates tests/tidy"
+MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py tests/gates tests/tidy tests/history"
 # antsibull-docs copies amazon.aws as git would, and our repository ignores .venv: so git may not look that far up.
 GIT_STAYS_BELOW = f"GIT_CEILING_DIRECTORIES={ROOT} ANSIBLE_COLLECTIONS_PATH={CACHE}/docs"
 DOCS = "--plugin-docs --skip-rstcheck .cache/docs/ansible_collections/ironbook/trading"
@@ -104,6 +104,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 130, ("ps", "ss")),
+    "store": (("store", "agent"), 90, ()),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }

@@ -153,6 +153,21 @@ def test_rules_1_serve_nothing(tmp_path: Path) -> None:
         engine.kill()
 
 
+def test_rules_2_serve_no_modify(tmp_path: Path) -> None:
+    """The machine would ignore it in silence. All else is served."""
+    engine = Engine(tmp_path, rules=2).start()
+    try:
+        maker = stream(engine)
+        maker.send(order(1, Side.SELL, 5, 100))
+        assert len(told(maker)) == 1
+        maker.send(Command(0, 0, CommandType.MODIFY, user_ref=1, side=Side.SELL, quantity=4))
+        with pytest.raises(CommandStreamError, match="its log says why"):
+            maker.event()
+        assert "set rules to 3 in the engine's configuration" in engine.log.read_text()
+    finally:
+        engine.kill()
+
+
 def test_a_lost_connection_and_end_of_day(engine: Engine) -> None:
     """Cancel on disconnect holds here too; after End of Day the stream has its last report."""
     engine.kill()
@@ -203,6 +218,12 @@ def raw(engine: Engine, data: bytes, seconds: float = 0.5) -> bytes:
         Command(0, 0, CommandType.ENTER, phase=1),
         Command(0, 0, CommandType.ENTER, limit=1),
         Command(0, 0, CommandType.ENTER, client_data=b"x" * 15),
+        Command(0, 0, CommandType.ENTER, side=Side.SELL, client_data=bytes(14) + b"B"),
+        Command(0, 0, CommandType.ENTER, side=Side.SELL, client_data=bytes(15) + b"x"),
+        Command(0, 0, CommandType.ENTER, side=Side.BUY, client_data=bytes(14) + b"T"),
+        Command(0, 0, CommandType.REPLACE, client_data=bytes(14) + b"T"),
+        Command(0, 0, CommandType.MODIFY, side=Side.SELL, client_data=b"x"),
+        Command(0, 0, CommandType.MODIFY, side=Side.SELL, value=1),
         Command(0, 0, 999),
     ],
 )
@@ -232,7 +253,7 @@ def test_any_bytes(engine: Engine) -> None:
                 Command(
                     0,
                     0,
-                    numbers.choice([3, 3, 3, 4, 5, 15]),
+                    numbers.choice([3, 3, 3, 4, 5, 15, 20]),
                     instrument=numbers.choice([0, 0, 1, 2, 2**32 - 1]),
                     user_ref=ref,
                     user_ref_original=max(0, ref - numbers.randrange(9)),
@@ -285,14 +306,33 @@ def test_the_command_line(engine: Engine) -> None:
     assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["accepted", "canceled"]
     done = client(engine, *maker, "enter", "buy", "AAPL", "1", "1000000", "--post-only")
     assert (done.returncode, json.loads(done.stdout)["reason"]) == (2, "post_only")
+    done = client(engine, *maker, "modify", "2", "sell-short", "35")
+    modified = json.loads(done.stdout)
+    assert (done.returncode, modified["type"], modified["side"], modified["client_data"]) == (
+        0,
+        "modified",
+        "sell-short",
+        "mine",
+    )
+    assert (modified["quantity"], modified["remaining"], modified["displayed"]) == (5, 35, 10)
+    done = client(engine, *maker, "modify", "2", "buy", "30")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "ironbook: client: modify changed nothing\n")
     done = client(engine, *maker, "cancel", "2", "30")
-    assert (done.returncode, json.loads(done.stdout)["quantity"]) == (0, 10)
+    assert (done.returncode, json.loads(done.stdout)["quantity"], json.loads(done.stdout)["side"]) == (
+        0,
+        5,
+        "sell-short",
+    )
     done = client(engine, *maker, "cancel", "99")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "ironbook: client: cancel changed nothing\n")
     done = client(engine, *maker, "mass-cancel", "--symbol", "AAPL", "--side", "sell")
     assert json.loads(done.stdout)["reason"] == "mass_cancel"
     done = client(engine, *maker, "watch", "--after", "2", "--count", "3")
     assert [json.loads(line)["session_seq"] for line in done.stdout.splitlines()] == [3, 4, 5]
+    done = client(engine, *maker, "enter", "sell-short-exempt", "AAPL", "1", "2000000", "--client-data", "exempt")
+    accepted = json.loads(done.stdout)
+    assert (accepted["side"], accepted["client_data"]) == ("sell-short-exempt", "exempt")
+    assert client(engine, *maker, "cancel", str(accepted["user_ref"])).returncode == 0
     for words, said in {
         ("enter", "buy", "AAPL", "5"): "price is 0: give it a number from 1",
         ("enter", "buy", "AAPL", "0", "1"): "quantity is 0",
@@ -303,13 +343,15 @@ def test_the_command_line(engine: Engine) -> None:
         ("enter", "buy", "AAPL", "129", "1", "--displayed", "2"): "at most 64 times, give it at least 3",
         ("enter", "buy", "AAPL", "5", "1", "--time-in-force", "gtd"): "give --expire-seconds",
         ("enter", "buy", "AAPL", "5", "1", "--expire-seconds", "5"): "is of gtd orders: give --time-in-force gtd, too",
-        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 5",
+        ("enter", "buy", "AAPL", "5", "1", "--user-ref", "1"): "--user-ref 1 is used up: the next free one is 6",
         ("enter", "buy", "AAPL", "5", "1", "--client-data", "x" * 15): "at most 14 ASCII characters",
         ("enter", "buy", "ABCDEFGHI", "5", "1"): "ABCDEFGHI is not traded here",
         ("enter", "buy", "AAPL", "5", "99.5"): "client enter: argument price: invalid int value: '99.5'",
         ("enter", "up", "AAPL", "5", "1"): "client enter: argument side: invalid choice: 'up'",
         ("enter", "buy"): "client enter: the following arguments are required: symbol, quantity",
         ("cancel", "0"): "user_ref is 0",
+        ("modify", "1", "sell", "0"): "quantity is 0",
+        ("modify", "1", "short", "5"): "client modify: argument side: invalid choice: 'short'",
         ("watch", "--after", "99"): "never sent a report 99",
     }.items():
         done = client(engine, *maker, *words)

@@ -81,7 +81,7 @@ def changed(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 def test_a_preview_of_new_hosts_changes_nothing(site) -> None:
-    done = deploy(site, "--check")
+    done = deploy(site, "--check", "-e", "ironbook_shard_map_version=1")
     assert done.returncode == 0, done.stdout
     assert not (site.state / "hosts").exists()
     assert not (site.state / "install").exists()
@@ -186,3 +186,22 @@ def test_again_changes_nothing(site) -> None:
     done = deploy(site, "-e", "engine_service_heartbeat_seconds=2")  # as the last one that succeeded
     assert done.returncode == 0, done.stdout
     assert changed(done) == {"engine-0-0": 0, "engine-0-1": 0, "engine-0-2": 0}
+
+
+def test_a_host_refuses_another_map_of_the_version_that_it_has(site) -> None:
+    options = ["-e", "engine_service_heartbeat_seconds=2", "-e", "ironbook_shard_map_version=4"]
+    done = deploy(site, *options)
+    assert done.returncode == 0, done.stdout
+    assert changed(done) == {"engine-0-0": 1, "engine-0-1": 1, "engine-0-2": 1}  # each remembers the map
+    configuration = site.state / "hosts" / "engine-0-0" / "engine.json"
+    remembered = configuration.with_name("shard_map.json").read_text()
+    assert json.loads(remembered)["version"] == 4
+    before = configuration.read_text()
+    moved = {"ironbook_shards": [{"shard": 0, "symbols": ["AAPL", "MSFT"]}]}
+    done = deploy(site, *options, "-e", json.dumps(moved))
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "the map of version 4 is another one than is deployed" in said
+    assert "raise the version to 5 if the change is meant" in said
+    assert configuration.read_text() == before
+    assert configuration.with_name("shard_map.json").read_text() == remembered

@@ -8,9 +8,11 @@ import socket
 import struct
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
-from integration.engine_process import Engine, cancel, enter, environment, same_after_a_kill
+from integration.engine_process import Engine, cancel, enter, environment, same_after_a_kill, slow_journal
 from ironbook import core
 from ironbook.core.records import CommandType
 
@@ -239,6 +241,30 @@ def test_any_bytes(engine: Engine) -> None:
             connection.sendall(b"instrument_add " + bytes([value]) * 40 + b"\n")
             assert "error" in json.loads(connection.makefile("rb").readline())
     assert engine.admin("status")["state"] == "serving"
+
+
+def test_what_is_removed_in_the_same_moment_is_named_as_a_cause(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sequenced behind a removal that nobody knows of yet: neither live orders nor a full table were in the way."""
+    engine.kill()
+    slow_journal(tmp_path, monkeypatch, 500_000)
+    engine.start()
+    sockets = []
+    for request in ("instrument_remove MSFT", "instrument_change MSFT tick=1", "risk_limit MAKR collar 5 MSFT"):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(20)
+        connection.connect(str(engine.run / "admin.sock"))
+        connection.sendall(request.encode() + b"\n")
+        sockets.append(connection)
+        time.sleep(0.1)
+    removed, changed, limited = (json.loads(connection.makefile("rb").readline()) for connection in sockets)
+    for connection in sockets:
+        connection.close()
+    assert (removed["event_count"], changed["event_count"], limited["event_count"]) == (1, 0, 0)
+    assert changed["unchanged"].endswith("or it was removed")
+    assert limited["unchanged"].endswith("or the instrument was removed")
+    assert "MSFT is not traded here" in engine.admin("instrument_change MSFT tick=1")["error"]
 
 
 UNCHANGED = {

@@ -39,9 +39,10 @@ def restart(engine: Engine, **changes: Any) -> list[Command]:
     return commands(engine)[before:]
 
 
-def test_a_new_journal_begins_with_rules_2_and_its_accounts(engine: Engine) -> None:
+def test_a_new_journal_begins_with_the_newest_rules_and_its_accounts(engine: Engine) -> None:
     """Rules, an account for each firm, instruments, sessions; then nothing more, over kills and orderly ends."""
     engine.start()
+    assert commands(engine)[0].value == core.records.RULES_NEWEST
     assert [(c.type, c.account) for c in commands(engine)] == [
         (CommandType.RULES, 0),
         (CommandType.ACCOUNT_ADD, 1),

@@ -157,3 +157,20 @@ def test_what_an_administrator_cancels_is_not_charged_to_the_member(engine: Engi
     client.report("C")
     assert time.monotonic() - before < 2  # charged, they would take as many times 99 of a walk
     assert len(commands(engine, CommandType.MASS_CANCEL)) == 31
+
+
+def test_who_was_not_read_from_is_not_taken_for_idle(engine: Engine) -> None:
+    """Its cancels wait for longer than the engine's patience, which begins anew once it is read from again."""
+    engine.config["limits"]["mass_cancel_percent"] = 1
+    engine.config["heartbeat_seconds"] = 0.1
+    engine.start()
+    fill(engine.login("MAKER1"))  # and ends: who says nothing more has no place
+    client = engine.login("TAKER1")
+    patience = 15 * 0.1
+    before = time.monotonic()
+    client.send(b"".join(enter(i, "B", 1, 1) + mass_cancel(i) for i in range(1, 61)))
+    client.wait_for(120)
+    assert time.monotonic() - before > 2 * patience, "they did not have to wait: the case is none"
+    time.sleep(patience / 5)  # twenty looks at who is idle
+    assert client.next_user_ref() == 61
+    assert engine.disconnects("idle", 0) == 0

@@ -67,9 +67,13 @@ def test_ouch_connect_places_cancels_and_is_filled(engine: Engine) -> None:
             assert (sold["quantity"], sold["price"], sold["liquidity_flag"]) == (30, 100.25, "ADDED")
             assert bought["match_number"] == sold["match_number"]
 
+            maker.send({"UPayload": {"ModifyOrder": {"user_ref_number": 1, "side": "SELL_SHORT", "quantity": 90}}})
+            modified = received("maker", "OrderModified")
+            assert (modified["user_ref_number"], modified["side"], modified["quantity"]) == (1, "SELL_SHORT", 60)
+
             maker.send({"UPayload": {"CancelOrder": {"user_ref_number": 1, "quantity": 0}}})
             canceled = received("maker", "OrderCanceled")
-            assert (canceled["quantity"], canceled["cancel_reason"]) == (70, "USER_REQUESTED")
+            assert (canceled["quantity"], canceled["cancel_reason"]) == (60, "USER_REQUESTED")
 
             maker.send(_ouch_order(2, "SELL", 100, 100.25, appendages={"min_qty": 50}))
             assert received("maker", "OrderCanceled", user_ref_number=2)["quantity"] == 100  # nobody to trade 50 with

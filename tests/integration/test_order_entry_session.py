@@ -197,18 +197,6 @@ def test_repeated_and_lower_user_refs_are_ignored(engine: Engine, pair: tuple[Cl
     assert len(maker.sequenced) == 2
 
 
-def test_modify_is_ignored_and_says_so(engine: Engine, pair: tuple[Client, Client, int]) -> None:
-    """Modify Order has no reject in OUCH; a Debug packet tells the reader of the client's log."""
-    maker, _, ref = pair
-    maker.send(enter(ref, "S", 10, 9_000_000))
-    maker.report("A")
-    maker.send(packet(b"U", struct.pack("!cIcI", b"M", ref, b"T", 5)))
-    assert next(maker.packets()).startswith(b"+Modify Order is not carried")
-    maker.send(cancel(ref))
-    assert struct.unpack("!I", maker.report("C")[13:17]) == (10,)
-    assert engine.admin("status")["modify_ignored"] >= 1
-
-
 def test_heartbeats_and_a_session_without_orders(engine: Engine) -> None:
     """Both sides only heartbeat, for longer than the patience of the engine."""
     client = engine.login("OTHER1", sequence=0)

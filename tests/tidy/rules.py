@@ -54,6 +54,7 @@ OWN_ROLE = {"ansible.builtin.import_role", "ansible.builtin.include_role"}
 # Every inventory sets these, and roles take their defaults from them. All else is some role's own.
 COLLECTION_WIDE = {"aws_account_id", "ironbook_environment", "ironbook_name_prefix", "ironbook_state_directory",
                    "ironbook_port_base", "ironbook_tags", "ironbook_zones", "ironbook_shards", "ironbook_engine_hosts",
+                   "ironbook_shard_map_version",
                    "service_manager", "session_replay"}  # fmt: skip
 
 # The shell of the engine is tested as a process, from outside. What such a test covers is said here, file by file.
@@ -67,7 +68,7 @@ PROCESS_TESTS = {
 }
 
 # The core's files that know no clock, file, socket or thread: their whole world is their arguments.
-PURE_C = ("pool", "price_index", "level", "book", "book_check", "matcher")
+PURE_C = ("pool", "price_index", "price_window", "level", "book", "book_check", "matcher")
 IMPURE_HEADERS = re.compile(r"#include <(time|unistd|fcntl|pthread|errno|sys/\w+|netinet/\w+|arpa/\w+)\.h>")
 
 # Put together here, so that this file does not break its own rules.

@@ -57,7 +57,7 @@ def test_one_object_on_one_line_says_how_fast_and_on_what(workload: Path, capsys
 def test_risk_gate_has_its_limits_set(workload: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The C side enters an order above the limit first, and fails where that is let through."""
     assert measured(capsys, workload)["risk_gate"] is True
-    assert measured(capsys, workload, "--rules", "1")["risk_gate"] is False
+    assert measured(capsys, workload, "--no-limits")["risk_gate"] is False
     assert measured(capsys, workload, "--sessions", "3", "--events")["trades"] > 0
 
 
@@ -94,11 +94,11 @@ def test_sum_that_differs_from_the_file_is_an_error(
 def test_record_that_no_flow_may_have_is_named(record: tuple[int, ...], said: str) -> None:
     records = RECORD.pack(NEW, 0, 0, 1, 50, 1) + RECORD.pack(*record)
     with pytest.raises(core.CoreError) as refused:
-        BenchFlow(records, warm=0, symbols=1, id_max=9, orders=10, rules=1)
+        BenchFlow(records, warm=0, symbols=1, id_max=9, orders=10)
     assert str(refused.value) == f"record 2: {said}"
 
 
-@pytest.mark.parametrize("words", [["--passes", "0"], ["--passes", "x"], ["--rules", "99"], ["--sessions", "-1"]])
+@pytest.mark.parametrize("words", [["--passes", "0"], ["--passes", "x"], ["--sessions", "-1"]])
 def test_flag_out_of_range_is_named(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "match", "--workload", "f", *words]) == 1
     assert f"argument {words[0]}: {words[1]!r} is not a whole number from 1 to" in capsys.readouterr().err

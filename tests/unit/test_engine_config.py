@@ -144,7 +144,8 @@ def test_accounts_limits_and_whose_a_session_is() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rules": 3}, "f: rules is 3: give it an integer from 0 to 2"),
+        ({"limits": {"orders": 16_777_215}}, "limits.orders is 16777215: give it an integer from 1 to 16777214"),
+        ({"rules": 4}, "f: rules is 4: give it an integer from 0 to 3"),
         ({"instruments": [{"symbol": "A", "tick": 1, "lot": 0}]}, r"instruments\[0\].lot is 0"),
         ({"instruments": [{"symbol": "A", "tick": 1, "static_band": 10001}]}, "static_band is 10001: .* 0 to 10000"),
         ({"instruments": [{"symbol": "A", "tick": 1, "phase": "open"}]}, "phase is 'open': give it one of continuous,"),

@@ -91,7 +91,7 @@ class Beside:
 
 
 @pytest.mark.feature("ENG-06", by="U", part="slippage and fill ratio; no metric of them is published")
-@pytest.mark.parametrize(("seed", "rules"), [(1, 1), (2, 2), (3, 2), (4, 2)])
+@pytest.mark.parametrize(("seed", "rules"), [(1, 1), (2, 2), (3, 3), (4, 3)])
 def test_against_a_second_calculation(seed: int, rules: int) -> None:
     """A seeded session over all order types, phases, auctions, icebergs, replacements and self-trades."""
     oracle, matcher = Oracle(3_000), core.Matcher(3_000)

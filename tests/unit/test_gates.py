@@ -119,6 +119,19 @@ def test_a_skipped_test_hides_nothing_from_root(tmp_path: Path, reason: str, str
     assert ("skipped: " in outcome.closing and reason in outcome.closing) == (state == "FAIL")
 
 
+def test_a_package_that_brings_a_service_does_not_start_it(tmp_path: Path) -> None:
+    """A machine with a policy of its own keeps it; another one has none afterwards, whatever happened."""
+    policy = tmp_path / "policy-rc.d"
+    with pytest.raises(subprocess.CalledProcessError), debian.nothing_started(policy):
+        assert subprocess.run([policy, "etcd", "start"], check=False).returncode == 101
+        raise subprocess.CalledProcessError(100, "apt-get")
+    assert not policy.exists()
+    policy.write_text("theirs")
+    with debian.nothing_started(policy):
+        assert policy.read_text() == "theirs"
+    assert policy.read_text() == "theirs"
+
+
 def test_every_tool_that_a_lane_needs_has_a_package() -> None:
     """Else the line that tells what to install could not be printed."""
     assert {tool for lane in LANES for tool in lane.needs} <= debian.PACKAGES.keys()
@@ -151,6 +164,7 @@ GATES = {
     "integration-input": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",
+    "integration-store": "tests/integration/",
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
     "molecule": "molecule test",

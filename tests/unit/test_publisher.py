@@ -133,6 +133,8 @@ def test_each_public_event_has_a_record_and_others_have_none() -> None:
         {"type": EventType.EXECUTED, "flags": EventFlag.RESTING | hidden},
         {"type": EventType.CANCELED, "flags": EventFlag.RESTING | hidden},
         {"type": EventType.REPLACED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.MODIFIED, "flags": EventFlag.RESTING | hidden},
+        {"type": EventType.MODIFIED, "flags": 0},
         {"type": EventType.RELEASED},
         {"type": EventType.INSTRUMENT},
         {"type": EventType.RISK},
@@ -168,6 +170,15 @@ def test_auctions_icebergs_and_hidden_orders() -> None:
     assert told(type=EventType.INDICATIVE, price=10, quantity=60, remaining=40) == {
         "type": "indicative", "side": "-", "price": 10, "quantity": 60, "surplus": 40
     }  # fmt: skip
+
+
+def test_a_modified_order_is_public_as_far_as_it_shrank() -> None:
+    """Its side mark is its owner's."""
+    order = {"type": EventType.MODIFIED, "flags": EventFlag.RESTING, "side": Side.SELL, "price": 10, "order_ref": 5}
+    assert told(quantity=3, remaining=90, **order) == {
+        "type": "cancel", "side": "S", "price": 10, "quantity": 3, "remaining": 90, "order": 5
+    }  # fmt: skip
+    assert encode(event(quantity=0, remaining=90, **order), 3, ["AAPL"]) is None
 
 
 def test_aggregation_keeps_every_record_in_its_order() -> None:

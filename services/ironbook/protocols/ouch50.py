@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-BUY, SELL = b"B", b"S"
+BUY, SELL, SELL_SHORT, SELL_SHORT_EXEMPT = b"B", b"S", b"T", b"E"
 DAY, IMMEDIATE_OR_CANCEL = b"0", b"3"
 USER_REF_MAX = 0xFFFFFFFF
 QUANTITY_MAX = 999_999  # "Quantity: must be greater than zero and less than 1,000,000"
@@ -21,6 +21,7 @@ QUANTITY_MAX = 999_999  # "Quantity: must be greater than zero and less than 1,0
 _ENTER = struct.Struct(">cIcI8sQccccc14sH")
 _REPLACE = struct.Struct(">cIIIQccc14sH")
 _CANCEL = struct.Struct(">cII")
+_MODIFY = struct.Struct(">cIcI")
 
 
 def enter_order(  # noqa: PLR0913, PLR0917 - an order has this many fields
@@ -72,6 +73,14 @@ def cancel_order(user_ref: int, quantity: int = 0) -> bytes:
     Being absolute, it may be sent twice without harm.
     """
     return _CANCEL.pack(b"X", user_ref, quantity)
+
+
+def modify_order(user_ref: int, side: bytes, quantity: int) -> bytes:
+    """Modify Order ('M'): another mark of a sale, a smaller size, or both; the order keeps its place.
+
+    `quantity` is the order's new size in all, as Cancel Order's.
+    """
+    return _MODIFY.pack(b"M", user_ref, side, quantity)
 
 
 def account_query() -> bytes:
@@ -204,7 +213,7 @@ class PriorityUpdate(NamedTuple):
 
 
 class Modified(NamedTuple):
-    """'M'."""
+    """'M'. `side` and `quantity` as they are from here on; the latter is what is open."""
 
     timestamp_ns: int
     user_ref: int

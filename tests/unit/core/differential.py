@@ -11,7 +11,7 @@ from ironbook.core import Matcher
 from ironbook.core.records import COMMAND, unpack_events
 from unit.core.flow import FIELDS, Flow
 from unit.core.oracle import Oracle
-from unit.core.oracle_book import GTD, IN_AT_CLOSE, IN_STOP, PHASE, Order
+from unit.core.oracle_book import GTD, IN_AT_CLOSE, IN_STOP, MODIFIED, PHASE, Order
 
 
 def live_order(o: Order) -> tuple[int, ...]:
@@ -80,12 +80,13 @@ class Pair:
 
 # What a flow of rules 2 must have reached: every type of event, reason, phase and flag. EVENT_LOG_FULL is the gateway's
 # reason, as UNSUPPORTED is, which stands for both; RISK_TABLE_FULL takes a thousand pairs (test_risk.c).
-EVERYTHING = (
+EVERYTHING_OF_RULES_2 = (
     {("type", kind) for kind in range(1, 15)}
     | {("reason", reason) for reason in (*range(1, 12), *range(16, 25), *range(26, 30), *range(32, 39))}
     | {("phase", phase) for phase in range(7)}
     | {("flag", flag) for flag in (1, 2, 4, 8, 16)}
 )
+EVERYTHING = EVERYTHING_OF_RULES_2 | {("type", MODIFIED)}
 
 
 def run_flow(seed: int, steps: int, *, capacity: int, rules: int) -> Pair:

@@ -21,13 +21,13 @@ FIELDS = (
 EXTREMES = (0, 1, 2**31, 2**40 - 1, 2**40, 2**62, 2**63 - 1)
 SESSIONS, INSTRUMENTS = 6, 3
 ACCOUNTS = (0, 1, 1, 2, 3, 0)  # of each session
-ENTER, REPLACE, CANCEL = 3, 4, 5
+ENTER, REPLACE, CANCEL, MODIFY = 3, 4, 5, 20
 
 
 class Flow:
-    """Commands for one oracle, of rules 1 or 2."""
+    """Commands for one oracle, of rules 1, 2 or 3; a flow of rules 3 begins with rules 2."""
 
-    def __init__(self, seed: int, oracle: Oracle, *, rules: int = 2) -> None:
+    def __init__(self, seed: int, oracle: Oracle, *, rules: int = 3) -> None:
         """Begin with the definitions, which come first."""
         self.random = Random(seed)
         self.oracle = oracle
@@ -137,6 +137,8 @@ class Flow:
             i = r.randrange(INSTRUMENTS)
             self.middle[i] = max(500, min(2500, self.middle[i] + r.choice((-5, 5)) * self.tick[i]))
         if self.rules > 1:
+            if self.oracle.rules < self.rules and r.random() < 0.005:
+                return self.command(9, value=self.rules)
             if draw > 0.955:
                 return self.administration(r.random())
             aimed = self.heal() if draw < 0.2 else self.at_a_limit() if draw < 0.27 else None
@@ -146,7 +148,7 @@ class Flow:
             return self.command(6 if r.random() < 0.05 else 7)
         live = list(self.oracle.live.values()) if draw > 0.62 else []
         if live and draw > 0.80:
-            return self.cancel(r.choice(live))
+            return (self.modify if self.rules > 2 and r.random() < 0.3 else self.cancel)(r.choice(live))
         session = r.randrange(SESSIONS) if r.random() < 0.99 else 77
         last = self.oracle.sessions[session][2] if session < SESSIONS else 0
         common = {
@@ -216,6 +218,18 @@ class Flow:
         quantity = r.choice((0, 0, order.filled + r.randrange(order.open + 2)))
         session = order.session if r.random() < 0.97 else r.randrange(SESSIONS + 1)
         return self.command(CANCEL, session=session, user_ref=order.user_ref, quantity=quantity)
+
+    def modify(self, order: o.Order) -> dict[str, Any]:
+        """Mark an order, take a part of it off, or both; sometimes of the other side, larger, or somebody else's."""
+        r = self.random
+        lot = 1 if r.random() < 0.03 else self.oracle.instruments[order.instrument].lot
+        left = r.choice((order.open, order.open, r.randrange(order.open // lot + 3) * lot))
+        return self.command(
+            MODIFY, session=order.session if r.random() < 0.97 else r.randrange(SESSIONS + 1),
+            user_ref=order.user_ref, side=order.side if r.random() < 0.95 else r.randrange(4),
+            quantity=order.filled + left if r.random() < 0.9 else r.choice((order.filled, *EXTREMES)),
+            client_data=bytes([r.randrange(2)]) * r.choice((0, 0, 9, 14)) + r.choice((b"", b"S", b"T", b"E")),
+        )  # fmt: skip
 
     def replace(self, order: o.Order, common: dict[str, Any]) -> dict[str, Any]:
         """Replace an order by anything, or by nearly the same."""
@@ -288,4 +302,4 @@ class Flow:
             return self.instrument(instrument, kind=11)
         if draw < 0.98:
             return self.command(12, instrument=instrument)
-        return self.command(r.choice((0, 19, 9, 200)), value=r.randrange(4))
+        return self.command(r.choice((0, 19, 9, 200)), value=r.choice((0, 1, self.rules, 9)))

@@ -50,6 +50,7 @@ from unit.core.oracle_book import (
     LIMIT,
     LONG,
     MARKET,
+    MODIFIED,
     NEW_FIELDS,
     NO_INSTRUMENT,
     NO_ORDER,
@@ -111,7 +112,7 @@ class Oracle(Book):
             if self.rules == 1:
                 c = self.c = c | dict.fromkeys(NEW_FIELDS, 0)
             handler = self.HANDLERS.get(c["type"])
-            if handler and (self.rules > 1 or c["type"] <= 9):
+            if handler and self.rules >= (3 if c["type"] == 20 else 2 if c["type"] > 9 else 1):
                 handler(self, c)
         return self.events
 
@@ -122,8 +123,9 @@ class Oracle(Book):
         return None
 
     def on_rules(self, c: dict[str, Any]) -> None:
-        if self.rules == 1 and c["value"] == 2:
-            self.rules, self.ref = 2, c["seq"]
+        if self.rules < c["value"] <= 3:
+            self.ref = c["seq"] if self.rules == 1 else self.ref
+            self.rules = c["value"]
 
     def on_instrument(self, c: dict[str, Any]) -> None:
         # struct ib_instrument_command lies in the fields of struct ib_command
@@ -459,8 +461,23 @@ class Oracle(Book):
         flags = F_RESTING if o.place in (VISIBLE, IN_HIDDEN) else 0
         self.about(CANCELED, o, quantity, reason=USER, flags=flags)
 
+    def on_modify(self, c: dict[str, Any]) -> None:
+        o = self.live.get((c["session"], c["user_ref"]))
+        if o is None or c["side"] != o.side or c["quantity"] > o.filled + o.open:
+            return
+        left = max(0, c["quantity"] - o.filled)
+        data = bytes(new or before for new, before in zip(c["client_data"], o.data, strict=True))
+        if left % self.instruments[o.instrument].lot or (left, data) == (o.open, o.data):
+            return
+        if left == 0:
+            self.cancel(o, USER)
+            return
+        quantity, o.open, o.data = o.open - left, left, data
+        o.slice = min(o.slice, left)
+        self.about(MODIFIED, o, quantity, flags=F_RESTING if o.place in (VISIBLE, IN_HIDDEN) else 0)
+
     HANDLERS = {  # noqa: RUF012
         1: on_instrument, 2: on_session, 3: on_enter, 4: on_replace, 5: on_cancel, 6: on_state, 7: on_state, 8: on_end,
         9: on_rules, 10: on_account, 11: on_instrument, 12: on_remove, 13: on_phase, 14: on_indicate,
-        15: on_mass_cancel, 16: on_expire, 17: on_risk_limit, 18: on_kill,
+        15: on_mass_cancel, 16: on_expire, 17: on_risk_limit, 18: on_kill, 20: on_modify,
     }  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Short scripts of every command of rules 2, as Hypothesis draws and shrinks them, and how to run one.
+"""Short scripts of every command of rules 3, as Hypothesis draws and shrinks them, and how to run one.
 
 A script is a list of (command, fields). What a client would count on is relative, so that it shrinks well: `step` is
 added to the session's last user_ref, `back` taken from it, `life_ns` added to the time of the command. Attributes that
@@ -20,7 +20,7 @@ CAPACITY, SESSIONS, ACCOUNTS, INSTRUMENTS = 5, 3, 2, 2
 KINDS = {
     "INSTRUMENT_ADD": 1, "SESSION_ADD": 2, "ENTER": 3, "REPLACE": 4, "CANCEL": 5, "HALT": 6, "RESUME": 7,
     "END_OF_DAY": 8, "RULES": 9, "ACCOUNT_ADD": 10, "INSTRUMENT_CHANGE": 11, "INSTRUMENT_REMOVE": 12, "PHASE": 13,
-    "INDICATE": 14, "MASS_CANCEL": 15, "EXPIRE": 16, "RISK_LIMIT": 17, "KILL": 18,
+    "INDICATE": 14, "MASS_CANCEL": 15, "EXPIRE": 16, "RISK_LIMIT": 17, "KILL": 18, "MODIFY": 20,
 }  # fmt: skip
 
 # Of each field mostly what a venue sees; a value that cannot be is rare, or nothing else would ever be reached.
@@ -88,6 +88,10 @@ FIELDS_OF: dict[str, st.SearchStrategy[dict[str, int]]] = {
     "ENTER": with_shape(fields({**step, "instrument": instrument, "side": side, **terms})),
     "REPLACE": with_shape(fields({**step, "back": st.integers(0, 3), **terms})),
     "CANCEL": fields({"session": session, "back": st.integers(0, 3)}, {"quantity": st.integers(0, 12)}),
+    "MODIFY": fields(
+        {"session": session, "back": st.integers(0, 3), "side": side, "quantity": st.integers(0, 12)},
+        {"mark": st.sampled_from([*b"STE"])},
+    ),
     "PHASE": fields({"instrument": instrument, "phase": st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 7])}),
     "INDICATE": fields({"instrument": instrument}),
     "EXPIRE": fields({}),
@@ -104,12 +108,15 @@ FIELDS_OF: dict[str, st.SearchStrategy[dict[str, int]]] = {
     "INSTRUMENT_REMOVE": fields({"instrument": instrument}),
     "ACCOUNT_ADD": fields({"account": st.sampled_from([3, 1])}),
     "SESSION_ADD": fields({"session": st.sampled_from([3, 1]), "account": account}),
-    "RULES": fields({"value": st.integers(0, 3)}),
+    "RULES": fields({"value": st.integers(0, 4)}),
     "HALT": fields({}),
     "RESUME": fields({}),
     "END_OF_DAY": fields({}),
 }  # fmt: skip
-OFTEN = ("ENTER",) * 100 + ("REPLACE", "CANCEL", "PHASE", "RESUME") * 10 + ("RISK_LIMIT", "MASS_CANCEL", "EXPIRE") * 4
+OFTEN = (
+    *(("ENTER",) * 100 + ("REPLACE", "CANCEL", "MODIFY", "PHASE", "RESUME") * 10),
+    *(("RISK_LIMIT", "MASS_CANCEL", "EXPIRE") * 4),
+)
 
 
 def of_kind(kind: str) -> st.SearchStrategy[Step]:
@@ -125,8 +132,8 @@ scripts = st.lists(st.lists(one_command, max_size=12), max_size=8).map(
 
 
 def definitions(flow: Flow) -> list[dict[str, Any]]:
-    """Rules 2; two accounts; sessions of accounts 0, 1 and 1; one plain instrument, and one with lots and bands."""
-    made = [flow.command(9, value=2)]
+    """Rules 3; two accounts; sessions of accounts 0, 1 and 1; one plain instrument, and one with lots and bands."""
+    made = [flow.command(9, value=3)]
     made += [flow.command(10, account=i, client_data=b"ACCOUNT%d" % i) for i in range(1, ACCOUNTS + 1)]
     made += [flow.command(2, session=i, account=min(i, 1), client_data=b"USER%d FIRM" % i) for i in range(SESSIONS)]
     made.append(flow.command(1, instrument=0, price=1, client_data=b"PLAIN"))
@@ -147,8 +154,10 @@ def complete(flow: Flow, used: list[int], kind: str, drawn: dict[str, int]) -> d
         c["user_ref"] = seen + c.pop("step")
         c.setdefault("order_type", o.LIMIT)
         used[c["session"] % SESSIONS] = max(seen, c["user_ref"])
-    if kind in ("REPLACE", "CANCEL"):
+    if kind in ("REPLACE", "CANCEL", "MODIFY"):
         c["user_ref_original" if kind == "REPLACE" else "user_ref"] = max(0, seen - back)
+    if "mark" in c:
+        c["client_data"] = bytes(14) + bytes([c.pop("mark")])
     if kind in ("INSTRUMENT_ADD", "SESSION_ADD"):
         c["client_data"] = b"NEW"
     command = flow.command(KINDS[kind], **c)

@@ -2,9 +2,10 @@
 """Journals that older builds wrote, kept as hex, replay to the very events that those builds gave, for ever.
 
 Each was written by the build of its format and is never written again: a new format or new rules add a pair of files
-(NAME.hex, a line for each record, and NAME.json, what came out of it). That of rules 2 is a seeded flow of 12,014
-commands, of which only those were kept that were needed for every type of command, event, reason, phase and flag, every
-cause of each, and every pair of order type and time in force.
+(NAME.hex, a line for each record, and NAME.json, what came out of it). Those of rules 2 and 3 are seeded flows of some
+12,000 commands, of which only those were kept that were needed for every type of command, event, reason, phase and
+flag, every cause of each, and every pair of order type and time in force. That of rules 3 begins with rules 2, and has
+every kind of MODIFY, before and after the switch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from ironbook.core import Command, Journal, event_batches, journal_dump, journal_verify, replay
 from ironbook.core.records import CommandType
-from unit.core.differential import EVERYTHING, Pair
+from unit.core.differential import EVERYTHING, EVERYTHING_OF_RULES_2, Pair
 
 GOLDEN = Path(__file__).resolve().parents[2] / "fixtures" / "core" / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.hex"))
@@ -45,15 +46,21 @@ def test_an_old_journal_gives_its_old_events(name: str, tmp_path: Path) -> None:
     assert journal_verify(tmp_path).records == expected["records"]
 
 
-def test_the_journal_of_rules_2_has_every_command_and_reaches_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "later", "everything"),
+    [("format_2_rules_2", {CommandType.MODIFY}, EVERYTHING_OF_RULES_2), ("format_2_rules_3", set(), EVERYTHING)],
+)
+def test_the_journal_has_every_command_of_its_rules_and_reaches_everything(
+    name: str, later: set[CommandType], everything: set[tuple[str, int]], tmp_path: Path
+) -> None:
     """And its events are those of the oracle, which was written from the rules and not from the core."""
-    lay_out("format_2_rules_2", tmp_path)
+    lay_out(name, tmp_path)
     commands = list(journal_dump(tmp_path))
-    assert {command.type for command in commands} >= set(CommandType)
+    assert {command.type for command in commands} >= set(CommandType) - later
     pair = Pair(12)
     with pair.core:
         pair.run((command._asdict() for command in commands), every=1)
-    assert EVERYTHING - set(pair.seen) == set()
+    assert everything - set(pair.seen) == set()
 
 
 @pytest.mark.parametrize("fault", ["matching", "state hash"])

@@ -18,6 +18,7 @@ def test_sizes_are_those_of_the_specification() -> None:
     assert len(ouch50.enter_order(1, ouch50.BUY, 100, b"AAPL", 1_500_000)) == 47
     assert len(ouch50.replace_order(1, 2, 100, 1_500_000)) == 40
     assert len(ouch50.cancel_order(1)) == 9
+    assert len(ouch50.modify_order(1, ouch50.SELL_SHORT, 50)) == 10
     assert ouch50.account_query() == b"Q"
 
 
@@ -51,6 +52,15 @@ def foreign_bytes(message: dict[str, Any]) -> bytes:
 def test_cancel_is_what_ouch_connect_sends() -> None:
     message = {"UPayload": {"CancelOrder": {"user_ref_number": 7, "quantity": 40}}}
     assert foreign_bytes(message) == ouch50.cancel_order(7, 40)
+
+
+# A short sale that is exempt is E by the specification; this client writes U for it.
+@pytest.mark.parametrize(
+    ("side", "theirs"), [(ouch50.BUY, "BUY"), (ouch50.SELL, "SELL"), (ouch50.SELL_SHORT, "SELL_SHORT")]
+)
+def test_modify_is_what_ouch_connect_sends(side: bytes, theirs: str) -> None:
+    message = {"UPayload": {"ModifyOrder": {"user_ref_number": 7, "side": theirs, "quantity": 40}}}
+    assert foreign_bytes(message) == ouch50.modify_order(7, side, 40)
 
 
 def test_account_query_is_what_ouch_connect_sends() -> None:

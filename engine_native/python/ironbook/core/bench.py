@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from ironbook.core._core import ffi, lib
 from ironbook.core.errors import ArgumentError, ConfigurationError, check
 from ironbook.core.matcher import Totals, totals_of
+from ironbook.core.records import RULES_NEWEST
 
 INSTRUMENTS_MAX: int = lib.IB_INSTRUMENTS_MAX
 _NO_GATE = "this build has no risk gate: it let an order through that exceeds its account's limit"
@@ -36,7 +37,7 @@ class BenchFlow:
         symbols: int,
         id_max: int,
         orders: int,
-        rules: int,
+        limits: bool = True,
         sessions: int = 1,
         reporting: bool = False,
     ) -> None:
@@ -51,7 +52,8 @@ class BenchFlow:
         self._flow.count = len(self._messages)
         self._flow.warm = warm
         self._flow.symbols, self._flow.id_max, self._flow.orders = symbols, id_max, orders
-        self._flow.rules, self._flow.sessions, self._flow.reporting = rules, sessions, reporting
+        self._flow.rules, self._flow.limits = RULES_NEWEST, limits
+        self._flow.sessions, self._flow.reporting = sessions, reporting
         self.measured: int = len(self._messages) - warm
         index = ffi.new("uint64_t *")
         fault = lib.ib_bench_fault(self._flow, index)

@@ -44,6 +44,7 @@ class CommandType(IntEnum):
     RISK_LIMIT = lib.IB_COMMAND_RISK_LIMIT
     KILL = lib.IB_COMMAND_KILL
     ORDER_ENTRY = lib.IB_COMMAND_ORDER_ENTRY
+    MODIFY = lib.IB_COMMAND_MODIFY
 
 
 class EventType(IntEnum):
@@ -63,6 +64,7 @@ class EventType(IntEnum):
     RELEASED = lib.IB_EVENT_RELEASED
     INSTRUMENT = lib.IB_EVENT_INSTRUMENT
     RISK = lib.IB_EVENT_RISK
+    MODIFIED = lib.IB_EVENT_MODIFIED
 
 
 class Side(IntEnum):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPAIRS: dict[str, tuple[str, ...]] = {
+    "dynamodb": ("conditional_writes",),
     "ec2": ("resource_types", "nat_gateway_filters", "placement_groups", "instance_placement"),
     "rds": ("rds_endpoint",),
     "s3": ("bucket_policy",),
