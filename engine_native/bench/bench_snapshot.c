@@ -86,8 +86,9 @@ static struct ib_command order(uint32_t n)
                                  .user_ref = n / SESSIONS + 1,
                                  .side = side,
                                  .order_type = IB_ORDER_LIMIT,
-                                 .price = 10000 + (side == IB_SIDE_BUY ? -1 : 1) * (int64_t)(1 + (scattered >> 16) % LEVELS),
                                  .quantity = 1 + scattered % 1000};
+    int64_t away = (int64_t)(1 + (scattered >> 16) % LEVELS);
+    command.price = side == IB_SIDE_BUY ? 10000 - away : 10000 + away;
     memcpy(command.client_data, "client order ", 13);
     memcpy(command.client_data + 13, &n, sizeof n);
     return command;
@@ -231,11 +232,11 @@ int main(int argc, char **argv)
         fail(report.error);
     }
     load_s = now_s() - begin;
-    printf("{\"bench\": \"recovery\", \"orders\": %u, \"records\": %llu, \"whole_s\": %.3f, \"whole_records_per_s\": %.0f, "
-           "\"behind_records\": %llu, \"behind_s\": %.3f, \"behind_records_per_s\": %.0f, "
-           "\"records_in_all_per_s\": %.0f, \"same_state\": %s}\n",
-           orders, (unsigned long long)seq, whole_s, (double)seq / whole_s, (unsigned long long)(seq - at_seq), behind_s,
-           (double)(seq - at_seq) / (behind_s - load_s), (double)seq / behind_s, same ? "true" : "false");
+    printf("{\"bench\": \"recovery\", \"orders\": %u, \"records\": %llu, \"whole_s\": %.3f, "
+           "\"whole_records_per_s\": %.0f, \"behind_records\": %llu, \"behind_s\": %.3f, "
+           "\"behind_records_per_s\": %.0f, \"records_in_all_per_s\": %.0f, \"same_state\": %s}\n",
+           orders, (unsigned long long)seq, whole_s, (double)seq / whole_s, (unsigned long long)(seq - at_seq),
+           behind_s, (double)(seq - at_seq) / (behind_s - load_s), (double)seq / behind_s, same ? "true" : "false");
     remove_all(report.file);
     return same ? 0 : 1;
 }

@@ -137,25 +137,15 @@ static void put(struct client *client, const void *record, size_t size)
     client->output_end = size;
 }
 
-/* Whether the cursor is at a place that is there. What is in the log's history may still be on its way. */
-static bool has_place(struct client *client)
-{
-    const struct ib_event_log *log = client->feed->log;
-    IB_ASSERT(client->session != IB_SESSION_NONE && client->next >= 1);
-    if (client->cursor == IB_EVENT_LOG_NOT_THERE) {
-        client->cursor = ib_event_log_seek_session(log, client->session, client->next);
-    }
-    if (client->cursor == IB_EVENT_LOG_NOT_THERE && ib_event_log_history_state(log) == IB_HISTORY_LOST) {
-        drop(client, "its reports are of before the engine's snapshot, and the journal of then is not there");
-    }
-    return client->cursor != IB_EVENT_LOG_NOT_THERE;
-}
-
 /* Sends released reports, as far as the socket takes them. */
 static void send_reports(struct client *client)
 {
     struct ib_command_feed *feed = client->feed;
-    if (!has_place(client)) {
+    enum ib_history_state there = ib_event_log_resume(feed->log, client->session, client->next, &client->cursor);
+    if (there == IB_HISTORY_LOST) {
+        drop(client, "its reports are of before the engine's snapshot, and the journal of then is not there");
+    }
+    if (there != IB_HISTORY_COMPLETE) {
         return;
     }
     uint64_t released = ib_event_log_released(feed->log);
@@ -290,8 +280,9 @@ static enum feed_status judge(struct ib_command_feed *feed, const struct hello *
     if (hello->after != ONLY_NEW && hello->after > ib_gateway_session(feed->gateway, found).session_seq) {
         return FEED_SEQUENCE;
     }
-    if (hello->after != ONLY_NEW && ib_event_log_history_state(feed->log) == IB_HISTORY_LOST &&
-        ib_event_log_seek_session(feed->log, found, hello->after + 1) == IB_EVENT_LOG_NOT_THERE) {
+    uint64_t cursor = IB_EVENT_LOG_NOT_THERE;
+    if (hello->after != ONLY_NEW &&
+        ib_event_log_resume(feed->log, found, hello->after + 1, &cursor) == IB_HISTORY_LOST) {
         return FEED_SEQUENCE;
     }
     if (!ib_gateway_enter_session(feed->gateway, found)) {

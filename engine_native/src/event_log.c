@@ -422,3 +422,16 @@ uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t sess
     }
     return position;
 }
+
+enum ib_history_state ib_event_log_resume(const struct ib_event_log *log, uint16_t session, uint32_t session_seq,
+                                          uint64_t *cursor)
+{
+    IB_ASSERT(cursor != NULL && session_seq >= 1);
+    if (*cursor != IB_EVENT_LOG_NOT_THERE) {
+        return IB_HISTORY_COMPLETE;
+    }
+    enum ib_history_state state = ib_event_log_history_state(log); /* first: it may be completed meanwhile */
+    *cursor = ib_event_log_seek_session(log, session, session_seq);
+    IB_ASSERT(state != IB_HISTORY_COMPLETE || *cursor != IB_EVENT_LOG_NOT_THERE);
+    return *cursor != IB_EVENT_LOG_NOT_THERE ? IB_HISTORY_COMPLETE : state;
+}

@@ -84,5 +84,9 @@ uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, u
  * scan on from there for events of that session. One binary search and at most 4,096 events. Or
  * IB_EVENT_LOG_NOT_THERE. */
 uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t session, uint32_t session_seq);
+/* For whoever reads a session's reports from a cursor on: one that is not there is sought again. Whether it is there
+ * now: IB_HISTORY_COMPLETE; not yet: _COMING; never: _LOST. */
+enum ib_history_state ib_event_log_resume(const struct ib_event_log *log, uint16_t session, uint32_t session_seq,
+                                          uint64_t *cursor);
 
 #endif

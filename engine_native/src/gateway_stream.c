@@ -149,31 +149,14 @@ void ib_stream_start(struct ib_connection *connection, uint32_t sequence)
         connection->live ? gateway->dispatched : ib_event_log_seek_session(gateway->log, connection->session, sequence);
 }
 
-/* Whether the cursor is at a place that is there. What is in the log's history may still be on its way. */
-static bool has_place(struct ib_connection *connection)
-{
-    const struct ib_event_log *log = connection->gateway->log;
-    IB_ASSERT(!connection->live && connection->next_seq >= 1);
-    if (connection->cursor == IB_EVENT_LOG_NOT_THERE) {
-        connection->cursor = ib_event_log_seek_session(log, connection->session, connection->next_seq);
-    }
-    if (connection->cursor != IB_EVENT_LOG_NOT_THERE) {
-        return true;
-    }
-    if (ib_event_log_history_state(log) == IB_HISTORY_LOST) {
-        ib_connection_close(connection, IB_DISCONNECT_SESSION_UNKNOWN);
-    } else {
-        ib_output_flush(connection); /* that it is logged in */
-    }
-    return false;
-}
-
 void ib_stream_catch_up(struct ib_connection *connection)
 {
     struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_OPEN && !connection->live);
-    if (!has_place(connection)) {
-        return;
+    switch (ib_event_log_resume(gateway->log, connection->session, connection->next_seq, &connection->cursor)) {
+    case IB_HISTORY_COMPLETE: break;
+    case IB_HISTORY_COMING: ib_output_flush(connection); return; /* that it is logged in */
+    case IB_HISTORY_LOST: ib_connection_close(connection, IB_DISCONNECT_SESSION_UNKNOWN); return;
     }
     IB_ASSERT(connection->cursor <= gateway->dispatched);
     uint64_t end = gateway->dispatched;

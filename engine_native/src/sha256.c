@@ -79,8 +79,8 @@ static int has_instructions(void)
            __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) != 0;
 }
 
-/* The instructions (Intel 64 manual, volume 2B, SHA256RNDS2 …) keep the state as {f, e, b, a} and {h, g, d, c}, from the
- * lowest word up, and do two rounds each. */
+/* The instructions (Intel 64 manual, volume 2B, SHA256RNDS2 …) keep the state as {f, e, b, a} and {h, g, d, c}, from
+ * the lowest word up, and do two rounds each. */
 __attribute__((target("sha,sse4.1,ssse3"))) static void take_blocks_by_instruction(uint32_t state[8],
                                                                                    const uint8_t *bytes, size_t count)
 {

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 from integration.engine_process import Client, Engine, cancel, enter, packet, replace
 from ironbook import core
-from ironbook.core.records import EventType, Phase
+from ironbook.core.records import CommandType, EventType, Phase
 from ironbook.event_log import START, EventLog, EventLogError, EventLogLostError, Position
+from ironbook.protocols.commands import CommandStream, CommandStreamError
 
 pytestmark = pytest.mark.integration
 
@@ -81,6 +82,14 @@ def events(engine: Engine, after: Position = START) -> list[core.Event]:
             assert more, "the events do not come"
             found += more
     return found
+
+
+def entered(engine: Engine, ref: int) -> list[core.Event]:
+    """Enter an order of OTHER1 over commands.sock, and return the reports that it has."""
+    command = core.Command(0, 0, CommandType.ENTER, user_ref=ref, side=1, quantity=7, price=1, order_type=1)
+    with CommandStream(engine.run / "commands.sock", "OTHER1") as connection:
+        connection.send(command)
+        return connection.ask()[0]
 
 
 def last_phase(engine: Engine, instrument: int) -> core.Event:
@@ -206,8 +215,10 @@ def test_nobody_who_trades_waits_for_the_history(
     (tmp_path / "shim.c").write_text(SHIM)
     command = ["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(tmp_path / "shim.so"), str(tmp_path / "shim.c")]
     subprocess.run(command, check=True)
+    engine.config["sessions"].append({**engine.config["sessions"][0], "username": "OTHER1"})
     engine.start()
     trade(engine, 1, 500)
+    had = entered(engine, 1)
     core.snapshot_take(engine.journal)
     streams = {name: stream(engine, name)[1] for name in ("MAKER1", "TAKER1")}
     last = engine.admin("status")["last_event"]
@@ -224,6 +235,10 @@ def test_nobody_who_trades_waits_for_the_history(
     trade_one.send(order(500))
     assert trade_one.next_user_ref() == 501
     behind.send(order(500))
+    waiting = CommandStream(engine.run / "commands.sock", "OTHER1", 0, timeout=0.5)
+    with pytest.raises(CommandStreamError, match="did not answer in time"), waiting:
+        waiting.event()
+    assert len(entered(engine, 2)) == len(had)
     with EventLog(engine.run / "events.sock", 0) as log:
         assert log.read(1.0) == []
         fresh = events(engine, Position(last["seq"], last["index"]))
@@ -233,6 +248,8 @@ def test_nobody_who_trades_waits_for_the_history(
         first = log.read(20)
         assert (first[0].index, first[0].seq) == (0, events(engine)[0].seq)
     assert behind.wait_for(len(streams["MAKER1"]) + 1)[:-1] == streams["MAKER1"]
+    with CommandStream(engine.run / "commands.sock", "OTHER1", 0) as all_of_it:
+        assert all_of_it.ask()[0][: len(had)] == had
     assert trade_one.sequenced == stream_after(engine, trade_one, "TAKER1", len(streams["TAKER1"]))
 
 
@@ -278,6 +295,8 @@ def test_without_the_segments_of_before(engine: Engine) -> None:
         time.sleep(0.02)
     with pytest.raises((EventLogError, EventLogLostError), match="of before its snapshot"):
         events(engine)
+    with pytest.raises(CommandStreamError, match="snapshot"):
+        CommandStream(engine.run / "commands.sock", "TAKER1", 0)
     name, had = streams["MAKER1"]
     client = Client(engine.port)
     assert client.login("MAKER1", sequence=1)[:1] == b"J"
