@@ -10,7 +10,7 @@
  *   CANCEL          bucket            order                  level, neighbours
  *
  * While one block is applied, the next is at stage 4, the one behind it at stage 3, and so on. Within a block entered
- * and cancelled orders are sorted apart first, by sums and without a branch: which of the two a command is, nobody can
+ * and cancelled orders are told apart first, by bits and without a branch: which of the two a command is, nobody can
  * guess, and each wrong guess costs as much as a line that is fetched.
  *
  * It only reads, and what it reads may have changed when the turn comes: nothing follows from it but speed.
@@ -22,17 +22,15 @@
 #include "matcher_state.h"
 
 enum {
-    IB_AHEAD_BLOCK = 8,        /* commands: enough lines at a time to keep the memory busy */
+    IB_AHEAD_BLOCK = 16,       /* commands: enough lines at a time to keep the memory busy */
     IB_AHEAD_STAGES = 4,
     IB_AHEAD_INSTRUMENTS = 64, /* with fewer the book is in the cache anyway, and looking ahead only costs */
 };
 
 /* How far the commands of a block have been followed. */
 struct ib_ahead_block {
-    uint32_t enters;
+    uint32_t enters; /* bit i: command i is one */
     uint32_t cancels;
-    uint8_t enter[IB_AHEAD_BLOCK]; /* which of the block's commands they are */
-    uint8_t cancel[IB_AHEAD_BLOCK];
     uint8_t trades[IB_AHEAD_BLOCK];   /* by command: an ENTER that will trade … */
     uint8_t key[IB_AHEAD_BLOCK];      /* … or where in its leaf its price is */
     const void *line[IB_AHEAD_BLOCK]; /* by command: what its next stage reads */
@@ -47,37 +45,34 @@ IB_INLINE void ib_ahead_first(struct ib_ahead_block *block, const struct ib_matc
 {
     const struct ib_book *book = &matcher->book;
     IB_EXPECT(count <= IB_AHEAD_BLOCK);
-    block->enters = 0;
-    block->cancels = 0;
-    for (size_t i = 0; i < count; i++) {
+    uint32_t enters = 0;
+    uint32_t cancels = 0;
+    uint32_t wrong = 0;
+    for (uint32_t i = 0; i < count; i++) {
         const struct ib_command *command = &commands[i];
-        block->enter[block->enters] = (uint8_t)i;
-        block->enters += (command->type == IB_COMMAND_ENTER) & (command->instrument < book->instrument_count) &
-                         (command->session < matcher->session_count);
-        block->cancel[block->cancels] = (uint8_t)i;
-        block->cancels += command->type == IB_COMMAND_CANCEL;
+        enters |= (uint32_t)(command->type == IB_COMMAND_ENTER) << i;
+        cancels |= (uint32_t)(command->type == IB_COMMAND_CANCEL) << i;
+        wrong |= (command->instrument >= book->instrument_count) | (command->session >= matcher->session_count);
+        block->line[i] = ib_book_order_bucket(book, command->session, command->user_ref);
+        __builtin_prefetch(block->line[i], 1);
     }
-    for (uint32_t i = 0; i < block->enters; i++) {
-        const struct ib_command *command = &commands[block->enter[i]];
-        block->line[block->enter[i]] = &book->instruments[command->instrument];
+    block->enters = wrong ? 0 : enters; /* what is wrong with one is no matter: it is rare */
+    block->cancels = cancels;
+    for (uint32_t left = block->enters; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
+        const struct ib_command *command = &commands[at];
+        block->line[at] = &book->instruments[command->instrument];
         __builtin_prefetch(&book->instruments[command->instrument].sides);
         __builtin_prefetch(&book->instruments[command->instrument].tick);
         __builtin_prefetch(ib_matcher_row(matcher, command->session, command->instrument), 1);
-        __builtin_prefetch(ib_book_order_bucket(book, command->session, command->user_ref), 1);
-    }
-    for (uint32_t i = 0; i < block->cancels; i++) {
-        const struct ib_command *command = &commands[block->cancel[i]];
-        const uint32_t *bucket = ib_book_order_bucket(book, command->session, command->user_ref);
-        block->line[block->cancel[i]] = bucket;
-        __builtin_prefetch(bucket, 1);
     }
 }
 
 IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_book *book,
                                const struct ib_command *commands)
 {
-    for (uint32_t i = 0; i < block->enters; i++) {
-        const uint8_t at = block->enter[i];
+    for (uint32_t left = block->enters; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
         const struct ib_command *command = &commands[at];
         const struct ib_book_instrument *instrument = block->line[at];
         unsigned side_number = ib_side_number(command->side);
@@ -96,8 +91,8 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
         }
         __builtin_prefetch(block->line[at], 1);
     }
-    for (uint32_t i = 0; i < block->cancels; i++) {
-        const uint8_t at = block->cancel[i];
+    for (uint32_t left = block->cancels; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
         block->line[at] = ib_book_order(book, *(const uint32_t *)block->line[at]);
         __builtin_prefetch(block->line[at], 1);
     }
@@ -105,8 +100,8 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
 
 IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book *book)
 {
-    for (uint32_t i = 0; i < block->enters; i++) {
-        const uint8_t at = block->enter[i];
+    for (uint32_t left = block->enters; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
         if (block->trades[at]) {
             const struct ib_level *level = block->line[at];
             __builtin_prefetch(&ib_price_node_at(&book->nodes, level->leaf)->bitmap, 1);
@@ -117,19 +112,20 @@ IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book
         }
         __builtin_prefetch(block->line[at], 1);
     }
-    for (uint32_t i = 0; i < block->cancels; i++) {
-        const struct ib_order *order = block->line[block->cancel[i]];
-        block->line[block->cancel[i]] = ib_book_level(book, order->level);
+    for (uint32_t left = block->cancels; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
+        const struct ib_order *order = block->line[at];
+        block->line[at] = ib_book_level(book, order->level);
         __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
         __builtin_prefetch(ib_book_order(book, order->links.next), 1);
-        __builtin_prefetch(block->line[block->cancel[i]], 1);
+        __builtin_prefetch(block->line[at], 1);
     }
 }
 
 IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct ib_book *book)
 {
-    for (uint32_t i = 0; i < block->enters; i++) {
-        const uint8_t at = block->enter[i];
+    for (uint32_t left = block->enters; left != 0; left &= left - 1) {
+        const unsigned at = (unsigned)__builtin_ctz(left);
         if (block->trades[at]) {
             const struct ib_order *order = block->line[at];
             __builtin_prefetch(ib_book_order(book, order->links.next), 1);
@@ -138,8 +134,8 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct 
             __builtin_prefetch(ib_book_level(book, *(const uint32_t *)block->line[at]), 1);
         }
     }
-    for (uint32_t i = 0; i < block->cancels; i++) {
-        const struct ib_level *level = block->line[block->cancel[i]];
+    for (uint32_t left = block->cancels; left != 0; left &= left - 1) {
+        const struct ib_level *level = block->line[(unsigned)__builtin_ctz(left)];
         const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, level->leaf);
         __builtin_prefetch(&leaf->bitmap, 1);
         __builtin_prefetch(&leaf->child[ib_price_digit(level->key, 0)], 1);

@@ -163,9 +163,11 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     const uint64_t immediate = (uint64_t)(IB_TIME_IN_FORCE_IOC - IB_TIME_IN_FORCE_DAY) << 8;
     uint64_t side_number = (terms & 0xffffffffffff) - plain;
     int day = side_number <= 1;
-    side_number -= IB_LIKELY(day) ? 0 : immediate;
+    if (!IB_LIKELY(day) && (side_number -= immediate) > 1) {
+        return 0;
+    }
     const uint32_t at = command->instrument;
-    if (side_number > 1 || (command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
+    if ((command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
         command->session >= matcher->session_count || !ib_book_has_room(&matcher->book)) {
         return 0;
     }
