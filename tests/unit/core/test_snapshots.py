@@ -87,6 +87,7 @@ def test_the_command_line(journal: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert [line["sha256"] for line in verified] == [first["sha256"], second["sha256"]]
 
 
+@pytest.mark.feature("ENG-14", by="U", part="a snapshot")
 def test_a_damaged_one_is_passed_over_and_said(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It costs time, not the state; who verifies it is told what is wrong in one line."""
     good = core.snapshot_take(journal, 500)
