@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "check.h"
+#include "clock.h"
 #include "matcher.h"
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -39,14 +39,6 @@ struct run {
     struct ib_command commands[BATCH];
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    int result = clock_gettime(clock, &now);
-    IB_ASSERT(result == 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* A reading that waits for what came before it, and that what comes after waits for. */
 static inline uint64_t ticks_now(void)
 {
@@ -57,7 +49,7 @@ static inline uint64_t ticks_now(void)
     _mm_lfence();
     return ticks;
 #else
-    return clock_ns(CLOCK_MONOTONIC);
+    return ib_clock_ns(CLOCK_MONOTONIC);
 #endif
 }
 
@@ -219,9 +211,9 @@ int ib_bench_pass(const struct ib_bench_flow *flow, uint64_t *ns, struct ib_tota
     for (uint64_t next = flow->warm; next < flow->count && status == IB_OK;) {
         size_t count = make_batch(run, flow, next, flow->count);
         size_t applied;
-        uint64_t begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        uint64_t begin = ib_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         status = ib_matcher_apply_group(run->matcher, run->commands, count, run->sink, &applied);
-        *ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
+        *ns += ib_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
         IB_ASSERT(status != IB_OK || applied == count);
         next += count;
     }
@@ -259,7 +251,7 @@ int ib_bench_latency(const struct ib_bench_flow *flow, uint32_t *ns)
     int status = start(&run, flow);
     uint64_t cost = timer_cost();
     uint64_t first_tick = ticks_now();
-    uint64_t first_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t first_ns = ib_clock_ns(CLOCK_MONOTONIC);
     uint32_t *next_ns = ns;
     for (uint64_t next = flow->warm; next < flow->count && status == IB_OK;) {
         size_t count = make_batch(run, flow, next, flow->count);
@@ -273,7 +265,7 @@ int ib_bench_latency(const struct ib_bench_flow *flow, uint32_t *ns)
         next += count;
     }
     IB_ASSERT(next_ns <= ns + (flow->count - flow->warm));
-    double ns_per_tick = (double)(clock_ns(CLOCK_MONOTONIC) - first_ns) / (double)(ticks_now() - first_tick);
+    double ns_per_tick = (double)(ib_clock_ns(CLOCK_MONOTONIC) - first_ns) / (double)(ticks_now() - first_tick);
     for (const uint32_t *end = next_ns; ns < end; ns++) {
         *ns = (uint32_t)((double)*ns * ns_per_tick + 0.5);
     }

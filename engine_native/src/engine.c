@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 #include "engine_internal.h"
 
 enum {
@@ -61,9 +62,9 @@ static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *
 {
     const struct ib_session *session = ib_matcher_session(engine->matcher, command->session);
     IB_ASSERT(command->type == IB_COMMAND_MASS_CANCEL && session != NULL);
-    uint64_t before_ns = ib_clock_thread_ns();
+    uint64_t before_ns = ib_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     int status = ib_matcher_apply(engine->matcher, command, sink);
-    uint64_t cost_ns = ib_clock_thread_ns() - before_ns;
+    uint64_t cost_ns = ib_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
     IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == command->seq);
     ib_cancel_budget_charge(&engine->sequencer.cancels, ib_cancel_budget_place(session->account, command->session),
                             cost_ns, ib_latency_clock_ns());
@@ -233,7 +234,7 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     self->run_lock = self->loop.epoll_fd = -1;
     self->signals = (struct ib_io_handler){.fd = -1, .owner = self, .ready = signals_ready};
     self->ticks.fd = -1;
-    self->started_at_s = ib_clock_realtime_ns() / 1000000000u;
+    self->started_at_s = ib_clock_ns(CLOCK_REALTIME) / 1000000000u;
     pthread_mutex_init(&self->fatal_mutex, NULL);
     int status = ib_engine_recover(self, error);
     if (status == IB_OK) {

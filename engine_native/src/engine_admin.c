@@ -9,11 +9,16 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "engine_internal.h"
+
+enum { INSTRUMENTS_SHOWN = 4096 }; /* in one answer */
+
+_Static_assert(INSTRUMENTS_SHOWN * (IB_SYMBOL_SIZE + 4) + 64 < IB_ADMIN_ANSWER_SIZE, "room for all of them");
 
 void ib_say(struct ib_text *text, const char *format, ...)
 {
@@ -110,9 +115,46 @@ static void add_status(struct ib_text *text, const struct ib_engine *engine)
         engine->started_at_s, (int)getpid());
 }
 
+/* The names of instruments from index `first` on: by these, and not by a place in a configuration, events are read. */
+static size_t answer_instruments(const struct ib_engine *engine, uint64_t first, char *out)
+{
+    struct ib_text text = {.out = out};
+    uint32_t count = ib_directory_count(engine->directory);
+    uint64_t end = first + INSTRUMENTS_SHOWN < count ? first + INSTRUMENTS_SHOWN : count;
+    IB_ASSERT(first <= IB_INSTRUMENTS_MAX && count <= IB_INSTRUMENTS_MAX);
+    ib_say(&text, "{\"count\": %u, \"symbols\": [", count);
+    for (uint64_t i = first; i < end; i++) {
+        const char *symbol = ib_directory_symbol(engine->directory, (uint32_t)i);
+        int size = IB_SYMBOL_SIZE;
+        while (size > 0 && symbol[size - 1] == ' ') {
+            size--;
+        }
+        ib_say(&text, "%s\"%.*s\"", i == first ? "" : ", ", size, symbol);
+    }
+    ib_say(&text, "]}");
+    IB_ASSERT(text.size < IB_ADMIN_ANSWER_SIZE);
+    return text.size;
+}
+
+static bool begin_instruments(const char *arguments, uint64_t *ticket, const char **error)
+{
+    char *end;
+    IB_ASSERT(arguments != NULL);
+    *ticket = strtoull(arguments, &end, 10);
+    if (arguments[0] < '0' || arguments[0] > '9' || *end != '\0' || *ticket > IB_INSTRUMENTS_MAX) {
+        *error = "instruments from which number on? give it one from 0 to 131072";
+        return false;
+    }
+    _Static_assert(IB_INSTRUMENTS_MAX == 131072, "told above");
+    return true;
+}
+
 static size_t answer(void *context, enum ib_admin_request request, uint64_t ticket, char *out)
 {
     const struct ib_engine *engine = context;
+    if (request == IB_ADMIN_INSTRUMENTS) {
+        return answer_instruments(engine, ticket, out);
+    }
     if (request >= IB_ADMIN_PHASE) {
         return ib_engine_request_answer(engine, request, ticket, out);
     }
@@ -179,6 +221,9 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
     struct ib_engine *engine = context;
     struct ib_command command = {.session = IB_SESSION_NONE};
     IB_ASSERT(ticket != NULL && error != NULL);
+    if (request == IB_ADMIN_INSTRUMENTS) {
+        return begin_instruments(arguments, ticket, error);
+    }
     if (request >= IB_ADMIN_PHASE) {
         if (!begin_command(engine, request, arguments, error)) {
             return false;
@@ -226,6 +271,9 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
 static bool ready(void *context, enum ib_admin_request request, uint64_t ticket)
 {
     struct ib_engine *engine = context;
+    if (request == IB_ADMIN_INSTRUMENTS) {
+        return true; /* the directory knows what is released, and no more */
+    }
     IB_ASSERT(ticket <= engine->sequencer.seq);
     if (request >= IB_ADMIN_PHASE) {
         return engine->sequencer.released_seq >= ticket;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 #include "engine_internal.h"
 #include "snapshot.h"
 
@@ -205,7 +206,7 @@ int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, cha
 {
     IB_ASSERT(command->seq == 0 && command->type != 0);
     IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
-    uint64_t now_ns = ib_clock_realtime_ns();
+    uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     uint64_t last_ns = ib_journal_time_ns(engine->journal);
     command->seq = ib_journal_seq(engine->journal) + 1;
     command->time_ns = now_ns > last_ns ? now_ns : last_ns;

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include "check.h"
+#include "clock.h"
 #include "engine_internal.h"
 
 static bool submit(struct ib_engine *engine, const struct ib_command *command)
@@ -162,7 +163,7 @@ static void indicate(struct ib_engine *engine)
 
 void ib_engine_timed_tick(struct ib_engine *engine)
 {
-    uint64_t now_ns = ib_clock_realtime_ns();
+    uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     IB_ASSERT(engine->directory != NULL);
     if (engine->ended || engine->rules < IB_RULES_2) {
         return;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "clock.h"
 #include "gateway_internal.h"
 
 /* Fits no password, and takes as long to find out as one that might: unknown users must not be told by the clock. */
@@ -184,7 +185,7 @@ static bool sequence_command(struct ib_connection *connection, struct ib_ouch_me
     }
     if (command->time_in_force == IB_TIME_IN_FORCE_GTD) {
         /* A time to live becomes a time here, where there is a clock. */
-        command->expire_time_ns = ib_clock_realtime_ns() + (uint64_t)message->expire_seconds * 1000000000u;
+        command->expire_time_ns = ib_clock_ns(CLOCK_REALTIME) + (uint64_t)message->expire_seconds * 1000000000u;
     }
     return ib_session_sequence(gateway, connection->session, command);
 }

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "clock.h"
 #include "gateway_internal.h"
 
 enum { PACKET_SIZE_MAX = IB_SOUP_HEADER_SIZE + IB_OUCH_OUTBOUND_SIZE_MAX };
@@ -98,7 +99,7 @@ static bool send_answer(struct ib_connection *connection)
         return false;
     }
     uint8_t *message = out + IB_SOUP_HEADER_SIZE;
-    uint64_t now_ns = ib_clock_realtime_ns();
+    uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     size_t size = connection->answer_kind == IB_OUCH_MASS_CANCEL
                       ? ib_ouch_encode_mass_cancel_response(message, now_ns, connection->answer_ref, session->firm,
                                                             connection->answer_symbol)
@@ -227,7 +228,7 @@ void ib_stream_answer_queries(struct ib_connection *connection)
         if (out == NULL) {
             return; /* the tick tries again */
         }
-        size_t size = ib_ouch_encode_account_query_response(out + IB_SOUP_HEADER_SIZE, ib_clock_realtime_ns(),
+        size_t size = ib_ouch_encode_account_query_response(out + IB_SOUP_HEADER_SIZE, ib_clock_ns(CLOCK_REALTIME),
                                                             gateway->sessions[connection->session].last_user_ref + 1);
         ib_soup_encode_header(out, IB_SOUP_UNSEQUENCED_DATA, size);
         ib_output_commit(connection, IB_SOUP_HEADER_SIZE + size);

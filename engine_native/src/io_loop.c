@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 #include "ironbook.h"
 
 enum { EVENTS_A_TURN = 64 };
@@ -20,7 +20,7 @@ int ib_io_loop_open(struct ib_io_loop *loop)
 {
     IB_ASSERT(loop != NULL);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    loop->now_ms = ib_clock_monotonic_ms();
+    loop->now_ms = ib_clock_ns(CLOCK_MONOTONIC) / IB_NS_A_MS;
     return loop->epoll_fd >= 0 ? IB_OK : IB_ERROR_IO;
 }
 
@@ -75,7 +75,7 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
     if (count < 0) {
         return errno == EINTR ? IB_OK : IB_ERROR_IO;
     }
-    loop->now_ms = ib_clock_monotonic_ms();
+    loop->now_ms = ib_clock_ns(CLOCK_MONOTONIC) / IB_NS_A_MS;
     loop->turns++;
     for (int i = 0; i < count; i++) {
         struct ib_io_handler *handler = events[i].data.ptr;
@@ -85,31 +85,4 @@ int ib_io_turn(struct ib_io_loop *loop, int timeout_ms)
         }
     }
     return IB_OK;
-}
-
-uint64_t ib_clock_monotonic_ms(void)
-{
-    struct timespec time;
-    int result = clock_gettime(CLOCK_MONOTONIC, &time);
-    IB_ASSERT(result == 0);
-    (void)result;
-    return (uint64_t)time.tv_sec * 1000u + (uint64_t)time.tv_nsec / 1000000u;
-}
-
-uint64_t ib_clock_realtime_ns(void)
-{
-    struct timespec time;
-    int result = clock_gettime(CLOCK_REALTIME, &time);
-    IB_ASSERT(result == 0);
-    (void)result;
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-uint64_t ib_clock_thread_ns(void)
-{
-    struct timespec time;
-    int result = clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    IB_ASSERT(result == 0);
-    (void)result;
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }

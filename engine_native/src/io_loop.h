@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * io_loop.h: one epoll instance and the handlers behind its descriptors; the clock of the I/O thread.
+ * io_loop.h: one epoll instance and the handlers behind its descriptors.
  *
  * A handler is embedded in the struct that it serves and stays at its address until the loop is closed
  * (connections are recycled, never freed), so an event for a descriptor that was closed a moment ago
@@ -39,11 +39,5 @@ void ib_io_drop(struct ib_io_handler *handler);
  * them drops is not called, nor one that is registered meanwhile, though its place had been ready with a descriptor of
  * before. */
 int ib_io_turn(struct ib_io_loop *loop, int timeout_ms);
-
-/* Monotonic and wall clock. */
-uint64_t ib_clock_monotonic_ms(void);
-uint64_t ib_clock_realtime_ns(void);
-/* What the calling thread has had of a processor. */
-uint64_t ib_clock_thread_ns(void);
 
 #endif

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 
 enum {
     /* Commands that can be between their sequencing and their release, with room to spare: the ring holds 32,768, and
@@ -43,11 +43,7 @@ static size_t file_size(void)
 
 uint64_t ib_latency_clock_ns(void)
 {
-    struct timespec time;
-    int result = clock_gettime(CLOCK_MONOTONIC, &time);
-    IB_ASSERT(result == 0);
-    (void)result;
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    return ib_clock_ns(CLOCK_MONOTONIC);
 }
 
 uint32_t ib_latency_bucket(uint64_t ns)

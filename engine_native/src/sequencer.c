@@ -6,7 +6,7 @@
 #include "sequencer.h"
 
 #include "check.h"
-#include "io_loop.h"
+#include "clock.h"
 
 enum {
     /* Bound on the events of n commands in flight, over what the live orders allow: each can add one order that
@@ -85,7 +85,7 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     if (slot == NULL) {
         return false;
     }
-    uint64_t now_ns = ib_clock_realtime_ns();
+    uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     if (now_ns > sequencer->time_ns) { /* the wall clock may be set back; the journal's time never goes back */
         sequencer->time_ns = now_ns;
     }

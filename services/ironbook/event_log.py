@@ -40,6 +40,10 @@ class Position(NamedTuple):
 START = Position(0, 0)
 
 
+class UnnamedInstrumentError(CommandError):
+    """An event is of an instrument that was defined after its reader had asked for the names: connect again."""
+
+
 class EventLogError(CommandError):
     """The engine refuses the request; waiting does not help."""
 

@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ironbook.core.records import Event, EventFlag, EventType, Side
+from ironbook.event_log import UnnamedInstrumentError
 
 # A shard takes 1 MB/s: four of these in a second. Smaller ones would pay for more requests, larger ones be throttled
 # more often. AWS allows 1 MiB unless the stream's MaxRecordSize is raised.
@@ -85,7 +86,10 @@ _REFERENCES = {"execute": "match", "trade": "match", "cross": "match", "replace"
 
 
 def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord | None:
-    """Return the record of an event; None where it is nobody's but its owner's. The same event gives the same bytes."""
+    """Return the record of an event; None where it is nobody's but its owner's. The same event gives the same bytes.
+
+    `symbols` by the engine's numbers; UnnamedInstrumentError where it is newer than they are.
+    """
     kind = _TYPES.get((event.type, event.flags & _RESTING))
     if kind is None:
         return None
@@ -97,6 +101,11 @@ def encode(event: Event, shard: int, symbols: Sequence[str]) -> MarketDataRecord
     head = f'{{"shard":{shard},"sequence":{event.seq},"index":{event.index},"time_ns":{event.time_ns},"type":"{kind}"'
     if kind == "state":
         return MarketDataRecord(_ALL, f'{head},"reason":{event.reason}}}'.encode("ascii"))
+    if event.instrument >= len(symbols):
+        raise UnnamedInstrumentError(
+            f"event ({event.seq}, {event.index}) is of instrument {event.instrument}, which is newer than the names "
+            "that were asked for"
+        )
     symbol = symbols[event.instrument]
     if kind == "phase":
         text = f'{head},"symbol":"{symbol}","phase":{event.phase},"reason":{event.reason}}}'

@@ -20,7 +20,7 @@ from ironbook import settlement
 from ironbook.admin import AdminError
 from ironbook.core.records import Event
 from ironbook.errors import CommandError
-from ironbook.event_log import START, EventLog, EventLogLostError, Position
+from ironbook.event_log import START, EventLog, EventLogLostError, Position, UnnamedInstrumentError
 from ironbook.service import Backoff, Stop, log_to_stderr
 from ironbook.settlement import CONSUMER, Config
 from ironbook.trades import (
@@ -56,6 +56,7 @@ class Ledger:
         self.trades = 0
         self._told = 0.0
         self._portfolio = Portfolio()
+        self._names = config.names([])
 
     def run(self) -> None:
         """Follow the engine until asked to end. Raises CommandError where waiting does not help."""
@@ -67,12 +68,14 @@ class Ledger:
                     connection.autocommit = True
                     self._open(connection)
                     settlement.check_engine(self.config)
+                    self._names = self.config.names(settlement.engine_symbols(self.config))
+                    self._read_holdings(connection)
                     with EventLog(self.config.events_socket, self.config.shard, self.position) as events:
                         self.log.info("following shard %d after %s", self.config.shard, tuple(self.position))
                         backoff.reset()
                         last_reason = ""
                         self._follow(connection, events)
-            except (psycopg.OperationalError, EventLogLostError, AdminError) as error:
+            except (psycopg.OperationalError, EventLogLostError, AdminError, UnnamedInstrumentError) as error:
                 reason = " ".join(str(error).split())
                 if reason != last_reason:
                     self.log.warning("waiting: %s", reason)
@@ -84,7 +87,7 @@ class Ledger:
         self._tell("ended")
 
     def _open(self, connection: psycopg.Connection[Any]) -> None:
-        """Check the schema, and read where the ledger is and what is held there."""
+        """Check the schema, and read where the ledger is."""
         tables = "SELECT to_regclass('public.ledger_checkpoint'), to_regclass('public.trades')"
         found = connection.execute(tables).fetchone()
         if found is None or None in found:
@@ -100,17 +103,20 @@ class Ledger:
         ).fetchone()
         assert row is not None, "the row was inserted above"
         self.position = Position(*row)
-        held = connection.execute(
-            "SELECT client_id, symbol, position, (avg_cost * %s)::bigint FROM public.portfolios WHERE symbol = ANY(%s)",
-            (AVERAGE_UNIT, self.config.instruments),
-        ).fetchall()
-        self._portfolio = Portfolio({(client, symbol): Holding(p, a) for client, symbol, p, a in held})
         counted = "SELECT count(*) FROM public.trades WHERE shard = %s"
         count = connection.execute(counted, (self.config.shard,)).fetchone()
         self.trades = count[0] if count else 0
 
+    def _read_holdings(self, connection: psycopg.Connection[Any]) -> None:
+        """Read what is held of the engine's instruments."""
+        held = connection.execute(
+            "SELECT client_id, symbol, position, (avg_cost * %s)::bigint FROM public.portfolios WHERE symbol = ANY(%s)",
+            (AVERAGE_UNIT, list(self._names.symbols)),
+        ).fetchall()
+        self._portfolio = Portfolio({(client, symbol): Holding(p, a) for client, symbol, p, a in held})
+
     def _follow(self, connection: psycopg.Connection[Any], events: EventLog) -> None:
-        builder = TradeBuilder(self.config.shard, self.config.names)
+        builder = TradeBuilder(self.config.shard, self._names)
         trades: list[Trade] = []
         while not self.stop:
             batch = events.read(_READ_SECONDS)

@@ -21,7 +21,7 @@ from typing import Any
 from ironbook import settlement
 from ironbook.admin import AdminError
 from ironbook.core.records import Event
-from ironbook.event_log import START, EventLog, EventLogLostError, Position
+from ironbook.event_log import START, EventLog, EventLogLostError, Position, UnnamedInstrumentError
 from ironbook.kinesis_codec import AggregatedRecord, aggregate, encode_all
 from ironbook.service import Backoff, Stop, log_to_stderr, write_json
 from ironbook.settlement import Config
@@ -100,6 +100,7 @@ class Publisher:
         self.identity: dict[str, str] = {}
         self.position = START
         self.retried = 0
+        self._symbols: list[str] = []
         self._told = 0.0
         self._looked = 0.0
         self._pause = Backoff(stop, longest=1.0)
@@ -112,12 +113,19 @@ class Publisher:
             try:
                 self._open()
                 settlement.check_engine(self.config)
+                self._symbols = settlement.engine_symbols(self.config)
                 with EventLog(self.config.events_socket, self.config.shard, self.position) as events:
                     self.log.info("publishing shard %d after %s", self.config.shard, tuple(self.position))
                     backoff.reset()
                     last_reason = ""
                     self._follow(events)
-            except (EventLogLostError, AdminError, StreamChangedError, *self._endpoint_errors) as error:
+            except (
+                EventLogLostError,
+                AdminError,
+                StreamChangedError,
+                UnnamedInstrumentError,
+                *self._endpoint_errors,
+            ) as error:
                 reason = " ".join(str(error).split())
                 if reason != last_reason:
                     self.log.warning("waiting: %s", reason)
@@ -154,7 +162,7 @@ class Publisher:
             self._tell("running")
 
     def _publish(self, batch: list[Event]) -> None:
-        records = aggregate(encode_all(batch, self.config.shard, self.config.instruments))
+        records = aggregate(encode_all(batch, self.config.shard, self._symbols))
         retried = put_all(self.client, self.config.stream, records, self._pause, self.stop)
         if retried < 0:
             return

@@ -8,9 +8,10 @@ One file configures all that follows a shard's event log: the ledger, the publis
      "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …},
      "stream": …, "state_directory": …, "shards": [{"shard": 0, "symbols": ["AAPL"]}]}
 
-`shards` are all that the venue has: what else is in the database, no engine made. Instruments and sessions
-stand in the order in which the engine knows them; each consumer compares the sessions with the engine's own list before
-it trusts a number.
+`shards` are all that the venue has: what else is in the database, no engine made. Sessions stand in the order in which
+the engine knows them; each consumer compares them with the engine's own list before it trusts a number. What an
+instrument's number stands for, the engine itself is asked: it keeps instruments that the configuration has no more, and
+those of before keep their numbers wherever the configuration puts them.
 """
 
 from __future__ import annotations
@@ -86,10 +87,9 @@ class Config:
     state_directory: Path
     shards: dict[int, list[str]]
 
-    @property
-    def names(self) -> Names:
-        """What the indexes in events stand for."""
-        return Names(self.instruments, [session.firm for session in self.sessions])
+    def names(self, symbols: list[str]) -> Names:
+        """What the indexes in events stand for; `symbols` are the engine's."""
+        return Names(symbols, [session.firm for session in self.sessions])
 
     @property
     def events_socket(self) -> Path:
@@ -177,6 +177,16 @@ def check_engine(config: Config) -> dict[str, Any]:
     if given != wanted:
         raise CommandError(f"{config.admin_socket}: the engine's sessions are {given}, the configuration says {wanted}")
     return status
+
+
+def engine_symbols(config: Config) -> list[str]:
+    """Return the engine's own names of its instruments, by their numbers."""
+    symbols: list[str] = []
+    while True:
+        answer = admin.request(config.admin_socket, f"instruments {len(symbols)}")
+        symbols += answer["symbols"]
+        if len(symbols) >= answer["count"] or not answer["symbols"]:
+            return symbols
 
 
 def write_status(path: Path, service: str, state: str, reason: str = "", **figures: object) -> None:

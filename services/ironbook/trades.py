@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ironbook.core.records import Event, EventFlag, EventType, Side
 from ironbook.errors import CommandError
+from ironbook.event_log import UnnamedInstrumentError
 
 # Plain integers: comparing with an enumeration costs more than all else here.
 _EXECUTED, _RESTING, _BUY = int(EventType.EXECUTED), int(EventFlag.RESTING), int(Side.BUY)
@@ -27,7 +28,10 @@ AVERAGE_UNIT = 100_000_000  # an average cost of 1 in the currency
 
 @dataclass(frozen=True)
 class Names:
-    """What the indexes of a shard's events stand for: symbols by instrument, firms by session."""
+    """What the indexes of a shard's events stand for: symbols by instrument, firms by session.
+
+    Those of the engine or of its journal, and never a configuration's: there an instrument may have another place.
+    """
 
     symbols: Sequence[str]
     firms: Sequence[str]
@@ -97,10 +101,14 @@ class TradeBuilder:
 
     def _trade(self, maker: Event, taker: Event) -> Trade:
         names = self._names
-        if taker.instrument >= len(names.symbols) or max(maker.session, taker.session) >= len(names.firms):
+        if taker.instrument >= len(names.symbols):
+            raise UnnamedInstrumentError(
+                f"match {taker.match_ref} at sequence {taker.seq} is in instrument {taker.instrument}, which is newer "
+                "than the names that were asked for"
+            )
+        if max(maker.session, taker.session) >= len(names.firms):
             raise EventOrderError(
-                f"match {taker.match_ref} at sequence {taker.seq} names an instrument or a session that the "
-                "configuration does not have"
+                f"match {taker.match_ref} at sequence {taker.seq} names a session that the configuration does not have"
             )
         return Trade(
             self._shard,

@@ -45,9 +45,15 @@ class Member:
             )
 
     def signal(self, number: int) -> None:
-        """Send a signal to this very process."""
+        """Send a signal to this very process. SIGSTOP has taken effect, in all of its threads, when this returns.
+
+        One of them has to be scheduled before the kernel stops the others, which on a busy machine takes a while.
+        """
         assert self.process is not None
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            tasks = Path(f"/proc/{self.process.pid}/task")
+            wait_for(lambda: all(_state(task) in "TX" for task in tasks.iterdir()), f"{self.name} to stop")
 
     def kill(self) -> None:
         """End it as a power failure would; harmless where it has ended."""
@@ -72,6 +78,14 @@ class Member:
         """Whether it says so itself."""
         status = self.status()
         return bool(status and status.get("leader") and status["leader"] == status["header"]["member_id"])
+
+
+def _state(task: Path) -> str:
+    """The state of a thread, proc(5): T is stopped; X where it has ended meanwhile."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return "X"
 
 
 class Cluster:

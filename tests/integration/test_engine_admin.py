@@ -243,6 +243,25 @@ def test_any_bytes(engine: Engine) -> None:
     assert engine.admin("status")["state"] == "serving"
 
 
+def test_names_of_instruments_by_their_numbers(engine: Engine) -> None:
+    """All of them, however many, page by page; a removed one keeps its number."""
+    engine.config["instruments"] += [{"symbol": f"X{number}", "tick": 1} for number in range(5000)]
+    engine.kill()
+    engine.start()
+    first = engine.admin("instruments 0")
+    assert (first["count"], len(first["symbols"]), first["symbols"][:3]) == (5002, 4096, ["AAPL", "MSFT", "X0"])
+    rest = engine.admin("instruments 4096")["symbols"]
+    assert first["symbols"][2:] + rest == [f"X{number}" for number in range(5000)]
+    engine.admin("instrument_remove MSFT")
+    engine.admin("instrument_add NVDA tick=1")
+    engine.admin("instrument_add MSFT tick=1")
+    assert engine.admin("instruments 1")["symbols"][:2] == ["MSFT", "X0"]
+    assert engine.admin("instruments 5002") == {"count": 5004, "symbols": ["NVDA", "MSFT"]}
+    assert engine.admin("instruments 131072") == {"count": 5004, "symbols": []}
+    for words in ("instruments", "instruments x", "instruments -1", "instruments 131073", "instruments 1 2"):
+        assert "give it one from 0 to 131072" in engine.admin(words)["error"]
+
+
 def test_what_is_removed_in_the_same_moment_is_named_as_a_cause(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,10 +123,10 @@ def test_what_clients_were_told_is_what_the_journal_has(engine: Engine, tmp_path
     )
     assert check(history) == []
     assert len(orders) == 360 and sum(len(order.fills) for order in orders) > 100
-    # The control, with the real thing: without its last segment's end, or with the log of one more order, it is found.
+    # The control, with the real thing: without its last segment's end it is found.
     cut = tmp_path / "cut"
     shutil.copytree(engine.journal, cut)
     last = sorted(cut.glob("*.journal"))[-1]
-    last.write_bytes(last.read_bytes()[: last.stat().st_size - 192 * 5])
+    last.write_bytes(last.read_bytes().rstrip(b"\0")[: -192 * 5])  # what is reserved behind the last record is zero
     history.journals = {"engine-0-0": read(cut)}
     assert any(line.startswith("I1: ") for line in check(history))

@@ -183,13 +183,13 @@ def test_a_change_is_noticed(backend: Backend, first: Record) -> None:
     assert watcher.wait_for_change(Record, first.key, known, 0.1) is None
     second = taken_over(first)
     with ThreadPoolExecutor(1) as pool:
-        seen = pool.submit(watcher.wait_for_change, Record, first.key, known, 10.0)
+        seen = pool.submit(watcher.wait_for_change, Record, first.key, known, 20.0)
         time.sleep(0.2)
         assert not seen.done()
         writer.replace(first, second)
         written = time.monotonic()
-        assert seen.result(10) == second
-        assert time.monotonic() - written < 1.5
+        assert seen.result(30) == second
+        assert time.monotonic() - written < 5.0
 
 
 # ------------------------------------------------------------------------------------------------------- races

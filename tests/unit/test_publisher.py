@@ -13,7 +13,7 @@ import pytest
 from core_events import event
 from ironbook import publisher, settlement
 from ironbook.core.records import EventFlag, EventType, Side
-from ironbook.event_log import START, Position
+from ironbook.event_log import START, Position, UnnamedInstrumentError
 from ironbook.kinesis_codec import (
     AggregatedRecord,
     MarketDataRecord,
@@ -170,6 +170,12 @@ def test_auctions_icebergs_and_hidden_orders() -> None:
     assert told(type=EventType.INDICATIVE, price=10, quantity=60, remaining=40) == {
         "type": "indicative", "side": "-", "price": 10, "quantity": 60, "surplus": 40
     }  # fmt: skip
+
+
+def test_an_instrument_that_is_newer_than_the_names_is_no_other() -> None:
+    """Its reader has to ask for the names again."""
+    with pytest.raises(UnnamedInstrumentError, match="instrument 1, which is newer than the names"):
+        encode(event(type=EventType.RESTED, instrument=1), 0, ["AAPL"])
 
 
 def test_a_modified_order_is_public_as_far_as_it_shrank() -> None:

@@ -10,6 +10,7 @@ from core_events import event
 from hypothesis import given
 from hypothesis import strategies as st
 from ironbook.core.records import Event, EventFlag, EventType, Side
+from ironbook.event_log import UnnamedInstrumentError
 from ironbook.reconciliation.journal import holdings
 from ironbook.trades import (
     AVERAGE_UNIT,
@@ -82,13 +83,18 @@ def test_an_auction_is_two_orders_that_stood() -> None:
         [match(9)[0], event(type=EventType.ACCEPTED)],
         [match(9)[0], match(9, number=2)[1]],
         [match(9)[0], match(9, quantity=11)[1]],
-        match(9, instrument=2),
         [half._replace(session=5) for half in match(9)],
     ],
 )
 def test_events_that_do_not_fit_are_refused(events: list[Event]) -> None:
     with pytest.raises(EventOrderError):
         list(TradeBuilder(0, NAMES).add(events))
+
+
+def test_an_instrument_that_is_newer_than_the_names_is_no_other() -> None:
+    """Its reader has to ask for the names again."""
+    with pytest.raises(UnnamedInstrumentError, match="instrument 2, which is newer than the names"):
+        list(TradeBuilder(0, NAMES).add(match(9, instrument=2)))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def _check_holdings(
     rows: list[tuple[Any, ...]], config: Config, truth: Truth, figures: Figures, differences: Differences
 ) -> None:
     """Compare this shard's positions and average costs, and name positions in what no shard trades."""
-    configured = {symbol for symbols in config.shards.values() for symbol in symbols}
+    own = {*config.instruments, *truth.view.names.symbols}  # what the configuration has no more keeps its positions
+    configured = own.union(*config.shards.values())
     figures.positions = {}
     keys = Counter((client, symbol) for _number, client, symbol, *_rest in rows)
     for number, client, symbol, position, average in rows:
@@ -98,7 +99,7 @@ def _check_holdings(
             differences.add(f"PostgreSQL: position of {client} in {symbol} (id {number}): no shard trades {symbol}")
         elif None in (client, symbol, position, average):
             differences.add(f"PostgreSQL: the position with id {number} has an empty column")
-        elif symbol in config.instruments:
+        elif symbol in own:
             key = (client, symbol)
             if keys[key] > 1:
                 differences.add(f"PostgreSQL: position of {client} in {symbol} has {keys[key]} rows (id {number})")

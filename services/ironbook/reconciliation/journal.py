@@ -92,9 +92,15 @@ def check_totals(truth: Truth, differences: Differences) -> None:
 
 
 def check_names(config: Config, truth: Truth, differences: Differences) -> None:
-    """Compare what the configuration calls sessions and instruments with what the journal itself defines."""
+    """Compare what the configuration calls sessions and instruments with what the journal itself defines.
+
+    Where an instrument stands in the configuration does not matter, and the journal may have more of them.
+    """
     named = list(zip(truth.view.usernames, truth.view.names.firms, strict=True))
     if named != [(session.username, session.firm) for session in config.sessions]:
         differences.add(f"configuration: its sessions are not the journal's, which are {named}")
-    if list(truth.view.names.symbols) != config.instruments:
-        differences.add(f"configuration: its instruments are not the journal's, which are {truth.view.names.symbols}")
+    lacking = [symbol for symbol in config.instruments if symbol not in truth.view.names.symbols]
+    if lacking:
+        differences.add(
+            f"configuration: the journal does not have its instruments {lacking}: start the engine with them"
+        )
