@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * bench_journal.c: commands a second into the journal, in groups of several sizes, by write(2) without fsync, and
- * commands a second out of it.
+ * bench_journal.c: commands a second into the journal, in groups of several sizes and by each fsync policy, and
+ * commands a second out of it. What a single group takes by which call: bench_sync.c.
  *
  *   bench_journal [DIRECTORY]      default: a new directory under TMPDIR or /tmp, removed afterwards
  */
@@ -34,11 +34,13 @@ static void remove_segments(const char *directory)
     ib_journal_reader_close(reader);
 }
 
-static void measure(const char *directory, size_t group)
+static void measure(const char *directory, size_t group, int fsync_policy, uint64_t total)
 {
+    static const char *const policies[] = {"none", "group", "write"};
     static struct ib_command commands[IB_JOURNAL_GROUP_MAX];
     struct ib_journal_config config = {
-        .directory = directory, .orders = 1024, .epoch = 1, .segment_bytes = (uint64_t)1 << 34};
+        .directory = directory, .orders = 1024, .epoch = 1, .segment_bytes = (uint64_t)1 << 28,
+        .fsync_policy = fsync_policy};
     struct ib_journal_report report;
     struct ib_journal *journal;
     if (ib_journal_open(&journal, &config, NULL, NULL, &report) != IB_OK) {
@@ -46,7 +48,7 @@ static void measure(const char *directory, size_t group)
         exit(1);
     }
     double begin = now_s();
-    for (uint64_t seq = 0; seq < COMMANDS; seq += group) {
+    for (uint64_t seq = 0; seq < total; seq += group) {
         for (size_t i = 0; i < group; i++) {
             commands[i].seq = seq + i + 1;
             commands[i].time_ns = seq + i + 1;
@@ -69,8 +71,10 @@ static void measure(const char *directory, size_t group)
     double read = now_s() - begin;
     uint64_t records = ib_journal_reader_report(reader)->records;
     ib_journal_reader_close(reader);
-    printf("{\"bench\": \"journal\", \"group\": %zu, \"append_per_s\": %.0f, \"read_per_s\": %.0f, \"verified\": %s}\n",
-           group, COMMANDS / written, COMMANDS / read, status == IB_OK && records == COMMANDS ? "true" : "false");
+    printf("{\"bench\": \"journal\", \"group\": %zu, \"fsync\": \"%s\", \"append_per_s\": %.0f, ", group,
+           policies[fsync_policy], (double)total / written);
+    printf("\"read_per_s\": %.0f, \"verified\": %s}\n", (double)total / read,
+           status == IB_OK && records == total ? "true" : "false");
     remove_segments(directory);
 }
 
@@ -85,9 +89,11 @@ int main(int argc, char **argv)
         perror(directory);
         return 1;
     }
-    measure(directory, 1);
-    measure(directory, 64);
-    measure(directory, 1024);
+    measure(directory, 1, IB_FSYNC_NONE, COMMANDS);
+    for (int policy = IB_FSYNC_NONE; policy <= IB_FSYNC_WRITE; policy++) {
+        measure(directory, 64, policy, policy == IB_FSYNC_NONE ? COMMANDS : COMMANDS / 16);
+        measure(directory, 1024, policy, COMMANDS);
+    }
     (void)rmdir(directory);
     return 0;
 }

@@ -18,7 +18,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
 /* CFFI-BEGIN */
 
 /* What every call that can fail returns; ib_status_text() names it. */
@@ -81,7 +80,6 @@ enum ib_self_trade {
     IB_SELF_TRADE_CANCEL_BOTH = 3,
     IB_SELF_TRADE_DECREMENT = 4,
 };
-
 /* Of an instrument. Orders match in CONTINUOUS alone; entering CONTINUOUS or CLOSED uncrosses the book. */
 enum ib_phase {
     IB_PHASE_CONTINUOUS = 0,
@@ -128,6 +126,7 @@ enum ib_command_type {
     IB_COMMAND_KILL = 18,        /* account, value: 1 kills, 0 revives */
     IB_COMMAND_ORDER_ENTRY = 19, /* session, value: 1 disables, 0 enables; the gateway's, matching ignores it */
     IB_COMMAND_MODIFY = 20, /* rules 3: as CANCEL, of an order of `side`; and its client_data, but for zero bytes */
+    IB_COMMAND_EPOCH = 21, /* value = the epoch that begins: the first entry of each primary; matching ignores it */
 };
 /* Versions of the matching rules (docs/matching.md). A journal begins with 1. */
 enum ib_rules { IB_RULES_1 = 1, IB_RULES_2 = 2, IB_RULES_3 = 3, IB_RULES_NEWEST = IB_RULES_3 };
@@ -180,6 +179,7 @@ enum ib_reason {
     IB_REASON_FLAGS_INVALID = 27,   /* attributes of the order that contradict each other */
     IB_REASON_PHASE = 28,           /* the instrument's phase forbids such an order */
     IB_REASON_POST_ONLY = 29,       /* it would have traded */
+    IB_REASON_JOURNAL_FULL = 30,    /* the journal's disk has no room but what is kept for cancels */
     /* of the risk gate; RISK_KILLED of IB_EVENT_CANCELED too */
     IB_REASON_RISK_KILLED = 32,
     IB_REASON_RISK_RATE = 33,

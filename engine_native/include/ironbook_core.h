@@ -105,10 +105,11 @@ uint64_t ib_matcher_next_expiry_ns(const struct ib_matcher *matcher);
 enum ib_fsync_policy {
     IB_FSYNC_NONE = 0,  /* written by write(2): survives the process, not the power supply */
     IB_FSYNC_GROUP = 1, /* fdatasync(2) after each group */
+    IB_FSYNC_WRITE = 2, /* each group by one pwritev2(2) with RWF_DSYNC */
 };
 
 enum ib_journal_limit {
-    IB_JOURNAL_FORMAT = 2,        /* what is written; every format from 1 on is read */
+    IB_JOURNAL_FORMAT = 3,        /* what is written; every format from 1 on is read */
     IB_JOURNAL_GROUP_MAX = 4096,  /* commands in one append */
     IB_JOURNAL_SHARD_ANY = -1,    /* read-only opens: whatever shard it is */
 };
@@ -125,7 +126,7 @@ struct ib_journal_config {
     uint32_t shard;
     uint32_t orders;        /* capacity of the book, as ib_matcher_open takes it */
     uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
-    uint64_t segment_bytes; /* a new segment is begun before a group would pass this size */
+    uint64_t segment_bytes; /* size of a segment, which is reserved on the disk when it is begun */
     int fsync_policy;       /* enum ib_fsync_policy */
     const struct ib_journal_place *behind; /* what is before it is known, and not visited; null = nothing is */
 };
@@ -145,8 +146,12 @@ struct ib_journal_report {
     uint64_t chain;        /* hash of everything up to the end */
     uint64_t seq_chain;    /* … up to and with the record of `seq`: a segment may have begun behind it */
     uint64_t torn_bytes;   /* bytes of an unfinished last record; a writer's open cuts them off */
+    uint64_t spare_bytes;  /* zeros behind the last record: reserved, and not yet used */
+    uint32_t segment_format; /* of the last segment's header */
     uint64_t error_offset; /* with error: where in `file` */
     uint64_t error_seq;    /* with error: the sequence number that was expected there */
+    uint32_t error_in_last_group; /* 1: damage, and no sound record of a later group is behind it. A power cut before
+                                   * that group was acknowledged may have left it so: a standby can say */
     char file[256];        /* the last segment that was looked at, its name without the directory */
     char error[IB_ERROR_TEXT_SIZE]; /* one line for people; empty when all is well */
 };
@@ -171,13 +176,23 @@ typedef int (*ib_journal_visit)(void *context, const struct ib_command *command)
  * none. `visit` may be null. On failure `report->error` has the line for people and `*journal` is null. */
 int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config *config, ib_journal_visit visit,
                     void *context, struct ib_journal_report *report);
-/* Appends one group (1 … IB_JOURNAL_GROUP_MAX commands, seq dense, time_ns never back) by one write(2), then
- * applies the fsync policy. IB_OK: the whole group is in the file. IB_ERROR_IO is fatal: every later call repeats
- * it. */
+/* Appends 1 … IB_JOURNAL_GROUP_MAX commands (seq dense, time_ns never back) as one group, or as one for each segment
+ * that they lie in, and applies the fsync policy to each. IB_OK: all are in the file. IB_ERROR_CAPACITY: the disk has
+ * no room for the next segment; ib_journal_seq says how far it came, the rest may be tried again. IB_ERROR_IO is
+ * fatal: every later call repeats it. */
 int ib_journal_append(struct ib_journal *journal, const struct ib_command *commands, size_t count);
 uint64_t ib_journal_seq(const struct ib_journal *journal); /* last appended */
 uint64_t ib_journal_time_ns(const struct ib_journal *journal); /* of that one */
 const char *ib_journal_error(const struct ib_journal *journal); /* why the last call failed */
+/* These another thread may call while one appends. Makes the segment to come, if it is not there: IB_OK, or with errno
+ * IB_ERROR_CAPACITY (the disk is full) or IB_ERROR_IO. Who never calls it has segments made when they are needed. */
+int ib_journal_prepare(struct ib_journal *journal);
+/* Waits until another one is wanted, at most so long; ib_journal_nudge ends the wait. */
+void ib_journal_wait(struct ib_journal *journal, uint32_t milliseconds);
+void ib_journal_nudge(struct ib_journal *journal);
+uint64_t ib_journal_room_seq(const struct ib_journal *journal); /* up to this one the disk has room, reserved; grows */
+int ib_journal_room_error(const struct ib_journal *journal); /* errno of the last preparation; 0 = it succeeded */
+uint64_t ib_journal_segment_capacity(const struct ib_journal *journal); /* commands in a whole segment */
 void ib_journal_close(struct ib_journal *journal);
 
 /* ---- replay: a journal through a fresh matcher, offline ---- */

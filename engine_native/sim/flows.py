@@ -19,7 +19,9 @@ from unit.core.oracle import Oracle  # noqa: E402
 
 COMMAND = struct.Struct("<QQHHIIIqQBBBBBBHQQ24sqQQBB6x")  # struct ib_command, and ib_event
 EVENT = struct.Struct("<QQIHHIIIBBBBQQqQQIIQBBH4x24s")
-FLOWS = [(1, 12, 6000), (2, 300, 12000), (3, 300, 12000)]  # seed, capacity, steps
+# Seed, capacity, steps, and whether it is a plain one. That is what the path of plain orders is tried with: rules 1,
+# which the simulation speaks, do not take it.
+FLOWS = [(1, 12, 6000, False), (2, 300, 12000, False), (3, 300, 12000, False), (4, 300, 6000, True)]
 
 
 class Written(NamedTuple):
@@ -34,9 +36,9 @@ class Written(NamedTuple):
 def write_flows(build: Path) -> list[Written]:
     """Let the oracle write its flows into a directory."""
     made = []
-    for seed, capacity, steps in FLOWS:
+    for seed, capacity, steps, plain in FLOWS:
         oracle = Oracle(capacity)
-        flow = Flow(seed, oracle)
+        flow = Flow(seed, oracle, plain=plain)
         name = f"flow_{seed}"
         written = Written(name, capacity, build / f"{name}.commands", build / f"{name}.events")
         with written.commands.open("wb") as commands, written.events.open("wb") as events:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine.c: one shard as a running process. Three threads and what joins them:
+ * engine.c: one shard as a running process. Three threads and what joins them (a fourth, engine_room.c, makes the
+ * journal's segments and knows no order):
  *
  *   I/O (the caller's)   sockets in → decode → sequencer ─┬─► matcher thread ─► event log
- *                                                         └─► journal thread ─► write(2)
+ *                                                         └─► journal thread ─► pwrite(2)
  *   I/O                  released = what both have passed ─► reports, event feed
  *
  * Nothing leaves that is not in the journal: the I/O thread shows events only up to the slower of the two. Each
@@ -203,6 +204,7 @@ static int open_sequencer(struct ib_engine *engine)
         return status;
     }
     sequencer->log = engine->log;
+    sequencer->journal = engine->journal;
     sequencer->base_seq = sequencer->seq = sequencer->released_seq = ib_journal_seq(engine->journal);
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
@@ -304,6 +306,12 @@ static bool start_threads(struct ib_engine *engine)
         pthread_join(engine->matcher_thread, NULL);
         started = false;
     }
+    if (started && pthread_create(&engine->room_thread, NULL, ib_engine_run_room, engine) != 0) {
+        ib_ring_close(&engine->sequencer.ring);
+        pthread_join(engine->matcher_thread, NULL);
+        pthread_join(engine->journal_thread, NULL);
+        started = false;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
@@ -328,8 +336,10 @@ int ib_engine_run(struct ib_engine *engine)
     }
     atomic_store(&engine->stopping, true); /* for the history */
     ib_ring_close(&engine->sequencer.ring);
+    ib_journal_nudge(engine->journal);
     pthread_join(engine->matcher_thread, NULL);
     pthread_join(engine->journal_thread, NULL);
+    pthread_join(engine->room_thread, NULL);
     ib_engine_history_join(engine);
     int status = atomic_load(&engine->fatal);
     if (status == IB_OK) {

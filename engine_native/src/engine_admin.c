@@ -109,6 +109,7 @@ static void add_status(struct ib_text *text, const struct ib_engine *engine)
     ib_say(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last_seq,
         last != NULL ? last->index : history->index);
     ib_say(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
+    ib_say(text, ", \"journal_room\": %" PRIu64, ib_journal_room_seq(engine->journal) - engine->sequencer.seq);
     add_sessions(text, engine->gateway);
     add_gateway(text, engine);
     ib_say(text, ", \"recovered_seq\": %" PRIu64 ", \"started_at\": %" PRIu64 ", \"pid\": %d", engine->recovered_seq,
@@ -182,6 +183,18 @@ static bool is_settled(const struct ib_engine *engine, const struct ib_command *
     return entry == NULL || entry->pending_seq <= engine->sequencer.released_seq;
 }
 
+/* Why the sequencer has no room for a command, and the remedy. */
+static const char *refusal(const struct ib_engine *engine, const struct ib_command *command)
+{
+    IB_ASSERT(engine != NULL && command != NULL);
+    if (ib_sequencer_has_room(&engine->sequencer, command)) {
+        return "the event log is full: raise limits.events and start the engine again";
+    }
+    return ib_sequencer_disk_is_full(&engine->sequencer)
+               ? "the journal's disk is full: make room on it, the engine goes on by itself"
+               : "the journal's next segment is being made: ask again in a moment";
+}
+
 /* Sequences a request with arguments. */
 static bool begin_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments, const char **error)
 {
@@ -197,7 +210,7 @@ static bool begin_command(struct ib_engine *engine, enum ib_admin_request reques
     } else if (!ib_engine_request_command(engine, request, arguments, &command, &definition, error)) {
         return false;
     } else if (!ib_sequencer_admits(&engine->sequencer, &command)) {
-        *error = "the event log is full: raise limits.events and start the engine again";
+        *error = refusal(engine, &command);
     } else if (defines && !is_settled(engine, &command)) {
         *error = "a change of its phase is on its way: ask again in a moment";
     } else if (defines && !ib_directory_stage(engine->directory, engine->sequencer.seq + 1,
@@ -251,7 +264,7 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
     }
     if (command.type != 0 && !engine->ended) {
         if (!ib_sequencer_admits(&engine->sequencer, &command)) {
-            *error = "the event log is full: raise limits.events and start the engine again";
+            *error = refusal(engine, &command);
             return false;
         }
         if (!ib_sequencer_submit(&engine->sequencer, &command)) {

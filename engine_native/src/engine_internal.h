@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
- * engine_history.c (the events of before a snapshot),
- * engine_configure.c (what the configuration adds), engine_shell.c (sockets, timer) and engine_admin.c (the admin
- * socket's answers).
+ * engine_history.c (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_room.c
+ * (the journal's next segment), engine_shell.c (sockets, timer) and engine_admin.c (the admin socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -71,7 +70,7 @@ struct ib_engine {
     struct ib_timed timed;
     _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
     struct ib_io_handler wake, ticks, signals;
-    pthread_t matcher_thread, journal_thread, history_thread;
+    pthread_t matcher_thread, journal_thread, room_thread, history_thread;
     bool history_runs;
 
     /* Totals, taken by the matcher thread between two commands when the I/O thread wants them. */
@@ -104,6 +103,9 @@ int ib_engine_configure(struct ib_engine *engine, char *error);
 struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const struct ib_instrument *instrument);
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
+
+/* engine_room.c: the thread that makes the journal's next segment ahead of need, until the ring is closed. */
+void *ib_engine_run_room(void *context);
 
 /* engine_shell.c: the sockets, once the state is there. */
 int ib_engine_open_shell(struct ib_engine *engine, char *error);

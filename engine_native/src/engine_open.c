@@ -87,7 +87,7 @@ void ib_engine_journal_error(int status, const char *cause, char *error)
         remedy = ": give this shard a journal_directory of its own";
     } else if (status == IB_ERROR_IO && strstr(cause, "another engine") != NULL) {
         remedy = ": stop it, or give this one another journal_directory";
-    } else if (status == IB_ERROR_IO) {
+    } else if (status == IB_ERROR_IO || status == IB_ERROR_CAPACITY) {
         remedy = ": see to journal_directory, its permissions and the room on its disk, and start the engine again. "
                  "Nothing that was acknowledged is lost";
     }

@@ -4,9 +4,9 @@
  * their phase by schedule, a volatility auction ends, an auction's indicative price is told.
  *
  * The state machine knows no clock. Here the I/O thread's clock becomes sequenced commands, so that the journal alone
- * determines what became of them. Everything is looked at once a tick; what the ring or the event log has no room for
- * is done at a later one. The state itself belongs to the matcher thread: phases come from released events
- * (directory.h), the next expiry from a word that the matcher thread publishes.
+ * determines what became of them. Everything is looked at once a tick; what the ring, the event log or the journal
+ * has no room for is done at a later one. The state itself belongs to the matcher thread: phases come from released
+ * events (directory.h), the next expiry from a word that the matcher thread publishes.
  */
 #define _GNU_SOURCE
 #include "check.h"

@@ -132,7 +132,7 @@ struct ib_gateway {
     uint32_t cancels_due; /* sessions */
     bool ended;          /* End of Day is sequenced */
     bool busy;
-    bool waiting;        /* a mass cancel waits for its time, which no socket tells */
+    bool waiting;        /* a mass cancel waits for its time, or the journal for room, which no socket tells */
     bool full;           /* the event log is full, and this was said */
     char session_name[IB_SOUP_SESSION_SIZE + 1];
     uint64_t disconnects[IB_DISCONNECT_COUNT];

@@ -73,11 +73,18 @@ bool ib_session_sequence(struct ib_gateway *gateway, uint16_t session, struct ib
     if (is_order && state->is_disabled) {
         ib_ouch_reject_disabled(command);
     }
+    bool has_room = ib_sequencer_has_room(gateway->sequencer, command);
+    if (!has_room && !ib_sequencer_disk_is_full(gateway->sequencer)) {
+        gateway->waiting = true; /* the next segment is being made */
+        return false;
+    }
     if (is_order && !ib_sequencer_admits(gateway->sequencer, command)) {
-        ib_ouch_reject(command, IB_REASON_EVENT_LOG_FULL, 0);
+        ib_ouch_reject(command, has_room ? IB_REASON_EVENT_LOG_FULL : IB_REASON_JOURNAL_FULL, 0);
     }
     if (!ib_sequencer_admits(gateway->sequencer, command)) {
-        if (!gateway->full) {
+        if (!ib_sequencer_has_room(gateway->sequencer, command)) {
+            gateway->waiting = true; /* engine_room.c has said so, and looks again */
+        } else if (!gateway->full) {
             gateway->full = true;
             fprintf(stderr, "ironbook: order entry: %s: the event log is full, no order is taken any more: raise "
                             "limits.events and restart\n", state->username);

@@ -4,8 +4,10 @@
  * right, follow the one before in sequence, time, epoch and hash chain, and belong to the shard.
  *
  * What does not fit is one of three things:
- *   torn     an unfinished record, or nothing but zeros, at the end of the last segment: what a killed process, or a
- *            lost page, leaves behind. It was never acknowledged. The journal ends before it.
+ *   spare    nothing but zeros, to the end of the last segment: reserved, and not yet written.
+ *   torn     a record there whose end was not written: the file ends within it or, from format 3 on, its last byte and
+ *            all behind it are zero. That is what a killed process leaves. It was never acknowledged. The journal ends
+ *            before it.
  *   foreign  a sound record of another shard, or of a format, rules or size that this build does not know.
  *   damage   everything else, a complete last record with a wrong checksum included: no killed process leaves that.
  * The latter two are refused with file, offset and the sequence number that was expected there.
@@ -23,6 +25,7 @@
 #include "crc32c.h"
 #include "journal_reader.h"
 #include "journal_record.h"
+#include "journal_tail.h"
 
 /* ---- reading ---- */
 
@@ -69,53 +72,15 @@ static int fill(struct ib_journal_reader *reader, size_t size)
 
 /* ---- what a record that does not fit means ---- */
 
-static int is_zero(const unsigned char *data, size_t size)
+static int is_torn(const struct ib_journal_reader *reader, const struct ib_tail *tail, size_t record_size)
 {
-    IB_ASSERT(data != NULL);
-    IB_ASSERT(size <= BUFFER_SIZE);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != 0) {
-            return 0;
-        }
+    IB_ASSERT(tail->written <= tail->bytes);
+    IB_ASSERT(reader->segment >= 1);
+    if (reader->segment < reader->segment_count || reader->offset == 0) {
+        return 0; /* the others are whole, and a segment appears by rename(2), its header complete */
     }
-    return 1;
-}
-
-/* Looks at the rest of the segment behind the record at `offset`: how long it is, whether it is all zeros, and
- * whether a sound record stands in it. */
-struct rest {
-    uint64_t bytes;
-    int all_zero;
-    int sound_record;
-};
-
-static int look_behind(struct ib_journal_reader *reader, struct rest *rest)
-{
-    IB_ASSERT(rest != NULL);
-    IB_ASSERT(reader->fd >= 0);
-    *rest = (struct rest){.all_zero = 1};
-    for (;;) {
-        int status = fill(reader, BUFFER_SIZE);
-        if (status != IB_OK) {
-            return status;
-        }
-        size_t size = reader->end - reader->begin;
-        const unsigned char *data = reader->buffer + reader->begin;
-        rest->all_zero = rest->all_zero && is_zero(data, size);
-        for (size_t i = rest->bytes == 0; i + sizeof(struct ib_record_header) <= size; i++) {
-            struct ib_record_header header;
-            memcpy(&header, data + i, sizeof header);
-            rest->sound_record = rest->sound_record || ib_record_header_is_sound(&header);
-        }
-        if (size < BUFFER_SIZE) {
-            rest->bytes += size;
-            return IB_OK;
-        }
-        /* A header may lie across the edge: its first 63 bytes are looked at again. */
-        size_t step = size - (sizeof(struct ib_record_header) - 1);
-        rest->bytes += step;
-        reader->begin += step;
-    }
+    return tail->written == 0 || tail->bytes < record_size ||
+           (reader->report.segment_format >= IB_JOURNAL_FORMAT_MARKED && tail->written < record_size);
 }
 
 /* The record at `offset` does not fit; `record_size` is what it should measure. Torn: the journal ends here. */
@@ -123,23 +88,36 @@ static int judge(struct ib_journal_reader *reader, size_t record_size, const cha
 {
     IB_ASSERT(what != NULL);
     IB_ASSERT(reader->status == IB_OK);
-    struct rest rest;
-    int status = look_behind(reader, &rest);
+    struct ib_tail tail;
+    int status = ib_tail_look(reader->fd, reader->offset, &tail);
     if (status != IB_OK) {
-        return status;
+        return fail(reader, status, ib_status_text(status));
     }
-    int is_last_segment = reader->segment == reader->segment_count;
-    int is_header = reader->offset == 0; /* a segment appears by rename(2), its header complete */
-    if (is_last_segment && !is_header && (rest.bytes < record_size || rest.all_zero)) {
-        reader->report.torn_bytes = rest.bytes;
+    if (is_torn(reader, &tail, record_size)) {
+        int has_spare = reader->report.segment_format >= IB_JOURNAL_FORMAT_MARKED &&
+                        (tail.written == 0 || tail.bytes >= record_size);
+        reader->report.torn_bytes = has_spare ? tail.written : tail.bytes;
+        reader->report.spare_bytes = tail.bytes - reader->report.torn_bytes;
         reader->finished = 1;
         return IB_OK;
     }
+    size_t judged = reader->end - reader->begin;
+    judged = judged < IB_RECORD_COMMAND_SIZE ? judged : IB_RECORD_COMMAND_SIZE;
+    if (!ib_tail_is(reader->fd, reader->offset, reader->buffer + reader->begin, judged)) {
+        /* An engine has written it meanwhile: what was read was not all of it. Once more. */
+        reader->begin = reader->end = 0;
+        if (lseek(reader->fd, (off_t)reader->offset, SEEK_SET) != (off_t)reader->offset) {
+            return fail(reader, IB_ERROR_IO, strerror(errno));
+        }
+        return IB_OK;
+    }
+    reader->report.error_in_last_group = reader->segment == reader->segment_count && reader->offset > 0 &&
+                                         tail.group_seq <= reader->report.seq + 1;
     char text[256];
     const char *context = "nothing valid follows it, but it is complete, which no killed process leaves behind";
-    if (rest.sound_record || !is_last_segment) {
+    if (tail.sound_record || reader->segment < reader->segment_count) {
         context = "valid records follow it";
-    } else if (rest.bytes < record_size) {
+    } else if (tail.bytes < record_size) {
         context = "the segment ends within it";
     }
     (void)snprintf(text, sizeof text, "%s; %s. Nothing was changed: restore this file from a standby or a copy", what,
@@ -268,12 +246,15 @@ static int read_segment_header(struct ib_journal_reader *reader)
     IB_ASSERT(reader->offset == 0);
     struct ib_record_header header;
     const unsigned char *bytes;
-    int status = read_record(reader, IB_RECORD_SEGMENT, &header, &bytes);
+    int status;
+    do {
+        status = read_record(reader, IB_RECORD_SEGMENT, &header, &bytes);
+    } while (status == IB_OK && bytes == NULL); /* a bad first record is never torn, but may be read again */
     if (status != IB_OK) {
         return status;
     }
     struct ib_segment_payload payload;
-    IB_ASSERT(bytes != NULL); /* a bad first record is never torn */
+    IB_ASSERT(bytes != NULL);
     memcpy(&payload, bytes, sizeof payload);
     struct ib_journal_report *report = &reader->report;
     if (payload.rules < IB_RULES_1 || payload.rules > IB_RULES_NEWEST) {
@@ -288,6 +269,7 @@ static int read_segment_header(struct ib_journal_reader *reader)
     }
     report->rules = payload.rules;
     report->orders = payload.orders;
+    report->segment_format = header.format;
     accept(reader, &header, bytes);
     return IB_OK;
 }
@@ -310,6 +292,7 @@ int ib_journal_reader_open_segment(struct ib_journal_reader *reader)
     ib_segment_name(name, first_seq);
     memcpy(report->file, name, sizeof name);
     reader->offset = reader->begin = reader->end = 0;
+    report->spare_bytes = 0;
     if (first_seq != report->seq + 1) {
         return fail(reader, IB_ERROR_JOURNAL_DAMAGED,
                     "the records before this segment are missing. Restore them from a standby or a copy");
@@ -332,9 +315,7 @@ static int read_command(struct ib_journal_reader *reader, struct ib_command *com
     if (status != IB_OK || bytes == NULL) {
         return status;
     }
-    *command = (struct ib_command){0};
-    memcpy(command, bytes, header.length);
-    if (command->seq != header.seq || command->time_ns != header.time_ns) {
+    if (!ib_record_read(&header, bytes, command)) {
         return judge(reader, 0, "header and content of a record disagree");
     }
     accept(reader, &header, bytes);

@@ -59,6 +59,38 @@ int ib_record_header_is_sound(const struct ib_record_header *header)
            header->header_crc32c == ib_crc32c(0, header, offsetof(struct ib_record_header, header_crc32c));
 }
 
+uint64_t ib_record_write(unsigned char *to, struct ib_record_header header, const struct ib_command *command)
+{
+    static const uint32_t end = IB_RECORD_END;
+    IB_ASSERT(command->seq >= 1 && command->seq <= IB_SEQ_MAX);
+    IB_ASSERT(header.group_seq <= command->seq);
+    unsigned char *payload = to + sizeof header;
+    memcpy(payload, command, sizeof *command);
+    memcpy(payload + IB_RECORD_END_OFFSET, &end, sizeof end);
+    header.magic = IB_JOURNAL_MAGIC;
+    header.format = IB_JOURNAL_FORMAT;
+    header.type = IB_RECORD_COMMAND;
+    header.seq = command->seq;
+    header.time_ns = command->time_ns;
+    ib_record_seal(&header, payload, sizeof *command);
+    memcpy(to, &header, sizeof header);
+    return ib_record_chain(&header, payload);
+}
+
+int ib_record_read(const struct ib_record_header *header, const unsigned char *payload, struct ib_command *command)
+{
+    uint32_t end = IB_RECORD_END;
+    IB_ASSERT(header->type == IB_RECORD_COMMAND);
+    IB_ASSERT(header->length <= sizeof *command);
+    *command = (struct ib_command){0};
+    memcpy(command, payload, header->length);
+    if (header->format >= IB_JOURNAL_FORMAT_MARKED) {
+        memcpy(&end, (unsigned char *)command + IB_RECORD_END_OFFSET, sizeof end);
+        memset((unsigned char *)command + IB_RECORD_END_OFFSET, 0, sizeof end);
+    }
+    return command->seq == header->seq && command->time_ns == header->time_ns && end == IB_RECORD_END;
+}
+
 void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq)
 {
     IB_ASSERT(first_seq >= 1);

@@ -16,6 +16,12 @@ void ib_record_seal(struct ib_record_header *header, const void *payload, uint32
 /* Whether magic and header checksum are right: then every field of the header is what was written. */
 int ib_record_header_is_sound(const struct ib_record_header *header);
 
+/* Writes the record of a command, IB_RECORD_COMMAND_SIZE bytes; `header` says what it has besides the command's own seq
+ * and time: shard, epoch, chain, group. Returns the chain behind it. */
+uint64_t ib_record_write(unsigned char *to, struct ib_record_header header, const struct ib_command *command);
+/* The command of a sound record; 0 when header and payload disagree. */
+int ib_record_read(const struct ib_record_header *header, const unsigned char *payload, struct ib_command *command);
+
 void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq);
 /* First sequence numbers of all segments in a directory, ascending, in malloc'ed memory. enum ib_status. */
 int ib_segment_list(int directory_fd, uint64_t **first_seqs, size_t *count);

@@ -177,6 +177,7 @@ static uint16_t reject_code(const struct ib_event *event)
         return CODE_EXCEEDS_NOTIONAL;
     case IB_REASON_BOOK_FULL:
     case IB_REASON_EVENT_LOG_FULL:
+    case IB_REASON_JOURNAL_FULL:
         return CODE_PROCESSING_ERROR;
     default:
         return CODE_OTHER;

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "ironbook_core.h"
 
 enum {
     /* Bound on the events of n commands in flight, over what the live orders allow: each can add one order that
@@ -15,6 +16,7 @@ enum {
     ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels of parts once Enter is refused */
     ROOM_FOR_ADMINISTRATOR = 1024, /* … for kills, halts and phases, by hand or by the clock, once those are */
     ROOM_TO_END = 64,              /* … and for the end of the day and cancels of all, whatever came before */
+    RESERVE_MAX = 65536,           /* commands of the journal's last room that no new order may use: 12 MiB */
 };
 
 _Static_assert(EVENTS_A_COMMAND == 2 + 1 + 1 + 4, "all that one command in flight can cause");
@@ -74,7 +76,51 @@ bool ib_sequencer_admits(const struct ib_sequencer *sequencer, const struct ib_c
     IB_ASSERT(matched <= sequencer->seq);
     uint64_t in_flight = EVENTS_A_COMMAND * (sequencer->seq - matched + 1) + sequencer->sessions;
     in_flight += matched >= sequencer->special_seq ? 0 : sequencer->special;
-    return room >= largest + in_flight + kept_back(command);
+    return ib_sequencer_has_room(sequencer, command) && room >= largest + in_flight + kept_back(command);
+}
+
+/* As kept_back, of the journal's last room, which is counted in commands. */
+static uint64_t room_kept_back(const struct ib_command *command, uint64_t reserve)
+{
+    IB_ASSERT(command->type != 0);
+    IB_ASSERT(reserve <= RESERVE_MAX);
+    switch (command->type) {
+    case IB_COMMAND_ENTER:
+    case IB_COMMAND_REPLACE:
+        return command->reason == IB_REASON_NONE ? reserve : reserve / 2;
+    case IB_COMMAND_CANCEL:
+        return reserve / 8;
+    case IB_COMMAND_MASS_CANCEL:
+    case IB_COMMAND_EXPIRE:
+    case IB_COMMAND_END_OF_DAY:
+    case IB_COMMAND_ORDER_ENTRY:
+    case IB_COMMAND_HALT:
+    case IB_COMMAND_RESUME:
+    case IB_COMMAND_PHASE:
+    case IB_COMMAND_KILL:
+        return 0;
+    default:
+        return reserve / 4;
+    }
+}
+
+bool ib_sequencer_has_room(const struct ib_sequencer *sequencer, const struct ib_command *command)
+{
+    IB_ASSERT(sequencer != NULL && command != NULL);
+    if (sequencer->journal == NULL) {
+        return true;
+    }
+    uint64_t room_seq = ib_journal_room_seq(sequencer->journal);
+    uint64_t reserve = ib_journal_segment_capacity(sequencer->journal) / 4;
+    IB_ASSERT(room_seq >= sequencer->seq);
+    return room_seq - sequencer->seq > room_kept_back(command, reserve < RESERVE_MAX ? reserve : RESERVE_MAX);
+}
+
+bool ib_sequencer_disk_is_full(const struct ib_sequencer *sequencer)
+{
+    IB_ASSERT(sequencer != NULL);
+    IB_ASSERT(sequencer->journal == NULL || ib_journal_segment_capacity(sequencer->journal) > 0);
+    return sequencer->journal != NULL && ib_journal_room_error(sequencer->journal) != 0;
 }
 
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command)

@@ -8,7 +8,8 @@
  * Events need room in the event log before their command is sequenced, since a command in the journal
  * cannot be taken back. What would end all orders at once always has its room; near the end of the log each command
  * has as much as it is needed for: first orders are sequenced as rejects, then not at all, then the administrator's
- * definitions are refused, and last of all what ends orders or trading.
+ * definitions are refused, and last of all what ends orders or trading. The journal's disk is shared out in the same
+ * way, once it has no room for another segment.
  */
 #ifndef IB_SEQUENCER_H
 #define IB_SEQUENCER_H
@@ -26,6 +27,7 @@ struct ib_sequencer {
     struct ib_ring ring;
     struct ib_event_log *log;
     struct ib_latency *latency; /* null: nothing is followed */
+    const struct ib_journal *journal; /* for its room; null: there is always some */
     uint64_t base_seq;     /* last command of the recovery: position 0 of the ring is the one after it */
     uint64_t seq;          /* last command sequenced */
     uint64_t time_ns;      /* its time */
@@ -40,6 +42,11 @@ struct ib_sequencer {
 /* Whether the event log has room for what the command may cause, and for all that is more urgent. An order that it has
  * none for may have, once it is marked as rejected. */
 bool ib_sequencer_admits(const struct ib_sequencer *sequencer, const struct ib_command *command);
+
+/* Whether the journal's disk has room for the command and for all that is more urgent: part of ib_sequencer_admits.
+ * Where it has none, the next segment is still being made, or the disk is full and orders have to be refused. */
+bool ib_sequencer_has_room(const struct ib_sequencer *sequencer, const struct ib_command *command);
+bool ib_sequencer_disk_is_full(const struct ib_sequencer *sequencer);
 
 /* Stamps seq and time, and puts the command into the ring, unseen until ib_sequencer_publish. False when the
  * ring is full: nothing happened, try again after progress. */

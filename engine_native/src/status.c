@@ -59,6 +59,7 @@ const char *ib_reason_text(int reason)
     case IB_REASON_FLAGS_INVALID: return "flags invalid";
     case IB_REASON_PHASE: return "phase forbids it";
     case IB_REASON_POST_ONLY: return "post-only would trade";
+    case IB_REASON_JOURNAL_FULL: return "journal disk full";
     case IB_REASON_RISK_KILLED: return "account killed";
     case IB_REASON_RISK_RATE: return "message rate";
     case IB_REASON_RISK_QUANTITY: return "order quantity limit";

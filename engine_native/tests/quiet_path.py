@@ -22,6 +22,8 @@ PATH = [
     *("auction", "book", "book_check", "book_expiry", "book_walk", "buckets", "matcher", "matcher_admin"),
     *("matcher_check", "matcher_event", "matcher_look", "matcher_match", "matcher_order", "matcher_phase"),
     *("matcher_stop", "ouch50", "pool", "price_index", "risk", "soupbintcp", "terms"),
+    *("replica", "replica_frame", "replica_members", "replica_primary", "replica_standby", "replica_store"),
+    *("replica_takeover",),
 ]
 # Plain work on memory. snprintf: in the checks, whose words are for people, and in the answer to a login.
 WORDS = {"memchr", "memcmp", "memcpy", "memmove", "memset", "strlen", "_GLOBAL_OFFSET_TABLE_"}

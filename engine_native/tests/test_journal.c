@@ -3,9 +3,12 @@
  * test_journal.c: what is written is read, what does not belong is refused, what cannot be written ends writing. Damage
  * is in test_journal_damage.c, killed processes are in test_journal_crash.c.
  */
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
+#include "journal_segment.h"
 #include "small_journal.h"
 
 static void what_is_written_is_read(void)
@@ -51,13 +54,13 @@ static void foreign_journals_are_refused(void)
     size_t size = load(1, bytes, sizeof bytes);
     struct ib_record_header header;
     memcpy(&header, bytes, sizeof header);
-    header.format = 3;
+    header.format = IB_JOURNAL_FORMAT + 1;
     ib_record_seal(&header, bytes + sizeof header, header.length);
     memcpy(bytes, &header, sizeof header);
     store(1, bytes, size);
     settings = config();
     EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_JOURNAL_FOREIGN);
-    EXPECT(strstr(report.error, "format 3") != NULL);
+    EXPECT(strstr(report.error, "format 4") != NULL);
     EXPECT(journal == NULL);
     test_remove_directory(directory);
 }
@@ -203,11 +206,11 @@ static void a_full_disk_ends_writing_and_loses_nothing(void)
     test_remove_directory(directory);
 }
 
-static void fsync_policy_group_works(void)
+static void works_with(int fsync_policy)
 {
     test_make_directory(directory);
     struct ib_journal_config settings = config();
-    settings.fsync_policy = IB_FSYNC_GROUP;
+    settings.fsync_policy = fsync_policy;
     struct ib_journal *journal;
     EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
     EXPECT_EQUAL(append(journal, 1, 20), IB_OK);
@@ -216,7 +219,132 @@ static void fsync_policy_group_works(void)
     uint64_t records;
     EXPECT_EQUAL(read_journal(&records), IB_OK);
     EXPECT_EQUAL(records, 40);
-    EXPECT_EQUAL(report.segments, 2);
+    EXPECT_EQUAL(report.segments, 5); /* a group that does not fit into what is left is written in parts */
+    test_remove_directory(directory);
+}
+
+static void each_sync_mode_works(void)
+{
+    works_with(IB_FSYNC_NONE);
+    EXPECT_SOUND();
+    works_with(IB_FSYNC_GROUP);
+    EXPECT_SOUND();
+    works_with(IB_FSYNC_WRITE);
+    EXPECT_SOUND();
+    struct ib_journal_config settings = config();
+    struct ib_journal *journal;
+    settings.fsync_policy = IB_FSYNC_WRITE + 1;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_ERROR_ARGUMENT);
+}
+
+static uint64_t size_of(const char *name)
+{
+    char path[600];
+    struct stat file;
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    return stat(path, &file) == 0 ? (uint64_t)file.st_size : 0;
+}
+
+/* While it is written a segment is as long as it may become, and the next one stands ready; closed, it has what is in
+ * it. */
+static void segments_are_reserved_ahead_of_need(void)
+{
+    test_make_directory(directory);
+    struct ib_journal_config settings = config();
+    struct ib_journal *journal;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+    EXPECT_EQUAL(ib_journal_segment_capacity(journal), 8);
+    EXPECT_EQUAL(ib_journal_room_seq(journal), 8);
+    EXPECT_EQUAL(ib_journal_prepare(journal), IB_OK);
+    EXPECT_EQUAL(ib_journal_prepare(journal), IB_OK); /* one is enough */
+    EXPECT_EQUAL(ib_journal_room_seq(journal), 16);
+    EXPECT_EQUAL(append(journal, 1, 3), IB_OK);
+    EXPECT_EQUAL(size_of("00000000000000000001.journal"), settings.segment_bytes);
+    EXPECT_EQUAL(size_of(IB_SEGMENT_NEXT), settings.segment_bytes);
+    uint64_t records; /* a reader of the live journal sees zeros behind the last record, and no damage */
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    EXPECT_EQUAL(records, 3);
+    EXPECT_EQUAL(report.torn_bytes, 0);
+    EXPECT_EQUAL(report.spare_bytes, settings.segment_bytes - 128 - 3 * IB_RECORD_COMMAND_SIZE);
+    EXPECT_EQUAL(append(journal, 4, 10), IB_OK);
+    EXPECT_EQUAL(size_of("00000000000000000001.journal"), 128 + 8 * IB_RECORD_COMMAND_SIZE);
+    EXPECT_EQUAL(size_of("00000000000000000009.journal"), settings.segment_bytes);
+    EXPECT_EQUAL(size_of(IB_SEGMENT_NEXT), 0); /* it is the one that is written now */
+    EXPECT_EQUAL(ib_journal_room_seq(journal), 16);
+    EXPECT_EQUAL(ib_journal_prepare(journal), IB_OK);
+    ib_journal_close(journal);
+    EXPECT_EQUAL(size_of("00000000000000000009.journal"), 128 + 5 * IB_RECORD_COMMAND_SIZE);
+    EXPECT_EQUAL(size_of(IB_SEGMENT_NEXT), 0);
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    EXPECT_EQUAL(records, 13);
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+    EXPECT_EQUAL(ib_journal_room_seq(journal), 16);
+    EXPECT_EQUAL(size_of("00000000000000000009.journal"), settings.segment_bytes);
+    ib_journal_close(journal);
+    test_remove_directory(directory);
+}
+
+/* A reader beside an engine may hold zeros, or half of a record, where records are by the time that it gets there. */
+static void a_live_journal_is_read_on(void)
+{
+    test_make_directory(directory);
+    struct ib_journal_config settings = config();
+    settings.segment_bytes = 1 << 20;
+    struct ib_journal *journal;
+    struct ib_journal_reader *reader;
+    struct ib_command command;
+    size_t count;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+    EXPECT_EQUAL(append(journal, 1, 3), IB_OK);
+    EXPECT_EQUAL(ib_journal_reader_open(&reader, directory, 3), IB_OK);
+    EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK); /* and a quarter of a megabyte with it */
+    EXPECT_EQUAL(append(journal, 4, 3000), IB_OK);
+    for (uint64_t seq = 2; seq <= 3003; seq++) {
+        EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK);
+        EXPECT_EQUAL(count, 1);
+        EXPECT_EQUAL(command.seq, seq);
+    }
+    EXPECT_EQUAL(ib_journal_reader_next(reader, &command, 1, &count), IB_OK);
+    EXPECT_EQUAL(count, 0);
+    ib_journal_reader_close(reader);
+    ib_journal_close(journal);
+    test_remove_directory(directory);
+}
+
+/* Without room for one more segment what fits is written, the rest is not, and both can go on once there is room. */
+static void a_full_disk_is_known_before_anything_is_written(void)
+{
+    test_make_directory(directory);
+    struct ib_journal_config settings = config();
+    settings.segment_bytes = 4096;
+    struct ib_journal *journal;
+    EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+    uint64_t room = ib_journal_room_seq(journal);
+    EXPECT_EQUAL(room, (4096 - 128) / IB_RECORD_COMMAND_SIZE);
+    struct rlimit before;
+    EXPECT_EQUAL(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit limit = {.rlim_cur = 4095, .rlim_max = before.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    EXPECT_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int prepared = ib_journal_prepare(journal);
+    int reason = ib_journal_room_error(journal);
+    int written = append(journal, 1, room);
+    int refused = append(journal, room + 1, 1);
+    int again = append(journal, room + 1, 1);
+    EXPECT_EQUAL(setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_EQUAL(prepared, IB_ERROR_CAPACITY);
+    EXPECT_EQUAL(reason, EFBIG);
+    EXPECT_EQUAL(written, IB_OK);
+    EXPECT_EQUAL(refused, IB_ERROR_CAPACITY);
+    EXPECT_EQUAL(again, IB_ERROR_CAPACITY);
+    EXPECT_EQUAL(ib_journal_seq(journal), room);
+    EXPECT_EQUAL(ib_journal_room_seq(journal), room);
+    EXPECT_EQUAL(append(journal, room + 1, 1), IB_OK); /* there is room again */
+    EXPECT_EQUAL(ib_journal_room_error(journal), 0);
+    ib_journal_close(journal);
+    uint64_t records;
+    EXPECT_EQUAL(read_journal(&records), IB_OK);
+    EXPECT_EQUAL(records, room + 1);
     test_remove_directory(directory);
 }
 
@@ -228,7 +356,10 @@ static const struct test_case cases[] = {
     CASE(a_second_engine_is_refused),
     CASE(groups_out_of_sequence_are_refused),
     CASE(a_full_disk_ends_writing_and_loses_nothing),
-    CASE(fsync_policy_group_works),
+    CASE(each_sync_mode_works),
+    CASE(segments_are_reserved_ahead_of_need),
+    CASE(a_live_journal_is_read_on),
+    CASE(a_full_disk_is_known_before_anything_is_written),
 };
 
 TEST_MAIN("test_journal", cases)

@@ -73,6 +73,7 @@ static void flip_each_byte(uint64_t first_seq)
         EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
         EXPECT(report.error_offset <= at && at < report.error_offset + IB_RECORD_COMMAND_SIZE);
         EXPECT_EQUAL(report.error_seq, records + 1);
+        EXPECT_EQUAL(report.error_in_last_group, records >= COMMANDS - 2); /* groups are of two */
         char name[IB_SEGMENT_NAME_SIZE];
         ib_segment_name(name, first_seq);
         EXPECT(strstr(report.error, name) != NULL);
@@ -101,8 +102,8 @@ static void each_byte_flipped(void)
     test_remove_directory(directory);
 }
 
-/* Pages that were never written read as zeros after a power loss. */
-static void a_tail_of_zeros_is_torn(void)
+/* What was reserved and never written reads as zeros. */
+static void a_tail_of_zeros_is_spare(void)
 {
     unsigned char bytes[8192] = {0};
     write_journal();
@@ -112,11 +113,110 @@ static void a_tail_of_zeros_is_torn(void)
     uint64_t records;
     EXPECT_EQUAL(read_journal(&records), IB_OK);
     EXPECT_EQUAL(records, COMMANDS);
-    EXPECT_EQUAL(report.torn_bytes, 1000);
+    EXPECT_EQUAL(report.torn_bytes, 0);
+    EXPECT_EQUAL(report.spare_bytes, 1000);
     bytes[size + 999] = 1; /* something else is there */
     store(9, bytes, size + 1000);
     EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
     test_remove_directory(directory);
+}
+
+/* A process that is killed in write(2) leaves a beginning of what it wrote, and zeros as before behind that: each such
+ * tail is cut off, and one that was written to its end and has changed since is not taken for one. */
+static void a_killed_write_leaves_zeros_behind_it(void)
+{
+    enum { SPARE = 300 };
+    unsigned char bytes[4096] = {0};
+    unsigned char torn[4096];
+    write_journal();
+    EXPECT_SOUND();
+    size_t size = load(9, bytes, sizeof bytes);
+    for (size_t cut = IB_RECORD_SEGMENT_SIZE; cut <= size; cut++) {
+        memset(torn, 0, sizeof torn);
+        memcpy(torn, bytes, cut);
+        store(9, torn, size + SPARE);
+        uint64_t records;
+        size_t whole = (cut - IB_RECORD_SEGMENT_SIZE) / IB_RECORD_COMMAND_SIZE;
+        EXPECT_EQUAL(read_journal(&records), IB_OK);
+        EXPECT_EQUAL(records, 8 + whole);
+        size_t end = IB_RECORD_SEGMENT_SIZE + whole * IB_RECORD_COMMAND_SIZE;
+        EXPECT_EQUAL(report.torn_bytes + report.spare_bytes, size + SPARE - end);
+        EXPECT((report.torn_bytes == 0) == (cut == end) && report.torn_bytes <= cut - end);
+        struct ib_journal_config settings = config();
+        struct ib_journal *journal;
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+        uint64_t after;
+        EXPECT_EQUAL(read_journal(&after), IB_OK);
+        EXPECT_EQUAL(report.torn_bytes, 0); /* what was torn is gone before anything is written there */
+        EXPECT_EQUAL(append(journal, records + 1, 1), IB_OK);
+        ib_journal_close(journal);
+        EXPECT_EQUAL(read_journal(&after), IB_OK);
+        EXPECT_EQUAL(after, records + 1);
+        if (report.segments == 3) { /* that one had not fitted in */
+            char path[600];
+            path_of(path, after);
+            EXPECT_EQUAL(unlink(path), 0);
+        }
+    }
+    for (size_t at = size - IB_RECORD_COMMAND_SIZE; at < size; at++) { /* the last record, with zeros behind it */
+        memset(torn, 0, sizeof torn);
+        memcpy(torn, bytes, size);
+        torn[at] ^= 0x04;
+        store(9, torn, size + SPARE);
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_ERROR_JOURNAL_DAMAGED);
+        EXPECT_EQUAL(records, COMMANDS - 1);
+    }
+    test_remove_directory(directory);
+}
+
+/* Turns a segment's records into those of format 2; returns the chain behind them. */
+static uint64_t make_format_2(unsigned char *bytes, size_t size, uint64_t chain)
+{
+    for (size_t at = 0; at < size;) {
+        struct ib_record_header header;
+        memcpy(&header, bytes + at, sizeof header);
+        unsigned char *payload = bytes + at + sizeof header;
+        if (header.type == IB_RECORD_COMMAND) {
+            memset(payload + IB_RECORD_END_OFFSET, 0, 4);
+        }
+        header.format = 2;
+        header.chain = chain;
+        ib_record_seal(&header, payload, header.length);
+        memcpy(bytes + at, &header, sizeof header);
+        chain = ib_record_chain(&header, payload);
+        at += sizeof header + header.length;
+    }
+    return chain;
+}
+
+/* Its records have no mark of their end, so nothing that may be torn is written behind them. */
+static void a_segment_of_an_older_format_is_not_gone_on_with(void)
+{
+    unsigned char bytes[4096];
+    for (int has_commands = 0; has_commands <= 1; has_commands++) {
+        write_journal();
+        EXPECT_SOUND();
+        uint64_t chain = make_format_2(bytes, load(1, bytes, sizeof bytes), 0);
+        store(1, bytes, IB_RECORD_SEGMENT_SIZE + 8 * IB_RECORD_COMMAND_SIZE);
+        size_t size = load(9, bytes, sizeof bytes);
+        (void)make_format_2(bytes, size, chain);
+        store(9, bytes, has_commands ? size - 5 : IB_RECORD_SEGMENT_SIZE); /* with a torn tail, or without a command */
+        uint64_t seq = has_commands ? COMMANDS - 1 : 8;
+        struct ib_journal_config settings = config();
+        struct ib_journal *journal;
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+        EXPECT_EQUAL(report.format, 2);
+        EXPECT_EQUAL(report.seq, seq);
+        EXPECT_EQUAL(append(journal, seq + 1, 2), IB_OK);
+        ib_journal_close(journal);
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_OK);
+        EXPECT_EQUAL(records, seq + 2);
+        EXPECT_EQUAL(report.format, 3);
+        EXPECT_EQUAL(report.segments, has_commands ? 3 : 2);
+        test_remove_directory(directory);
+    }
 }
 
 static void records_in_another_order_do_not_fit(void)
@@ -215,7 +315,9 @@ static const struct test_case cases[] = {
     CASE(the_last_segment_cut_anywhere),
     CASE(an_earlier_segment_cut_anywhere),
     CASE(each_byte_flipped),
-    CASE(a_tail_of_zeros_is_torn),
+    CASE(a_tail_of_zeros_is_spare),
+    CASE(a_killed_write_leaves_zeros_behind_it),
+    CASE(a_segment_of_an_older_format_is_not_gone_on_with),
     CASE(records_in_another_order_do_not_fit),
     CASE(a_record_of_another_history_does_not_fit),
     CASE(a_format_never_goes_back),

@@ -129,6 +129,7 @@
     ROW(a_limit_that_there_is_not, order = control(IB_COMMAND_RISK_LIMIT), order.account = 1, order.limit = 8)         \
     ROW(limit_zero, order = control(IB_COMMAND_RISK_LIMIT), order.account = 1)                                         \
     ROW(what_is_the_gateways, order = control(IB_COMMAND_ORDER_ENTRY), order.value = 1)                                \
+    ROW(what_is_replications, order = control(IB_COMMAND_EPOCH), order.value = 2)                                      \
     ROW(a_kill_of_account_0, order = control(IB_COMMAND_KILL), order.value = 1)                                        \
     ROW(a_kill_of_an_unknown_account, order = control(IB_COMMAND_KILL), order.account = 3, order.value = 1)            \
     ROW(revival_of_who_lives, order = control(IB_COMMAND_KILL), order.account = 1)                                     \

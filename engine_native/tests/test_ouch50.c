@@ -402,7 +402,8 @@ static void writes_rejects_with_the_codes_of_ouch(void)
     static const struct { int reason, code; } codes[] = {
         {IB_REASON_HALTED, 0x07}, {IB_REASON_INSTRUMENT_UNKNOWN, 0x17}, {IB_REASON_PRICE_INVALID, 0x1d},
         {IB_REASON_QUANTITY_INVALID, 0x13}, {IB_REASON_SIDE_INVALID, 0x09}, {IB_REASON_ORDER_UNKNOWN, 0x15},
-        {IB_REASON_BOOK_FULL, 0x0a}, {IB_REASON_EVENT_LOG_FULL, 0x0a}, {IB_REASON_UNSUPPORTED, 0x0f}};
+        {IB_REASON_BOOK_FULL, 0x0a}, {IB_REASON_EVENT_LOG_FULL, 0x0a}, {IB_REASON_JOURNAL_FULL, 0x0a},
+        {IB_REASON_UNSUPPORTED, 0x0f}};
     uint8_t out[IB_OUCH_OUTBOUND_SIZE_MAX];
     struct ib_event event = report(IB_EVENT_REJECTED);
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
@@ -456,7 +457,7 @@ static void writes_every_reason_of_a_reject(void)
             written++;
         }
     }
-    EXPECT_EQUAL(written, 22);
+    EXPECT_EQUAL(written, 23);
 }
 
 static void a_market_order_is_echoed_as_one(void)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ironbook.engine_config import EngineConfig, load
 from ironbook.errors import CommandError
+from ironbook.seals import Sealer
 
 # Of struct ib_engine_instrument, but for its symbol: of the same names in InstrumentConfig.
 _INSTRUMENT_FIELDS = (
@@ -67,6 +68,8 @@ def serve(config: EngineConfig) -> None:
     os.umask(0o077)
     if lib.ib_engine_open(engine, _to_core(ffi, lib, config, keep), error) != lib.IB_OK:
         raise CommandError(f"engine: {_text(ffi.string(error))}")
+    sealer = Sealer(Path(config.journal_directory))
+    sealer.start()
     try:
         print(
             f"ironbook: engine: shard {config.shard} replica {config.replica} serves {config.host}:{config.port}, "
@@ -78,6 +81,7 @@ def serve(config: EngineConfig) -> None:
             raise CommandError(f"engine: stopped: {_text(ffi.string(lib.ib_engine_error(engine[0])))}")
     finally:
         lib.ib_engine_close(engine[0])
+        sealer.stop()
     print("ironbook: engine: ended", file=sys.stderr, flush=True)
 
 
@@ -148,7 +152,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "rules": config.rules,
             "indicate_ms": config.indicate_ms,
             "volatility_auction_ms": config.volatility_auction_ms,
-            "fsync_policy": lib.IB_FSYNC_GROUP if config.fsync_group else lib.IB_FSYNC_NONE,
+            "fsync_policy": getattr(lib, f"IB_FSYNC_{config.fsync.upper()}"),
             "segment_bytes": config.segment_bytes,
             "orders": config.orders,
             "events": config.events,

@@ -30,6 +30,7 @@ INSTRUMENTS_MAX = 131_072
 LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
 RULES_NEWEST = 3
+FSYNC = ("none", "group", "write")  # enum ib_fsync_policy of ironbook_core.h, in lower case
 QUANTITY_MAX = 2**40 - 1
 PRICE_MAX = 2**62
 # Words of the file for numbers of ironbook.h: enum ib_phase, enum ib_breach.
@@ -143,7 +144,7 @@ class EngineConfig:
     rules: int  # 0: as the journal has it
     indicate_ms: int
     volatility_auction_ms: int
-    fsync_group: bool
+    fsync: str  # one of FSYNC
     segment_bytes: int
     orders: int
     events: int
@@ -273,7 +274,7 @@ def parse(value: Any, source: str) -> EngineConfig:
         rules=top.integer("rules", 0, RULES_NEWEST, 0),
         indicate_ms=top.milliseconds("indicate_seconds", 0, 3600, 1),
         volatility_auction_ms=top.milliseconds("volatility_auction_seconds", 0, 86400, 300),
-        fsync_group=journal.text("fsync", ("none", "group").__contains__, "none or group", "none") == "group",
+        fsync=journal.text("fsync", FSYNC.__contains__, "none, group or write", "none"),
         segment_bytes=journal.integer("segment_bytes", 65536, 2**34, 67_108_864),
         orders=limits.integer("orders", 1, ORDERS_MAX, 1_048_576),
         events=limits.integer("events", 65536, EVENTS_MAX, 8_388_608),

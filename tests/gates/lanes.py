@@ -140,7 +140,9 @@ LANES = (
     Lane("c-test", native("test"), 40, ("gcc", "make"), (FAST,)),
     Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
+    Lane("cluster", native("cluster"), 75, ("gcc", "make")),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
+    Lane("journal", native("journal"), 45, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
     Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(

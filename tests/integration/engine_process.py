@@ -66,7 +66,7 @@ class Engine:
                 {"username": name, "firm": firm, "secret": hash_of(PASSWORD)}
                 for name, firm in (("MAKER1", "MAKR"), ("TAKER1", "TAKR"))
             ],
-            "journal": {"fsync": "none"},
+            "journal": {"fsync": "none", "segment_bytes": 4194304},
             "limits": {"orders": 65536, "events": 1048576},
             "heartbeat_seconds": 1,
         }
@@ -248,6 +248,11 @@ class Client:
         self.socket.close()
 
 
+def used(segment: Path) -> bytes:
+    """A segment up to its last record; behind it is what was reserved, and is zero."""
+    return segment.read_bytes().rstrip(b"\0")
+
+
 def same_after_a_kill(engine: Engine) -> None:
     """Kill and start again: one state hash, and a replay's."""
     before = engine.admin("totals")
@@ -257,53 +262,17 @@ def same_after_a_kill(engine: Engine) -> None:
     assert engine.admin("totals")["state_hash"] == before["state_hash"]
 
 
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-/* A journal record is 192 bytes and its groups are multiples of that; all other writes pass. */
-ssize_t write(int fd, const void *data, size_t size)
-{
-    ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
-    const char *delay_us = getenv("SHIM_DELAY_US"), *full = getenv("SHIM_FULL_FILE");
-    if (size >= 192 && size % 192 == 0) {
-        if (full != NULL && access(full, F_OK) == 0) {
-            errno = ENOSPC;
-            return -1;
-        }
-        if (delay_us != NULL) {
-            usleep((useconds_t)atoi(delay_us));
-        }
-    }
-    return real(fd, data, size);
-}
-
-int fdatasync(int fd)
-{
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-    const char *broken = getenv("SHIM_BROKEN_SYNC_FILE");
-    if (broken != NULL && access(broken, F_OK) == 0) {
-        errno = EIO;
-        return -1;
-    }
-    return real(fd);
-}
-"""
+SHIM = Path(__file__).resolve().parents[2] / "engine_native" / "tests" / "io_shim.c"
 
 
 def compiled_shim(directory: Path) -> Path:
     """SHIM as a library for LD_PRELOAD; what it does, the environment's SHIM_… say."""
-    source, library = directory / "shim.c", directory / "shim.so"
-    source.write_text(SHIM)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    library = directory / "shim.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(SHIM)], check=True)
     return library
 
 
 def slow_journal(directory: Path, monkeypatch: pytest.MonkeyPatch, delay_us: int) -> None:
-    """Every write(2) of a journal takes so long, in engines that are started from here on."""
+    """Every write of a group to a journal takes so long, in engines that are started from here on."""
     monkeypatch.setenv("LD_PRELOAD", str(compiled_shim(directory)))
     monkeypatch.setenv("SHIM_DELAY_US", str(delay_us))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import subprocess
@@ -15,31 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.engine_process import Engine, cancel, enter, environment, replace
+from integration.engine_process import Engine, cancel, enter, environment, replace, slow_journal
 from ironbook import core
 from ironbook.core.records import EventType
 
 pytestmark = pytest.mark.integration
 
 ORDERS = 600
+
+
 # Writes of the process to a regular file take two milliseconds longer: the journal's, and nobody else's.
-SLOW_WRITES = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-ssize_t write(int fd, const void *data, size_t size)
-{
-    static ssize_t (*real)(int, const void *, size_t);
-    struct stat status;
-    if (!real) real = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
-    if (size >= 192 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) nanosleep(&(struct timespec){0, 2000000}, 0);
-    return real(fd, data, size);
-}
-"""
-
-
 @contextmanager
 def running(directory: Path, every: int, **changes: Any) -> Iterator[Engine]:
     """An engine that times one order in `every`."""
@@ -148,17 +132,10 @@ def test_journal_events_and_state_are_the_same_on_and_off(tmp_path: Path) -> Non
     assert sum(event.type == EventType.EXECUTED for event in streams[0]) > ORDERS
 
 
-def test_a_slow_disk_is_seen_at_the_journal(tmp_path: Path) -> None:
+def test_a_slow_disk_is_seen_at_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two milliseconds more for each write: the journal's stage has them, and so the total; the match has not."""
-    (tmp_path / "slow.c").write_text(SLOW_WRITES)
-    library = tmp_path / "slow.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "slow.c"), "-ldl"], check=True)
-    engine = Engine(tmp_path, latency={"every": 1})
-    os.environ["LD_PRELOAD"] = str(library)
-    try:
-        engine.start()
-    finally:
-        del os.environ["LD_PRELOAD"]
+    slow_journal(tmp_path, monkeypatch, 2000)
+    engine = Engine(tmp_path, latency={"every": 1}).start()
     try:
         maker = engine.login("MAKER1")
         for ref in range(1, 41):

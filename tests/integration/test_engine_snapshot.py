@@ -196,11 +196,11 @@ SHIM = r"""
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The thread that makes the history lowers its priority before it does anything; nobody else in the engine does. */
+/* The thread that makes the history lowers its own priority before it does anything; others name theirs by number. */
 int setpriority(__priority_which_t which, id_t who, int value)
 {
-    (void)which, (void)who, (void)value;
-    while (access(getenv("SHIM_HISTORY_WAITS"), F_OK) == 0) {
+    (void)which, (void)value;
+    while (who == 0 && access(getenv("SHIM_HISTORY_WAITS"), F_OK) == 0) {
         usleep(10000);
     }
     return 0;

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from integration import engine_process
-from integration.engine_process import Engine, enter
+from integration.engine_process import Engine, enter, used
 from ironbook.engine import _to_core, load_core, serve
 from ironbook.engine_config import EngineConfig, parse
 from ironbook.errors import CommandError
@@ -53,7 +53,7 @@ def cut(engine: Engine) -> None:
 def flip(engine: Engine) -> None:
     """One bit, in the middle."""
     segment = only_segment(engine)
-    data = bytearray(segment.read_bytes())
+    data = bytearray(used(segment))
     data[len(data) // 2] ^= 4
     segment.write_bytes(data)
 

@@ -262,7 +262,7 @@ def test_an_execution_that_a_client_saw_otherwise_is_named(
 
 def test_a_flipped_byte_of_the_journal_is_named(venue: Venue) -> None:
     [segment] = venue.journal.glob("*.journal")
-    offset = segment.stat().st_size // 2
+    offset = len(segment.read_bytes().rstrip(b"\0")) // 2  # behind its last record a live one is zero
     with segment.open("r+b") as file:
         file.seek(offset)
         [byte] = file.read(1)

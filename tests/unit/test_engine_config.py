@@ -33,7 +33,7 @@ MINIMAL: dict[str, Any] = {
 def test_defaults() -> None:
     """What a file may leave out."""
     config = parse(MINIMAL, "f")
-    assert (config.epoch, config.fsync_group, config.segment_bytes) == (1, False, 67_108_864)
+    assert (config.epoch, config.fsync, config.segment_bytes) == (1, "none", 67_108_864)
     assert (config.orders, config.events, config.connections) == (1_048_576, 8_388_608, 64)
     assert (config.bytes_before_login, config.login_attempts, config.login_ms, config.heartbeat_ms) == (
         64,

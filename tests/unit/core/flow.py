@@ -25,13 +25,18 @@ ENTER, REPLACE, CANCEL, MODIFY = 3, 4, 5, 20
 
 
 class Flow:
-    """Commands for one oracle, of rules 1, 2 or 3; a flow of rules 3 begins with rules 2."""
+    """Commands for one oracle, of rules 1, 2 or 3; a flow of rules 3 begins with rules 2.
 
-    def __init__(self, seed: int, oracle: Oracle, *, rules: int = 3) -> None:
+    A plain one has only what rules 1 knew: limit and market orders that meet on the core's path of plain orders, which
+    icebergs, bands and the like would keep them from.
+    """
+
+    def __init__(self, seed: int, oracle: Oracle, *, rules: int = 3, plain: bool = False) -> None:
         """Begin with the definitions, which come first."""
         self.random = Random(seed)
         self.oracle = oracle
         self.rules = rules
+        self.is_rich = rules > 1 and not plain
         self.seq = 0
         self.time_ns = 1_700_000_000_000_000_000
         self.middle = [1000, 1000, 2000]
@@ -50,7 +55,7 @@ class Flow:
     def definitions(self) -> list[dict[str, Any]]:
         """Rules, accounts, sessions and instruments."""
         new = self.rules > 1
-        made = [self.command(9, value=2)] if new else []
+        made = [self.command(9, value=2 if self.is_rich else self.rules)] if new else []
         made += [self.command(10, account=i, client_data=b"ACCOUNT%d" % i) for i in (1, 2, 3)] if new else []
         for i in range(SESSIONS):
             account = ACCOUNTS[i] if new else 0
@@ -66,11 +71,11 @@ class Flow:
     def instrument(self, index: int, kind: int = 1, symbol: int | None = None) -> dict[str, Any]:
         """Return the definition of an instrument, with other bands each time."""
         symbol = self.symbol(index) if symbol is None else symbol
-        bands = [self.random.choice((0, 0, 0, 100, 300, 1000)) for _ in range(2)] if self.rules > 1 else [0, 0]
+        bands = [self.random.choice((0, 0, 0, 100, 300, 1000)) for _ in range(2)] if self.is_rich else [0, 0]
         return self.command(
             kind, instrument=index, price=self.tick[symbol], quantity=(1, 1, 10)[symbol] if self.rules > 1 else 0,
-            displayed=bands[0], minimum=bands[1], reason=self.random.randrange(2) if self.rules > 1 else 0,
-            stop_price=self.random.choice((0, self.middle[symbol], self.middle[symbol] + 3)) if self.rules > 1 else 0,
+            displayed=bands[0], minimum=bands[1], reason=self.random.randrange(2) if self.is_rich else 0,
+            stop_price=self.random.choice((0, self.middle[symbol], self.middle[symbol] + 3)) if self.is_rich else 0,
             client_data=b"SYM%d" % symbol if kind == 1 else b"",
         )  # fmt: skip
 
@@ -89,7 +94,7 @@ class Flow:
             f |= {"order_type": o.MARKET, "time_in_force": r.choice((o.DAY, o.IOC))}
         elif r.random() < 0.1:
             f["time_in_force"] = o.IOC
-        if self.rules > 1:
+        if self.is_rich:
             f |= self.new_terms(f, middle, tick, lot)
         if r.random() < 0.03:
             name = r.choice([*f, "order_type", "time_in_force", "price", "quantity"])
@@ -136,7 +141,7 @@ class Flow:
         if r.random() < 0.05:
             i = r.randrange(INSTRUMENTS)
             self.middle[i] = max(500, min(2500, self.middle[i] + r.choice((-5, 5)) * self.tick[i]))
-        if self.rules > 1:
+        if self.is_rich:
             if self.oracle.rules < self.rules and r.random() < 0.005:
                 return self.command(9, value=self.rules)
             if draw > 0.955:

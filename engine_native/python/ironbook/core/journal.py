@@ -37,6 +37,7 @@ class JournalReport(NamedTuple):
     bytes: int
     chain: int
     torn_bytes: int
+    spare_bytes: int
     file: str
 
 
