@@ -114,6 +114,13 @@ enum ib_journal_limit {
     IB_JOURNAL_SHARD_ANY = -1,    /* read-only opens: whatever shard it is */
 };
 
+/* A place in a journal: behind the record of a command. */
+struct ib_journal_place {
+    uint64_t seq;
+    uint64_t time_ns;
+    uint64_t chain; /* as seq_chain of struct ib_journal_report */
+};
+
 struct ib_journal_config {
     const char *directory;  /* exists, or is made with mode 0700 */
     uint32_t shard;
@@ -121,6 +128,7 @@ struct ib_journal_config {
     uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
     uint64_t segment_bytes; /* size of a segment, which is reserved on the disk when it is begun */
     int fsync_policy;       /* enum ib_fsync_policy */
+    const struct ib_journal_place *behind; /* what is before it is known, and not visited; null = nothing is */
 };
 
 /* What reading a journal found. Filled in as far as known on failure too. */
@@ -136,6 +144,7 @@ struct ib_journal_report {
     uint64_t time_ns;      /* of that command */
     uint64_t bytes;        /* valid bytes in all segments */
     uint64_t chain;        /* hash of everything up to the end */
+    uint64_t seq_chain;    /* … up to and with the record of `seq`: a segment may have begun behind it */
     uint64_t torn_bytes;   /* bytes of an unfinished last record; a writer's open cuts them off */
     uint64_t spare_bytes;  /* zeros behind the last record: reserved, and not yet used */
     uint32_t segment_format; /* of the last segment's header */
@@ -190,7 +199,8 @@ void ib_journal_close(struct ib_journal *journal);
 
 struct ib_replay;
 
-/* until_seq = 0: to the end. After a failure `*replay` still holds the report, as a reader does. */
+/* until_seq = 0: to the end. After a failure `*replay` still has the line for people, and must be closed; it is null
+ * only without memory. */
 int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq);
 /* The next batch of events, at most `capacity`; `*count` 0 = the end. */
 int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count);
@@ -199,7 +209,7 @@ int ib_replay_run(struct ib_replay *replay);
 void ib_replay_totals(const struct ib_replay *replay, struct ib_totals *totals);
 /* The broken invariant, if any, as ib_matcher_check. */
 int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size);
-const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay);
+const char *ib_replay_error(const struct ib_replay *replay); /* one line for people on why it failed */
 void ib_replay_close(struct ib_replay *replay);
 
 /* CFFI-END */

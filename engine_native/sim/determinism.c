@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * determinism.c: everything that the core writes for given commands, into files, so that builds can be compared byte by
- * byte (builds.py): DIRECTORY/events, DIRECTORY/states (the state hash after each command) and the journal.
+ * byte (builds.py): DIRECTORY/events, DIRECTORY/states (the state hash after each command), the journal, and snapshots.
  *
- *   determinism run ORDERS COMMANDS DIRECTORY    commands in a file: written as a journal, and replayed from that
+ *   determinism run ORDERS COMMANDS DIRECTORY    commands in a file: written as a journal, and replayed from that; with
+ *                                                snapshots of its middle and, made from that one, of its end
  *   determinism replay JOURNAL DIRECTORY         a journal that is there already
  */
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "ironbook_snapshot.h"
 #include "../tests/take_events.h"
 
 enum { GROUP = 64, SHARD = 3, EPOCH = 1, SEGMENT_BYTES = 1 << 20 };
@@ -128,6 +130,28 @@ static void replay(const char *path, const char *directory)
     ib_matcher_close(matcher);
 }
 
+/* They lie beside the journal, so that builds are compared by them, too. */
+static void take_snapshots(const char *path)
+{
+    struct ib_snapshot_report end, middle;
+    if (ib_snapshot_take(path, SHARD, 0, &end) != IB_OK) {
+        fail(end.error);
+    }
+    char name[600];
+    (void)snprintf(name, sizeof name, "%s/%s", path, end.file);
+    (void)remove(name);
+    if (ib_snapshot_take(path, SHARD, end.seq / 2, &middle) != IB_OK) {
+        fail(middle.error);
+    }
+    struct ib_snapshot_report again;
+    if (ib_snapshot_take(path, SHARD, 0, &again) != IB_OK) {
+        fail(again.error);
+    }
+    if (again.from_seq != middle.seq || strcmp(again.sha256, end.sha256) != 0) {
+        fail("a snapshot shows what it was made from");
+    }
+}
+
 static void write_journal(const char *journal_path, uint32_t orders, const char *commands_path)
 {
     struct ib_journal_config config = {.directory = journal_path, .shard = SHARD, .orders = orders, .epoch = EPOCH,
@@ -162,6 +186,7 @@ int main(int count, char **arguments)
         (void)snprintf(path, sizeof path, "%s/journal", arguments[4]);
         write_journal(path, (uint32_t)atoi(arguments[2]), arguments[3]);
         replay(path, arguments[4]);
+        take_snapshots(path);
     } else {
         fprintf(stderr, "usage: determinism run ORDERS COMMANDS DIRECTORY | determinism replay JOURNAL DIRECTORY\n");
         return 2;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * flow.c: commands from a file through the matcher, its events against those of another file, byte by byte. Both were
- * written by the oracle (tests/unit/core, through mutants.py).
+ * written by the oracle (tests/unit/core, through mutants.py). On the way the state goes through a snapshot now and
+ * then.
  *
  *   flow ORDERS COMMANDS EVENTS
  */
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "../tests/take_events.h"
+#include "reload.h"
 
 struct file {
     unsigned char *bytes;
@@ -72,6 +74,11 @@ int main(int count, char **arguments)
         if (expected.differs == 0 && expected.events.size - expected.at >= sizeof next) {
             memcpy(&next, expected.events.bytes + expected.at, sizeof next);
             expected.differs = next.seq <= command.seq ? command.seq : 0;
+        }
+        const char *wrong = reload_is_due(command.seq) ? reload(&matcher, (uint32_t)atoi(arguments[1])) : NULL;
+        if (wrong != NULL && expected.differs == 0) {
+            printf("flow: FAILED: command %llu: snapshot: %s\n", (unsigned long long)command.seq, wrong);
+            return 1;
         }
     }
     if (expected.differs != 0) {

@@ -4,7 +4,8 @@
     python3 sim/mutants.py BUILD_DIRECTORY
 
 Each mutant is one changed line of one source file.  It is compiled with the others, unchanged, and run: first against
-flows that the oracle of tests/unit/core has written (sim/flow.c), then, for rules 1, in the simulation.  A mutant that
+flows that the oracle of tests/unit/core has written (sim/flow.c), then, for rules 1, in the simulation, and at last
+against a small snapshot of everything (tests/test_snapshot_bytes.c).  A mutant that
 runs through unnoticed ends this script with 1; so does, before anything is compiled, one whose line the source
 no longer has, or has twice.
 """
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from flows import HOME, write_flows
 from mutants_rules_2 import MUTANTS as RULES_2
+from mutants_snapshot import MUTANTS as SNAPSHOT
 
 # Those that include the headers with the path of plain orders.
 INCLUDERS = [
@@ -32,16 +34,19 @@ INCLUDERS = [
         "matcher",
         "matcher_admin",
         "matcher_check",
+        "matcher_dump",
         "matcher_event",
     ),
-    *("matcher_look", "matcher_match", "matcher_order", "matcher_phase", "matcher_stop", "terms"),
+    *("matcher_look", "matcher_match", "matcher_order", "matcher_phase", "matcher_restore", "matcher_stop"),
+    "terms",
 ]
 CORE = [
     *INCLUDERS,
-    *("auction", "buckets", "crc32c", "event_log", "journal", "journal_open", "journal_reader", "journal_record"),
-    *("journal_segment", "journal_tail", "memory", "pool"),
-    *("price_index", "price_window", "replay", "risk", "status"),
+    *("auction", "buckets", "crc32c", "event_log", "journal", "journal_open", "journal_reader", "journal_reader_open"),
+    *("journal_record", "journal_segment", "journal_tail", "memory", "pool", "price_index", "price_window", "replay"),
+    *("risk", "sha256", "snapshot", "snapshot_format", "snapshot_store", "status"),
 ]
+PROGRAMS = {"run_flow": ["flow"], "run_sim": ["sim", "reference"], "run_snapshot": ["test_snapshot_bytes"]}
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
 
 
@@ -208,9 +213,10 @@ def compile_object(source: Path, target: Path) -> None:
 
 
 def notice(programs: Path, flows: list[list[str]]) -> str | None:
-    """Return what the flows or the simulation say about a core, or None when they notice nothing."""
+    """Return what flows, simulation or the snapshot's test say about a core, or None when they notice nothing."""
     runs = [[str(programs / "run_flow"), *arguments] for arguments in flows]
     runs.append([str(programs / "run_sim"), "--seeds", "8", "--steps", "2000"])
+    runs.append([str(programs / "run_snapshot")])
     for command in runs:
         try:
             result = run(command, ENDLESS_S)
@@ -222,8 +228,8 @@ def notice(programs: Path, flows: list[list[str]]) -> str | None:
 
 
 def link(objects: list[str], build: Path, programs: Path) -> None:
-    """Link both programs with a core; one that does not link proves nothing."""
-    for program, mains in (("run_flow", ["flow"]), ("run_sim", ["sim", "reference"])):
+    """Link the programs with a core; one that does not link proves nothing."""
+    for program, mains in PROGRAMS.items():
         result = run(["gcc", *objects, *[str(build / f"{main}.o") for main in mains], "-o", str(programs / program)])
         if result.returncode != 0:
             sys.exit(f"mutants: {program} does not link:\n{result.stderr}")
@@ -265,7 +271,7 @@ def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[l
 
 def main() -> int:
     """Try every mutant; 1 when one is missed."""
-    mutants = MUTANTS + [Mutant(*fields) for fields in RULES_2]
+    mutants = MUTANTS + [Mutant(*fields) for fields in RULES_2 + SNAPSHOT]
     wrong = misfits(mutants)  # all of them, before minutes are spent on the first
     if wrong:
         sys.exit("\n".join(wrong))
@@ -274,8 +280,8 @@ def main() -> int:
     objects = {name: build / f"{name}.o" for name in CORE}
     for name, target in objects.items():
         compile_object(HOME / "src" / f"{name}.c", target)
-    for name in ("flow", "sim", "reference"):
-        compile_object(HOME / "sim" / f"{name}.c", build / f"{name}.o")
+    for name in ("sim/flow", "sim/sim", "sim/reference", "tests/test_snapshot_bytes"):
+        compile_object(HOME / f"{name}.c", build / f"{Path(name).name}.o")
     flows = [[str(flow.capacity), str(flow.commands), str(flow.events)] for flow in write_flows(build)]
     link([str(path) for path in objects.values()], build, build)
     said = notice(build, flows)

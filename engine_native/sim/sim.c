@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * sim.c: seeded random commands through the matcher and through the reference, compared after each step: every byte of
- * every event, the sums, and every order of the book from time to time. One seed is one run, byte for byte.
+ * every event, the sums, and every order of the book from time to time. Now and then the state goes through a snapshot,
+ * and what was loaded goes on. One seed is one run, byte for byte.
  *
  *   sim [--seeds N] [--first SEED] [--steps N]
  *
@@ -17,6 +18,7 @@
 #include "matcher_state.h"
 #include "../tests/take_events.h"
 #include "reference.h"
+#include "reload.h"
 
 enum { SESSIONS = 5, INSTRUMENTS = 3 };
 
@@ -247,6 +249,10 @@ static void apply(struct run *run, struct ib_command command)
     }
     compare_events(run);
     compare_totals(run);
+    const char *wrong = reload_is_due(command.seq * run->seed) ? reload(&run->matcher, run->reference->capacity) : NULL;
+    if (wrong != NULL) {
+        fail(run, wrong);
+    }
 }
 
 static void define(struct run *run)

@@ -40,7 +40,7 @@ enum feed_status {
     FEED_RULES = 3,           /* the journal goes by rules 1 */
     FEED_SESSION_UNKNOWN = 4,
     FEED_SESSION_IN_USE = 5,
-    FEED_SEQUENCE = 6,        /* a report that was never sent */
+    FEED_SEQUENCE = 6,        /* a report that was never sent, or of a history that is lost (event_log.h) */
 };
 
 /* Little-endian, as they lie in memory. */
@@ -141,6 +141,13 @@ static void put(struct client *client, const void *record, size_t size)
 static void send_reports(struct client *client)
 {
     struct ib_command_feed *feed = client->feed;
+    enum ib_history_state there = ib_event_log_resume(feed->log, client->session, client->next, &client->cursor);
+    if (there == IB_HISTORY_LOST) {
+        drop(client, "its reports are of before the engine's snapshot, and the journal of then is not there");
+    }
+    if (there != IB_HISTORY_COMPLETE) {
+        return;
+    }
     uint64_t released = ib_event_log_released(feed->log);
     uint64_t end = released - client->cursor > SCAN_EVENTS ? client->cursor + SCAN_EVENTS : released;
     IB_ASSERT(client->session != IB_SESSION_NONE);
@@ -164,7 +171,7 @@ static void answer_question(struct client *client)
     struct ib_command_feed *feed = client->feed;
     struct ib_command question;
     IB_ASSERT(client->asked && client->input_size >= sizeof question);
-    if (client->asked_seq > feed->sequencer->released_seq || client->cursor < ib_event_log_released(feed->log) ||
+    if (client->asked_seq > feed->sequencer->released_seq || client->cursor != ib_event_log_released(feed->log) ||
         client->output_begin < client->output_end) {
         return;
     }
@@ -271,6 +278,11 @@ static enum feed_status judge(struct ib_command_feed *feed, const struct hello *
         return FEED_SESSION_UNKNOWN;
     }
     if (hello->after != ONLY_NEW && hello->after > ib_gateway_session(feed->gateway, found).session_seq) {
+        return FEED_SEQUENCE;
+    }
+    uint64_t cursor = IB_EVENT_LOG_NOT_THERE;
+    if (hello->after != ONLY_NEW &&
+        ib_event_log_resume(feed->log, found, hello->after + 1, &cursor) == IB_HISTORY_LOST) {
         return FEED_SEQUENCE;
     }
     if (!ib_gateway_enter_session(feed->gateway, found)) {

@@ -51,16 +51,17 @@ static uint32_t is_volatile(const struct ib_instrument *definition)
     return !definition->removed && definition->phase == IB_PHASE_VOLATILITY_AUCTION;
 }
 
-static void append(struct ib_directory *directory, const struct ib_instrument *definition)
+static void append(struct ib_directory *directory, const struct ib_instrument *definition, uint64_t since_ns)
 {
     IB_ASSERT(directory->count < IB_INSTRUMENTS_MAX);
     IB_ASSERT(definition->tick >= 1);
     directory->buckets[bucket_of(directory, definition->symbol)] = directory->count + 1;
-    directory->entries[directory->count++] = (struct ib_directory_entry){.definition = *definition};
+    directory->entries[directory->count++] =
+        (struct ib_directory_entry){.definition = *definition, .since_ns = since_ns};
     directory->volatile_count += is_volatile(definition);
 }
 
-int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *matcher)
+int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *matcher, const uint64_t *since_ns)
 {
     IB_ASSERT(directory != NULL && matcher != NULL);
     struct ib_directory *self = calloc(1, sizeof *self);
@@ -75,7 +76,7 @@ int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *
         return IB_ERROR_MEMORY;
     }
     for (uint32_t i = 0; i < ib_matcher_instrument_count(matcher); i++) {
-        append(self, ib_matcher_instrument(matcher, i));
+        append(self, ib_matcher_instrument(matcher, i), since_ns != NULL ? since_ns[i] : 0);
     }
     IB_ASSERT(self->count == ib_matcher_instrument_count(matcher));
     self->opened_seq = ib_matcher_seq(matcher);
@@ -174,7 +175,7 @@ static void define(struct ib_directory *directory, const struct ib_event *event)
     } else if (event->seq == directory->staged_seq) { /* others are of before the open, and known */
         IB_ASSERT(event->instrument == directory->staged_index);
         if (event->instrument == directory->count) {
-            append(directory, &directory->staged);
+            append(directory, &directory->staged, 0);
         } else {
             struct ib_instrument *definition = &directory->entries[event->instrument].definition;
             uint8_t phase = definition->phase;

@@ -240,7 +240,7 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     pthread_mutex_init(&self->fatal_mutex, NULL);
     int status = ib_engine_recover(self, error);
     if (status == IB_OK) {
-        status = ib_directory_open(&self->directory, self->matcher);
+        status = ib_directory_open(&self->directory, self->matcher, self->past.since_ns);
     }
     if (status == IB_OK) {
         status = open_sequencer(self);
@@ -299,6 +299,7 @@ static bool start_threads(struct ib_engine *engine)
     IB_ASSERT(engine->signals.fd >= 0); /* blocked in this thread, and so in those that it starts */
     sigfillset(&all); /* signals belong to the I/O thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    ib_engine_history_start(engine); /* without it the others run all the same */
     bool started = pthread_create(&engine->matcher_thread, NULL, run_matcher, engine) == 0;
     if (started && pthread_create(&engine->journal_thread, NULL, run_journal, engine) != 0) {
         ib_ring_close(&engine->sequencer.ring);
@@ -333,11 +334,13 @@ int ib_engine_run(struct ib_engine *engine)
     while (!atomic_load(&engine->stopping) && atomic_load(&engine->fatal) == IB_OK) {
         turn(engine);
     }
+    atomic_store(&engine->stopping, true); /* for the history */
     ib_ring_close(&engine->sequencer.ring);
     ib_journal_nudge(engine->journal);
     pthread_join(engine->matcher_thread, NULL);
     pthread_join(engine->journal_thread, NULL);
     pthread_join(engine->room_thread, NULL);
+    ib_engine_history_join(engine);
     int status = atomic_load(&engine->fatal);
     if (status == IB_OK) {
         /* What was in flight is in the journal now: its reports leave, as far as sockets take them. */
@@ -376,6 +379,8 @@ void ib_engine_close(struct ib_engine *engine)
     if (engine == NULL) {
         return;
     }
+    atomic_store(&engine->stopping, true);
+    ib_engine_history_join(engine); /* where the run could not begin */
     ib_admin_close(engine->admin);
     ib_command_feed_close(engine->commands);
     ib_event_feed_close(engine->feed);

@@ -98,14 +98,16 @@ static void add_gateway(struct ib_text *text, const struct ib_engine *engine)
 static void add_status(struct ib_text *text, const struct ib_engine *engine)
 {
     uint64_t released = ib_event_log_released(engine->log);
-    const struct ib_event *last = released > 0 ? ib_event_log_at(engine->log, released - 1) : NULL;
-    IB_ASSERT(last == NULL || last->seq <= engine->sequencer.released_seq); /* no event is shown before its command */
+    const struct ib_event_log_history *history = ib_event_log_history(engine->log);
+    const struct ib_event *last = released > history->count ? ib_event_log_at(engine->log, released - 1) : NULL;
+    uint64_t last_seq = last != NULL ? last->seq : history->seq;
+    IB_ASSERT(last_seq <= engine->sequencer.released_seq); /* no event is shown before its command */
     IB_ASSERT(engine->recovered_seq <= engine->sequencer.base_seq);
     ib_say(text, ", \"rules\": %u", engine->rules);
     ib_say(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq,
         released);
-    ib_say(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last != NULL ? last->seq : 0,
-        last != NULL ? last->index : 0);
+    ib_say(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last_seq,
+        last != NULL ? last->index : history->index);
     ib_say(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
     ib_say(text, ", \"journal_room\": %" PRIu64, ib_journal_room_seq(engine->journal) - engine->sequencer.seq);
     add_sessions(text, engine->gateway);

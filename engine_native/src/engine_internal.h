@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
- * engine_configure.c (what the configuration adds), engine_room.c (the journal's next segment), engine_shell.c
- * (sockets, timer) and engine_admin.c (the admin socket's answers).
+ * engine_history.c (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_room.c
+ * (the journal's next segment), engine_shell.c (sockets, timer) and engine_admin.c (the admin socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -21,6 +21,7 @@
 #include "ironbook_core.h"
 #include "ironbook_engine.h"
 #include "matcher.h"
+#include "past.h"
 #include "sequencer.h"
 
 enum { IB_SCHEDULES_MAX = 64 };
@@ -59,16 +60,18 @@ struct ib_engine {
     struct ib_command_feed *commands;
     struct ib_admin *admin;
     int run_lock; /* descriptor that holds the lock on run_directory */
-    uint64_t first_time_ns;
     uint64_t recovered_seq;
+    uint64_t snapshot_seq; /* that it began with; 0 = none */
+    uint64_t snapshot_hash; /* its state hash */
+    struct ib_past past; /* of the journal when it was opened; since_ns: of the snapshot */
     uint64_t started_at_s;
     uint32_t rules; /* in force since the open: they do not change while it runs */
     bool ended;
-    bool disabled[IB_SESSIONS_MAX]; /* sessions by the last ORDER_ENTRY of the journal, for the gateway's open */
     struct ib_timed timed;
     _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
     struct ib_io_handler wake, ticks, signals;
-    pthread_t matcher_thread, journal_thread, room_thread;
+    pthread_t matcher_thread, journal_thread, room_thread, history_thread;
+    bool history_runs;
 
     /* Totals, taken by the matcher thread between two commands when the I/O thread wants them. */
     _Atomic int snapshot_state;
@@ -91,6 +94,9 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
 int ib_engine_recover(struct ib_engine *engine, char *error);
 /* Journals one command and applies it, before any thread runs. */
 int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error);
+/* engine_history.c: the events of before a snapshot, made again while the engine runs. */
+void ib_engine_history_start(struct ib_engine *engine);
+void ib_engine_history_join(struct ib_engine *engine);
 /* engine_configure.c: sequences what of the configuration the journal does not say already. */
 int ib_engine_configure(struct ib_engine *engine, char *error);
 /* INSTRUMENT_ADD or _CHANGE of an instrument as it shall be. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal; what
- * the configuration changes of it (engine_configure.c) is itself a sequenced command.
+ * engine_open.c: how an engine comes to its state. Everything that it knows of trading comes from the journal, or from
+ * a snapshot of it and the journal behind that; what the configuration changes of it (engine_configure.c) is itself a
+ * sequenced command.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "check.h"
 #include "clock.h"
 #include "engine_internal.h"
+#include "snapshot.h"
 
 /* Who may write to it could put a file or a socket of their own in the place of ours. */
 static bool is_our_own(const char *directory)
@@ -60,26 +62,20 @@ static int lock_run_directory(struct ib_engine *engine, char *error)
 static int apply(struct ib_engine *engine, const struct ib_command *command)
 {
     IB_ASSERT(engine->log != NULL && engine->matcher != NULL);
+    ib_past_command(&engine->past, command);
     int status = ib_matcher_apply(engine->matcher, command, ib_event_log_sink(engine->log));
     if (status == IB_OK) {
         IB_ASSERT(ib_matcher_seq(engine->matcher) == command->seq);
         status = ib_event_log_status(engine->log);
     }
     ib_event_log_publish(engine->log);
-    if (engine->first_time_ns == 0) {
-        engine->first_time_ns = command->time_ns;
-    }
     return status;
 }
 
 static int visit(void *context, const struct ib_command *command)
 {
-    struct ib_engine *engine = context;
     IB_ASSERT(context != NULL && command != NULL);
-    if (command->type == IB_COMMAND_ORDER_ENTRY && command->session < IB_SESSIONS_MAX) {
-        engine->disabled[command->session] = command->value != 0;
-    }
-    return apply(engine, command);
+    return apply(context, command);
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)
@@ -99,29 +95,105 @@ void ib_engine_journal_error(int status, const char *cause, char *error)
     snprintf(error, IB_ERROR_TEXT_SIZE, "%.*s%s", room, cause, remedy);
 }
 
+static void say_events(const struct ib_engine *engine, char *error)
+{
+    IB_ASSERT(engine->config.events > 0);
+    IB_ASSERT(error != NULL);
+    snprintf(error, IB_ERROR_TEXT_SIZE, "the journal has more than limits.events = %llu events: raise limits.events",
+             (unsigned long long)engine->config.events);
+}
+
+/* The engine begins with a snapshot: the state, what the shell knows of the past, and the place of the next event. */
+static int begin_with(struct ib_engine *engine, struct ib_snapshot *snapshot, char *error)
+{
+    struct ib_event_log_history history = {.count = snapshot->report.event_count,
+                                           .seq = snapshot->past.event_seq,
+                                           .index = snapshot->past.event_index};
+    IB_ASSERT(engine->matcher == NULL && snapshot->matcher != NULL);
+    engine->matcher = snapshot->matcher;
+    snapshot->matcher = NULL;
+    engine->past = snapshot->past;
+    engine->snapshot_seq = snapshot->report.seq;
+    engine->snapshot_hash = snapshot->report.state_hash;
+    for (uint16_t i = 0; i < ib_matcher_session_count(engine->matcher); i++) {
+        history.session_seqs[i] = ib_matcher_session(engine->matcher, i)->session_seq;
+    }
+    int status = ib_event_log_begin_behind(engine->log, &history);
+    if (status == IB_ERROR_CAPACITY) {
+        say_events(engine, error);
+    }
+    IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->snapshot_seq);
+    return status;
+}
+
+/* The newest sound snapshot beside the journal, if there is one; `*place` is where it stands. `note` gets a line about
+ * those that were passed over. */
+static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *place, char *note, char *error)
+{
+    struct ib_snapshot *snapshot = NULL;
+    struct ib_journal_reader *reader = NULL;
+    const struct ib_snapshot_wanted wanted = {.directory = engine->config.journal_directory,
+                                              .shard = engine->config.shard,
+                                              .orders = engine->config.orders};
+    IB_ASSERT(engine->matcher == NULL && engine->snapshot_seq == 0);
+    char cause[IB_ERROR_TEXT_SIZE] = "";
+    int status = ib_snapshot_newest(&snapshot, &wanted, note, cause);
+    if (status == IB_OK && snapshot != NULL) {
+        *place = ib_snapshot_place(snapshot);
+        status = ib_snapshot_follow(snapshot, &wanted, note, &reader, cause); /* does the journal fit? */
+        ib_journal_reader_close(reader);
+    }
+    if (status != IB_OK) {
+        ib_engine_journal_error(status, cause, error);
+    }
+    if (status == IB_OK && snapshot != NULL) {
+        status = begin_with(engine, snapshot, error);
+    } else if (status == IB_OK) {
+        status = ib_matcher_open(&engine->matcher, engine->config.orders);
+        if (status != IB_OK) {
+            snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
+        }
+    }
+    ib_snapshot_close(snapshot);
+    IB_ASSERT((status == IB_OK) <= (engine->matcher != NULL));
+    return status;
+}
+
 static int recover_journal(struct ib_engine *engine, char *error)
 {
     struct ib_journal_report report = {0};
-    IB_ASSERT(engine->journal == NULL && ib_matcher_seq(engine->matcher) == 0);
+    struct ib_journal_place place = {0};
+    char note[IB_ERROR_TEXT_SIZE] = "";
+    IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
+    int status = open_snapshot(engine, &place, note, error);
+    if (status != IB_OK) {
+        return status;
+    }
     const struct ib_journal_config config = {.directory = engine->config.journal_directory,
                                              .shard = engine->config.shard,
                                              .orders = engine->config.orders,
                                              .epoch = engine->config.epoch,
                                              .segment_bytes = engine->config.segment_bytes,
-                                             .fsync_policy = engine->config.fsync_policy};
-    int status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
+                                             .fsync_policy = engine->config.fsync_policy,
+                                             .behind = place.seq > 0 ? &place : NULL};
+    status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
     if (status == IB_OK) {
         IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
+        if (note[0] != '\0') {
+            fprintf(stderr, "ironbook: engine: %s\n", note);
+        }
         return IB_OK;
     }
     int log_status = ib_event_log_status(engine->log);
     if (log_status == IB_ERROR_CAPACITY) {
-        snprintf(error, IB_ERROR_TEXT_SIZE,
-                 "the journal has more than limits.events = %llu events: raise limits.events",
-                 (unsigned long long)engine->config.events);
+        say_events(engine, error);
     } else if (log_status != IB_OK) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "the event log in run_directory cannot be written: is its disk full?");
     } else if (report.error[0] != '\0') {
+        size_t length = strlen(report.error);
+        if (note[0] != '\0') { /* a snapshot that was passed over may be why it was needed */
+            snprintf(report.error + length, sizeof report.error - length, "; %.250s", note);
+        }
         ib_engine_journal_error(status, report.error, error);
     } else {
         snprintf(error, IB_ERROR_TEXT_SIZE, "the journal in %.300s cannot be opened: %s", config.directory,
@@ -166,11 +238,6 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
         size_t length = strlen(error);
         snprintf(error + length, IB_ERROR_TEXT_SIZE - length, ": see to run_directory, its permissions and the room on "
                                                               "its disk, or lower limits.events");
-        return status;
-    }
-    status = ib_matcher_open(&engine->matcher, engine->config.orders);
-    if (status != IB_OK) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
         return status;
     }
     status = recover_journal(engine, error);

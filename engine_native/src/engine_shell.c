@@ -66,8 +66,8 @@ int ib_engine_open_shell(struct ib_engine *engine, char *error)
                                               .heartbeat_ms = config->heartbeat_ms,
                                               .shard = config->shard,
                                               .rules = engine->rules,
-                                              .disabled = engine->disabled,
-                                              .journal_time_ns = engine->first_time_ns};
+                                              .disabled = engine->past.disabled,
+                                              .journal_time_ns = engine->past.first_time_ns};
     IB_ASSERT(engine->gateway == NULL && engine->feed == NULL && engine->admin == NULL);
     IB_ASSERT(engine->sequencer.log == engine->log);
     engine->wake = (struct ib_io_handler){

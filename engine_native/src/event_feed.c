@@ -55,6 +55,7 @@ struct consumer {
     uint8_t hello[HELLO_SIZE];
     uint32_t hello_size;
     bool streaming;
+    bool waits; /* for the log's history: where it goes on is not there yet */
     uint64_t sent; /* bytes of the whole log, as this consumer has them */
 };
 
@@ -69,13 +70,37 @@ struct ib_event_feed {
 
 static const char magic[8] = {'I', 'B', 'E', 'V', 'L', 'O', 'G', '1'};
 
+/* Where a consumer goes on. False when that is in a history which is not there yet; one that will never be there ends
+ * the connection. */
+static bool find_place(struct consumer *consumer)
+{
+    const struct ib_event_feed *feed = consumer->feed;
+    struct hello hello;
+    IB_ASSERT(consumer->hello_size == sizeof hello && consumer->peer.handler.fd >= 0);
+    memcpy(&hello, consumer->hello, sizeof hello);
+    uint64_t position = ib_event_log_find_after(feed->log, hello.after_seq, hello.after_index);
+    consumer->waits = position == IB_EVENT_LOG_NOT_THERE;
+    if (consumer->waits) {
+        if (ib_event_log_history_state(feed->log) == IB_HISTORY_LOST) {
+            ib_io_drop(&consumer->peer.handler);
+        }
+        return false;
+    }
+    IB_ASSERT(position <= ib_event_log_released(feed->log));
+    consumer->sent = position * sizeof(struct ib_event);
+    return true;
+}
+
 /* Sends as much as the socket takes; leaves EPOLLOUT set while there is more than that. */
 static void send_events(struct consumer *consumer)
 {
     const struct ib_event_feed *feed = consumer->feed;
+    if (consumer->waits && !find_place(consumer)) {
+        return;
+    }
     uint64_t end = ib_event_log_released(feed->log) * sizeof(struct ib_event);
     uint64_t turn_end = consumer->sent + BYTES_A_TURN < end ? consumer->sent + BYTES_A_TURN : end;
-    IB_ASSERT(consumer->streaming && consumer->sent <= end);
+    IB_ASSERT(consumer->streaming && !consumer->waits && consumer->sent <= end);
     IB_ASSERT(consumer->peer.handler.fd >= 0);
     while (consumer->sent < turn_end) {
         const struct ib_event *event = ib_event_log_at(feed->log, consumer->sent / sizeof(struct ib_event));
@@ -107,7 +132,12 @@ static enum ib_status judge(const struct ib_event_feed *feed, const struct hello
         return IB_ERROR_JOURNAL_FOREIGN;
     }
     /* It has seen more than this journal holds: another journal's consumer. Sending on would skip events. */
-    return hello->after_seq > feed->sequencer->released_seq ? IB_ERROR_ARGUMENT : IB_OK;
+    if (hello->after_seq > feed->sequencer->released_seq) {
+        return IB_ERROR_ARGUMENT;
+    }
+    bool is_lost = ib_event_log_history_state(feed->log) == IB_HISTORY_LOST &&
+                   ib_event_log_find_after(feed->log, hello->after_seq, hello->after_index) == IB_EVENT_LOG_NOT_THERE;
+    return is_lost ? IB_ERROR_CAPACITY : IB_OK;
 }
 
 static void greet(struct consumer *consumer)
@@ -131,10 +161,7 @@ static void greet(struct consumer *consumer)
         return;
     }
     consumer->streaming = consumer->peer.has_claim = true; /* however slowly it reads */
-    uint64_t position =
-        hello.after_seq == 0 ? 0 : ib_event_log_find_after(feed->log, hello.after_seq, hello.after_index);
-    IB_ASSERT(position <= ib_event_log_released(feed->log));
-    consumer->sent = position * sizeof(struct ib_event);
+    consumer->waits = true;
     send_events(consumer);
 }
 
@@ -169,7 +196,7 @@ static void consumer_begins(void *owner)
 {
     struct consumer *consumer = owner;
     IB_ASSERT(consumer->feed != NULL);
-    consumer->streaming = false;
+    consumer->streaming = consumer->waits = false;
     consumer->hello_size = 0;
 }
 

@@ -36,6 +36,10 @@ struct ib_event_log {
     struct ib_event *events;
     uint32_t *checkpoints; /* [block][session] */
     char *path;
+    struct ib_event_log_history history; /* .count = position of the first event that is the log's own */
+    uint32_t *filled_seqs; /* as session_seqs, of the history as far as it is filled; its thread's only */
+    uint64_t filled;       /* events of it that are there; its thread's only */
+    _Atomic int history_state;
     uint64_t capacity;
     uint64_t reserved; /* events that have blocks of the file behind them; writer only */
     int fd;
@@ -121,6 +125,7 @@ void ib_event_log_close(struct ib_event_log *log)
         (void)munmap(log->events, log->capacity * sizeof *log->events);
     }
     ib_memory_release(log->checkpoints, checkpoint_bytes(log->capacity));
+    free(log->filled_seqs);
     if (log->fd >= 0) {
         close(log->fd);
         (void)unlink(log->path);
@@ -167,12 +172,12 @@ static void count_reports(struct ib_event_log *log, uint64_t position, uint64_t 
 /* Room for the run that begins at `position`. IB_ERROR_CAPACITY or IB_ERROR_IO (disk full): there is none. */
 static int begin_run(struct ib_event_log *log, uint64_t position)
 {
-    IB_ASSERT(position % RUN_EVENTS == 0 || position == log->capacity);
-    IB_ASSERT(position <= log->reserved);
+    IB_ASSERT(position % RUN_EVENTS == 0 || position == log->capacity || position == log->history.count);
+    IB_ASSERT(position <= log->reserved || position == log->history.count);
     if (position == log->capacity) {
         return IB_ERROR_CAPACITY;
     }
-    if (position == log->reserved) {
+    if (position >= log->reserved) {
         int status = reserve(log);
         if (status != IB_OK) {
             return status;
@@ -183,7 +188,8 @@ static int begin_run(struct ib_event_log *log, uint64_t position)
                sizeof log->session_seqs);
     }
     uint64_t room = log->capacity - position;
-    log->sink.end = log->sink.next + (room < RUN_EVENTS ? room : RUN_EVENTS);
+    uint64_t run = RUN_EVENTS - position % RUN_EVENTS;
+    log->sink.end = log->sink.next + (room < run ? room : run);
     return IB_OK;
 }
 
@@ -195,8 +201,11 @@ static void make_room(struct ib_event_sink *sink)
     int status = ib_event_log_status(log);
     if (status == IB_OK) {
         uint64_t position = (uint64_t)(sink->next - log->events);
-        uint64_t before = position == 0 ? 0 : (position - 1) / RUN_EVENTS * RUN_EVENTS;
-        count_reports(log, before, position);
+        uint64_t first = log->history.count;
+        if (position > first) {
+            uint64_t before = (position - 1) / RUN_EVENTS * RUN_EVENTS;
+            count_reports(log, before < first ? first : before, position);
+        }
         status = begin_run(log, position);
         if (status == IB_OK) {
             return;
@@ -255,6 +264,97 @@ uint64_t ib_event_log_release(struct ib_event_log *log, uint64_t commit_seq)
     return released;
 }
 
+/* ---- history ---- */
+
+int ib_event_log_begin_behind(struct ib_event_log *log, const struct ib_event_log_history *history)
+{
+    IB_ASSERT(log->history.count == 0 && log->sink.next == log->events);
+    IB_ASSERT(atomic_load_explicit(&log->written, memory_order_relaxed) == 0);
+    if (history->count > log->capacity) {
+        return IB_ERROR_CAPACITY;
+    }
+    log->filled_seqs = calloc(IB_SESSIONS_MAX, sizeof *log->filled_seqs);
+    if (log->filled_seqs == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    log->history = *history;
+    memcpy(log->session_seqs, history->session_seqs, sizeof log->session_seqs);
+    log->sink.next = log->sink.end = log->events + history->count;
+    log->reserved = history->count / RESERVE_EVENTS * RESERVE_EVENTS;
+    atomic_store(&log->history_state, history->count > 0 ? IB_HISTORY_COMING : IB_HISTORY_COMPLETE);
+    atomic_store(&log->written, history->count);
+    atomic_store(&log->released, history->count);
+    return IB_OK;
+}
+
+const struct ib_event_log_history *ib_event_log_history(const struct ib_event_log *log)
+{
+    IB_ASSERT(log != NULL);
+    IB_ASSERT(log->history.count <= log->capacity);
+    return &log->history;
+}
+
+enum ib_history_state ib_event_log_history_state(const struct ib_event_log *log)
+{
+    IB_ASSERT(log != NULL);
+    return (enum ib_history_state)atomic_load_explicit(&log->history_state, memory_order_acquire);
+}
+
+/* The first event that readers may see. */
+static uint64_t first_there(const struct ib_event_log *log)
+{
+    IB_ASSERT(log->history.count <= log->capacity);
+    return ib_event_log_history_state(log) == IB_HISTORY_COMPLETE ? 0 : log->history.count;
+}
+
+int ib_event_log_fill(struct ib_event_log *log, const struct ib_event *events, size_t count)
+{
+    IB_ASSERT(events != NULL || count == 0);
+    IB_ASSERT(log->filled <= log->history.count);
+    if (count > log->history.count - log->filled) {
+        return IB_ERROR_CAPACITY;
+    }
+    off_t from = (off_t)(log->filled * sizeof *events);
+    int result = count == 0 ? 0 : posix_fallocate(log->fd, from, (off_t)(count * sizeof *events));
+    if (result != 0) {
+        errno = result;
+        return IB_ERROR_IO;
+    }
+    for (size_t i = 0; i < count; i++, log->filled++) {
+        if (log->filled % BLOCK_EVENTS == 0) {
+            memcpy(log->checkpoints + log->filled / BLOCK_EVENTS * IB_SESSIONS_MAX, log->filled_seqs,
+                   IB_SESSIONS_MAX * sizeof *log->filled_seqs);
+        }
+        if (events[i].session_seq != 0) {
+            IB_ASSERT(events[i].session < IB_SESSIONS_MAX);
+            log->filled_seqs[events[i].session] = events[i].session_seq;
+        }
+        log->events[log->filled] = events[i];
+    }
+    return IB_OK;
+}
+
+bool ib_event_log_filled(struct ib_event_log *log)
+{
+    const struct ib_event_log_history *history = &log->history;
+    IB_ASSERT(ib_event_log_history_state(log) == IB_HISTORY_COMING && history->count > 0);
+    if (log->filled != history->count ||
+        memcmp(log->filled_seqs, history->session_seqs, sizeof history->session_seqs) != 0 ||
+        log->events[history->count - 1].seq != history->seq ||
+        log->events[history->count - 1].index != history->index) {
+        return false;
+    }
+    atomic_store_explicit(&log->history_state, IB_HISTORY_COMPLETE, memory_order_release);
+    return true;
+}
+
+void ib_event_log_lose_history(struct ib_event_log *log)
+{
+    IB_ASSERT(ib_event_log_history_state(log) == IB_HISTORY_COMING);
+    IB_ASSERT(log->history.count > 0);
+    atomic_store_explicit(&log->history_state, IB_HISTORY_LOST, memory_order_release);
+}
+
 /* ---- readers ---- */
 
 uint64_t ib_event_log_released(const struct ib_event_log *log)
@@ -266,15 +366,19 @@ uint64_t ib_event_log_released(const struct ib_event_log *log)
 const struct ib_event *ib_event_log_at(const struct ib_event_log *log, uint64_t position)
 {
     IB_ASSERT(log != NULL);
-    IB_ASSERT(position < ib_event_log_released(log));
+    IB_ASSERT(position < ib_event_log_released(log) && position >= first_there(log));
     return &log->events[position];
 }
 
 uint64_t ib_event_log_find_after(const struct ib_event_log *log, uint64_t seq, uint32_t index)
 {
     IB_ASSERT(log != NULL);
-    uint64_t low = 0;
+    uint64_t low = first_there(log);
     uint64_t high = ib_event_log_released(log);
+    const struct ib_event_log_history *history = &log->history;
+    if (low > 0 && (seq < history->seq || (seq == history->seq && index < history->index))) {
+        return IB_EVENT_LOG_NOT_THERE;
+    }
     if (seq == 0) {
         return 0; /* no event has sequence 0: from the start */
     }
@@ -297,7 +401,11 @@ uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t sess
     if (session >= IB_SESSIONS_MAX || released == 0) {
         return released;
     }
-    uint64_t low = 0; /* the report is not before block `low`, whose checkpoint is below session_seq */
+    uint64_t first = first_there(log);
+    if (first > 0 && session_seq <= log->history.session_seqs[session]) {
+        return IB_EVENT_LOG_NOT_THERE;
+    }
+    uint64_t low = first / BLOCK_EVENTS; /* the report is not before it; any other's checkpoint is below session_seq */
     uint64_t high = (released + BLOCK_EVENTS - 1) / BLOCK_EVENTS;
     while (high - low > 1) {
         uint64_t middle = low + (high - low) / 2;
@@ -307,10 +415,23 @@ uint64_t ib_event_log_seek_session(const struct ib_event_log *log, uint16_t sess
             high = middle;
         }
     }
-    uint64_t position = low * BLOCK_EVENTS;
+    uint64_t position = low * BLOCK_EVENTS < first ? first : low * BLOCK_EVENTS;
     while (position < released &&
            (log->events[position].session != session || log->events[position].session_seq < session_seq)) {
         position++;
     }
     return position;
+}
+
+enum ib_history_state ib_event_log_resume(const struct ib_event_log *log, uint16_t session, uint32_t session_seq,
+                                          uint64_t *cursor)
+{
+    IB_ASSERT(cursor != NULL && session_seq >= 1);
+    if (*cursor != IB_EVENT_LOG_NOT_THERE) {
+        return IB_HISTORY_COMPLETE;
+    }
+    enum ib_history_state state = ib_event_log_history_state(log); /* first: it may be completed meanwhile */
+    *cursor = ib_event_log_seek_session(log, session, session_seq);
+    IB_ASSERT(state != IB_HISTORY_COMPLETE || *cursor != IB_EVENT_LOG_NOT_THERE);
+    return *cursor != IB_EVENT_LOG_NOT_THERE ? IB_HISTORY_COMPLETE : state;
 }

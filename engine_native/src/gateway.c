@@ -219,7 +219,8 @@ static void copy_sessions(struct ib_gateway *gateway)
         for (size_t end = IB_USERNAME_SIZE; end > 0 && state->username[end - 1] == ' '; end--) {
             state->username[end - 1] = '\0';
         }
-        IB_ASSERT(state->connection == NULL && state->session_seq == 0); /* the first dispatch counts its reports */
+        IB_ASSERT(state->connection == NULL && state->session_seq == 0);
+        state->session_seq = ib_event_log_history(gateway->log)->session_seqs[i]; /* dispatching counts the others */
         memcpy(state->firm, session->firm, IB_FIRM_SIZE);
         state->last_user_ref = session->last_user_ref;
         state->is_disabled = gateway->config.disabled[i];
@@ -247,6 +248,7 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
     self->directory = directory;
     self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
     self->session_count = ib_matcher_session_count(matcher);
+    self->dispatched = ib_event_log_history(log)->count; /* the directory knows what came of those */
     self->sessions = calloc(self->session_count + 1, sizeof *self->sessions);
     self->connections = calloc(config->connections, sizeof *self->connections);
     self->buffers = ib_memory_reserve((size_t)config->connections * (IB_INPUT_SIZE + IB_OUTPUT_SIZE));

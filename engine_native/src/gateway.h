@@ -58,7 +58,7 @@ struct ib_gateway_config {
     uint32_t heartbeat_ms;
     uint32_t shard;           /* 0 … 99 */
     uint32_t rules;           /* in force */
-    const bool *disabled;     /* by session: the journal's last word on its order entry; borrowed for the open */
+    const uint8_t *disabled;     /* by session: the journal's last word on its order entry; borrowed for the open */
     uint64_t journal_time_ns; /* of the journal's first command: date of the SoupBinTCP session's name */
 };
 

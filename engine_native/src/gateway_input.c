@@ -129,7 +129,10 @@ void ib_input_login_checked(struct ib_connection *connection, bool granted)
     uint64_t next = session->session_seq + 1u;
     uint64_t sequence = connection->login_sequence == 0 ? next : connection->login_sequence;
     bool same = connection->login_session[0] == '\0' || strcmp(connection->login_session, gateway->session_name) == 0;
-    if (!same || sequence > next) {
+    uint64_t cursor = IB_EVENT_LOG_NOT_THERE;
+    bool lost = sequence < next && ib_event_log_resume(gateway->log, connection->session, (uint32_t)sequence,
+                                                       &cursor) == IB_HISTORY_LOST;
+    if (!same || sequence > next || lost) {
         refuse_login(connection, IB_SOUP_SESSION_NOT_AVAILABLE, IB_DISCONNECT_SESSION_UNKNOWN);
         return;
     }

@@ -154,6 +154,11 @@ void ib_stream_catch_up(struct ib_connection *connection)
 {
     struct ib_gateway *gateway = connection->gateway;
     IB_ASSERT(connection->state == IB_CONNECTION_OPEN && !connection->live);
+    switch (ib_event_log_resume(gateway->log, connection->session, connection->next_seq, &connection->cursor)) {
+    case IB_HISTORY_COMPLETE: break;
+    case IB_HISTORY_COMING: ib_output_flush(connection); return; /* that it is logged in */
+    case IB_HISTORY_LOST: ib_connection_close(connection, IB_DISCONNECT_SESSION_UNKNOWN); return;
+    }
     IB_ASSERT(connection->cursor <= gateway->dispatched);
     uint64_t end = gateway->dispatched;
     if (end - connection->cursor > IB_SCAN_EVENTS) {

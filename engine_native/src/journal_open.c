@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "journal_reader.h"
 #include "journal_record.h"
 
 enum { READ_BATCH = 1024, SEGMENT_BYTES_MIN = 1024 };
@@ -121,8 +122,8 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     return status == IB_ERROR_CAPACITY ? IB_OK : status; /* the first command begins it, once there is room */
 }
 
-static int recover(struct ib_journal *journal, ib_journal_visit visit, void *context,
-                   struct ib_journal_report *report)
+static int recover(struct ib_journal *journal, const struct ib_journal_place *behind, ib_journal_visit visit,
+                   void *context, struct ib_journal_report *report)
 {
     IB_ASSERT(journal->directory_fd >= 0);
     IB_ASSERT(journal->seq == 0);
@@ -135,11 +136,12 @@ static int recover(struct ib_journal *journal, ib_journal_visit visit, void *con
     }
     ib_segment_next_open(&journal->next, journal->directory_fd, journal->limit,
                          journal->fsync_policy != IB_FSYNC_NONE);
-    if (segment_count == 0) {
+    if (segment_count == 0 && behind == NULL) {
         return ib_journal_begin_segment(journal);
     }
     struct ib_journal_reader *reader = NULL;
-    status = ib_journal_reader_open(&reader, journal->directory, journal->shard);
+    status = behind == NULL ? ib_journal_reader_open(&reader, journal->directory, journal->shard)
+                            : ib_journal_reader_open_behind(&reader, journal->directory, journal->shard, behind);
     if (reader == NULL) {
         return status;
     }
@@ -190,7 +192,7 @@ int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config 
     opened->limit = config->segment_bytes;
     int status = lock_directory(opened);
     if (status == IB_OK) {
-        status = recover(opened, visit, context, report);
+        status = recover(opened, config->behind, visit, context, report);
     }
     if (status != IB_OK) {
         if (report->error[0] == '\0') {

@@ -23,27 +23,9 @@
 
 #include "check.h"
 #include "crc32c.h"
+#include "journal_reader.h"
 #include "journal_record.h"
 #include "journal_tail.h"
-
-enum { BUFFER_SIZE = 1 << 18 };
-
-struct ib_journal_reader {
-    struct ib_journal_report report;
-    char *directory;
-    int directory_fd;
-    int64_t shard; /* wanted, or IB_JOURNAL_SHARD_ANY */
-    uint64_t *first_seqs; /* of the segments, ascending */
-    size_t segment_count;
-    size_t segment; /* the next one to open */
-    int fd;         /* of the open segment, or -1 */
-    uint64_t offset; /* of the next record in the open segment */
-    size_t begin;    /* unread bytes of the buffer: [begin, end) */
-    size_t end;
-    int status;      /* the first failure is kept */
-    int finished;
-    unsigned char buffer[BUFFER_SIZE];
-};
 
 /* ---- reading ---- */
 
@@ -172,7 +154,7 @@ static const char *misfit(const struct ib_journal_reader *reader, const struct i
     if (header->seq != report->seq + 1) {
         return "the sequence number does not follow the record before";
     }
-    if (header->chain != report->chain) {
+    if (header->chain != report->chain && !(is_first && report->seq > 0)) { /* what is before it was not read */
         return "the hash chain does not follow the record before";
     }
     if (header->format < report->format) {
@@ -189,7 +171,7 @@ static const char *misfit(const struct ib_journal_reader *reader, const struct i
 
 static void accept(struct ib_journal_reader *reader, const struct ib_record_header *header, const void *payload)
 {
-    IB_ASSERT(header->chain == reader->report.chain);
+    IB_ASSERT(header->chain == reader->report.chain || reader->report.bytes == 0);
     IB_ASSERT(header->time_ns >= reader->report.time_ns);
     IB_ASSERT(reader->begin + sizeof *header + header->length <= reader->end);
     struct ib_journal_report *report = &reader->report;
@@ -197,6 +179,7 @@ static void accept(struct ib_journal_reader *reader, const struct ib_record_head
     report->epoch = header->epoch;
     report->format = header->format;
     report->time_ns = header->time_ns;
+    report->seq_chain = header->type == IB_RECORD_SEGMENT ? header->chain : ib_record_chain(header, payload);
     report->chain = ib_record_chain(header, payload);
     report->bytes += sizeof *header + header->length;
     reader->offset += sizeof *header + header->length;
@@ -291,7 +274,7 @@ static int read_segment_header(struct ib_journal_reader *reader)
     return IB_OK;
 }
 
-static int open_next_segment(struct ib_journal_reader *reader)
+int ib_journal_reader_open_segment(struct ib_journal_reader *reader)
 {
     IB_ASSERT(reader->segment <= reader->segment_count);
     IB_ASSERT(!reader->finished);
@@ -342,8 +325,6 @@ static int read_command(struct ib_journal_reader *reader, struct ib_command *com
     return IB_OK;
 }
 
-/* ---- the public calls ---- */
-
 int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *commands, size_t capacity,
                            size_t *count)
 {
@@ -360,72 +341,9 @@ int ib_journal_reader_next(struct ib_journal_reader *reader, struct ib_command *
             }
         }
         if (reader->status == IB_OK) {
-            (void)open_next_segment(reader);
+            (void)ib_journal_reader_open_segment(reader);
         }
     }
     /* What came before a failure is handed out first; the next call repeats the failure. */
     return *count > 0 ? IB_OK : reader->status;
-}
-
-static int open_directory(struct ib_journal_reader *reader, const char *directory)
-{
-    IB_ASSERT(directory != NULL);
-    IB_ASSERT(reader->directory_fd < 0);
-    char *error = reader->report.error;
-    reader->directory = strdup(directory);
-    if (reader->directory == NULL) {
-        return IB_ERROR_MEMORY;
-    }
-    reader->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (reader->directory_fd < 0) {
-        ib_journal_say(error, directory, "cannot open the journal's directory: %s", strerror(errno));
-        return IB_ERROR_IO;
-    }
-    int status = ib_segment_list(reader->directory_fd, &reader->first_seqs, &reader->segment_count);
-    if (status != IB_OK) {
-        ib_journal_say(error, directory, "cannot list the journal's directory: %s", strerror(errno));
-        return status;
-    }
-    if (reader->segment_count == 0) {
-        ib_journal_say(error, directory, "no journal here: no file is called like 00000000000000000001.journal");
-        return IB_ERROR_IO;
-    }
-    return open_next_segment(reader);
-}
-
-int ib_journal_reader_open(struct ib_journal_reader **reader, const char *directory, int64_t shard)
-{
-    if (reader == NULL || directory == NULL) {
-        return IB_ERROR_ARGUMENT;
-    }
-    *reader = calloc(1, sizeof **reader);
-    if (*reader == NULL) {
-        return IB_ERROR_MEMORY;
-    }
-    (*reader)->directory_fd = (*reader)->fd = -1;
-    (*reader)->shard = shard;
-    (*reader)->status = open_directory(*reader, directory);
-    return (*reader)->status; /* the reader stays, for its report; it must be closed */
-}
-
-const struct ib_journal_report *ib_journal_reader_report(const struct ib_journal_reader *reader)
-{
-    IB_ASSERT(reader != NULL);
-    return &reader->report;
-}
-
-void ib_journal_reader_close(struct ib_journal_reader *reader)
-{
-    if (reader == NULL) {
-        return;
-    }
-    if (reader->fd >= 0) {
-        close(reader->fd);
-    }
-    if (reader->directory_fd >= 0) {
-        close(reader->directory_fd);
-    }
-    free(reader->first_seqs);
-    free(reader->directory);
-    free(reader);
 }

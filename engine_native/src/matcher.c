@@ -8,6 +8,7 @@
 #include "matcher.h"
 
 #include "matcher_ahead.h"
+#include "matcher_define.h"
 #include "matcher_take.h"
 #include "memory.h"
 
@@ -52,7 +53,7 @@ void ib_matcher_close(struct ib_matcher *matcher)
 /* ---- commands ---- */
 
 /* Says whether plain orders take the path. */
-static void open_path(struct ib_matcher *matcher)
+void ib_matcher_open_path(struct ib_matcher *matcher)
 {
     IB_ASSERT(matcher->rules >= IB_RULES_1);
     matcher->path_is_open = matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2;
@@ -66,7 +67,7 @@ static void change_trading_state(struct ib_turn *turn, int state)
         return;
     }
     turn->matcher->trading_state = state;
-    open_path(turn->matcher);
+    ib_matcher_open_path(turn->matcher);
     ib_turn_number(turn, IB_SESSION_NONE);
     if (ib_turn_is_reporting(turn)) {
         ib_event_plain(turn, IB_SESSION_NONE, IB_EVENT_TRADING_STATE,
@@ -82,7 +83,7 @@ static void end_of_day(struct ib_turn *turn)
     IB_ASSERT(turn->matcher->trading_state != IB_TRADING_ENDED);
     IB_ASSERT(turn->index == 0);
     turn->matcher->trading_state = IB_TRADING_ENDED;
-    open_path(turn->matcher);
+    ib_matcher_open_path(turn->matcher);
     for (uint16_t session = 0; session < turn->matcher->session_count; session++) {
         ib_turn_number(turn, session);
         if (ib_turn_is_reporting(turn)) {
@@ -120,7 +121,7 @@ static void change_rules(struct ib_turn *turn)
         matcher->order_ref = turn->command->seq; /* above all numbers that were given; from here on they are counted */
     }
     matcher->rules = (uint32_t)turn->command->value;
-    open_path(matcher);
+    ib_matcher_open_path(matcher);
 }
 
 /* What rules 2 and those after them have added. */

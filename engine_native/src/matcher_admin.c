@@ -7,6 +7,7 @@
 
 #include "book_path.h"
 #include "book_rare.h"
+#include "matcher_define.h"
 #include "matcher_state.h"
 
 /* ---- instruments ---- */
@@ -50,7 +51,7 @@ static struct ib_instrument definition_of(const struct ib_turn *turn)
     return instrument;
 }
 
-static int is_sound(const struct ib_instrument *instrument)
+int ib_instrument_is_sound(const struct ib_instrument *instrument)
 {
     IB_ASSERT(instrument->lot >= 1);
     return instrument->tick >= 1 && instrument->reference_price >= 0 && instrument->static_band <= IB_BASIS_POINTS &&
@@ -87,6 +88,18 @@ static void tell_instrument(struct ib_turn *turn, uint32_t index, uint8_t reason
     }
 }
 
+void ib_matcher_define_instrument(struct ib_matcher *matcher, const struct ib_instrument *instrument)
+{
+    uint32_t index = matcher->book.instrument_count;
+    IB_ASSERT(index < IB_INSTRUMENTS_MAX);
+    IB_ASSERT(instrument->tick >= 1 && instrument->lot >= 1);
+    matcher->instruments[index] = *instrument;
+    matcher->instruments_hash += ib_instrument_hash(instrument, index);
+    matcher->symbol_index[ib_matcher_symbol_bucket(matcher, instrument->symbol)] = index + 1;
+    ib_book_add_instrument(&matcher->book, (uint64_t)instrument->tick);
+    set_special(matcher, index);
+}
+
 void ib_turn_add_instrument(struct ib_turn *turn)
 {
     struct ib_matcher *matcher = turn->matcher;
@@ -94,15 +107,11 @@ void ib_turn_add_instrument(struct ib_turn *turn)
     IB_ASSERT(turn->command->type == IB_COMMAND_INSTRUMENT_ADD);
     IB_ASSERT(index <= IB_INSTRUMENTS_MAX);
     struct ib_instrument instrument = definition_of(turn);
-    if (turn->command->instrument != index || index == IB_INSTRUMENTS_MAX || !is_sound(&instrument) ||
+    if (turn->command->instrument != index || index == IB_INSTRUMENTS_MAX || !ib_instrument_is_sound(&instrument) ||
         ib_matcher_find_instrument(matcher, instrument.symbol) != UINT32_MAX) {
         return;
     }
-    matcher->instruments[index] = instrument;
-    matcher->instruments_hash += ib_instrument_hash(&instrument, index);
-    matcher->symbol_index[ib_matcher_symbol_bucket(matcher, instrument.symbol)] = index + 1;
-    ib_book_add_instrument(&matcher->book, (uint64_t)instrument.tick);
-    set_special(matcher, index);
+    ib_matcher_define_instrument(matcher, &instrument);
     tell_instrument(turn, index, IB_REASON_NONE);
 }
 
@@ -114,7 +123,7 @@ void ib_turn_change_instrument(struct ib_turn *turn)
     IB_ASSERT(turn->command->type == IB_COMMAND_INSTRUMENT_CHANGE);
     IB_ASSERT(matcher->rules >= IB_RULES_2);
     struct ib_instrument changed = definition_of(turn);
-    if (instrument == NULL || !is_sound(&changed)) {
+    if (instrument == NULL || !ib_instrument_is_sound(&changed)) {
         return;
     }
     memcpy(changed.symbol, instrument->symbol, sizeof changed.symbol);
@@ -154,6 +163,21 @@ void ib_turn_remove_instrument(struct ib_turn *turn)
 
 /* ---- sessions and accounts ---- */
 
+struct ib_session *ib_matcher_define_session(struct ib_matcher *matcher, const char *name, uint16_t account)
+{
+    IB_ASSERT(matcher->session_count < IB_SESSIONS_MAX);
+    IB_ASSERT(account < matcher->risk.account_count);
+    struct ib_session *session = &matcher->sessions[matcher->session_count++];
+    memcpy(session->username, name, IB_USERNAME_SIZE);
+    memcpy(session->firm, name + IB_USERNAME_SIZE, IB_FIRM_SIZE);
+    session->account = account;
+    session->risk_rows = ib_risk_rows_of(&matcher->risk, session->account);
+    uint64_t words[2] = {0, 0};
+    memcpy(words, name, IB_USERNAME_SIZE + IB_FIRM_SIZE);
+    matcher->sessions_hash = ib_mix(matcher->sessions_hash + words[0], words[1] + IB_HASH_C + session->account);
+    return session;
+}
+
 void ib_turn_add_session(struct ib_turn *turn)
 {
     IB_ASSERT(turn->command->type == IB_COMMAND_SESSION_ADD);
@@ -166,14 +190,7 @@ void ib_turn_add_session(struct ib_turn *turn)
         command->account >= matcher->risk.account_count) {
         return;
     }
-    struct ib_session *session = &matcher->sessions[matcher->session_count++];
-    memcpy(session->username, username, IB_USERNAME_SIZE);
-    memcpy(session->firm, username + IB_USERNAME_SIZE, IB_FIRM_SIZE);
-    session->account = command->account;
-    session->risk_rows = ib_risk_rows_of(&matcher->risk, session->account);
-    uint64_t words[2] = {0, 0};
-    memcpy(words, username, IB_USERNAME_SIZE + IB_FIRM_SIZE);
-    matcher->sessions_hash = ib_mix(matcher->sessions_hash + words[0], words[1] + IB_HASH_C + session->account);
+    ib_matcher_define_session(matcher, username, command->account);
 }
 
 void ib_turn_add_account(struct ib_turn *turn)

@@ -31,6 +31,7 @@ static const char *broken_instrument(const struct ib_matcher *matcher, uint32_t 
                     ((instrument->static_band | instrument->dynamic_band) != 0),
             "the path knows what is special about an instrument");
     REQUIRE(at->tick == (uint64_t)instrument->tick, "book and definition have one tick");
+    REQUIRE(at->base_price == ib_matcher_base(matcher, index), "the gate knows what an order is compared with");
     if (instrument->phase != IB_PHASE_CONTINUOUS) {
         return NULL;
     }
@@ -125,6 +126,8 @@ static const char *broken_state(const struct ib_matcher *matcher)
     uint64_t orders = 0;
     IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
     REQUIRE(matcher->event_count >= 2 * matcher->match_ref, "each trade has two events");
+    REQUIRE(matcher->path_is_open == (matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2),
+            "plain orders take the path while it is open");
     const char *broken_session = broken_sessions(matcher);
     if (broken_session != NULL) {
         return broken_session;

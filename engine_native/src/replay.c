@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * replay.c: a journal through a fresh matcher, offline: the events, the totals and the state hash that the journal
- * stands for. It runs beside a live engine, which it neither locks nor disturbs, and it may allocate.
+ * replay.c: a journal through a fresh matcher, or behind a snapshot, offline: the events, the totals and the state hash
+ * that the journal stands for. It runs beside a live engine, which it neither locks nor disturbs, and it may allocate.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
-#include "journal.h"
-#include "matcher.h"
+#include "snapshot.h"
 
 enum { BATCH = 1024 };
 
 struct ib_replay {
     struct ib_journal_reader *reader;
     struct ib_matcher *matcher;
+    uint64_t from_seq;  /* of the snapshot that it began with; 0 = none */
     uint64_t until_seq; /* 0 = to the end */
     int status;         /* the first failure is kept */
     size_t command_next; /* commands read, not yet applied: [command_next, command_count) */
@@ -24,6 +24,8 @@ struct ib_replay {
     size_t event_count;
     size_t event_capacity;
     struct ib_event *events;
+    char note[IB_ERROR_TEXT_SIZE];
+    char error[IB_ERROR_TEXT_SIZE]; /* of a snapshot, before there is a reader */
     struct ib_command commands[BATCH];
 };
 
@@ -98,27 +100,71 @@ static int step(struct ib_replay *replay, struct ib_event *events, size_t capaci
     return status;
 }
 
-int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq)
+/* Whole: from the first command on. */
+static int begin(struct ib_replay *replay, const struct ib_snapshot_wanted *wanted, int whole)
 {
-    if (replay == NULL || directory == NULL) {
+    struct ib_snapshot *snapshot = NULL;
+    IB_ASSERT(replay->reader == NULL && replay->matcher == NULL);
+    int status = whole ? IB_OK : ib_snapshot_newest(&snapshot, wanted, replay->note, replay->error);
+    if (status == IB_OK) {
+        status = ib_snapshot_follow(snapshot, wanted, replay->note, &replay->reader, replay->error);
+    }
+    if (status == IB_OK && snapshot != NULL) {
+        replay->from_seq = snapshot->report.seq;
+        replay->matcher = snapshot->matcher;
+        snapshot->matcher = NULL;
+    } else if (status == IB_OK) {
+        status = ib_matcher_open(&replay->matcher, ib_journal_reader_report(replay->reader)->orders);
+    }
+    IB_ASSERT(status != IB_OK || ib_matcher_seq(replay->matcher) == replay->from_seq);
+    ib_snapshot_close(snapshot);
+    return status;
+}
+
+static int open_replay(struct ib_replay **replay, const char *directory, uint64_t until_seq, int whole)
+{
+    if (replay == NULL || directory == NULL || until_seq > IB_SEQ_MAX) {
         return IB_ERROR_ARGUMENT;
     }
     *replay = calloc(1, sizeof **replay);
     if (*replay == NULL) {
         return IB_ERROR_MEMORY;
     }
-    struct ib_replay *opened = *replay;
-    opened->until_seq = until_seq;
-    opened->status = ib_journal_reader_open(&opened->reader, directory, IB_JOURNAL_SHARD_ANY);
-    if (opened->status == IB_OK) {
-        opened->status = ib_matcher_open(&opened->matcher, ib_journal_reader_report(opened->reader)->orders);
-    }
-    int status = opened->status;
-    if (opened->reader == NULL) {
-        free(opened);
-        *replay = NULL;
-    }
-    return status;
+    const struct ib_snapshot_wanted wanted = {
+        .directory = directory, .shard = IB_JOURNAL_SHARD_ANY, .until_seq = until_seq};
+    (*replay)->until_seq = until_seq;
+    (*replay)->status = begin(*replay, &wanted, whole);
+    IB_ASSERT((*replay)->status != IB_OK || (*replay)->matcher != NULL);
+    return (*replay)->status; /* the replay stays, for its error; it must be closed */
+}
+
+int ib_replay_open(struct ib_replay **replay, const char *directory, uint64_t until_seq)
+{
+    return open_replay(replay, directory, until_seq, 1);
+}
+
+int ib_replay_open_behind(struct ib_replay **replay, const char *directory, uint64_t until_seq)
+{
+    return open_replay(replay, directory, until_seq, 0);
+}
+
+uint64_t ib_replay_from_seq(const struct ib_replay *replay)
+{
+    IB_ASSERT(replay != NULL);
+    return replay->from_seq;
+}
+
+const char *ib_replay_note(const struct ib_replay *replay)
+{
+    IB_ASSERT(replay != NULL);
+    return replay->note;
+}
+
+const char *ib_replay_error(const struct ib_replay *replay)
+{
+    IB_ASSERT(replay != NULL);
+    const char *journal = replay->reader != NULL ? ib_journal_reader_report(replay->reader)->error : "";
+    return replay->error[0] != '\0' ? replay->error : journal;
 }
 
 int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t capacity, size_t *count)
@@ -179,13 +225,6 @@ int ib_replay_check(const struct ib_replay *replay, char *text, size_t text_size
         return IB_ERROR_ARGUMENT;
     }
     return ib_matcher_check(replay->matcher, text, text_size);
-}
-
-const struct ib_journal_report *ib_replay_report(const struct ib_replay *replay)
-{
-    IB_ASSERT(replay != NULL);
-    IB_ASSERT(replay->reader != NULL);
-    return ib_journal_reader_report(replay->reader);
 }
 
 void ib_replay_close(struct ib_replay *replay)

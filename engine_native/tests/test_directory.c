@@ -28,7 +28,7 @@ static struct ib_command phase(uint32_t instrument, uint8_t to)
 
 static void restart(void)
 {
-    EXPECT_EQUAL(ib_directory_open(&restarted, world.matcher), IB_OK);
+    EXPECT_EQUAL(ib_directory_open(&restarted, world.matcher, NULL), IB_OK);
     for (uint32_t i = 0; i < seen_count; i++) {
         ib_directory_see(restarted, &seen[i]);
         EXPECT(ib_directory_volatile(restarted) <= ib_directory_count(restarted));
@@ -40,7 +40,7 @@ static void begin(void)
     seen_count = 0;
     open_world();
     EXPECT_EQUAL(apply((struct ib_command){.type = IB_COMMAND_RULES, .value = IB_RULES_2}), IB_OK);
-    EXPECT_EQUAL(ib_directory_open(&live, world.matcher), IB_OK);
+    EXPECT_EQUAL(ib_directory_open(&live, world.matcher, NULL), IB_OK);
 }
 
 static void end(void)

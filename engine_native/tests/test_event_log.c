@@ -214,6 +214,116 @@ static void a_full_disk_is_a_status(void)
     EXPECT_EQUAL(result, 'y');
 }
 
+/* ---- a log that begins behind a snapshot ---- */
+
+static struct ib_event events[CAPACITY]; /* as a whole log has them */
+static struct ib_event_log_history history;
+
+/* The whole log's events, and what was before the event `first`. */
+static void make_history(uint64_t first)
+{
+    uint32_t session_seqs[SESSIONS] = {0};
+    memset(&history, 0, sizeof history);
+    for (uint64_t position = 0; position < CAPACITY; position++) {
+        events[position] = event_at(position);
+        if (events[position].session != IB_SESSION_NONE) {
+            events[position].session_seq = ++session_seqs[events[position].session];
+        }
+        if (position + 1 == first) {
+            history = (struct ib_event_log_history){
+                .count = first, .seq = events[position].seq, .index = events[position].index};
+            memcpy(history.session_seqs, session_seqs, sizeof session_seqs);
+        }
+    }
+}
+
+/* What every reader sees of a log that has all events up to `end`. */
+static void expect_whole(const struct ib_event_log *log, uint64_t end)
+{
+    for (uint64_t position = 0; position < end; position += 1 + position % 7) {
+        const struct ib_event *event = &events[position];
+        EXPECT(memcmp(ib_event_log_at(log, position), event, sizeof *event) == 0);
+        EXPECT_EQUAL(ib_event_log_find_after(log, event->seq, event->index), position + 1);
+        if (event->session_seq != 0) {
+            uint64_t at = ib_event_log_seek_session(log, event->session, event->session_seq);
+            EXPECT(at <= position);
+            while (events[at].session != event->session || events[at].session_seq < event->session_seq) {
+                at++;
+            }
+            EXPECT_EQUAL(at, position);
+        }
+    }
+    EXPECT_EQUAL(ib_event_log_find_after(log, 0, 0), 0);
+}
+
+static void begin_behind(uint64_t first)
+{
+    struct ib_event_log *log = open_log(CAPACITY);
+    uint64_t end = first + 9000 < CAPACITY ? first + 9000 : CAPACITY;
+    make_history(first);
+    EXPECT_EQUAL(ib_event_log_begin_behind(log, &history), IB_OK);
+    for (uint64_t position = first; position < end; position++) {
+        append(log, &events[position]);
+    }
+    ib_event_log_publish(log);
+    EXPECT_EQUAL(ib_event_log_status(log), IB_OK);
+    EXPECT_EQUAL(ib_event_log_release(log, UINT64_MAX), end);
+    EXPECT_EQUAL(ib_event_log_history_state(log), IB_HISTORY_COMING);
+    /* What the log has itself is there at once, and nothing else is. */
+    EXPECT_EQUAL(ib_event_log_find_after(log, 0, 0), IB_EVENT_LOG_NOT_THERE);
+    EXPECT_EQUAL(ib_event_log_find_after(log, history.seq, history.index), first);
+    for (uint64_t position = 0; position < end; position += 1 + position % 5) {
+        const struct ib_event *event = &events[position];
+        uint64_t found = ib_event_log_find_after(log, event->seq, event->index);
+        EXPECT(found == (position + 1 < first ? IB_EVENT_LOG_NOT_THERE : position + 1));
+        uint64_t sought = event->session_seq == 0 ? first
+                                                  : ib_event_log_seek_session(log, event->session, event->session_seq);
+        EXPECT((sought == IB_EVENT_LOG_NOT_THERE) == (event->session_seq != 0 && position < first));
+        EXPECT(sought == IB_EVENT_LOG_NOT_THERE || event->session_seq == 0 || (sought >= first && sought <= position));
+    }
+    for (uint64_t position = 0; position < first;) {
+        size_t count = first - position < 1000 ? (size_t)(first - position) : 1000;
+        EXPECT_EQUAL(ib_event_log_fill(log, events + position, count), IB_OK);
+        position += count;
+    }
+    EXPECT_EQUAL(ib_event_log_fill(log, events, 1), IB_ERROR_CAPACITY);
+    EXPECT(ib_event_log_filled(log));
+    EXPECT_EQUAL(ib_event_log_history_state(log), IB_HISTORY_COMPLETE);
+    expect_whole(log, end);
+    close_log(log);
+}
+
+static void it_begins_behind_a_snapshot_anywhere(void)
+{
+    static const uint64_t firsts[] = {1, 2, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 12345, 20480, 49999, 50000};
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        begin_behind(firsts[i]);
+        EXPECT_SOUND();
+    }
+}
+
+static void another_history_is_not_taken_for_it(void)
+{
+    for (unsigned wrong = 0; wrong < 3; wrong++) { /* one event short; another last one; another session's reports */
+        struct ib_event_log *log = open_log(CAPACITY);
+        make_history(100);
+        history.seq += wrong == 1;
+        history.session_seqs[2] += wrong == 2;
+        EXPECT_EQUAL(ib_event_log_begin_behind(log, &history), IB_OK);
+        EXPECT_EQUAL(ib_event_log_fill(log, events, wrong == 0 ? 99 : 100), IB_OK);
+        EXPECT(!ib_event_log_filled(log));
+        EXPECT_EQUAL(ib_event_log_history_state(log), IB_HISTORY_COMING);
+        ib_event_log_lose_history(log);
+        EXPECT_EQUAL(ib_event_log_find_after(log, 0, 0), IB_EVENT_LOG_NOT_THERE);
+        EXPECT_EQUAL(ib_event_log_history_state(log), IB_HISTORY_LOST);
+        close_log(log);
+    }
+    struct ib_event_log *log = open_log(99);
+    make_history(100);
+    EXPECT_EQUAL(ib_event_log_begin_behind(log, &history), IB_ERROR_CAPACITY);
+    close_log(log);
+}
+
 static const struct test_case cases[] = {
     CASE(only_committed_events_are_released),
     CASE(consumers_resume_by_sequence_and_index),
@@ -221,6 +331,8 @@ static const struct test_case cases[] = {
     CASE(a_full_log_is_a_status),
     CASE(a_path_that_cannot_be_made_is_named),
     CASE(a_full_disk_is_a_status),
+    CASE(it_begins_behind_a_snapshot_anywhere),
+    CASE(another_history_is_not_taken_for_it),
 };
 
 TEST_MAIN("test_event_log", cases)

@@ -35,6 +35,7 @@ SUBCOMMANDS = {
     "secret": "ironbook.secret",
     "session": "ironbook.session_replay",
     "settlement": "ironbook.settlement",
+    "snapshot": "ironbook.snapshot",
 }
 
 

@@ -23,6 +23,8 @@ ANSWER = struct.Struct("<8sIIIIII")
 _STATUS = {
     1: "the last event that was seen is not in its log: its journal has lost its end, or is another one: stop the "
     "engine and restore its journal from a copy before anybody trades",
+    3: "what was asked for is of before its snapshot, and its journal does not reach back so far: restore the older "
+    "segments of the journal, or begin behind them",
     6: "it serves another shard",
 }
 _RECEIVE_BYTES = 1 << 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,18 +56,23 @@ def dump(arguments: argparse.Namespace) -> None:
         print(json.dumps(fields))
 
 
-def _seq(arguments: argparse.Namespace) -> int | None:
-    return sequence_at(Path(arguments.directory), arguments.until)
+def _replay(arguments: argparse.Namespace) -> core.Totals:
+    notes: list[str] = []
+    until = sequence_at(Path(arguments.directory), arguments.until)
+    sums = core.replay(arguments.directory, until, whole=arguments.whole, notes=notes)
+    for note in notes:
+        print(f"ironbook: journal: {note}", file=sys.stderr)
+    return sums
 
 
 def state_hash(arguments: argparse.Namespace) -> None:
     """Print the hash of the state after the last command, or after `--until`."""
-    print(f"{core.replay(arguments.directory, _seq(arguments)).state_hash:016x}")
+    print(f"{_replay(arguments).state_hash:016x}")
 
 
 def totals(arguments: argparse.Namespace) -> None:
     """Print the sums over all commands, or up to `--until`, as one JSON object on a line."""
-    sums = core.replay(arguments.directory, _seq(arguments))
+    sums = _replay(arguments)
     # The notional may not fit the numbers of other languages' JSON readers: the admin socket writes it so, too.
     print(json.dumps({**sums._asdict(), "notional": str(sums.notional), "state_hash": f"{sums.state_hash:016x}"}))
 
@@ -102,4 +108,6 @@ def add_parser(subparsers: Any) -> None:
             command.add_argument("--sealed", action="store_true", help="refuse a full segment that has no seal")
         elif name != "seal":
             command.add_argument("--until", type=moment, metavar="SEQ|TIME", help=UNTIL)
+        if name in ("hash", "totals"):
+            command.add_argument("--whole", action="store_true", help="from the first command on, and from no snapshot")
         command.set_defaults(function=_run(function))

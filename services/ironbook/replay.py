@@ -94,8 +94,10 @@ def replay_lobw(path: Path) -> dict[str, Any]:
 
 
 def replay_journal(path: Path) -> dict[str, Any]:
-    """Replay the journal in a directory."""
-    return {"kind": "journal", **in_json(core.replay(path))}
+    """Replay the journal in a directory, behind its newest sound snapshot."""
+    notes: list[str] = []
+    sums = core.replay(path, whole=False, notes=notes)
+    return {"kind": "journal", **in_json(sums), **({"notes": notes} if notes else {})}
 
 
 def in_json(totals: core.Totals) -> dict[str, Any]:

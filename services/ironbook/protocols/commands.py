@@ -29,7 +29,8 @@ _STATUS = {
     3: "goes by rules 1: set rules to 2 in its configuration and start it again",
     4: "knows no session {session}: name one of its configuration",
     5: "has a connection of {session} already: one at a time",
-    6: "never sent a report {after} of {session}: it is another journal",
+    6: "never sent a report {after} of {session}: it is another journal; or it began with a snapshot, and the journal "
+    "of before it is gone",
 }
 
 

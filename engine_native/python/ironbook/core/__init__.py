@@ -17,6 +17,7 @@ from ironbook.core.journal import (
 )
 from ironbook.core.matcher import Matcher, Totals
 from ironbook.core.records import Command, Event
+from ironbook.core.snapshot import SnapshotReport, snapshot_look, snapshot_take, snapshot_verify, snapshots
 
 __all__ = [
     "Command",
@@ -25,10 +26,15 @@ __all__ = [
     "Journal",
     "JournalReport",
     "Matcher",
+    "SnapshotReport",
     "Totals",
     "event_batches",
     "events",
     "journal_dump",
     "journal_verify",
     "replay",
+    "snapshot_look",
+    "snapshot_take",
+    "snapshot_verify",
+    "snapshots",
 ]

@@ -17,6 +17,7 @@ from ironbook.core.errors import ArgumentError, check
 from ironbook.core.handle import Handle
 from ironbook.core.matcher import Totals, totals_of
 from ironbook.core.records import COMMAND, Command, Event, pack_commands, unpack_commands, unpack_events
+from ironbook.core.text import text_of
 
 _BATCH = 4096
 
@@ -40,13 +41,9 @@ class JournalReport(NamedTuple):
     file: str
 
 
-def _text(raw: Any) -> str:
-    return cast(bytes, ffi.string(raw)).decode(errors="replace")
-
-
 def _report(raw: Any) -> JournalReport:
     fields = {name: getattr(raw, name) for name in JournalReport._fields if name != "file"}
-    return JournalReport(**fields, file=_text(raw.file))
+    return JournalReport(**fields, file=text_of(raw.file))
 
 
 class _Reader:
@@ -62,7 +59,7 @@ class _Reader:
         self._check(status)
 
     def _check(self, status: int) -> None:
-        check(status, _text(lib.ib_journal_reader_report(self._handle).error))
+        check(status, text_of(lib.ib_journal_reader_report(self._handle).error))
 
     def batches(self) -> Iterator[bytes]:
         """Yield the commands in buffers of at most 4,096."""
@@ -79,20 +76,21 @@ class _Reader:
 
 
 class _Replay:
-    """An open `struct ib_replay`."""
+    """An open `struct ib_replay`: of all commands, or of those behind a snapshot."""
 
-    def __init__(self, directory: str | Path, until_seq: int | None) -> None:
+    def __init__(self, directory: str | Path, until_seq: int | None, *, whole: bool = True) -> None:
         if until_seq is not None and until_seq < 1:
             raise ArgumentError(f"until sequence {until_seq}: sequence numbers begin at 1")
         handle = ffi.new("struct ib_replay **")
-        status = lib.ib_replay_open(handle, os.fsencode(directory), until_seq or 0)
+        opens = lib.ib_replay_open if whole else lib.ib_replay_open_behind
+        status = opens(handle, os.fsencode(directory), until_seq or 0)
         if handle[0] == ffi.NULL:
             check(status)
         self.handle = ffi.gc(handle[0], lib.ib_replay_close)
         self.check(status)
 
     def check(self, status: int) -> None:
-        check(status, _text(lib.ib_replay_report(self.handle).error))
+        check(status, text_of(lib.ib_replay_error(self.handle)))
 
 
 def journal_verify(directory: str | Path, shard: int | None = None) -> JournalReport:
@@ -112,12 +110,19 @@ def journal_dump(directory: str | Path, shard: int | None = None) -> Iterator[Co
         yield from unpack_commands(batch)
 
 
-def replay(directory: str | Path, until_seq: int | None = None) -> Totals:
-    """Apply a journal to a fresh matcher, up to `until_seq` or its end, and return the sums and the state hash.
+def replay(
+    directory: str | Path, until_seq: int | None = None, *, whole: bool = True, notes: list[str] | None = None
+) -> Totals:
+    """Apply a journal to a matcher, up to `until_seq` or its end, and return the sums and the state hash.
 
-    Raises as `journal_verify`, and ArgumentError when the journal ends before `until_seq`.
+    Unless `whole`, the matcher begins with the newest sound snapshot in the directory that is not behind `until_seq`,
+    and `notes` gets a line about those that were passed over.
+    Raises as `journal_verify`, ArgumentError when the journal ends before `until_seq`, and ConfigurationError for a
+    snapshot that contradicts the journal.
     """
-    run = _Replay(directory, until_seq)
+    run = _Replay(directory, until_seq, whole=whole)
+    if notes is not None and (note := text_of(lib.ib_replay_note(run.handle))):
+        notes.append(note)
     run.check(lib.ib_replay_run(run.handle))
     raw = ffi.new("struct ib_totals *")
     lib.ib_replay_totals(run.handle, raw)
@@ -125,7 +130,7 @@ def replay(directory: str | Path, until_seq: int | None = None) -> Totals:
     if until_seq is not None and totals.seq < until_seq:
         raise ArgumentError(f"{directory}: the journal ends at sequence {totals.seq}, before {until_seq}")
     text = ffi.new("char[]", lib.IB_ERROR_TEXT_SIZE)
-    check(lib.ib_replay_check(run.handle, text, lib.IB_ERROR_TEXT_SIZE), _text(text))
+    check(lib.ib_replay_check(run.handle, text, lib.IB_ERROR_TEXT_SIZE), text_of(text))
     return totals
 
 
@@ -171,7 +176,7 @@ class Journal(Handle):
         config.fsync_policy = lib.IB_FSYNC_GROUP if fsync else lib.IB_FSYNC_NONE
         handle = ffi.new("struct ib_journal **")
         report = ffi.new("struct ib_journal_report *")
-        check(lib.ib_journal_open(handle, config, ffi.NULL, ffi.NULL, report), _text(report.error))
+        check(lib.ib_journal_open(handle, config, ffi.NULL, ffi.NULL, report), text_of(report.error))
         super().__init__(handle[0], lib.ib_journal_close)
         self.recovered = _report(report)
 
@@ -179,7 +184,7 @@ class Journal(Handle):
         """Append one group, 1 to 4,096 commands, by one write. Raises ArgumentError when it is out of sequence."""
         array = ffi.from_buffer("struct ib_command[]", pack_commands(commands), require_writable=False)
         status = lib.ib_journal_append(self._handle, array, len(array))
-        check(status, _text(lib.ib_journal_error(self._handle)))
+        check(status, text_of(lib.ib_journal_error(self._handle)))
 
     @property
     def seq(self) -> int:
