@@ -101,7 +101,7 @@ def test_the_role_compiles_the_core_on_the_guest_and_it_agrees_with_the_oracle(g
     assert said.startswith("core-flow: 100000 commands") and said.endswith("no difference\n"), said
 
     said = guest.run(sys.executable, "-c", SANITIZED, str(ROOT / "engine_native"), PYTHONPATH=installed)
-    assert said == "3 flows, no difference\nan event differs\n"
+    assert said == "4 flows, no difference\nan event differs\n"
 
 
 # The core's sources with the sanitizers and its own checks, fed with flows that the oracle has written; and once with
