@@ -544,8 +544,8 @@ def test_a_local_inventory_reaches_nothing_but_a_live_emulator(
 
 
 def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None:
-    production = platform.inventory("production", set_variables("ironbook_environment: production"))
-    run = platform.play("provision", inventory=production)
+    stated = "ironbook_environment: production\nironbook_shard_map_version: 1"
+    run = platform.play("provision", inventory=platform.inventory("production", set_variables(stated)))
     assert run.returncode != 0
     assert "session_replay is set and ironbook_environment is production" in run.output
 
