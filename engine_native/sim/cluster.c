@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 
 #include "cluster.h"
+#include "option.h"
 
 enum { QUEUE_MAX = 1 << 16, SLOTS_MAX = 4096, SLOT_BYTES = IB_REPLICA_FRAME_MAX };
 #define WARM_NS (2500u * (uint64_t)MS)   /* a shard that starts with nothing is open by then */
@@ -321,16 +322,6 @@ static void simulate(uint64_t seed)
     for (unsigned i = 0; i < MEMBERS; i++) {
         member_close(i);
     }
-}
-
-static uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
-{
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], name) == 0) {
-            return strtoull(argv[i + 1], NULL, 10);
-        }
-    }
-    return otherwise;
 }
 
 int main(int argc, char **argv)

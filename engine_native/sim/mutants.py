@@ -15,8 +15,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from flows import HOME, write_flows
 from mutants_rules_2 import MUTANTS as RULES_2
@@ -188,7 +189,7 @@ MUTANTS = [
     Mutant(
         "the wheel is not gone round",
         "price_window",
-        "tops = tops != 0 ? tops : window->words; /* round the wheel */",
+        "found = found != NO_SLOT ? found : slot_from(window, 0); /* round the wheel */",
         "",
     ),
     Mutant(
@@ -251,15 +252,49 @@ def misfits(mutants: list[Mutant]) -> list[str]:
     return found
 
 
-def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[list[str]]) -> str | None:
-    """Return what is said about a mutant, or None when it is not noticed."""
-    file = file_of(mutant)
-    text = (HOME / "src" / file).read_text(encoding="utf-8")
-    # A whole copy of the sources: a header includes others from where it stands itself.
+class Named(Protocol):
+    """A fault, whatever else it is."""
+
+    @property
+    def name(self) -> str:
+        """What it does."""
+
+
+F = TypeVar("F", bound=Named)
+
+
+def faulty_sources(mutants: list[Mutant], build: Path) -> Path:
+    """Return a copy of the sources with some mutants in it.
+
+    All of the sources: a header includes others from where it stands itself.
+    """
     sources = build / "src"
     shutil.rmtree(sources, ignore_errors=True)
     shutil.copytree(HOME / "src", sources)
-    (sources / file).write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    for mutant in mutants:
+        path = sources / file_of(mutant)
+        path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
+    return sources
+
+
+def try_all(script: str, faults: Sequence[F], notice: Callable[[F], str | None], bound: str = "") -> int:
+    """Try every fault and tell what became of it; 1 when one is missed. `bound`: how far was looked, for the end."""
+    missed = 0
+    for fault in faults:
+        said = notice(fault)
+        missed += said is None
+        print(
+            f"  {'MISSED' if said is None else 'caught'}: {fault.name}{'' if said is None else f' ({said})'}",
+            flush=True,
+        )
+    print(f"{script}: {len(faults) - missed} of {len(faults)} caught{bound}")
+    return missed > 0
+
+
+def catches(mutant: Mutant, build: Path, objects: dict[str, Path], flows: list[list[str]]) -> str | None:
+    """Return what is said about a mutant, or None when it is not noticed."""
+    file = file_of(mutant)
+    sources = faulty_sources([mutant], build)
     names = INCLUDERS if file.endswith(".h") else [mutant.file]
     linked = [str(path) for name, path in objects.items() if name not in names]
     for name in names:
@@ -288,13 +323,7 @@ def main() -> int:
     if said is not None:
         print(f"mutants: the core itself does not pass, so nothing is proven: {said}")
         return 1
-    missed = 0
-    for mutant in mutants:
-        said = catches(mutant, build, objects, flows)
-        missed += said is None
-        print(f"  {'MISSED' if said is None else 'caught'}: {mutant.name}{'' if said is None else f' ({said})'}")
-    print(f"mutants: {len(mutants) - missed} of {len(mutants)} caught")
-    return missed > 0
+    return try_all("mutants", mutants, lambda mutant: catches(mutant, build, objects, flows))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ compiled, one whose line a source no longer has, or has twice.
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from flows import HOME
-from mutants import INCLUDERS, Mutant, file_of, misfits, run
+from mutants import INCLUDERS, Mutant, faulty_sources, misfits, run, try_all
 
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O2", "-g", f"-I{HOME}/include", f"-I{HOME}/src", f"-I{HOME}/sim"]
 SEEDS = 2000
@@ -301,13 +300,9 @@ def compile_objects(names: list[str], sources: Path, build: Path, prefix: str) -
 
 def changed(fault: Fault, build: Path) -> list[str]:
     """Return the objects of the files that a fault changes."""
-    sources = build / "src"
-    shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(HOME / "src", sources)
+    sources = faulty_sources(mutants_of(fault), build)
     names: list[str] = []
     for mutant in mutants_of(fault):
-        path = sources / file_of(mutant)
-        path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
         names += INCLUDERS if mutant.file.endswith(".h") else [mutant.file]
     return compile_objects(list(dict.fromkeys(names)), sources, build, "mutant_")
 
@@ -340,17 +335,13 @@ def main() -> int:
     build.mkdir(parents=True, exist_ok=True)
     names = sorted(path.stem for path in (HOME / "sim").glob("cluster*.c"))
     simulation = compile_objects(names, HOME / "sim", build, "")
-    missed = 0
     tried = [fault for fault in FAULTS if only in fault.name]
-    for fault in tried:
-        said = notice(fault, build, library, simulation, seeds)
-        missed += said is None
-        print(
-            f"  {'MISSED' if said is None else 'caught'}: {fault.name}{'' if said is None else f' ({said})'}",
-            flush=True,
-        )
-    print(f"mutants_cluster: {len(tried) - missed} of {len(tried)} caught, within {seeds} seeds each")
-    return missed > 0
+    return try_all(
+        "mutants_cluster",
+        tried,
+        lambda fault: notice(fault, build, library, simulation, seeds),
+        f", within {seeds} seeds each",
+    )
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ As mutants.py, and with its tools. The judges are the tests of the journal thems
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from flows import HOME
-from mutants import CORE, FLAGS, Mutant, compile_object, file_of, misfits, run
+from mutants import CORE, FLAGS, Mutant, compile_object, faulty_sources, file_of, misfits, run, try_all
 
 GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_3_rules_3.hex"
 # Each with its arguments; of the last one a share of all bytes.
@@ -128,11 +127,7 @@ def link(objects: list[str], build: Path) -> None:
 
 def catches(mutant: Mutant, build: Path, objects: dict[str, Path]) -> str | None:
     """Return what is said about a mutant, or None when it is not noticed."""
-    text = (HOME / "src" / file_of(mutant)).read_text(encoding="utf-8")
-    sources = build / "src"
-    shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(HOME / "src", sources)
-    (sources / file_of(mutant)).write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    sources = faulty_sources([mutant], build)
     compile_object(sources / file_of(mutant), build / "mutant.o")
     link([*(str(path) for name, path in objects.items() if name != mutant.file), str(build / "mutant.o")], build)
     return judge(build)
@@ -157,13 +152,7 @@ def main() -> int:
     if said is not None:
         print(f"mutants_journal: the journal itself does not pass, so nothing is proven: {said}")
         return 1
-    missed = 0
-    for mutant in MUTANTS:
-        said = catches(mutant, build, objects)
-        missed += said is None
-        print(f"  {'MISSED' if said is None else 'caught'}: {mutant.name}{'' if said is None else f' ({said})'}")
-    print(f"mutants_journal: {len(MUTANTS) - missed} of {len(MUTANTS)} caught")
-    return missed > 0
+    return try_all("mutants_journal", MUTANTS, lambda mutant: catches(mutant, build, objects))
 
 
 if __name__ == "__main__":

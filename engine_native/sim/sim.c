@@ -17,6 +17,7 @@
 #include "hash.h"
 #include "matcher_state.h"
 #include "../tests/take_events.h"
+#include "option.h"
 #include "reference.h"
 #include "reload.h"
 
@@ -298,16 +299,6 @@ static void simulate(struct run *run, uint64_t seed, uint64_t steps)
     run->command_count += run->step;
     run->trades += run->reference->trades;
     ib_matcher_close(run->matcher);
-}
-
-static uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
-{
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], name) == 0) {
-            return strtoull(argv[i + 1], NULL, 10);
-        }
-    }
-    return otherwise;
 }
 
 int main(int argc, char **argv)

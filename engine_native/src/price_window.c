@@ -8,11 +8,11 @@
 
 #define NO_SLOT UINT64_MAX
 
-/* The bits of a word from `first` on, which may be 64; up to `last`. */
-static uint64_t bits_from(uint64_t word, uint64_t first)
+/* The bits of a word behind bit `bit`; up to bit `last`. */
+static uint64_t bits_behind(uint64_t word, uint64_t bit)
 {
-    IB_ASSERT(first <= 64);
-    return first == 64 ? 0 : word & UINT64_MAX << first;
+    IB_ASSERT(bit < 64);
+    return word & (UINT64_MAX - 1) << bit;
 }
 
 static uint64_t bits_to(uint64_t word, uint64_t last)
@@ -33,18 +33,14 @@ static uint64_t highest_bit(uint64_t word)
     return 63 - (uint64_t)__builtin_clzll(word);
 }
 
-/* The first slot in use at or behind `slot`, or NO_SLOT. */
-static uint64_t slot_from(const struct ib_price_window *window, uint64_t slot)
+/* The first slot in use whose word is behind that of `slot`, or NO_SLOT. */
+static uint64_t slot_behind_word(const struct ib_price_window *window, uint64_t slot)
 {
     IB_ASSERT(slot < IB_WINDOW_KEYS);
-    uint64_t found = bits_from(window->bits[slot / 64], slot % 64);
-    if (found != 0) {
-        return slot / 64 * 64 + lowest_bit(found);
-    }
     uint64_t word = slot / 64;
-    found = bits_from(window->summary[word / 64], word % 64 + 1);
+    uint64_t found = bits_behind(window->summary[word / 64], word % 64);
     if (found == 0) {
-        uint64_t words = bits_from(window->words, word / 64 + 1);
+        uint64_t words = bits_behind(window->words, word / 64);
         if (words == 0) {
             return NO_SLOT;
         }
@@ -54,6 +50,14 @@ static uint64_t slot_from(const struct ib_price_window *window, uint64_t slot)
     word = word / 64 * 64 + lowest_bit(found);
     IB_ASSERT(window->bits[word] != 0);
     return word * 64 + lowest_bit(window->bits[word]);
+}
+
+/* The first slot in use at or behind `slot`, or NO_SLOT. */
+static uint64_t slot_from(const struct ib_price_window *window, uint64_t slot)
+{
+    IB_ASSERT(slot < IB_WINDOW_KEYS);
+    uint64_t found = window->bits[slot / 64] & UINT64_MAX << slot % 64;
+    return found != 0 ? slot / 64 * 64 + lowest_bit(found) : slot_behind_word(window, slot);
 }
 
 /* The last slot in use at or before `slot`, or NO_SLOT. */
@@ -82,20 +86,14 @@ static uint64_t slot_to(const struct ib_price_window *window, uint64_t slot)
 uint32_t ib_price_window_far_above(const struct ib_price_window *window, uint64_t slot)
 {
     IB_ASSERT(slot < IB_WINDOW_KEYS);
-    uint64_t word = slot / 64;
-    uint64_t words = window->summary[word / 64] & (UINT64_MAX - 1) << word % 64;
-    if (words == 0) {
-        uint64_t tops = window->words & (UINT64_MAX - 1) << word / 64;
-        tops = tops != 0 ? tops : window->words; /* round the wheel */
-        if (tops == 0) {
-            return IB_NONE;
-        }
-        word = lowest_bit(tops) * 64;
-        words = window->summary[word / 64];
+    IB_ASSERT(window->first != IB_NONE);
+    if (window->words == 0) {
+        return IB_NONE;
     }
-    word = word / 64 * 64 + lowest_bit(words);
-    IB_ASSERT(window->bits[word] != 0 && window->first != IB_NONE);
-    return window->first + (uint32_t)(word * 64 + lowest_bit(window->bits[word]));
+    uint64_t found = slot_behind_word(window, slot);
+    found = found != NO_SLOT ? found : slot_from(window, 0); /* round the wheel */
+    IB_ASSERT(found != NO_SLOT);
+    return window->first + (uint32_t)found;
 }
 
 /* The key of a slot. */
