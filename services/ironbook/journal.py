@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ironbook import core, seals
 from ironbook.core.records import CommandType
+from ironbook.core_command import core_command
 from ironbook.errors import CommandError
 from ironbook.point_in_time import commands_until, moment, sequence_at, state_at
 
@@ -77,17 +77,6 @@ def totals(arguments: argparse.Namespace) -> None:
     print(json.dumps({**sums._asdict(), "notional": str(sums.notional), "state_hash": f"{sums.state_hash:016x}"}))
 
 
-def _run(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
-    def command(arguments: argparse.Namespace) -> int:
-        try:
-            function(arguments)
-        except core.CoreError as error:
-            raise CommandError(str(error)) from error
-        return 0
-
-    return command
-
-
 def add_parser(subparsers: Any) -> None:
     """Add `journal` with its commands."""
     parser = subparsers.add_parser("journal", help="verify, print or sum up a shard's journal")
@@ -110,4 +99,4 @@ def add_parser(subparsers: Any) -> None:
             command.add_argument("--until", type=moment, metavar="SEQ|TIME", help=UNTIL)
         if name in ("hash", "totals"):
             command.add_argument("--whole", action="store_true", help="from the first command on, and from no snapshot")
-        command.set_defaults(function=_run(function))
+        command.set_defaults(function=core_command(function))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ironbook import core
+from ironbook.core_command import core_command
 from ironbook.errors import CommandError
 
 
@@ -49,17 +49,6 @@ def verify(arguments: argparse.Namespace) -> None:
         _print(core.snapshot_verify(path, arguments.shard))
 
 
-def _run(function: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
-    def command(arguments: argparse.Namespace) -> int:
-        try:
-            function(arguments)
-        except core.CoreError as error:
-            raise CommandError(str(error)) from error
-        return 0
-
-    return command
-
-
 def add_parser(subparsers: Any) -> None:
     """Add `snapshot` with its three commands."""
     parser = subparsers.add_parser("snapshot", help="take, list or verify snapshots of a shard", description=__doc__)
@@ -78,4 +67,4 @@ def add_parser(subparsers: Any) -> None:
             command.add_argument("--shard", type=int, help="refuse those of any other shard")
         if name == "take":
             command.add_argument("--until", type=int, metavar="SEQ", help="at this sequence number, not at the end")
-        command.set_defaults(function=_run(function))
+        command.set_defaults(function=core_command(function))
