@@ -85,6 +85,15 @@ class Shard:
 
         return wait_for(found, "a primary", seconds) - 1
 
+    def primary_unless(self, replica: int, seconds: float = 60.0) -> int:
+        """As `primary`, where this member is paused: it is not asked, for it would not answer."""
+        others = [number for number in range(len(self.engines)) if number != replica]
+
+        def found() -> int | None:
+            return next((n + 1 for n in others if (self.status(n) or {}).get("role") == "primary"), None)
+
+        return wait_for(found, "a primary", seconds) - 1
+
     def in_sync(self, seconds: float = 60.0) -> int:
         """Wait until a primary has all members in sync: its number."""
 
@@ -102,7 +111,7 @@ class Shard:
         while True:
             for engine in self.engines:
                 try:
-                    client = Client(engine.port)
+                    client = Client(engine.port, timeout=2)  # one that is paused accepts, and says nothing
                     answer = client.login(username, sequence=sequence)
                 except OSError:
                     continue
