@@ -105,6 +105,11 @@ class Shard:
 
         return wait_for(found, "a shard whose members are all in sync", seconds) - 1
 
+    def equal_states(self) -> bool:
+        """Whether all members are at one sequence number, with one state."""
+        told = {((status or {}).get("seq"), (status or {}).get("state_hash")) for status in map(self.status, range(3))}
+        return len(told) == 1
+
     def login(self, username: str = "MAKER1", sequence: int = 1, seconds: float = 30.0) -> Client:
         """A client that is logged in, at whichever member is primary."""
         deadline = time.monotonic() + seconds

@@ -152,7 +152,7 @@ def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard, tmp_path: Pa
     for trader in traders:
         trader.drain(next(one["session_seq"] for one in sessions if one["username"] == trader.username))
     live = shard.engines[survivor].admin("totals")
-    wait_for(lambda: len({(shard.status(i) or {}).get("state_hash") for i in range(3)}) == 1, "three equal states")
+    wait_for(shard.equal_states, "three equal states")
     states = [StateTold(f"engine-{i}", live["seq"], live["state_hash"]) for i in range(3)]
     for engine in shard.engines:
         engine.kill(signal.SIGTERM)
