@@ -72,10 +72,19 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
     return status;
 }
 
-static int visit(void *context, const struct ib_command *command)
+/* Commands of the journal, some at a time; their events are published when all of it is there. */
+static int visit(void *context, const struct ib_command *commands, size_t count)
 {
-    IB_ASSERT(context != NULL && command != NULL);
-    return apply(context, command);
+    struct ib_engine *engine = context;
+    size_t applied;
+    IB_ASSERT(commands != NULL && count > 0);
+    for (size_t i = 0; i < count; i++) {
+        ib_past_command(&engine->past, &commands[i]);
+    }
+    int status =
+        ib_matcher_apply_group(engine->matcher, commands, count, ib_event_log_sink(engine->log), &applied);
+    IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)
@@ -159,6 +168,20 @@ static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *plac
     return status;
 }
 
+/* The journal into the matcher and the event log. */
+static int load(struct ib_engine *engine, const struct ib_journal_config *config, struct ib_journal_report *report)
+{
+    IB_ASSERT(engine->matcher != NULL && engine->log != NULL);
+    IB_ASSERT(engine->journal == NULL);
+    int status = ib_event_log_load(engine->log);
+    if (status != IB_OK) {
+        return status;
+    }
+    status = ib_journal_open(&engine->journal, config, visit, engine, report);
+    ib_event_log_loaded(engine->log);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
+}
+
 static int recover_journal(struct ib_engine *engine, char *error)
 {
     struct ib_journal_report report = {0};
@@ -176,7 +199,7 @@ static int recover_journal(struct ib_engine *engine, char *error)
                                              .segment_bytes = engine->config.segment_bytes,
                                              .fsync_policy = engine->config.fsync_policy,
                                              .behind = place.seq > 0 ? &place : NULL};
-    status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
+    status = load(engine, &config, &report);
     if (status == IB_OK) {
         IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
         if (note[0] != '\0') {
