@@ -35,6 +35,8 @@ struct ib_event_log {
     _Atomic int status; /* why there was no room, the first time */
     struct ib_event nowhere; /* what finds no room is written here */
     struct ib_event *load;   /* while it is loaded: events that are not in the file yet; otherwise null */
+    ib_event_log_see see;    /* who is shown them when they are */
+    void *see_context;
     uint64_t begun;          /* events that were there before the sink wrote into the file itself; writer only */
     uint64_t counted;        /* events whose reports are in session_seqs; writer only */
     uint32_t session_seqs[IB_SESSIONS_MAX]; /* reports of each session in the events that are counted; writer only */

@@ -43,6 +43,7 @@ static int flush(struct ib_event_log *log)
     int status = write_whole(log->fd, log->load, count * sizeof *log->load, (off_t)(log->counted * sizeof *log->load));
     if (status == IB_OK) {
         ib_event_log_count(log, log->load, count);
+        log->see(log->see_context, log->load, count);
     }
     return status;
 }
@@ -79,14 +80,17 @@ static void load_more(struct ib_event_sink *sink)
     }
 }
 
-int ib_event_log_load(struct ib_event_log *log)
+int ib_event_log_load(struct ib_event_log *log, ib_event_log_see see, void *context)
 {
     IB_ASSERT(log != NULL && log->load == NULL);
+    IB_ASSERT(see != NULL);
     IB_ASSERT(log->sink.next == log->sink.end && log->counted == log->begun); /* no event yet, but for a history */
     log->load = malloc(LOAD_EVENTS * sizeof *log->load);
     if (log->load == NULL) {
         return IB_ERROR_MEMORY;
     }
+    log->see = see;
+    log->see_context = context;
     log->sink = (struct ib_event_sink){.next = log->load, .end = log->load, .make_room = load_more};
     return IB_OK;
 }
