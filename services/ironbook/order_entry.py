@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 30.0  # the owners' promise for a failover (row ENG-15)
 # connection that is given up in error costs a login.
 SILENCE_SECONDS = 2.5
 ATTEMPT_SECONDS = 1.0  # for one address to let us log in; doubled each round, to five times as much
-PAUSE_SHARE = 0.25  # of the outage so far: so much longer than necessary it lasts at most
+PAUSE_SHARE = 0.1  # of the outage so far: by so much longer than necessary may it last
 PAUSE_SECONDS = (0.005, 1.0)
 FENCE_EVERY = 4096  # requests that may be unanswered before one asks what became of them
 _NOT_AUTHORIZED = "A"
@@ -151,13 +151,13 @@ class OrderEntry:
         patience: float = PATIENCE_SECONDS,
         silence: float = SILENCE_SECONDS,
         pause: Callable[[float], None] = time.sleep,
-        tell: Callable[[str], None] = lambda _text: None,
+        tell: Callable[[bool, str], None] = lambda _connected, _text: None,
     ) -> None:
         """Log in to whichever of `endpoints` is primary, `patience` seconds long, and ask for report `sequence`.
 
         `silence`: so many seconds without a sign of life, and the connection is lost; `pause` waits between attempts;
-        `tell` hears of each connection that was lost or made. Raises NoPrimaryError, or LoginRejectedError where
-        waiting does not help.
+        `tell` hears of each connection that was lost (False) or made (True), in words. Raises NoPrimaryError, or
+        LoginRejectedError where waiting does not help.
         """
         if not endpoints:
             raise CommandError("order entry: no endpoint: name at least one, as host:port")
@@ -208,7 +208,7 @@ class OrderEntry:
                     reasons[where] = str(error)
                 else:
                     self.logins += 1
-                    self._tell(f"logged in at {where}, next report {soup.next_sequence}")
+                    self._tell(True, f"logged in at {where}, next report {soup.next_sequence}")
                     return soup
                 self._turn += 1
             self._wait(since, "; ".join(dict.fromkeys(reasons.values())))
@@ -242,7 +242,7 @@ class OrderEntry:
         """Find the primary and go on there: take in what was missed, send again what has not arrived."""
         since = time.monotonic()
         while True:
-            self._tell(f"lost {self.peer}: {error}")
+            self._tell(False, f"lost {self.peer}: {error}")
             self._turn += 1
             self._soup.close()
             self._soup = self._find(self.next_sequence + len(self._arrived), self.session, since)
@@ -262,7 +262,7 @@ class OrderEntry:
             self._take(self._soup.receive(0.2), is_resumed=True)
         if again and not self.ended:
             again = self._unanswered.again()
-            self._tell(f"sending {len(again)} requests again")
+            self._tell(True, f"sending {len(again)} request{'' if len(again) == 1 else 's'} again")
             self._soup.send(again)
 
     # ---- the session

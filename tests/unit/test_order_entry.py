@@ -224,8 +224,10 @@ def test_the_primary_is_found_among_those_that_refuse(shard: list[Member]) -> No
 
 def test_after_a_failover_the_stream_goes_on_and_what_was_lost_is_sent_again(shard: list[Member]) -> None:
     shard[0].start()
-    told: list[str] = []
-    with OrderEntry([m.endpoint for m in shard], "MAKER1", "secret", patience=10, tell=told.append) as entry:
+    told: list[tuple[bool, str]] = []
+    with OrderEntry(
+        [m.endpoint for m in shard], "MAKER1", "secret", patience=10, tell=lambda *said: told.append(said)
+    ) as entry:
         entry.send([enter(1), enter(2)])
         first = all_reports(entry, 2)
         shard[0].silent = True  # reads on and sequences nothing more
@@ -236,8 +238,9 @@ def test_after_a_failover_the_stream_goes_on_and_what_was_lost_is_sent_again(sha
         assert [*first, *later] == shard[0].log.reports and entry.next_sequence == 6
         assert shard[0].log.orders() == [1, 2, 3, 4] and shard[0].log.repeats == 0
         assert entry.peer == str(shard[1].endpoint) and entry.logins == 2
-    assert told[0].startswith(f"logged in at {shard[0].endpoint}")
-    assert "closed the connection" in told[1] and told[-1] == "sending 3 requests again"
+    assert told[0] == (True, f"logged in at {shard[0].endpoint}, next report 1")
+    assert told[1] == (False, f"lost {shard[0].endpoint}: {shard[0].endpoint} closed the connection")
+    assert told[-1] == (True, "sending 3 requests again")
 
 
 @pytest.mark.parametrize("seed", range(6))
