@@ -229,6 +229,15 @@ def test_what_was_not_measured_has_failed(tmp_path: Path, change: Callable[[Reco
     assert "not measured" in html.render(report)
 
 
+def test_one_outage_that_never_ended_is_enough(tmp_path: Path) -> None:
+    log = failover()
+    log.add(345, "mark", text="again", fault=True)
+    log.add(346, "connection", connected=False, text="lost 127.0.0.1:2")
+    first, second = outages(log.read(tmp_path))
+    assert first.seconds == pytest.approx(0.239) and second.seconds is None
+    assert build(log.read(tmp_path), log.stream, None, TARGET)["measured"]["rto_seconds"] is None
+
+
 def test_a_second_fault_within_an_outage_does_not_shorten_it(tmp_path: Path) -> None:
     log = failover()
     log.add(200, "mark", text="the store, too", fault=True)
@@ -407,6 +416,8 @@ def test_a_jump_of_the_clock_is_told_and_moves_no_figure(tmp_path: Path) -> None
     report = build(log.read(tmp_path), log.stream, None, TARGET)
     assert report["measured"]["rto_seconds"] == pytest.approx(0.239)
     assert report["clock_jump_seconds"] == pytest.approx(3599.938)
+    assert report["timeline"][2]["at"].startswith("2027-01-15T08:00:00.055")  # the fault, by the anchor before it
+    assert report["timeline"][-1]["at"].startswith("2027-01-15T09:00:00.238")
 
 
 # ---- the command line
