@@ -87,7 +87,7 @@ def outages(log: CanaryLog) -> list[Outage]:
         # An outage that the next fault finds still there is both faults'.
         ends = until if log.is_connected(until) else log.end_ns + 1
         gaps = [gap for gap in pairwise(times) if fault.at_ns <= gap[1] < ends and gap[0] < until]
-        if gaps and not (is_open and times[-1] < until):
+        if gaps and not (is_open and ends > log.end_ns):
             found.append(Outage(fault, *max(gaps, key=lambda gap: gap[1] - gap[0])))
         else:
             found.append(Outage(fault, max((at for at in times if at < until), default=None), None))
