@@ -48,9 +48,11 @@ class Watch(threading.Thread):
         """Until the canary ends."""
         before: dict[str, Any] = {}
         while not self._ended:
+            asked_ns = time.monotonic_ns()
             said = self._ask()
             if {**said, "reason": ""} != {**before, "reason": ""}:
-                self._log.write("member", member=self._member, **said)
+                # Who does not answer was lost when it was asked, and not when the time for an answer was over.
+                self._log.write("member", asked_ns if said["role"] == "gone" else None, member=self._member, **said)
             before = said
             self._ended.wait(self._every)
 

@@ -31,7 +31,7 @@ from ironbook.protocols.soupbintcp import ConnectionLostError, LoginRejectedErro
 PATIENCE_SECONDS = 30.0  # the owners' promise for a failover (row ENG-15)
 # Servers send a heartbeat each second (SoupBinTCP 3.00, 2.2.1). Who can go elsewhere need not wait for fifteen: a
 # connection that is given up in error costs a login.
-SILENCE_SECONDS = 2.5
+SILENCE_SECONDS = 2.0
 ATTEMPT_SECONDS = 1.0  # for one address to let us log in; doubled each round, to five times as much
 PAUSE_SHARE = 0.1  # of the outage so far: by so much longer than necessary may it last
 PAUSE_SECONDS = (0.005, 1.0)

@@ -6,78 +6,36 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from integration.engine_process import PASSWORD, Engine, environment
+from integration.drill_commands import Drill
+from integration.engine_process import Engine
 from ironbook.drills.canary_log import read_log
 from ironbook.drills.report import outages
-from local_processes import IRONBOOK, free_port
+from local_processes import free_port
 
 pytestmark = pytest.mark.integration
 
 
-class Drill:
-    """The commands, with the arguments that they share."""
+class MovingDrill(Drill):
+    """Of one engine that comes back at another address."""
 
     def __init__(self, directory: Path, engine: Engine) -> None:
-        self.directory, self.engine = directory, engine
+        self.engine = engine
         self.ports = [engine.port, free_port()]
-        self.log = directory / "canary.jsonl"
-        self.secret = directory / "secret"
-        self.secret.write_text(f"{PASSWORD}\n")
-        self.canary: subprocess.Popen[str] | None = None
-        self.places = [word for port in self.ports for word in ("--endpoint", f"127.0.0.1:{port}")]
-        self.login = [*self.places, "--password-file", str(self.secret)]
-
-    def start(self, *more: str) -> None:
-        member = f"engine-0-0={self.engine.run / 'admin.sock'}"
-        words = ["--session", "MAKER1", "--symbol", "AAPL", "--price", "10", "--rate", "100", "--log", str(self.log)]
-        command = [*IRONBOOK, "canary", *self.login, *words, "--member", member, *more]
-        self.canary = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-        )
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        assert self.canary is not None
-        self.canary.send_signal(number)
-        output, errors = self.canary.communicate(timeout=30)
-        return self.canary.returncode, output, errors
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [*IRONBOOK, "drill", *words, "--log", str(self.log)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=60)
-
-    def done(self, *words: str) -> dict[str, Any]:
-        result = self.command(*words)
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)["result"] if result.stdout else {}
-
-    def report(self, *more: str, rto: str = "60") -> subprocess.CompletedProcess[str]:
-        files = ["--json", str(self.directory / "drill.json"), "--html", str(self.directory / "drill.html")]
-        target = ["--drill", "process_crash", "--rto-below", rto, "--rpo-below", "0", "--patience", "10"]
-        return self.command("report", *self.login, *files, *target, *more)
-
-    @property
-    def written(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads((self.directory / "drill.json").read_text())
-        return value
+        super().__init__(directory, self.ports, {"engine-0-0": engine.run / "admin.sock"})
 
 
 @pytest.fixture
-def drill(tmp_path: Path, engine: Engine) -> Iterator[Drill]:
-    made = Drill(tmp_path, engine)
-    yield made
-    if made.canary is not None and made.canary.poll() is None:
-        made.canary.kill()
-        made.canary.communicate()
+def drill(tmp_path: Path, engine: Engine) -> Iterator[MovingDrill]:
+    with MovingDrill(tmp_path, engine) as made:
+        yield made
 
 
-def crash(drill: Drill) -> tuple[int, int]:
+def crash(drill: MovingDrill) -> tuple[int, int]:
     """Kill the engine and have it come back at the other address; the moments between which nobody can serve."""
     drill.done("mark", "--fault", "SIGKILL to engine-0-0")
     drill.engine.kill()
@@ -91,7 +49,7 @@ def crash(drill: Drill) -> tuple[int, int]:
 
 
 @pytest.mark.feature("ENG-15", by="P", part="RTO and RPO of a killed process, as a client measures them")
-def test_a_killed_engine_is_measured_and_judged(drill: Drill) -> None:
+def test_a_killed_engine_is_measured_and_judged(drill: MovingDrill) -> None:
     drill.start()
     drill.done("wait", "--orders", "30", "--seconds", "20")
     dead_ns, started_ns = crash(drill)
@@ -130,7 +88,7 @@ def test_a_killed_engine_is_measured_and_judged(drill: Drill) -> None:
     assert drill.written["verdict"] == "failed"
 
 
-def test_a_journal_that_has_lost_its_end_is_found(drill: Drill, tmp_path: Path) -> None:
+def test_a_journal_that_has_lost_its_end_is_found(drill: MovingDrill, tmp_path: Path) -> None:
     """The control: acknowledged orders are cut off the journal while the engine is down."""
     drill.start("--seconds", "1.5")
     assert drill.canary is not None
@@ -153,7 +111,7 @@ def test_a_journal_that_has_lost_its_end_is_found(drill: Drill, tmp_path: Path) 
     assert "What is not as it was told" in (drill.directory / "drill.html").read_text()
 
 
-def test_a_canary_that_is_killed_leaves_a_log_that_can_be_read(drill: Drill) -> None:
+def test_a_canary_that_is_killed_leaves_a_log_that_can_be_read(drill: MovingDrill) -> None:
     drill.start()
     drill.done("wait", "--orders", "20", "--seconds", "20")
     drill.stop(signal.SIGKILL)
@@ -161,7 +119,7 @@ def test_a_canary_that_is_killed_leaves_a_log_that_can_be_read(drill: Drill) -> 
     assert len(log.accepted()) >= 20 and log.ended == "the canary was killed: its log has no end"
 
 
-def test_what_cannot_be_done_is_one_line(drill: Drill) -> None:
+def test_what_cannot_be_done_is_one_line(drill: MovingDrill) -> None:
     nothing = drill.command("mark", "--fault", "x")
     assert (nothing.returncode, nothing.stderr) == (
         1, f"ironbook: {drill.log}: is no canary's log: start `ironbook canary` first\n",

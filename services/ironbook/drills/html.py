@@ -6,6 +6,7 @@ No network, no font, no script; it prints, and follows the reader's dark or ligh
 
 from __future__ import annotations
 
+import statistics
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -203,7 +204,10 @@ def _order_bars(times: list[float], begin: float, end: float, base: float) -> li
         if begin <= at < end:
             counts[int((at - begin) / (end - begin) * _BINS)] += 1
     width = (_WIDTH - _LEFT - _RIGHT) / _BINS
-    most = max([1, *counts])
+    # What an outage held back comes all at once: higher than three times the usual it need not be drawn.
+    usual = statistics.median([count for count in counts if count] or [1])
+    most = min(max([1, *counts]), 3 * usual)
+    counts = [min(count, round(most)) for count in counts]
     return [
         f'<rect class="order" x="{_LEFT + number * width:.1f}" y="{base - (_ORDERS_HEIGHT - 4) * count / most:.1f}" '
         f'width="{width - 1:.1f}" height="{(_ORDERS_HEIGHT - 4) * count / most:.1f}"/>'
