@@ -165,6 +165,7 @@ GATES = {
     "integration-input": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",
+    "integration-failover": "tests/integration/",
     "integration-store": "tests/integration/",
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from ironbook import settlement
+from ironbook import admin, settlement
 from ironbook.errors import CommandError
 from psycopg.pq import Ping
 
@@ -52,3 +52,25 @@ def test_a_configuration_without_its_own_shard_is_refused(tmp_path: Path) -> Non
         settlement.read_config(path)
     path.write_text(json.dumps({**value, "shard": 0}))
     assert settlement.read_config(path).shards == {0: ["AAPL"]}
+
+
+def status(role: str | None, sessions: tuple[str, ...] = ("MAKER1",)) -> dict[str, Any]:
+    value: dict[str, Any] = {"shard": 0, "sessions": [{"username": name} for name in sessions]}
+    return value if role is None else value | {"role": role}
+
+
+@pytest.mark.parametrize("role", ["standby", "takeover", "opening", "stopped"])
+def test_a_member_that_is_no_primary_is_waited_for(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    """What it has of the journal may be anything: its sessions are not even looked at."""
+    config: Any = SimpleNamespace(
+        admin_socket=Path("admin.sock"), shard=0, sessions=[SimpleNamespace(username="MAKER1")]
+    )
+    monkeypatch.setattr(settlement.admin, "request", lambda *_: status(role, sessions=()))
+    with pytest.raises(admin.AdminError, match=f"this member of shard 0 is {role}, not primary"):
+        settlement.check_engine(config)
+    for primary in ("alone", "primary", None):
+        monkeypatch.setattr(settlement.admin, "request", lambda *_, is_role=primary: status(is_role))
+        assert settlement.check_engine(config)["shard"] == 0
+    monkeypatch.setattr(settlement.admin, "request", lambda *_: status("primary", ()))
+    with pytest.raises(CommandError, match="the engine's sessions are"):
+        settlement.check_engine(config)
