@@ -69,7 +69,7 @@ def test_a_member_knows_the_others_and_its_store(tmp_path: Path, monkeypatch: py
     files = tmp_path / "hosts" / "engine-1-1"
     config = engine_config.load(files / "engine.json")
     assert config.replication is not None
-    assert config.replication.members == tuple(("127.0.0.1", 20020 + replica) for replica in range(3))
+    assert config.replication.members == tuple(("127.0.0.1", 20012 + replica) for replica in range(3))
     assert (config.replica, config.port, config.replication.min_in_sync, config.replication.window) == (
         1,
         20111,
