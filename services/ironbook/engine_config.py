@@ -30,7 +30,7 @@ INSTRUMENTS_MAX = 131_072
 LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
 MEMBERS_MAX = 8  # IB_REPLICA_MEMBERS_MAX (replica.h)
-WINDOW_MAX = 32_768
+WINDOW_MAX = 16_384  # half of the ring: all that is not committed is still in it (replication.c)
 RULES_NEWEST = 3
 FSYNC = ("none", "group", "write")  # enum ib_fsync_policy of ironbook_core.h, in lower case
 QUANTITY_MAX = 2**40 - 1
@@ -61,7 +61,7 @@ UNLIMITED_WORD = "unlimited"
 # A SoupBinTCP Login Request: 3 bytes of header and 46 of payload.
 LOGIN_BYTES = 49
 
-# Loopback, RFC 1918, RFC 4193 and link-local; the core checks the same again (gateway_listen.c).
+# Loopback, RFC 1918, RFC 4193 and link-local; the core checks the same again (listen.c).
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in (
@@ -443,7 +443,7 @@ def _replication(top: _Keys) -> ReplicationConfig | None:
         key=key,
         min_in_sync=keys.integer("min_in_sync", 1, len(members), min(2, len(members))),
         window=keys.integer("window", 1, WINDOW_MAX, 16_384),
-        check_every=keys.integer("check_every", 1, 2**31, 4096),
+        check_every=keys.integer("check_every", 64, 2**31, 4096),
         heartbeat_ms=keys.integer("heartbeat_ms", 1, 60_000, 50),
         silence_ms=keys.integer("silence_ms", 2, 600_000, 1000),
         down_ms=keys.integer("down_ms", 1, 600_000, 200),
