@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads what AWS has of one platform, in few calls, into plain lists that check.py judges.
 
-The platform is the VPC whose Name tag is the prefix, all that lies in it, and the keys, buckets, streams and databases
+The platform is the VPC whose Name tag is the prefix, all that lies in it, and the keys, buckets, streams, tables and databases
 whose names begin with the prefix.  Nothing is changed.
 """
 
@@ -24,7 +24,7 @@ def read(client: Callable[[str], Any], prefix: str) -> Found:
     """Everything of the platform `prefix`; `client` makes the boto3 client of a service.
 
     Keys: vpcs, subnets, route_tables, internet_gateways, nat_gateways, addresses, security_groups, instances, volumes,
-    interfaces, placement_groups, keys, buckets, streams, databases, database_subnet_groups.  Each item has `id` and
+    interfaces, placement_groups, keys, buckets, streams, tables, databases, database_subnet_groups.  Each item has `id` and
     `tags`, and what its kind adds below.
     """
     ec2 = client("ec2")
