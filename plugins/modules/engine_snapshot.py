@@ -88,15 +88,6 @@ from ansible_collections.ironbook.trading.plugins.module_utils.engine_member imp
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot import directory
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot.plan import Found, Wanted, plan
 
-try:
-    from ironbook.core import CoreError
-    from ironbook.errors import CommandError
-except ImportError:
-    HAS_IRONBOOK = False
-    CoreError = CommandError = ValueError
-else:
-    HAS_IRONBOOK = True
-
 ARGUMENTS = {
     "config": {"type": "path", "required": True},
     "at_least": {"type": "int"},
@@ -124,7 +115,7 @@ def sound(snapshots: list[Found]) -> list[str]:
 def main() -> None:
     """Read, plan, apply, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not HAS_IRONBOOK:
+    if not member.HAS_IRONBOOK:
         module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
     given = module.params
     for name, least in LEAST.items():
@@ -144,7 +135,7 @@ def main() -> None:
                     directory.take(mine, action)
             directory.remove(mine, [action for action in actions if action.action == "remove"])
         after = directory.read(mine, end) if actions and not module.check_mode else before
-    except (ValueError, OSError, CoreError, CommandError) as error:
+    except member.FAULTS as error:
         module.fail_json(msg=" ".join(str(error).split()))
     expected = set(sound(before)) | {one.file for one in actions if one.action == "take"}
     expected -= {one.file for one in actions if one.action == "remove"}

@@ -60,24 +60,17 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot import directory
 
-try:
-    from ironbook import core  # noqa: F401  (what is imported below needs it)
-except ImportError:
-    HAS_IRONBOOK = False
-else:
-    HAS_IRONBOOK = True
-
 ARGUMENTS = {"config": {"type": "path", "required": True}, "verify": {"type": "bool", "default": False}}
 
 
 def main() -> None:
     """Read, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not HAS_IRONBOOK:
+    if not member.HAS_IRONBOOK:
         module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
     try:
         found = directory.read(member.read(Path(module.params["config"])), None, module.params["verify"])
-    except (ValueError, OSError) as error:
+    except member.FAULTS as error:
         module.fail_json(msg=" ".join(str(error).split()))
     module.exit_json(
         changed=False,

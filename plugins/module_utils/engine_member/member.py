@@ -6,7 +6,6 @@ These modules run on the member's host with the engine's own Python, so that `ir
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -15,8 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-with contextlib.suppress(ImportError):  # the modules say what is missing
+# What a module ends with in one line.
+FAULTS: tuple[type[Exception], ...] = (ValueError, OSError)
+try:
     from ironbook.admin import AdminError, request
+    from ironbook.core import CoreError
+    from ironbook.errors import CommandError
+except ImportError:  # the modules say what is missing
+    HAS_IRONBOOK = False
+else:
+    HAS_IRONBOOK = True
+    FAULTS = (*FAULTS, CommandError, CoreError)
 
 NEEDS = "import it with the engine's own Python: set ansible_python_interpreter, and PYTHONPATH to its directory"
 
