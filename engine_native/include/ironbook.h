@@ -31,6 +31,7 @@ enum ib_status {
     IB_ERROR_JOURNAL_FOREIGN = 6, /* another shard's journal, or a format this build cannot read */
     IB_ERROR_ADDRESS = 7,         /* an address is in use, not local, or a socket path is too long */
     IB_ERROR_CONFIGURATION = 8,   /* the configuration contradicts itself or the journal */
+    IB_RESTART = 9,               /* no error: a member has to discard its state. Close the engine, and open it again */
 };
 
 /* Limits of this format. Capacities below them are chosen at open. */

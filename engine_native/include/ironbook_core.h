@@ -125,7 +125,8 @@ struct ib_journal_config {
     const char *directory;  /* exists, or is made with mode 0700 */
     uint32_t shard;
     uint32_t orders;        /* capacity of the book, as ib_matcher_open takes it */
-    uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
+    uint64_t epoch;         /* that records bear until an EPOCH command names a higher one; never lower than the
+                             * journal's last one; 0: as the journal has it */
     uint64_t segment_bytes; /* size of a segment, which is reserved on the disk when it is begun */
     int fsync_policy;       /* enum ib_fsync_policy */
     const struct ib_journal_place *behind; /* what is before it is known, and not visited; null = nothing is */

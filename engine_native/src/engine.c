@@ -95,6 +95,37 @@ static int match_together(struct ib_engine *engine, const struct ib_command *com
     return ib_matcher_apply_group(engine->matcher, commands, together, sink, applied);
 }
 
+/* What a member has to know when it becomes primary; and what the others are told of the state. */
+static void note_past(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
+{
+    size_t events;
+    IB_ASSERT(count >= 1);
+    for (uint64_t i = 0; i < count; i++) {
+        ib_past_command(&engine->past, &commands[i]);
+    }
+    const struct ib_event *first = ib_event_log_unpublished(engine->log, &events);
+    ib_past_events(&engine->past, engine->matcher, first, events);
+    if (ib_replication_is_checked(engine->replication, &commands[count - 1])) {
+        struct ib_totals totals;
+        ib_matcher_totals(engine->matcher, &totals);
+        ib_replication_matched(engine->replication, totals.seq, totals.state_hash);
+    }
+}
+
+/* How many of the commands are matched before the next look at the outside world; of a member's, none behind one whose
+ * state is compared. */
+static uint64_t batch_of(const struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
+{
+    IB_ASSERT(count >= 1);
+    count = count < MATCH_BATCH ? count : MATCH_BATCH;
+    for (uint64_t i = 0; engine->replication != NULL && i < count; i++) {
+        if (ib_replication_is_checked(engine->replication, &commands[i])) {
+            return i + 1;
+        }
+    }
+    return count;
+}
+
 static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
 {
     struct ib_event_sink *sink = ib_event_log_sink(engine->log);
@@ -116,6 +147,9 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
         done += applied;
     }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    if (engine->replication != NULL) {
+        note_past(engine, commands, count);
+    }
     ib_event_log_publish(engine->log); /* before the ring says that they are matched */
     atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
     atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
@@ -132,7 +166,7 @@ static void *run_matcher(void *context)
         struct ib_command *commands;
         uint64_t count = ib_ring_peek(ring, IB_RING_MATCHER, &commands);
         if (count > 0) {
-            count = count < MATCH_BATCH ? count : MATCH_BATCH;
+            count = batch_of(engine, commands, count);
             int status = match_batch(engine, commands, count);
             if (status != IB_OK) {
                 ib_engine_fail(engine, status,
@@ -205,13 +239,14 @@ static int open_sequencer(struct ib_engine *engine)
     }
     sequencer->log = engine->log;
     sequencer->journal = engine->journal;
-    sequencer->base_seq = sequencer->seq = sequencer->released_seq = ib_journal_seq(engine->journal);
+    sequencer->base_seq = sequencer->seq = sequencer->passed_seq = ib_journal_seq(engine->journal);
+    /* Of what a member finds in its journal nobody knows yet whether it is committed. */
+    sequencer->released_seq = engine->replication != NULL ? 0 : sequencer->base_seq;
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
     ib_cancel_budget_open(&sequencer->cancels, engine->config.mass_cancel_percent);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
     atomic_store(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher));
-    engine->rules = ib_matcher_rules(engine->matcher);
     IB_ASSERT(ib_matcher_seq(engine->matcher) == sequencer->base_seq); /* whatever is journaled is matched */
     IB_ASSERT(ib_matcher_time_ns(engine->matcher) == sequencer->time_ns);
     ib_matcher_totals(engine->matcher, &engine->snapshot);
@@ -240,9 +275,6 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     pthread_mutex_init(&self->fatal_mutex, NULL);
     int status = ib_engine_recover(self, error);
     if (status == IB_OK) {
-        status = ib_directory_open(&self->directory, self->matcher, self->past.since_ns);
-    }
-    if (status == IB_OK) {
         status = open_sequencer(self);
     }
     if (status == IB_OK) {
@@ -255,6 +287,11 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     if (status == IB_OK) {
         status = ib_engine_open_shell(self, error);
     }
+    if (status == IB_OK) {
+        status = self->replication == NULL ? ib_engine_open_venue(self, error)
+                                           : ib_replication_open(self->replication, &self->sequencer,
+                                                                 self->torn_bytes > 0, &self->loop, error);
+    }
     if (status != IB_OK) {
         if (error[0] == '\0') {
             snprintf(error, IB_ERROR_TEXT_SIZE, "the engine cannot start: %s (%s)", ib_status_text(status),
@@ -264,28 +301,41 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
         return status;
     }
     IB_ASSERT(self->run_lock >= 0 && self->loop.epoll_fd >= 0);
-    IB_ASSERT(self->gateway != NULL && self->feed != NULL && self->admin != NULL);
-    if (self->ended) {
-        ib_gateway_end_of_day(self->gateway);
-    }
+    IB_ASSERT(self->admin != NULL && ib_engine_has_venue(self) == (self->replication == NULL));
     *engine = self;
     return IB_OK;
 }
 
-/* One turn: show what may be shown, take what has come. */
-static void turn(struct ib_engine *engine)
+/* Shows what may be shown, and takes input again where there was no room. */
+static void progress(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
-    ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
+    if (engine->replication != NULL) {
+        ib_replication_progress(engine->replication);
+    }
+    uint64_t released = ib_sequencer_release(sequencer);
+    if (ib_engine_has_venue(engine)) {
+        ib_gateway_progress(engine->gateway, released);
+        ib_event_feed_progress(engine->feed);
+        ib_command_feed_progress(engine->commands);
+    }
     ib_latency_released(sequencer->latency, sequencer->released_seq);
-    ib_event_feed_progress(engine->feed);
-    ib_command_feed_progress(engine->commands);
     ib_admin_progress(engine->admin);
-    IB_ASSERT(sequencer->released_seq >= sequencer->base_seq);
-    uint64_t seen = sequencer->released_seq - sequencer->base_seq;
-    bool busy = ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands);
-    bool sleep = !busy && ib_ring_producer_may_sleep(&sequencer->ring, seen);
-    int sleep_ms = ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
+    if (engine->replication != NULL) {
+        ib_links_flush(engine->replication->links); /* what was sequenced just now */
+    }
+    IB_ASSERT(sequencer->passed_seq >= sequencer->base_seq);
+}
+
+void ib_engine_turn(struct ib_engine *engine, bool may_sleep)
+{
+    struct ib_sequencer *sequencer = &engine->sequencer;
+    progress(engine);
+    bool has_venue = ib_engine_has_venue(engine);
+    bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
+    bool sleep = may_sleep && !busy &&
+                 ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
+    int sleep_ms = has_venue && ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
     if (ib_io_turn(&engine->loop, sleep ? sleep_ms : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
     }
@@ -332,7 +382,10 @@ int ib_engine_run(struct ib_engine *engine)
         return IB_ERROR_IO;
     }
     while (!atomic_load(&engine->stopping) && atomic_load(&engine->fatal) == IB_OK) {
-        turn(engine);
+        if (engine->replication != NULL) {
+            ib_engine_follow_role(engine);
+        }
+        ib_engine_turn(engine, true);
     }
     atomic_store(&engine->stopping, true); /* for the history */
     ib_ring_close(&engine->sequencer.ring);
@@ -342,7 +395,7 @@ int ib_engine_run(struct ib_engine *engine)
     pthread_join(engine->room_thread, NULL);
     ib_engine_history_join(engine);
     int status = atomic_load(&engine->fatal);
-    if (status == IB_OK) {
+    if (status == IB_OK && engine->replication == NULL) {
         /* What was in flight is in the journal now: its reports leave, as far as sockets take them. */
         uint64_t released = ib_sequencer_release(&engine->sequencer);
         IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
@@ -382,10 +435,8 @@ void ib_engine_close(struct ib_engine *engine)
     atomic_store(&engine->stopping, true);
     ib_engine_history_join(engine); /* where the run could not begin */
     ib_admin_close(engine->admin);
-    ib_command_feed_close(engine->commands);
-    ib_event_feed_close(engine->feed);
-    ib_gateway_close(engine->gateway);
-    ib_directory_close(engine->directory);
+    ib_engine_close_venue(engine);
+    ib_replication_close(engine->replication);
     ib_io_drop(&engine->ticks);
     ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);

@@ -68,14 +68,19 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
         IB_ASSERT(ib_matcher_seq(engine->matcher) == command->seq);
         status = ib_event_log_status(engine->log);
     }
+    size_t count;
+    const struct ib_event *events = ib_event_log_unpublished(engine->log, &count);
+    ib_past_events(&engine->past, engine->matcher, events, count);
     ib_event_log_publish(engine->log);
     return status;
 }
 
 static int visit(void *context, const struct ib_command *command)
 {
-    IB_ASSERT(context != NULL && command != NULL);
-    return apply(context, command);
+    struct ib_engine *engine = context;
+    IB_ASSERT(engine != NULL && command != NULL);
+    int status = engine->replication == NULL ? IB_OK : ib_replication_recovered(engine->replication, command);
+    return status == IB_OK ? apply(engine, command) : status;
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)
@@ -126,6 +131,16 @@ static int begin_with(struct ib_engine *engine, struct ib_snapshot *snapshot, ch
     return status;
 }
 
+static int open_matcher(struct ib_engine *engine, char *error)
+{
+    int status = ib_matcher_open(&engine->matcher, engine->config.orders);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
+    }
+    IB_ASSERT((status == IB_OK) == (engine->matcher != NULL));
+    return status;
+}
+
 /* The newest sound snapshot beside the journal, if there is one; `*place` is where it stands. `note` gets a line about
  * those that were passed over. */
 static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *place, char *note, char *error)
@@ -149,10 +164,7 @@ static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *plac
     if (status == IB_OK && snapshot != NULL) {
         status = begin_with(engine, snapshot, error);
     } else if (status == IB_OK) {
-        status = ib_matcher_open(&engine->matcher, engine->config.orders);
-        if (status != IB_OK) {
-            snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
-        }
+        status = open_matcher(engine, error);
     }
     ib_snapshot_close(snapshot);
     IB_ASSERT((status == IB_OK) <= (engine->matcher != NULL));
@@ -165,20 +177,22 @@ static int recover_journal(struct ib_engine *engine, char *error)
     struct ib_journal_place place = {0};
     char note[IB_ERROR_TEXT_SIZE] = "";
     IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
-    int status = open_snapshot(engine, &place, note, error);
+    /* A member has to know the chain of all entries, which no snapshot has. */
+    int status = engine->replication != NULL ? open_matcher(engine, error) : open_snapshot(engine, &place, note, error);
     if (status != IB_OK) {
         return status;
     }
     const struct ib_journal_config config = {.directory = engine->config.journal_directory,
                                              .shard = engine->config.shard,
                                              .orders = engine->config.orders,
-                                             .epoch = engine->config.epoch,
+                                             .epoch = engine->replication != NULL ? 0 : engine->config.epoch,
                                              .segment_bytes = engine->config.segment_bytes,
                                              .fsync_policy = engine->config.fsync_policy,
                                              .behind = place.seq > 0 ? &place : NULL};
     status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
     if (status == IB_OK) {
         IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
+        engine->torn_bytes = report.torn_bytes;
         if (note[0] != '\0') {
             fprintf(stderr, "ironbook: engine: %s\n", note);
         }
@@ -205,6 +219,9 @@ static int recover_journal(struct ib_engine *engine, char *error)
 int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error)
 {
     IB_ASSERT(command->seq == 0 && command->type != 0);
+    if (engine->replication != NULL) {
+        return ib_engine_sequence_as_primary(engine, command, error);
+    }
     IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
     uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     uint64_t last_ns = ib_journal_time_ns(engine->journal);
@@ -240,11 +257,18 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
                                                               "its disk, or lower limits.events");
         return status;
     }
-    status = recover_journal(engine, error);
+    if (engine->config.replication != NULL) {
+        status = ib_replication_prepare(&engine->replication, &engine->config, error);
+    }
+    if (status == IB_OK) {
+        status = recover_journal(engine, error);
+    }
     if (status != IB_OK) {
         return status;
     }
     engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->recovered_seq = ib_journal_seq(engine->journal);
-    return ib_engine_configure(engine, error);
+    engine->is_new = engine->recovered_seq == 0;
+    /* What a member's configuration adds is sequenced when it is primary. */
+    return engine->replication != NULL ? IB_OK : ib_engine_configure(engine, error);
 }

@@ -230,6 +230,15 @@ int ib_event_log_status(const struct ib_event_log *log)
     return atomic_load_explicit(&log->status, memory_order_acquire);
 }
 
+const struct ib_event *ib_event_log_unpublished(const struct ib_event_log *log, size_t *count)
+{
+    IB_ASSERT(log != NULL && count != NULL);
+    uint64_t written = atomic_load_explicit(&log->written, memory_order_relaxed);
+    bool is_whole = ib_event_log_status(log) == IB_OK; /* otherwise the sink is nowhere */
+    *count = is_whole ? (size_t)(log->sink.next - log->events) - written : 0;
+    return &log->events[written];
+}
+
 void ib_event_log_publish(struct ib_event_log *log)
 {
     IB_ASSERT(log != NULL);

@@ -61,6 +61,8 @@ void ib_event_log_lose_history(struct ib_event_log *log); /* it will not be fill
 struct ib_event_sink *ib_event_log_sink(struct ib_event_log *log);
 /* IB_OK, or why an event went nowhere, which is fatal: IB_ERROR_CAPACITY, or IB_ERROR_IO (disk full). */
 int ib_event_log_status(const struct ib_event_log *log);
+/* The events since the last publish, `*count` of them: until then nobody else sees them. */
+const struct ib_event *ib_event_log_unpublished(const struct ib_event_log *log, size_t *count);
 /* All events of the last command are in the sink: the releaser may see them. */
 void ib_event_log_publish(struct ib_event_log *log);
 /* Events that still fit behind those that are published. Any thread. */

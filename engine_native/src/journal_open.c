@@ -73,7 +73,7 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
                        report->orders, journal->orders, report->orders);
         return ib_journal_fail(journal, IB_ERROR_CONFIGURATION, "limits.orders", text);
     }
-    if (report->epoch > journal->epoch) {
+    if (journal->epoch > 0 && report->epoch > journal->epoch) {
         (void)snprintf(text, sizeof text, "the journal is at epoch %" PRIu64 ", the configuration says %" PRIu64,
                        report->epoch, journal->epoch);
         return ib_journal_fail(journal, IB_ERROR_CONFIGURATION, "epoch", text);
@@ -101,6 +101,7 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     journal->seq = report->seq;
     journal->time_ns = report->time_ns;
     journal->chain = report->chain;
+    journal->epoch = journal->epoch == 0 ? report->epoch : journal->epoch;
     int is_old = report->segment_format < IB_JOURNAL_FORMAT_MARKED || report->rules < IB_RULES_NEWEST;
     if ((report->torn_bytes > 0 || is_old || length > journal->limit) &&
         (ftruncate(journal->fd, (off_t)journal->size) != 0 || fsync(journal->fd) != 0)) {

@@ -267,12 +267,19 @@ void ib_primary_advance(struct ib_replica *self)
     }
 }
 
+bool ib_replica_may_sequence(const struct ib_replica *self, uint64_t count)
+{
+    IB_ASSERT(count >= 1);
+    IB_ASSERT(self->commit_seq <= self->last_seq);
+    return self->role == IB_ROLE_PRIMARY && self->handover_to == IB_REPLICA_NOBODY &&
+           self->last_seq + count - self->commit_seq <= self->config.window;
+}
+
 bool ib_replica_sequence(struct ib_replica *self, const struct ib_command *commands, size_t count)
 {
     IB_ASSERT(commands != NULL);
     IB_ASSERT(count >= 1 && count <= IB_REPLICA_BATCH_MAX);
-    if (self->role != IB_ROLE_PRIMARY || self->handover_to != IB_REPLICA_NOBODY ||
-        self->last_seq + count - self->commit_seq > self->config.window) {
+    if (!ib_replica_may_sequence(self, count)) {
         return false;
     }
     uint64_t chain = self->chain;

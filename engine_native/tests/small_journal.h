@@ -19,7 +19,7 @@ static int forged; /* the case has put a command there that was never appended *
 static inline struct ib_journal_config config(void)
 {
     return (struct ib_journal_config){
-        .directory = directory, .shard = 3, .orders = ORDERS, .epoch = 1, .segment_bytes = 1664};
+        .directory = directory, .shard = 3, .orders = ORDERS, .epoch = 2, .segment_bytes = 1664};
 }
 
 static inline void path_of(char path[600], uint64_t first_seq)
