@@ -123,6 +123,12 @@ may_be_lost:
   description: What a forced failover gives up. Empty where nothing can be lost.
   returned: success
   type: str
+timeline:
+  description: What happened when, in UTC.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{at: "2026-11-29T14:30:00.250+00:00", what: "switch_over: replica 0 hands over to replica 1"}]
 member:
   description: This host's member at the end, as M(ironbook.trading.engine_failover_info) returns it.
   returned: success
@@ -177,6 +183,7 @@ def main() -> None:
         changed=bool(result.plan.steps),
         actions=[{"action": step.action, "why": step.why} for step in result.plan.steps],
         may_be_lost=result.plan.may_be_lost,
+        timeline=acting.timeline,
         member=operator.described(result.after),
         diff={"before": result.before.shown(), "after": result.plan.after if looked else result.after.shown()},
     )

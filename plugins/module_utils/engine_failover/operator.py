@@ -25,9 +25,10 @@ from .plan import Plan, Record, Step, View, Wanted, plan
 from .service import Service
 
 with contextlib.suppress(ImportError):  # the modules say what is missing
-    from ironbook import agent, core
+    from ironbook import agent, core, replica_state
     from ironbook.admin import request
     from ironbook.core.errors import JournalDamagedError, JournalForeignError
+    from ironbook.errors import CommandError
     from ironbook.protocols import store as names
     from ironbook.store import items
     from ironbook.store.client import Conflict, Store, Unknown, Written
@@ -78,6 +79,7 @@ class Operator:
         self._leases = Leases(self.store, f"{socket.gethostname()}:{os.getpid()}")
         self._held: Held | None = None
         self._renewed = 0.0
+        self.timeline: list[dict[str, str]] = []  # what happened: `at` (UTC), `what`
 
     # ----------------------------------------------------------------------------------------------- what is there
 
@@ -116,9 +118,24 @@ class Operator:
             foreign_format=foreign,
         )
 
+    def _state_fault(self) -> tuple[str, bool] | None:
+        """The same of what lies beside the journal; None where nothing is wrong with it."""
+        path = self.member.journal / replica_state.NAME
+        try:
+            kept = replica_state.read(self.member.journal)
+        except CommandError as error:
+            return str(error), False
+        if kept is None or (kept.shard, kept.replica, kept.known) == (self.member.shard, self.member.replica, True):
+            return None
+        if not kept.known:
+            return f"{path} has another format", True
+        return f"{path} is of shard {kept.shard} replica {kept.replica}", False
+
     def _fault(self) -> tuple[str, bool]:
         """Why the journal cannot be gone on with, and whether that is because a newer build wrote it."""
         directory = self.member.journal
+        if problem := self._state_fault():
+            return problem
         if not directory.is_dir() or not any(directory.glob("*.journal")):
             return "", False
         try:
@@ -135,17 +152,19 @@ class Operator:
 
     def run(self, wanted: Wanted, look_only: bool) -> Result:
         """Do what is wanted. Raises Refused, StoreError, AdminError, ValueError; each is one line."""
-        before = self.view(wanted.state == "rejoined")
+        verify = wanted.state == "rejoined" or wanted.force
+        before = self.view(verify)
         todo = plan(wanted, before)
         if look_only or not (todo.steps or todo.until):
             return Result(todo, before, before)
         if not todo.steps:
             return Result(todo, before, *self._wait(wanted, todo, before))
         with self._alone(wanted):
-            before = self.view(wanted.state == "rejoined")
+            before = self.view(verify)
             todo = plan(wanted, before)
             for step in todo.steps:
                 self._keep()
+                self._note(f"{step.action}: {step.why}")
                 self._do(step, wanted)
             return Result(todo, before, *self._wait(wanted, todo, before))
 
@@ -195,7 +214,9 @@ class Operator:
         def reached() -> bool:
             nonlocal view
             self._keep()
-            view = self.view(verify=False)
+            seen, view = view.shown(), self.view(verify=False)
+            if view.shown() != seen:
+                self._note(told(view))
             return is_reached(todo.until, wanted, before, view)
 
         if self._until(reached, self.seconds):
@@ -206,6 +227,10 @@ class Operator:
                 "have another one rejoin"
             )
         raise ValueError(f"after {self.seconds:.0f} s {missing(todo.until, wanted, before, view)}")
+
+    def _note(self, what: str) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        self.timeline.append({"at": now, "what": what})
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
@@ -290,10 +315,20 @@ def is_reached(until: str, wanted: Wanted, before: View, view: View) -> bool:
     return True
 
 
+def told(view: View) -> str:
+    """What there is, in words."""
+    record = view.record
+    if record is None:
+        return f"replica {view.replica} is {view.role}: no record"
+    leads = "nobody" if record.primary is None else f"replica {record.primary}"
+    in_sync = ", ".join(map(str, sorted(record.in_sync)))
+    return f"replica {view.replica} is {view.role}: epoch {record.epoch}, primary {leads}, in sync {in_sync}"
+
+
 def missing(until: str, wanted: Wanted, before: View, view: View) -> str:
     """Say what has not come."""
-    record, reason = view.record, view.replication.get("reason") or "it says nothing"
-    now = f"primary {record.primary}, epoch {record.epoch}, in sync {sorted(record.in_sync)}" if record else "no record"
+    reason = view.replication.get("reason") or "it says nothing"
+    now = told(view).partition(": ")[2]
     if until == "handed_over" and view.role == "primary":
         return (
             f"replica {view.replica} is still the primary ({now}): somebody in sync did not acknowledge in time, so "

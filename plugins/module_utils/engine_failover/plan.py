@@ -156,28 +156,31 @@ def _forced(wanted: Wanted, view: View, record: Record) -> Plan:
     to = wanted.replica
     if record.primary == to and view.role == "primary":
         return Plan(after=view.shown())
-    if view.status is None:
-        raise Refused(f"the engine of replica {to} does not answer: start it first (state: rejoined)")
+    if view.alive and view.status is None:
+        raise Refused(f"a process holds the journal of replica {to} and answers nothing: fence it first")
+    if view.fault:
+        raise Refused(f"{view.fault}: replica {to} cannot lead; take one whose journal is whole, or restore this one")
     heard = view.replication.get("primary")
     if heard is not None and heard != to:
         raise Refused(
             f"replica {heard} is heard as the primary of epoch {view.replication.get('epoch')}: nothing is to be "
             "forced; a planned switchover loses nothing"
         )
-    last = view.replication.get("last_seq", 0)
+    last = f"sequence {view.replication['last_seq']}, the last that" if view.status else "what the journal of"
     others = _listed(record.in_sync - {to}) if record.in_sync - {to} else "nobody else"
     lost = (
-        f"what was acknowledged after sequence {last}, the last that replica {to} has; {others} may have more of it "
-        f"(in sync in epoch {record.epoch})"
+        f"what was acknowledged after {last} replica {to} has; {others} may have more of it (in sync in epoch "
+        f"{record.epoch})"
     )
     if not wanted.allow_data_loss:
         raise Refused(f"force gives up {lost}: say allow_data_loss as well, or bring one of those back")
     after = view.shown() | {"role": "primary", "primary": to, "in_sync": [to]}
+    start = () if view.status else (Step("start", f"replica {to} is to lead"),)
     if record.primary == to and record.in_sync == {to}:  # an earlier run has written it
-        return Plan(until="leads", may_be_lost=lost, after=after)
+        return Plan(start, "leads", lost, after)
     epoch = max(record.epoch, int(view.replication.get("promised", 0))) + 1
     step = Step("promote", f"replica {to} alone is in sync from epoch {epoch} on, whatever others have", epoch)
-    return Plan((step,), "leads", lost, after | {"epoch": epoch})
+    return Plan((step, *start), "leads", lost, after | {"epoch": epoch})
 
 
 def _fenced(wanted: Wanted, view: View, record: Record) -> Plan:

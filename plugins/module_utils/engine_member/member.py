@@ -26,6 +26,7 @@ else:
     HAS_IRONBOOK = True
     FAULTS = (*FAULTS, CommandError, CoreError)
 
+STATUS_SECONDS = 3.0  # an engine answers within milliseconds; one that is stopped dead must not hold up who ends it
 NEEDS = "import it with the engine's own Python: set ansible_python_interpreter, and PYTHONPATH to its directory"
 
 
@@ -77,7 +78,7 @@ def _absolute(value: Mapping[str, Any], key: str) -> Path:
     return path
 
 
-def status(member: Member, seconds: float = 10.0) -> dict[str, Any] | None:
+def status(member: Member, seconds: float = STATUS_SECONDS) -> dict[str, Any] | None:
     """Return what its engine answers, None where none does. ValueError where it is another member's socket."""
     try:
         answer = request(member.socket, "status", timeout=seconds)

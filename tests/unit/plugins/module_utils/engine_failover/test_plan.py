@@ -81,9 +81,17 @@ def test_a_forced_failover_makes_a_new_epoch_with_one_member() -> None:
     assert "replicas 0, 1 may have more" in made.may_be_lost
 
 
+def test_who_is_down_is_started_once_the_record_is_written() -> None:
+    made = plan(FORCED, view(2, None, LOST))
+    assert (actions(made), made.steps[0].epoch) == (["promote", "start"], 5)
+    assert "what was acknowledged after what the journal of replica 2 has" in made.may_be_lost
+
+
 def test_a_forced_failover_that_was_cut_off_only_waits() -> None:
     made = plan(FORCED, view(2, "opening", Record(5, 2, frozenset({2}), 10), heard=None))
     assert (made.steps, made.until) == ((), "leads")
+    down = plan(FORCED, view(2, None, Record(5, 2, frozenset({2}), 10)))
+    assert (actions(down), down.until) == (["start"], "leads")
     done = plan(FORCED, view(2, "primary", Record(5, 2, frozenset({2}), 10), heard=2))
     assert (done.steps, done.until) == ((), "")
 
@@ -93,7 +101,8 @@ def test_a_forced_failover_that_was_cut_off_only_waits() -> None:
     [
         (Wanted("primary", 2, force=True), view(2, "standby", LOST, heard=None), "say allow_data_loss as well"),
         (FORCED, view(2, "standby", LOST, heard=0), "replica 0 is heard as the primary of epoch 4"),
-        (FORCED, view(2, None, LOST), "does not answer: start it first"),
+        (FORCED, view(2, None, LOST, alive=True), "answers nothing: fence it first"),
+        (FORCED, view(2, None, LOST, fault="x.journal: damaged"), "replica 2 cannot lead; take one whose journal is"),
         (FORCED, view(1, "standby", LOST, heard=None), "made primary by force on its own host"),
     ],
 )
