@@ -234,7 +234,13 @@ FAULTS = [
     ),
     Fault(
         "a member in doubt forgets what it surely had",
-        (("replica_takeover", "return self->last_seq >= self->doubt_seq || self->doubt_seq == 1 ||", "return true ||"),),
+        (
+            (
+                "replica_takeover",
+                "return self->last_seq >= self->doubt_seq || self->doubt_seq == 1 ||",
+                "return true ||",
+            ),
+        ),
     ),
     Fault(
         "what a member had before it reconnected still counts",

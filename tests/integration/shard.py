@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real replicated shard for tests: three engines, their agents, and a store; all on the loopback, ended by their pids.
-
-    with replicated_shard({"kind": "etcd", "endpoints": …}, store, shard=7) as shard:
-        primary = shard.primary()
-"""
+"""A real replicated shard for tests: three engines with their agents, on the loopback, ended by their own pids."""
 
 from __future__ import annotations
 

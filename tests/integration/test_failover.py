@@ -48,13 +48,13 @@ def shard(cluster: Cluster) -> Iterator[Shard]:
 def kill_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
     shard.engines[primary].kill()
     shard.primary(other_than=[primary])
-    return lambda: shard.engines[primary].start()
+    return shard.engines[primary].start
 
 
 def kill_a_standby(shard: Shard, primary: int) -> Callable[[], object]:
     standby = (primary + 1) % 3
     shard.engines[standby].kill()
-    return lambda: shard.engines[standby].start()
+    return shard.engines[standby].start
 
 
 def pause_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
@@ -95,7 +95,7 @@ def kill_primary_and_agents(shard: Shard, primary: int) -> Callable[[], object]:
     for agent in shard.agents:
         agent.start()
     shard.primary(other_than=[primary])
-    return lambda: shard.engines[primary].start()
+    return shard.engines[primary].start
 
 
 FAULTS = (
