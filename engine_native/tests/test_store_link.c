@@ -297,7 +297,9 @@ static void a_change_is_told_whenever_it_comes(void)
     many[19] = answer(1, OK, 1);
     say(many, 10 * sizeof said + 20); /* a part of one behind whole ones */
     EXPECT_EQUAL(world.changes, 11);
-    say((const char *)many + 10 * sizeof said + 20, 10 * sizeof said - 20);
+    say((const char *)many + 10 * sizeof said + 20, sizeof said - 20);
+    EXPECT(world.changes == 12 && world.change.version == 110);
+    say(many + 11, 9 * sizeof said);
     EXPECT_EQUAL(world.changes, 20);
     EXPECT_EQUAL(world.change.version, 118);
     EXPECT_EQUAL(world.answers, 1);
