@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real replicated shard for tests: three engines, their agents, and a store; all on the loopback, ended by their pids.
-
-    with replicated_shard({"kind": "etcd", "endpoints": …}, store, shard=7) as shard:
-        primary = shard.primary()
-"""
+"""A real replicated shard for tests: three engines with their agents, on the loopback, ended by their own pids."""
 
 from __future__ import annotations
 
@@ -85,6 +81,15 @@ class Shard:
 
         return wait_for(found, "a primary", seconds) - 1
 
+    def primary_unless(self, replica: int, seconds: float = 60.0) -> int:
+        """As `primary`, where this member is paused: it is not asked, for it would not answer."""
+        others = [number for number in range(len(self.engines)) if number != replica]
+
+        def found() -> int | None:
+            return next((n + 1 for n in others if (self.status(n) or {}).get("role") == "primary"), None)
+
+        return wait_for(found, "a primary", seconds) - 1
+
     def in_sync(self, seconds: float = 60.0) -> int:
         """Wait until a primary has all members in sync: its number."""
 
@@ -96,13 +101,18 @@ class Shard:
 
         return wait_for(found, "a shard whose members are all in sync", seconds) - 1
 
+    def equal_states(self) -> bool:
+        """Whether all members are at one sequence number, with one state."""
+        told = {((status or {}).get("seq"), (status or {}).get("state_hash")) for status in map(self.status, range(3))}
+        return len(told) == 1
+
     def login(self, username: str = "MAKER1", sequence: int = 1, seconds: float = 30.0) -> Client:
         """A client that is logged in, at whichever member is primary."""
         deadline = time.monotonic() + seconds
         while True:
             for engine in self.engines:
                 try:
-                    client = Client(engine.port)
+                    client = Client(engine.port, timeout=2)  # one that is paused accepts, and says nothing
                     answer = client.login(username, sequence=sequence)
                 except OSError:
                     continue
