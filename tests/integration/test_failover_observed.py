@@ -22,7 +22,7 @@ from integration.stores import Etcd
 from integration.trader import replayed
 from ironbook.drills.canary_log import read_log
 from ironbook.drills.report import outages
-from ironbook.order_entry import Endpoint
+from ironbook.order_entry import ANSWER_SECONDS, Endpoint
 from local_processes import wait_for
 
 pytestmark = pytest.mark.integration
@@ -80,6 +80,20 @@ def switch_over(shard: Shard) -> int:
     return shard.in_sync()
 
 
+def pause_the_standbys(shard: Shard) -> int:
+    """The primary sends its clients heartbeats and can have nothing durable, for longer than they wait for answers."""
+    primary = shard.in_sync()
+    standbys = [engine.process for number, engine in enumerate(shard.engines) if number != primary]
+    for process in standbys:
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(ANSWER_SECONDS + 1)
+    for process in standbys:
+        assert process is not None
+        process.send_signal(signal.SIGCONT)
+    return shard.in_sync()
+
+
 FAULTS = (kill, switch_over, pause)
 
 
@@ -99,7 +113,7 @@ def test_our_clients_outlive_failovers_under_load(shard: Shard) -> None:
     ]
     threads, failures = side_by_side(work)  # type: ignore[arg-type]
     survivor = 0
-    for fault in FAULTS:
+    for fault in (*FAULTS, pause_the_standbys):
         before = [len(trader.reports) for trader in traders]
         survivor = fault(shard)
         wait_for(lambda past=before: failures or told_more(traders, past), "orders after a failover")  # type: ignore[misc]
