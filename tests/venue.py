@@ -108,9 +108,13 @@ class Venue:
         write_json(self.state / "trade" / "client.json", {"endpoints": [f"127.0.0.1:{self.engine_port}"], **login})
         settlement = {
             "shard": 0,
-            "run_directory": str(self.run_directory),
-            "journal_directory": str(self.journal),
-            "order_entry": {"host": "127.0.0.1", "port": self.engine_port},
+            "members": [
+                {
+                    "run_directory": str(self.run_directory),
+                    "journal_directory": str(self.journal),
+                    "order_entry": {"host": "127.0.0.1", "port": self.engine_port},
+                }
+            ],
             "instruments": [self.symbol],
             "sessions": [
                 {

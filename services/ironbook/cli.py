@@ -38,6 +38,7 @@ SUBCOMMANDS = {
     "session": "ironbook.session_replay",
     "settlement": "ironbook.settlement",
     "snapshot": "ironbook.snapshot",
+    "store": "ironbook.store.command",
 }
 
 
