@@ -8,17 +8,14 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from history.check import History, check
 from history.journal_bytes import read
 from integration.drill_commands import Drill
-from integration.etcd_cluster import Cluster, etcd_cluster
 from integration.resuming_clients import ForeignClient, LibraryTrader, entered, side_by_side
-from integration.shard import Shard, replicated_shard
-from integration.stores import Etcd
+from integration.shard import Shard
 from integration.trader import replayed
 from ironbook.drills.canary_log import read_log
 from ironbook.drills.report import outages
@@ -27,20 +24,6 @@ from local_processes import wait_for
 
 pytestmark = pytest.mark.integration
 USERS = ("MAKER1", "TAKER1")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def shard(cluster: Cluster) -> Iterator[Shard]:
-    backend = Etcd(cluster)
-    settings = {"kind": "etcd", "endpoints": cluster.endpoints}
-    with replicated_shard(settings, backend.open(), backend.shard()) as shard:
-        yield shard
 
 
 def endpoints(shard: Shard) -> list[Endpoint]:
