@@ -23,7 +23,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover import operator
 from ansible_collections.ironbook.trading.plugins.modules import engine_failover, engine_failover_info, engine_snapshot
 from integration.engine_process import enter, environment
-from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.etcd_cluster import Cluster
 from integration.shard import Shard, replicated_shard
 from integration.stores import Etcd
 from ironbook import core
@@ -104,12 +104,6 @@ class Managed:
             module.main()
         answer: dict[str, Any] = json.loads(capsys.readouterr().out)
         return answer
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
 
 
 @pytest.fixture
