@@ -229,8 +229,13 @@ def at_primary(config: Config) -> Config:
 
 
 def check_engine(config: Config) -> dict[str, Any]:
-    """Return the engine's status after comparing its sessions with the configuration's, on which every firm rests."""
+    """Return the engine's status after comparing its sessions with the configuration's, on which every firm rests.
+
+    Raises AdminError, which waiting cures, where the engine is no primary (now): it may not have all of the journal.
+    """
     status = admin.request(config.admin_socket, "status")
+    if (role := status.get("role", "alone")) not in ("alone", "primary"):
+        raise admin.AdminError(f"{config.admin_socket}: this member of shard {config.shard} is {role}, not primary")
     given = [session["username"].strip() for session in status["sessions"]]
     wanted = [session.username for session in config.sessions]
     if status["shard"] != config.shard:

@@ -111,3 +111,25 @@ def test_without_a_primary_each_member_is_named(monkeypatch: pytest.MonkeyPatch,
     alone = read(tmp_path)
     answering(monkeypatch, {})
     assert settlement.at_primary(alone) is alone
+
+
+def said(role: str | None, sessions: tuple[str, ...] = ("MAKER1",)) -> dict[str, Any]:
+    value: dict[str, Any] = {"shard": 0, "sessions": [{"username": name} for name in sessions]}
+    return value if role is None else value | {"role": role}
+
+
+@pytest.mark.parametrize("role", ["standby", "takeover", "opening", "stopped"])
+def test_a_member_that_is_no_primary_is_waited_for(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    """What it has of the journal may be anything: its sessions are not even looked at."""
+    config: Any = SimpleNamespace(
+        admin_socket=Path("admin.sock"), shard=0, sessions=[SimpleNamespace(username="MAKER1")]
+    )
+    monkeypatch.setattr(settlement.admin, "request", lambda *_: said(role, sessions=()))
+    with pytest.raises(admin.AdminError, match=f"this member of shard 0 is {role}, not primary"):
+        settlement.check_engine(config)
+    for primary in ("alone", "primary", None):
+        monkeypatch.setattr(settlement.admin, "request", lambda *_, is_role=primary: said(is_role))
+        assert settlement.check_engine(config)["shard"] == 0
+    monkeypatch.setattr(settlement.admin, "request", lambda *_: said("primary", ()))
+    with pytest.raises(CommandError, match="the engine's sessions are"):
+        settlement.check_engine(config)

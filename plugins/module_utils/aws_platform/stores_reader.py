@@ -16,10 +16,7 @@ Resources = list[dict[str, Any]]
 
 
 def read(client: Callable[[str], Any], prefix: str, groups: Mapping[str, str]) -> dict[str, Resources]:
-    """Keys: keys, buckets, streams, tables, databases, database_subnet_groups.
-
-    `groups`: id of each security group -> its name.
-    """
+    """Keys: keys, buckets, streams, tables, databases, database_subnet_groups; `groups`: a group's id -> name."""
     rds = client("rds")
     return {
         "keys": _keys(client("kms"), prefix),
