@@ -319,6 +319,22 @@ def test_the_key_is_rotated(platform: Platform) -> None:
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
 
 
+@pytest.mark.feature("SVL-10", by="M", part="the configuration store's table")
+def test_the_configuration_store_is_encrypted_backed_up_and_cannot_be_deleted(platform: Platform) -> None:
+    """Its one key is the text that the members of a shard ask for (services/ironbook/store/dynamodb.py)."""
+    dynamodb, named = platform.client("dynamodb"), {"TableName": f"{PREFIX}-configuration"}
+    table = dynamodb.describe_table(**named)["Table"]
+    assert table["KeySchema"] == [{"AttributeName": "item", "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": "item", "AttributeType": "S"}]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    key = platform.client("kms").describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["Arn"]
+    assert (table["SSEDescription"]["SSEType"], table["SSEDescription"]["KMSMasterKeyArn"]) == ("KMS", key)
+    backups = dynamodb.describe_continuous_backups(**named)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    with pytest.raises(dynamodb.exceptions.ClientError, match="deletion protection"):
+        dynamodb.delete_table(**named)
+
+
 @pytest.mark.feature("STO-01", by="M")
 @pytest.mark.feature("STO-02", by="M")
 def test_the_audit_bucket_is_versioned_encrypted_closed_and_lockable(platform: Platform) -> None:
@@ -388,7 +404,7 @@ def found_problems(platform: Platform) -> list[str]:
 
 
 def described_groups(platform: Platform) -> list[dict[str, Any]]:
-    """The rules that there should be: orders from the private tier; engines among themselves, to the database and to AWS."""
+    """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
     orders = f"{platform.site.port + 100}-{platform.site.port + 199}"
     to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
     to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
