@@ -10,8 +10,7 @@
  * otherwise; time in nanoseconds since the Unix epoch (UTC). All integers are native little-endian; both structs are on
  * disk and in sockets as they lie in memory, so their layout is asserted (src/layout.h) and never changes in a format.
  *
- * The part between CFFI-BEGIN and CFFI-END is plain C that both the compiler and cffi read: no
- * declaration of the core exists twice.
+ * The part between CFFI-BEGIN and CFFI-END is plain C that compiler and cffi read: no declaration exists twice.
  */
 #ifndef IRONBOOK_H
 #define IRONBOOK_H

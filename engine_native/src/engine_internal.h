@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
- * engine_history.c (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_room.c
- * (the journal's next segment), engine_shell.c (timer, and the sockets of clients and consumers), engine_member.c (when
- * a member of a shard has these) and engine_admin.c (the admin socket's answers).
+ * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_match.c (the
+ * matcher's thread), engine_room.c (that of the journal's next segment), engine_open.c (recovery), engine_history.c (the
+ * events of before a snapshot), engine_configure.c (what the configuration adds), engine_shell.c (timer, and the sockets
+ * of clients and consumers), engine_member.c (when a member of a shard has these) and engine_admin.c (the admin socket's
+ * answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -109,6 +110,9 @@ int ib_engine_configure(struct ib_engine *engine, char *error);
 struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const struct ib_instrument *instrument);
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
+
+/* engine_match.c: the thread that matches, until the ring is closed. */
+void *ib_engine_run_matcher(void *context);
 
 /* engine_room.c: the thread that makes the journal's next segment ahead of need, until the ring is closed. */
 void *ib_engine_run_room(void *context);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_member.c: an engine as a member of a replicated shard. It has a venue (order entry, event feed, command stream)
- * while it is primary, and none otherwise. What ends here is the life of a state: a member that has to discard its own
- * ends its run, and is opened again.
+ * engine_member.c: an engine as a member of a replicated shard. It has a venue (order entry, event feed, command
+ * stream) while it is primary, and none otherwise. What ends here is the life of a state: a member that has to discard
+ * its own ends its run, and is opened again.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -81,7 +81,8 @@ static void open_venue(struct ib_engine *engine)
         return;
     }
     engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
-    engine->is_new = ib_matcher_rules(engine->matcher) == IB_RULES_1 && ib_matcher_session_count(engine->matcher) == 0 &&
+    engine->is_new = ib_matcher_rules(engine->matcher) == IB_RULES_1 &&
+                     ib_matcher_session_count(engine->matcher) == 0 &&
                      ib_matcher_instrument_count(engine->matcher) == 0;
     int status = ib_engine_configure(engine, error);
     if (status == IB_OK && settle(engine)) {

@@ -221,7 +221,8 @@ static bool receive(struct ib_link *link)
 {
     IB_ASSERT(link->handler.fd >= 0);
     IB_ASSERT(link->input_end < IB_LINK_INPUT_SIZE);
-    ssize_t size = recv(link->handler.fd, link->input + link->input_end, IB_LINK_INPUT_SIZE - link->input_end, MSG_DONTWAIT);
+    size_t room = IB_LINK_INPUT_SIZE - link->input_end;
+    ssize_t size = recv(link->handler.fd, link->input + link->input_end, room, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
         return false;
     }
@@ -229,7 +230,7 @@ static bool receive(struct ib_link *link)
         link->is_over = true;
         return false;
     }
-    bool is_full = (size_t)size == IB_LINK_INPUT_SIZE - link->input_end;
+    bool is_full = (size_t)size == room;
     link->input_end += (size_t)size;
     take_input(link);
     return is_full && link->state == IB_LINK_OPEN && !link->is_over;

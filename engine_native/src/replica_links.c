@@ -3,8 +3,8 @@
  * replica_links.c: see replica_links.h.
  *
  * A place for each connection: those of the members that are dialled come first, by number, then those for whoever
- * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, and there are few places for them: so
- * one without the key can keep a place for that long, and nothing else.
+ * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, and there are few places for them:
+ * so one without the key can keep a place for that long, and nothing else.
  */
 #define _GNU_SOURCE
 #include "replica_links.h"
@@ -111,7 +111,8 @@ void ib_links_tick(struct ib_links *links)
     ib_io_change(links->loop, &links->listener, EPOLLIN);
     for (int i = 0; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
-        if ((link->state == IB_LINK_CALLING || link->state == IB_LINK_SHAKING) && now_ms - link->began_ms > IB_LINK_SHAKE_MS) {
+        bool is_new = link->state == IB_LINK_CALLING || link->state == IB_LINK_SHAKING;
+        if (is_new && now_ms - link->began_ms > IB_LINK_SHAKE_MS) {
             ib_link_end(link);
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * replica_state.h: what a member has to keep besides its journal: DIRECTORY/replica.state, 64 bytes beside the segments.
- * It appears whole and on the disk, or not at all. Where there is none the disk is a new one (IB_DOUBT_NEW).
+ * replica_state.h: what a member has to keep besides its journal: DIRECTORY/replica.state, 64 bytes beside the
+ * segments. It appears whole and on the disk, or not at all. Where there is none the disk is a new one (IB_DOUBT_NEW).
  */
 #ifndef IB_REPLICA_STATE_H
 #define IB_REPLICA_STATE_H

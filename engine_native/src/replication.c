@@ -319,9 +319,8 @@ int ib_replication_prepare(struct ib_replication **replication, const struct ib_
     if (status == IB_OK && self->state.is_cut) {
         status = ib_journal_cut(directory, self->state.cut_seq, error);
         self->state.is_cut = false;
-        if (status == IB_OK && ib_replica_state_write(directory, config->shard, config->replica, &self->state) != IB_OK) {
-            status = IB_ERROR_IO;
-        }
+        status = status == IB_OK ? ib_replica_state_write(directory, config->shard, config->replica, &self->state)
+                                 : status;
     }
     if (status == IB_OK) {
         status = ib_entry_source_open(&self->entries, directory);

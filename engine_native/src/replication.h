@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * replication.h: the replica of a running engine: what the state machine (replica.h) asks for is done here, and what
- * happened is told to it. The disk, the others and the store are behind entry_source.h, replica_state.h, replica_links.h
- * and store_link.h; the ring and the release are the sequencer's.
+ * happened is told to it. The disk, the others and the store are behind entry_source.h, replica_state.h,
+ * replica_links.h and store_link.h; the ring and the release are the sequencer's.
  *
  * Everything here runs on the I/O thread, but for ib_replication_matched.
  */

@@ -287,7 +287,9 @@ static void a_shard_of_new_disks_begins(void)
         .version = 1, .epoch = 0, .in_sync = 7, .primary = IB_REPLICA_NOBODY};
     for (int fault = 0; fault < 3; fault++) { /* none; one that has entries; one that is not heard */
         host_open(1, 0, IB_DOUBT_NEW, 0);
-        give(2, (struct ib_replica_frame){.type = IB_FRAME_HELLO, .seq = fault == 1 ? 4 : 0, .last_epoch = fault == 1});
+        bool has_journal = fault == 1;
+        give(2, (struct ib_replica_frame){.type = IB_FRAME_HELLO, .seq = has_journal ? 4 : 0,
+                                          .last_epoch = has_journal});
         if (fault != 2) {
             give(0, (struct ib_replica_frame){.type = IB_FRAME_HELLO});
         }

@@ -28,11 +28,12 @@ class Agent:
         config = {"shard": shard, "replica": replica, "run_directory": str(self.run), "store": store}
         self.config.write_text(json.dumps(config))
         self.process: subprocess.Popen[bytes] | None = None
+        self.enter: list[str] = []  # as Engine.enter
 
     def start(self, **variables: str) -> Self:
         """Start it, with these variables in its environment, and wait until it serves."""
         with self.log.open("ab") as log:
-            command = [*IRONBOOK, "agent", "run", "--config", str(self.config)]
+            command = [*self.enter, *IRONBOOK, "agent", "run", "--config", str(self.config)]
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**variables)
             )

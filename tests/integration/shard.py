@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from integration.agent_process import Agent
 from integration.engine_process import Client, Engine
@@ -23,15 +23,25 @@ KEY = "the-key-of-a-test-shard"
 TIMES = {"heartbeat_ms": 50, "silence_ms": 1500, "down_ms": 200, "lag_ms": 3000, "stagger_ms": 150}
 
 
-class Shard:
-    """The members by number. Each has a directory of its own in `directory`."""
+class Host(NamedTuple):
+    """Where a member runs: its address, and the command line that brings a process there."""
 
-    def __init__(self, directory: Path, number: int, store: dict[str, Any], size: int = 3, **changes: Any) -> None:
+    address: str = "127.0.0.1"
+    enter: Sequence[str] = ()
+
+
+class Shard:
+    """The members by number. Each has a directory of its own in `directory`; `hosts`: where they are, if not here."""
+
+    def __init__(
+        self, directory: Path, number: int, store: dict[str, Any], hosts: Sequence[Host] | None = None, **changes: Any
+    ) -> None:
         self.number = number
         self.directory = directory
-        ports = [free_port() for _ in range(size)]
+        hosts = hosts or [Host() for _ in range(3)]
+        size = len(hosts)
         replication = {
-            "members": [{"host": "127.0.0.1", "port": port} for port in ports],
+            "members": [{"host": host.address, "port": free_port()} for host in hosts],
             "key": KEY,
             "min_in_sync": min(2, size),
             **TIMES,
@@ -39,13 +49,16 @@ class Shard:
         }
         self.engines: list[Engine] = []
         self.agents: list[Agent] = []
-        for replica in range(size):
+        for replica, host in enumerate(hosts):
             own = directory / str(replica)
             own.mkdir()
             engine = Engine(own, shard=number, replica=replica, replication=replication, **changes)
             del engine.config["epoch"]
+            engine.config["order_entry"]["host"] = host.address
+            agent = Agent(own, number, replica, store, run=engine.run)
+            engine.enter = agent.enter = list(host.enter)
             self.engines.append(engine)
-            self.agents.append(Agent(own, number, replica, store, run=engine.run))
+            self.agents.append(agent)
 
     @property
     def ports(self) -> list[int]:
@@ -71,13 +84,15 @@ class Shard:
         return [(self.status(replica) or {}).get("role", "") for replica in range(len(self.engines))]
 
     def primary(self, other_than: Sequence[int] = (), seconds: float = 60.0) -> int:
-        """Wait until a member, not one of these, says that it is primary: its number."""
+        """Wait until a member, not one of these, says that it is primary: its number.
+
+        One that was cut off may say so as well, of an older epoch.
+        """
 
         def found() -> int | None:
-            for replica, role in enumerate(self.roles()):
-                if role == "primary" and replica not in other_than:
-                    return replica + 1
-            return None
+            statuses = [(status, replica) for replica in range(len(self.engines)) if (status := self.status(replica))]
+            leads = [(status["epoch"], replica) for status, replica in statuses if status["role"] == "primary"]
+            return next((replica + 1 for _, replica in sorted(leads)[-1:] if replica not in other_than), None)
 
         return wait_for(found, "a primary", seconds) - 1
 
@@ -112,7 +127,8 @@ class Shard:
         while True:
             for engine in self.engines:
                 try:
-                    client = Client(engine.port, timeout=2)  # one that is paused accepts, and says nothing
+                    # One that is paused accepts, and says nothing.
+                    client = Client(engine.port, 2, engine.config["order_entry"]["host"])
                     answer = client.login(username, sequence=sequence)
                 except OSError:
                     continue
