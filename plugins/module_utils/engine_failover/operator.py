@@ -220,12 +220,11 @@ class Operator:
             return is_reached(todo.until, wanted, before, view)
 
         if self._until(reached, self.seconds):
-            return view, ""
-        if todo.until == "leads" and view.role == "opening":
-            return view, (
+            alone = (
                 f"replica {view.replica} leads and acknowledges nothing before {view.min_in_sync} members are in sync: "
                 "have another one rejoin"
             )
+            return view, alone if todo.until == "leads" and view.role == "opening" else ""
         raise ValueError(f"after {self.seconds:.0f} s {missing(todo.until, wanted, before, view)}")
 
     def _note(self, what: str) -> None:
@@ -302,7 +301,8 @@ def is_reached(until: str, wanted: Wanted, before: View, view: View) -> bool:
     if record is None or old is None:
         return False
     if until == "leads":
-        return view.role == "primary"
+        # With fewer in sync than it needs it stays as it is, whatever is waited for.
+        return view.role == "primary" or (view.role == "opening" and len(record.in_sync) < view.min_in_sync)
     if until == "handed_over":
         follows = view.role == "standby" and view.replication.get("primary") == wanted.replica
         return (
@@ -356,6 +356,15 @@ def set_aside(journal: Path) -> Path:
     return aside
 
 
+def build_of(pid: int | None) -> str:
+    """Where the distribution is that a process runs, empty where that cannot be told: its PYTHONPATH (proc(5))."""
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return next((os.fsdecode(one[11:]) for one in variables if one.startswith(b"PYTHONPATH=")), "")
+
+
 def described(view: View, lease: Any = None) -> dict[str, Any]:
     """What the twin returns of a member."""
     says = view.replication
@@ -367,6 +376,7 @@ def described(view: View, lease: Any = None) -> dict[str, Any]:
         "min_in_sync": view.min_in_sync,
         "members": view.members,
         "pid": (view.status or {}).get("pid"),
+        "build": build_of((view.status or {}).get("pid")),
         "state": (view.status or {}).get("state"),
         "journal_fault": view.fault,
         **{key: says.get(key) for key in ("last_seq", "commit_seq", "in_doubt", "store_fault", "reason")},
