@@ -170,8 +170,9 @@ void ib_journal_reader_close(struct ib_journal_reader *reader);
 
 struct ib_journal;
 
-/* Called once for each valid command, in order, while a journal is opened. Anything but IB_OK ends the open with it. */
-typedef int (*ib_journal_visit)(void *context, const struct ib_command *command);
+/* Called with the valid commands, in order and some at a time, while a journal is opened. Anything but IB_OK ends the
+ * open with it. */
+typedef int (*ib_journal_visit)(void *context, const struct ib_command *commands, size_t count);
 
 /* Opens for appending: locks the directory, recovers, cuts off a torn tail, makes the first segment when there is
  * none. `visit` may be null. On failure `report->error` has the line for people and `*journal` is null. */

@@ -75,12 +75,30 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
     return status;
 }
 
-static int visit(void *context, const struct ib_command *command)
+/* Commands of the journal, some at a time. Their events come to `see` when they are written, and are published when all
+ * of it is there. */
+static int visit(void *context, const struct ib_command *commands, size_t count)
 {
     struct ib_engine *engine = context;
-    IB_ASSERT(engine != NULL && command != NULL);
-    int status = engine->replication == NULL ? IB_OK : ib_replication_recovered(engine->replication, command);
-    return status == IB_OK ? apply(engine, command) : status;
+    size_t applied;
+    int status = IB_OK;
+    IB_ASSERT(commands != NULL && count > 0);
+    for (size_t i = 0; i < count && status == IB_OK; i++) {
+        ib_past_command(&engine->past, &commands[i]);
+        status = engine->replication == NULL ? IB_OK : ib_replication_recovered(engine->replication, &commands[i]);
+    }
+    if (status == IB_OK) {
+        status = ib_matcher_apply_group(engine->matcher, commands, count, ib_event_log_sink(engine->log), &applied);
+    }
+    IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
+}
+
+static void see(void *context, const struct ib_event *events, size_t count)
+{
+    struct ib_engine *engine = context;
+    IB_ASSERT(engine->matcher != NULL);
+    ib_past_events(&engine->past, engine->matcher, events, count);
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)
@@ -171,6 +189,20 @@ static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *plac
     return status;
 }
 
+/* The journal into the matcher and the event log. */
+static int load(struct ib_engine *engine, const struct ib_journal_config *config, struct ib_journal_report *report)
+{
+    IB_ASSERT(engine->matcher != NULL && engine->log != NULL);
+    IB_ASSERT(engine->journal == NULL);
+    int status = ib_event_log_load(engine->log, see, engine);
+    if (status != IB_OK) {
+        return status;
+    }
+    status = ib_journal_open(&engine->journal, config, visit, engine, report);
+    ib_event_log_loaded(engine->log);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
+}
+
 static int recover_journal(struct ib_engine *engine, char *error)
 {
     struct ib_journal_report report = {0};
@@ -189,7 +221,7 @@ static int recover_journal(struct ib_engine *engine, char *error)
                                              .segment_bytes = engine->config.segment_bytes,
                                              .fsync_policy = engine->config.fsync_policy,
                                              .behind = place.seq > 0 ? &place : NULL};
-    status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
+    status = load(engine, &config, &report);
     if (status == IB_OK) {
         IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
         engine->torn_bytes = report.torn_bytes;

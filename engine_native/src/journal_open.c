@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "journal_reader.h"
+#include "journal_ahead.h"
 #include "journal_record.h"
 
 enum { READ_BATCH = 1024, SEGMENT_BYTES_MIN = 1024 };
@@ -40,24 +40,33 @@ static int lock_directory(struct ib_journal *journal)
     return IB_OK;
 }
 
-static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reader, ib_journal_visit visit,
-                     void *context)
+/* Reads to the end, and hands nothing to anybody. */
+static int read_all(struct ib_journal_reader *reader)
 {
-    IB_ASSERT(journal->directory_fd >= 0);
     IB_ASSERT(reader != NULL);
     struct ib_command *commands = malloc(READ_BATCH * sizeof *commands);
     int status = commands == NULL ? IB_ERROR_MEMORY : IB_OK;
     size_t count = 1;
     while (status == IB_OK && count > 0) {
         status = ib_journal_reader_next(reader, commands, READ_BATCH, &count);
-        for (size_t i = 0; status == IB_OK && i < count && visit != NULL; i++) {
-            status = visit(context, &commands[i]);
-            if (status != IB_OK) {
-                (void)ib_journal_fail(journal, status, "recovery was ended by the engine", ib_status_text(status));
-            }
-        }
     }
     free(commands);
+    return status;
+}
+
+static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reader, ib_journal_visit visit,
+                     void *context)
+{
+    int visit_status;
+    IB_ASSERT(journal->directory_fd >= 0);
+    if (visit == NULL) {
+        return read_all(reader);
+    }
+    int status = ib_journal_visit_all(reader, visit, context, &visit_status);
+    IB_ASSERT(status != IB_OK || visit_status == IB_OK);
+    if (visit_status != IB_OK) {
+        (void)ib_journal_fail(journal, status, "recovery was ended by the engine", ib_status_text(status));
+    }
     return status;
 }
 

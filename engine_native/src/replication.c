@@ -168,9 +168,9 @@ static void io_role(void *context, enum ib_replica_role role, const char *why)
 {
     struct ib_replication *self = context;
     IB_ASSERT(why != NULL);
-    bool is_news = self->reason != why || role == IB_ROLE_PRIMARY;
     self->reason = why;
-    if (role != IB_ROLE_TAKEOVER && is_news) { /* who cannot take over tries again and again */
+    if (role != IB_ROLE_TAKEOVER && (self->said != why || role != IB_ROLE_STANDBY)) { /* who may not tries again */
+        self->said = why;
         fprintf(stderr, "ironbook: engine: shard %u replica %u: %s, epoch %" PRIu64 ", sequence %" PRIu64 ": %s\n",
                 self->config->shard, self->config->replica, ib_replica_role_text(role), self->replica.epoch,
                 self->replica.last_seq, why);

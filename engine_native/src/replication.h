@@ -27,6 +27,7 @@ struct ib_replication {
     struct ib_replica_state state; /* as on the disk */
     bool promises; /* what is on the disk since is not told yet */
     const char *reason; /* of the last change of its role */
+    const char *said;   /* … and of the last one that the log has */
     uint64_t durable_seq; /* as it was told */
     bool restarts; /* the state has to be discarded: it is not to be told of anything any more */
     int status; /* IB_OK, or the failure that ends the engine; its text: */

@@ -112,11 +112,13 @@ struct seen {
     int sound;
 };
 
-static inline int see(void *context, const struct ib_command *command)
+static inline int see(void *context, const struct ib_command *commands, size_t count)
 {
     struct seen *seen = context;
-    struct ib_command written = command_at(++seen->count);
-    seen->sound = seen->sound && memcmp(command, &written, sizeof written) == 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ib_command written = command_at(++seen->count);
+        seen->sound = seen->sound && memcmp(&commands[i], &written, sizeof written) == 0;
+    }
     return IB_OK;
 }
 

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real replicated shard for tests: three engines, their agents, and a store; all on the loopback, ended by their pids.
-
-    with replicated_shard({"kind": "etcd", "endpoints": …}, store, shard=7) as shard:
-        primary = shard.primary()
-"""
+"""A real replicated shard for tests: three engines with their agents, on the loopback, ended by their own pids."""
 
 from __future__ import annotations
 
@@ -104,6 +100,11 @@ class Shard:
             return primary + 1 if whole else None
 
         return wait_for(found, "a shard whose members are all in sync", seconds) - 1
+
+    def equal_states(self) -> bool:
+        """Whether all members are at one sequence number, with one state."""
+        told = {((status or {}).get("seq"), (status or {}).get("state_hash")) for status in map(self.status, range(3))}
+        return len(told) == 1
 
     def login(self, username: str = "MAKER1", sequence: int = 1, seconds: float = 30.0) -> Client:
         """A client that is logged in, at whichever member is primary."""

@@ -48,13 +48,13 @@ def shard(cluster: Cluster) -> Iterator[Shard]:
 def kill_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
     shard.engines[primary].kill()
     shard.primary(other_than=[primary])
-    return lambda: shard.engines[primary].start()
+    return shard.engines[primary].start
 
 
 def kill_a_standby(shard: Shard, primary: int) -> Callable[[], object]:
     standby = (primary + 1) % 3
     shard.engines[standby].kill()
-    return lambda: shard.engines[standby].start()
+    return shard.engines[standby].start
 
 
 def pause_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
@@ -95,7 +95,7 @@ def kill_primary_and_agents(shard: Shard, primary: int) -> Callable[[], object]:
     for agent in shard.agents:
         agent.start()
     shard.primary(other_than=[primary])
-    return lambda: shard.engines[primary].start()
+    return shard.engines[primary].start
 
 
 FAULTS = (
@@ -152,7 +152,7 @@ def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard, tmp_path: Pa
     for trader in traders:
         trader.drain(next(one["session_seq"] for one in sessions if one["username"] == trader.username))
     live = shard.engines[survivor].admin("totals")
-    wait_for(lambda: len({(shard.status(i) or {}).get("state_hash") for i in range(3)}) == 1, "three equal states")
+    wait_for(shard.equal_states, "three equal states")
     states = [StateTold(f"engine-{i}", live["seq"], live["state_hash"]) for i in range(3)]
     for engine in shard.engines:
         engine.kill(signal.SIGTERM)

@@ -125,6 +125,7 @@ def count_resources(environment: dict[str, str]) -> dict[str, int]:
         "instances": len(ec2.describe_instances()["Reservations"]),
         "buckets": len(client_of(environment, "s3").list_buckets()["Buckets"]),
         "streams": len(client_of(environment, "kinesis").list_streams()["StreamNames"]),
+        "tables": len(client_of(environment, "dynamodb").list_tables()["TableNames"]),
         "databases": len(client_of(environment, "rds").describe_db_instances()["DBInstances"]),
     }
 

@@ -166,6 +166,7 @@ GATES = {
     "integration-operate": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",
+    "integration-failover": "tests/integration/",
     "integration-store": "tests/integration/",
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
