@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks that a person runs on a shard, each for real: three supervised engines and agents of a local site.
+"""The playbooks that a person runs on a shard, each for real: three engines and their agents, deployed on a local site.
 
 The configuration store is the site's DynamoDB. The tests build on one another, in their order.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from integration.engine_process import PASSWORD, Client, enter, hash_of
+from integration.engine_process import Client, enter
 from ironbook import core
 from ironbook.admin import AdminError, request
 from ironbook.store.dynamodb import DynamoDbStore
@@ -34,15 +34,11 @@ SESSIONS = [{"username": "MAKER1", "firm": "MAKR"}, {"username": "TAKER1", "firm
 
 
 class Site:
-    """A local site with a shard."""
+    """A local site with a shard, deployed as any other."""
 
     def __init__(self, site: LocalSite) -> None:
         self.site = site
         self.variables = dict(line.split("=", 1) for line in site.local("env").stdout.splitlines())
-        for number in range(3):
-            self.directory(number).joinpath("journal").mkdir(parents=True)
-            self.run(number).mkdir(parents=True)
-            self.write_member(number)
         site.state.joinpath("reports").mkdir(mode=0o700, exist_ok=True)
         self.write_inventory()
 
@@ -52,43 +48,19 @@ class Site:
     def run(self, number: int) -> Path:
         return self.site.state / "run" / f"engine-0-{number}"
 
-    def write_member(self, number: int) -> None:
-        """What the deploy play writes for a member: two configurations and two programs."""
-        base = self.site.port
-        members = [{"host": "127.0.0.1", "port": base + 5 + replica} for replica in range(3)]
-        engine = {
-            "shard": 0, "replica": number, "journal_directory": str(self.directory(number) / "journal"),
-            "run_directory": str(self.run(number)), "order_entry": {"host": "127.0.0.1", "port": base + 100 + number},
-            "instruments": [{"symbol": "AAPL", "tick": 1}],
-            "sessions": [session | {"secret": hash_of(PASSWORD)} for session in SESSIONS],
-            "limits": {"orders": 65536, "events": 1048576},
-            "replication": {"members": members, "key": "a-key-that-is-long-enough", "min_in_sync": 2,
-                            "silence_ms": 1500, "lag_ms": 3000}}  # fmt: skip
-        agent = {"shard": 0, "replica": number, "run_directory": str(self.run(number)),
-                 "store": {"kind": "dynamodb", "table": TABLE}}  # fmt: skip
-        given = ",".join(f'{name}="{value}"' for name, value in self.variables.items() if name.startswith("AWS_"))
-        for kind, value in (("agent", agent), ("engine", engine)):
-            config = self.directory(number) / f"{kind}.json"
-            config.write_text(json.dumps(value))
-            name = f"{kind}-0-{number}"
-            command = f"{sys.executable} -m ironbook.cli {kind} run --config {config}"
-            log = self.site.state / "log" / f"{name}.log"
-            (self.site.state / "supervisor.d" / f"{name}.conf").write_text(
-                f"[program:{name}]\ncommand={command}\nenvironment={given}\nautorestart=true\nstartsecs=0\n"
-                f"redirect_stderr=true\nstdout_logfile={log}\n"
-            )
-
     def write_inventory(self) -> None:
         """The local inventory's variables, and the hosts that `discover` would find: it has had its turn."""
         variables: dict[str, Any] = {}
         for file in sorted((ROOT / "inventories" / "local" / "group_vars" / "all").glob("*.yml")):
             variables |= yaml.safe_load(file.read_text()) or {}
-        variables["session_replay"] = False
+        variables |= {"session_replay": False, "engine_service_replicated": True}
+        variables["engine_service_sessions"] = [*SESSIONS, {"username": "CANARY", "firm": "CNRY"}]
+        variables["engine_service_replication"] = {"silence_ms": 1500, "lag_ms": 3000}
         hosts = {
             f"engine-0-{number}": {
                 "engine_service_shard": 0,
                 "engine_service_replica": number,
-                "engine_service_role": "standby",
+                "engine_service_role": "standby" if number else "primary",
             }
             for number in range(3)
         }
@@ -149,7 +121,7 @@ class Site:
         """Orders of MAKER1 at whoever is primary; how many reports there are."""
         number = self.in_sync()
         client = Client(self.site.port + 100 + number)
-        client.login("MAKER1")
+        client.login("MAKER1", password=(self.site.state / "secrets" / "session_MAKER1").read_text().strip())
         for ref in range(first, first + count):
             client.send(enter(ref, "S", 100, 10000 + ref))
         reports = client.wait_for(first + count - 1)
@@ -168,8 +140,7 @@ def shard() -> Iterator[Site]:
             TableName=TABLE, KeySchema=[{"AttributeName": "item", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "item", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST",
         )  # fmt: skip
-        made.store().create(Record.first(0, "", tuple(f"engine-0-{number}" for number in range(3)), "test"))
-        running.up()
+        made.done("deploy")
         made.in_sync()
         yield made
 
@@ -219,7 +190,7 @@ def test_fail_over_by_force(shard: Site) -> None:
     assert shard.trade(26, 5) == 30
 
 
-def test_restore_to_a_number_and_again_after_a_failure_halfway(shard: Site) -> None:
+def test_restore_to_a_number_and_no_second_time(shard: Site) -> None:
     primary = shard.in_sync()
     standby = (primary + 1) % 3
     epoch = shard.record().epoch
@@ -228,9 +199,6 @@ def test_restore_to_a_number_and_again_after_a_failure_halfway(shard: Site) -> N
     assert shard.trade(31, 30) == 60
     options = ["-e", f"engine_operation_until={wanted}", "-e", f"engine_operation_confirm=local/shard-0/epoch-{epoch}"]
     assert "say that it is meant" in shard.refused("restore_engine", *options[:2])
-    spoiled = shard.directory(standby) / "journal.restored"  # where another one's journal is to be made: it cannot
-    bad = shard.site.state / "hosts" / f"engine-0-{standby}" / "journal.aside-blocked"
-    assert not spoiled.exists() and not bad.exists()
     os.kill(shard.status(standby)["pid"], signal.SIGSTOP)  # a member that answers nothing is ended all the same
     assert shard.done("restore_engine", *options) >= 5
     assert shard.in_sync() == primary
@@ -243,3 +211,36 @@ def test_restore_to_a_number_and_again_after_a_failure_halfway(shard: Site) -> N
     assert shard.done("restore_engine", *options) == 0  # the epoch is another one: nothing is taken back again
     assert shard.trade(31, 5) == 35
     assert shard.report("restore")["outcome"] == "done"
+
+
+def test_upgrade_a_member_at_a_time(shard: Site) -> None:
+    """Another configuration is another version: each member restarts once, the primary hands over before its turn."""
+    primary = shard.in_sync()
+    pids = [shard.status(number)["pid"] for number in range(3)]
+    assert shard.done("upgrade_engine") == 0
+    assert [shard.status(number)["pid"] for number in range(3)] == pids
+    changed = ["-e", "engine_service_heartbeat_seconds=2"]
+    epoch = shard.record().epoch
+    assert shard.done("upgrade_engine", *changed) > 3
+    assert shard.in_sync() != primary
+    assert shard.record().epoch == epoch + 1  # one interruption, and a planned one
+    assert not {shard.status(number)["pid"] for number in range(3)} & set(pids)
+    pids = [shard.status(number)["pid"] for number in range(3)]
+    assert shard.done("upgrade_engine", *changed) == 0
+    assert [shard.status(number)["pid"] for number in range(3)] == pids
+    assert shard.report("upgrade")["outcome"] == "done"
+
+
+def test_drill(shard: Site) -> None:
+    """The primary is killed; what the canary saw meets the target; and a target that nobody can meet is missed."""
+    primary = shard.in_sync()
+    epoch = shard.record().epoch
+    seconds = ["-e", "failover_drill_seconds=20"]
+    assert shard.done("drill_failover", "--check", *seconds) == 0
+    assert shard.done("drill_failover", *seconds) >= 1
+    assert shard.in_sync() != primary
+    assert shard.record().epoch > epoch
+    path = shard.site.state / "reports" / "drill_failover-0.json"
+    told = json.loads(path.read_text())
+    assert (told["verdict"], told["drill"]) == ("passed", "process_crash")
+    assert path.with_suffix(".html").exists()
