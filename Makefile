@@ -117,6 +117,15 @@ lint: venv-test  ## ruff, mypy, yamllint, ansible-lint, syntax, docs
 lanes: venv-test  ## some lanes of make test by name: make lanes LANES="ruff unit"
 	@$(BIN)/python tests/gates/lanes.py $(LANES)
 
+# Wants a quiet machine. What it measures, and beside what: bench/durable.py; DURABLE="--only plain --save" is for that.
+.PHONY: bench-durable
+bench-durable: debian venv-test  ## what durability and replication cost an order; fails where a figure misses its bar
+	@$(BIN)/python bench/durable.py $(DURABLE)
+
+.PHONY: bench-failover
+bench-failover: debian venv-test  ## how long a shard acknowledges nothing when something breaks; fails where a bar is missed
+	@$(BIN)/python bench/failover.py $(FAILOVER)
+
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md
 	@$(BIN)/python tests/feature_rows.py
