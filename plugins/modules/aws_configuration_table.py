@@ -92,7 +92,7 @@ def main() -> None:
         actions = table.plan(name, wanted, known)
         if not module.check_mode:
             table.apply(client, name, wanted, actions)
-    except (ValueError, TimeoutError) as error:
+    except ValueError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"the table {name} cannot be provided")

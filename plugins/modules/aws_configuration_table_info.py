@@ -57,8 +57,6 @@ def main() -> None:
     name = module.params["name"]
     try:
         known = table.read(module.client("dynamodb"), name)
-    except TimeoutError as error:
-        module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"the table {name} cannot be read")
     module.exit_json(changed=False, table=known.shown() if known else {})

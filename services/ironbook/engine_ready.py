@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--supervisor", type=Path, metavar="DIRECTORY", help="of the local site that supervises it")
     parser.add_argument("--service", help="its name there: where supervisord has given it up, nobody waits any longer")
     parser.add_argument(
-        "--in-sync", type=int, default=0, metavar="N", help="of a replicated engine: and that N members are in sync"
+        "--in-sync", type=int, default=0, metavar="N", help="of a shard's primary: and that N members are in sync"
     )
     parser.add_argument("--json", action="store_true", help="print role, primary and in_sync as one line of JSON")
     parser.set_defaults(function=run)
@@ -42,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     except CommandError as error:
         said = last_line(arguments.log) if arguments.log else ""
         raise CommandError(f"{error}; its log ends: {said} ({arguments.log})" if said else str(error)) from error
-    shard = status.get("replication") or {"primary": status["replica"], "in_sync": [status["replica"]]}
+    shard = status["replication"] or {"primary": status["replica"], "in_sync": [status["replica"]]}
     if arguments.json:
-        result = {"role": role_of(status), "primary": shard["primary"], "in_sync": shard["in_sync"]}
+        result = {"role": status["role"], "primary": shard["primary"], "in_sync": shard["in_sync"]}
         print(json.dumps({"result": result}))
         return 0
-    does = "serves" if role_of(status) != "standby" else f"follows replica {shard['primary']}"
+    does = "serves" if status["role"] != "standby" else f"follows replica {shard['primary']}"
     print(f"shard {status['shard']} replica {status['replica']} {does} at sequence {status['seq']}")
     return 0
 
@@ -68,7 +68,7 @@ def is_given_up(site: Path | None, service: str | None) -> bool:
 def wait(
     socket: Path, seconds: float, given_up: Callable[[], bool] = lambda: False, in_sync: int = 0
 ) -> dict[str, Any]:
-    """Return the engine's status, as soon as it serves, or follows one that does and is in sync with `in_sync` members.
+    """Return the engine's status, as soon as it serves, with `in_sync` members in sync, or follows the one that does.
 
     `given_up` says that it never will. A state such as `halted` is an answer, not a reason to wait: a halted engine
     stays halted until somebody resumes it.
@@ -81,7 +81,7 @@ def wait(
             lacks = str(error)
         else:
             lacks = lacking(status, in_sync)
-            if role_of(status) in {"alone", "primary"} and status["state"] != "serving":
+            if status["role"] in {"alone", "primary"} and status["state"] != "serving":
                 raise CommandError(
                     f"{socket}: the engine is {status['state']}, not serving: 'resume' it, or see its log"
                 )
@@ -95,23 +95,21 @@ def wait(
 
 def lacking(status: Mapping[str, Any], in_sync: int) -> str:
     """Return what a replicated engine waits for; nothing where its shard serves, and of an engine that runs alone."""
-    role = role_of(status)
-    if role == "alone":
+    if status["role"] == "alone":
         return ""
     shard = status["replication"]
-    said = f"shard {status['shard']} replica {status['replica']} is {role} ({shard['reason']})"
+    said = f"shard {status['shard']} replica {status['replica']} is {status['role']} ({shard['reason']})"
     if shard["store_fault"]:
         said += f"; the store: {shard['store_fault']}"
-    if role not in {"primary", "standby"} or shard["primary"] is None:
+    if status["role"] not in {"primary", "standby"} or shard["primary"] is None:
         return f"{said}; no primary yet"
+    if status["role"] == "standby":
+        # Who is in sync, the primary alone knows: a standby has the record that it last read.
+        connected = {member["replica"] for member in shard["members"] if member["connected"]}
+        return "" if shard["primary"] in connected else f"{said}; replica {shard['primary']}, the primary, is away"
     if len(shard["in_sync"]) < in_sync:
         return f"{said}; {len(shard['in_sync'])} of {in_sync} members are in sync: {shard['in_sync']}"
     return ""
-
-
-def role_of(status: Mapping[str, Any]) -> str:
-    """Return what the engine is in its shard."""
-    return str(status.get("role", "alone"))
 
 
 def last_line(log: Path) -> str:

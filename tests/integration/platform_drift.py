@@ -162,6 +162,9 @@ def undo_stores(client: Client) -> dict[str, Callable[[], object]]:
         f"stream {STREAM} is encrypted under no key": lambda: kinesis.stop_stream_encryption(
             StreamName=STREAM, EncryptionType="KMS", KeyId=key
         ),
+        f"table {PREFIX}-configuration can be deleted": lambda: client("dynamodb").update_table(
+            TableName=f"{PREFIX}-configuration", DeletionProtectionEnabled=False
+        ),
         f"database {PREFIX}-database can be reached": lambda: client("rds").modify_db_instance(
             DBInstanceIdentifier=f"{PREFIX}-database",
             PubliclyAccessible=True,

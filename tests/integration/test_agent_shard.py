@@ -129,6 +129,7 @@ def trade(shard: Shard, first: int, count: int) -> list[bytes]:
     return reports
 
 
+@pytest.mark.feature("DRB-14", by="P", part="a shard of the engine: switchover, and a preview that asks for nothing")
 def test_a_planned_switchover_loses_nothing(managed: Managed, capsys: pytest.CaptureFixture[str]) -> None:
     shard = managed.shard
     old = shard.primary()
@@ -147,6 +148,7 @@ def test_a_planned_switchover_loses_nothing(managed: Managed, capsys: pytest.Cap
     assert trade(shard, 51, 10)[:50] == reports
 
 
+@pytest.mark.feature("DRB-14", by="P", part="a shard of the engine: fencing")
 def test_fence_and_rejoin(managed: Managed, capsys: pytest.CaptureFixture[str]) -> None:
     """A standby that is stopped dead (SIGSTOP) is ended, and leaves the set; trading goes on; it comes back."""
     shard = managed.shard

@@ -254,7 +254,7 @@ def test_replication_by_default_and_none() -> None:
         ({"key": None}, "replication.key is missing: add it"),
         ({"min_in_sync": 0}, "replication.min_in_sync is 0: give it an integer from 1 to 3"),
         ({"min_in_sync": 4}, "replication.min_in_sync is 4: give it an integer from 1 to 3"),
-        ({"window": 32_769}, "replication.window is 32769: give it an integer from 1 to 32768"),
+        ({"window": 16_385}, "replication.window is 16385: give it an integer from 1 to 16384"),
         ({"window": 0}, "replication.window is 0"),
         ({"check_every": 0}, "replication.check_every is 0"),
         ({"silence_ms": 50}, "replication.silence_ms is 50 and heartbeat_ms 50: give it several heartbeats"),

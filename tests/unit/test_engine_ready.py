@@ -37,7 +37,8 @@ def test_the_log_of_an_engine_that_does_not_serve_is_quoted(
 
 def status(role: str, primary: int | None, in_sync: list[int], **more: Any) -> dict[str, Any]:
     """What a member of a shard of three says of itself."""
-    shard = {"primary": primary, "in_sync": in_sync, "reason": "because", "store_fault": None}
+    members = [{"replica": replica, "connected": replica != 0} for replica in range(3)]
+    shard = {"primary": primary, "in_sync": in_sync, "reason": "because", "store_fault": None, "members": members}
     return {"shard": 0, "replica": 1, "role": role, "state": "serving", "seq": 9, "replication": shard, **more}
 
 
@@ -51,17 +52,18 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any]) -> list
 def test_a_member_is_waited_for_until_its_shard_is_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It knows no primary, then it does but one is not in sync, then all are."""
+    """It knows no primary, then it does but one is not in sync, then all are; who is, a standby does not know."""
     left = answering(
         monkeypatch,
         status("standby", None, [0, 1, 2]),
+        status("primary", 1, [1, 2]),
+        status("primary", 1, [0, 1, 2]),
         status("standby", 2, [1, 2]),
-        status("standby", 2, [0, 1, 2]),
     )
     assert main(["engine-ready", "--socket", "s", "--seconds", "5", "--in-sync", "3", "--json"]) == 0
     assert len(left) == 1
     printed = json.loads(capsys.readouterr().out)
-    assert printed == {"result": {"role": "standby", "primary": 2, "in_sync": [0, 1, 2]}}
+    assert printed == {"result": {"role": "primary", "primary": 1, "in_sync": [0, 1, 2]}}
     assert main(["engine-ready", "--socket", "s", "--seconds", "0"]) == 0
     assert capsys.readouterr().out == "shard 0 replica 1 follows replica 2 at sequence 9\n"
 
@@ -70,6 +72,7 @@ def test_a_member_is_waited_for_until_its_shard_is_whole(
     ("answer", "said"),
     [
         (status("standby", None, [0, 1, 2]), r"is standby \(because\); no primary yet"),
+        (status("standby", 0, [0, 1, 2]), r"is standby \(because\); replica 0, the primary, is away"),
         (status("takeover", 0, [0, 1, 2]), r"is takeover \(because\); no primary yet"),
         (status("primary", 1, [1, 2]), r"is primary \(because\); 2 of 3 members are in sync: \[1, 2\]"),
     ],

@@ -8,14 +8,11 @@ whatever is changed of it; one with another key is not ours and is let alone.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 KEY = "item"
-WAIT_SECONDS = 300.0
-_STEP_SECONDS = 2.0
 # What both modules take.
 NAME = {"name": {"type": "str", "required": True}}
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -131,25 +128,25 @@ def apply(client: Any, name: str, wanted: Table, actions: Iterable[str]) -> None
     for action in actions:
         steps[action]()
         if _settled(client, name) is None:
-            raise TimeoutError(f"the table {name} was deleted while it was being provided")
+            raise ValueError(f"the table {name} was deleted while it was being provided: run again")
 
 
 def _settled(client: Any, name: str) -> Mapping[str, Any] | None:
-    """Return the table's description once nothing of it is being changed; None where there is none."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            table: Mapping[str, Any] = client.describe_table(TableName=name)["Table"]
-        except client.exceptions.ResourceNotFoundException:
+    """Return the table's description once nothing of it is being changed; None where there is none.
+
+    Raises botocore's WaiterError where that takes longer than its waiters wait, minutes.
+    """
+    try:
+        table: Mapping[str, Any] = client.describe_table(TableName=name)["Table"]
+        if table["TableStatus"] == "DELETING":
+            client.get_waiter("table_not_exists").wait(TableName=name)
             return None
-        changing = table["TableStatus"] != "ACTIVE" or table.get("SSEDescription", {}).get("Status") == "UPDATING"
-        if not changing:
-            return table
-        if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"the table {name} is {table['TableStatus']} for {WAIT_SECONDS:.0f} s: look at it in AWS"
-            )
-        time.sleep(_STEP_SECONDS)
+        if table["TableStatus"] != "ACTIVE":
+            client.get_waiter("table_exists").wait(TableName=name)
+            table = client.describe_table(TableName=name)["Table"]
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return table
 
 
 def _tags(client: Any, arn: str) -> dict[str, str]:

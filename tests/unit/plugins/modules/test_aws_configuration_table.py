@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module and its twin that only reads: what they report, and that a preview changes nothing."""
+"""What the module reports, and that a preview changes nothing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform import table
-from ansible_collections.ironbook.trading.plugins.modules import (
-    aws_configuration_table,
-    aws_configuration_table_info,
-)
+from ansible_collections.ironbook.trading.plugins.modules import aws_configuration_table
 
 CONNECTION = {"region": "us-east-1", "access_key": "AKIAEXAMPLE", "secret_key": "not-a-secret"}
 WANTED = {"key_arn": "arn:k", "tags": {"Team": "devops"}}
@@ -31,11 +27,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """Run one of the modules for the table t."""
+    """Run the module for the table t."""
 
-    def run(module: ModuleType, **options: Any) -> dict[str, Any]:
+    def run(**options: Any) -> dict[str, Any]:
         with patch_module_args({"name": "t", **CONNECTION, **options}), pytest.raises(SystemExit):
-            module.main()
+            aws_configuration_table.main()
         answer: dict[str, Any] = json.loads(capsys.readouterr().out)
         return answer
 
@@ -43,7 +39,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
 
 
 def test_it_makes_the_table(account: dict[str, Any], call: Callable[..., dict[str, Any]]) -> None:
-    answer = call(aws_configuration_table, **WANTED)
+    answer = call(**WANTED)
     assert (answer["changed"], answer["actions"], account["done"]) == (
         True,
         ["create", "back_up"],
@@ -56,7 +52,7 @@ def test_it_makes_the_table(account: dict[str, Any], call: Callable[..., dict[st
 
 def test_a_preview_says_it_and_does_nothing(account: dict[str, Any], call: Callable[..., dict[str, Any]]) -> None:
     account["known"] = table.Table(key_arn="arn:old", tags={"Team": "devops", "Beside": "b"})
-    answer = call(aws_configuration_table, _ansible_check_mode=True, **WANTED)
+    answer = call(_ansible_check_mode=True, **WANTED)
     assert (answer["changed"], answer["actions"], account["done"]) == (True, ["encrypt"], [])
     assert answer["diff"]["before"]["key_arn"] == "arn:old"
     assert answer["diff"]["after"]["tags"] == {"Team": "devops", "Beside": "b"}
@@ -64,21 +60,14 @@ def test_a_preview_says_it_and_does_nothing(account: dict[str, Any], call: Calla
 
 def test_nothing_to_do_is_no_change(account: dict[str, Any], call: Callable[..., dict[str, Any]]) -> None:
     account["known"] = table.Table(key_arn="arn:k", tags={"Team": "devops"})
-    answer = call(aws_configuration_table, **WANTED)
+    answer = call(**WANTED)
     assert (answer["changed"], answer["actions"]) == (False, [])
     assert answer["diff"]["before"] == answer["diff"]["after"]
 
 
 def test_somebody_elses_table_is_an_error(account: dict[str, Any], call: Callable[..., dict[str, Any]]) -> None:
     account["known"] = table.Table(keys=(("id", "S", "HASH"),))
-    answer = call(aws_configuration_table, **WANTED)
+    answer = call(**WANTED)
     assert answer["failed"] is True
     assert answer["msg"] == "the table t has the key id (S), not item (S) alone: it is not ours, give another name"
     assert account["done"] == []
-
-
-def test_the_twin_reads(account: dict[str, Any], call: Callable[..., dict[str, Any]]) -> None:
-    assert call(aws_configuration_table_info)["table"] == {}
-    account["known"] = table.Table(key_arn="arn:k")
-    answer = call(aws_configuration_table_info)
-    assert (answer["changed"], answer["table"]["key_arn"]) == (False, "arn:k")
