@@ -122,6 +122,10 @@ lanes: venv-test  ## some lanes of make test by name: make lanes LANES="ruff uni
 bench-durable: debian venv-test  ## what durability and replication cost an order; fails where a figure misses its bar
 	@$(BIN)/python bench/durable.py $(DURABLE)
 
+.PHONY: bench-failover
+bench-failover: debian venv-test  ## how long a shard acknowledges nothing when something breaks; fails where a bar is missed
+	@$(BIN)/python bench/failover.py $(FAILOVER)
+
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md
 	@$(BIN)/python tests/feature_rows.py

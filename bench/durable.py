@@ -8,7 +8,9 @@ plain     one engine, not synced, not replicated; beside a bare TCP echo. One or
 durable   a shard of three engines with their agents and a cluster of etcd, each order durable on all three before it is
           acknowledged; beside a bare relay of the same topology: client, primary, two standbys, the same bytes in the
           same frames, each process writing and syncing the same records by the same call (engine_native/bench/relay.c).
-          One order in flight; then an open loop of four sessions, as fast as the window lets it, and at --rate.
+          One order in flight; then an open loop of four sessions, as fast as the window lets it, and at --rate; and
+          at --rate while snapshots of a standby's journal are taken one after the other: longest_gap_us is the longest
+          time without an acknowledgement. No bar: it shares two cores with everything else.
 recovery  ironbook bench recovery: journal records a second, matcher and event log included.
 
 Engine and peer run in turns on the loopback of this machine, by the same client (engine_native/bench/order_load.c), and
@@ -22,12 +24,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +193,30 @@ def expect_in_sync(shard: Shard, primary: int) -> None:
         raise SystemExit(f"durable: the shard did not stay whole, so the figures are not of three members: {status}")
 
 
+def while_snapshots_are_taken(shard: Shard, standby: int, load: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run a load, and beside it, at lower priority, `ironbook snapshot take` on a standby's journal, over and over."""
+    command = ["nice", "-n", "10", *IRONBOOK, "snapshot", "take", str(shard.engines[standby].journal)]
+    ended = threading.Event()
+    taken = 0
+
+    def take() -> None:
+        nonlocal taken
+        while not ended.is_set():
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise SystemExit(f"durable: {done.stderr.strip()}")
+            taken += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take)
+        try:
+            found = load()
+        finally:
+            ended.set()
+        taking.result()
+    return {**found, "snapshots": taken}
+
+
 def beside_the_relay(
     shard: Shard, programs: tuple[Path, Path], directory: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
@@ -209,6 +238,9 @@ def beside_the_relay(
             for name, target in (("engine", ours), ("relay", theirs)):
                 found.setdefault(f"{name}_flat_out", []).append(target.load(arguments.orders, 0, arguments))
                 found.setdefault(f"{name}_paced", []).append(target.load(arguments.orders, arguments.rate, arguments))
+            standby = (primary + 1) % len(shard.engines)
+            paced = functools.partial(ours.load, arguments.orders, arguments.rate, arguments)
+            found.setdefault("engine_paced_snapshots", []).append(while_snapshots_are_taken(shard, standby, paced))
             expect_in_sync(shard, primary)
     figures = {name: middle(rounds) for name, rounds in found.items()}
     return {
@@ -221,7 +253,7 @@ def beside_the_relay(
 
 def durable(client: Path, program: Path, directory: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Three engines, three agents, a cluster of etcd."""
-    sent = 2 * (arguments.rounds + 1) * (arguments.orders + TRIPS)
+    sent = 3 * (arguments.rounds + 1) * (arguments.orders + TRIPS)
     for name in ("etcd", "relay"):
         (directory / name).mkdir()
     with etcd_cluster(directory / "etcd") as cluster:

@@ -3,13 +3,15 @@
  * flash1_adapter.c: the matcher behind the C interface of the public benchmark flash1-dev/matching-engine-benchmark. It
  * is ours; the benchmark, its header included, is the reader's own checkout (FLASH1):
  *
- *   gcc -std=c11 -O3 -march=native -fPIC -fno-semantic-interposition -shared -I$FLASH1/api -Iinclude -Isrc \
- *       -o ironbook_adapter.so bench/flash1_adapter.c $(find src -name '*.c') -lcrypt -lpthread
+ *   gcc -std=c11 -O3 -march=native -mtune=generic -fPIC -fno-semantic-interposition -shared -o ironbook_adapter.so \
+ *       -I$FLASH1/api -Iinclude -Isrc bench/flash1_adapter.c $(find src -name '*.c') -lcrypt -lpthread
  *
  * An order of theirs is an order of ours under a number of ours: a session's numbers must rise, and theirs come in any
- * order and come back (modify, reuse). So one table leads from their number to ours, and one, which is written and read
- * where the newest orders are, from ours to what their reports repeat: their number, side and price. A modify is a
- * cancel and a new order, as their contract has it.
+ * order and come back (modify, reuse). So a hash of the orders in the book leads from their number to ours, and a
+ * table, which is written and read where the newest orders are, from ours to what their reports repeat: their number,
+ * side and price. A table of their numbers instead would be short of one look-up, but of four megabytes that each order
+ * writes to anywhere, and the writes of all others would wait behind those that miss the caches. A modify is a cancel
+ * and a new order, as their contract has it.
  *
  *   message ─► command ─► ib_matcher_apply ─► report (64 bytes) ─► ring ─► their drainer, on another core
  *
@@ -32,8 +34,10 @@
 enum {
     ORDERS = 1 << 20,
     WARM_ORDERS = 1 << 15,
-    TOUCHED = 1 << 22, /* ids whose tables are in memory before the clock runs */
-    ID_BITS = 28,     /* their ids are dense and below 2^32; address space is taken for so many */
+    TOUCHED = 1 << 22, /* orders whose table is in memory before the clock runs */
+    USER_REF_BITS = 28, /* address space is taken for so many of them */
+    ID_BITS = 30,     /* their ids are below 2^32, and dense */
+    HEADS_BITS = 15,  /* chains by a hash of their ids: 128 KiB, which stay in the second-level cache */
     EVENTS = 32,      /* that are taken at a time, where orders trade */
 };
 
@@ -47,10 +51,11 @@ static struct ib_matcher *matcher;
 static struct ring *ring; /* null: the harness brought a transport of its own */
 static const me_transport_t *transport;
 static void *sink;
-static uint32_t *user_refs; /* their id -> our number; 0 = never seen */
-static struct order *orders; /* by our number */
+static uint32_t heads[1 << HEADS_BITS]; /* the newest order of each chain, by our number, or 0 */
+static struct order *orders; /* by our number; [0] is none */
 static uint32_t last_user_ref;
 static uint64_t message_seq; /* of the message at hand, as reports carry it */
+static uint64_t taker_id; /* of the order at hand, theirs */
 static int expired; /* some of the order at hand: immediate or cancel */
 static struct ib_event events[EVENTS];
 
@@ -62,11 +67,11 @@ static struct ib_event events[EVENTS];
         }                            \
     } while (0)
 
-/* An order as their reports tell of it. */
+/* An order in the book as their reports tell of it. */
 struct order {
     int64_t price;
-    uint32_t id;
-    uint8_t side; /* theirs */
+    uint32_t next;    /* older one in the chain of its id's hash, or 0 */
+    uint32_t id_side; /* theirs: id << 1 | side */
 };
 
 /* What changes is written for each. */
@@ -95,21 +100,60 @@ IB_INLINE void report_end(const me_report_t *made)
     }
 }
 
+/* Where the chain of an id begins. */
+IB_INLINE uint32_t *head_of(uint64_t id)
+{
+    return &heads[id * IB_BUCKETS_SCATTER >> (32 - HEADS_BITS) & ((1u << HEADS_BITS) - 1)];
+}
+
+/* Where a chain names the order of an id, or ends without one. */
+IB_INLINE uint32_t *link_to(uint64_t id)
+{
+    uint32_t *link = head_of(id);
+    while (!IB_LIKELY(orders[*link].id_side >> 1 == id) && *link != 0) {
+        link = &orders[*link].next;
+    }
+    return link;
+}
+
+/* An order stands in the book. */
+IB_INLINE void remember(uint32_t user_ref, uint64_t id, uint8_t side, int64_t price)
+{
+    uint32_t *head = head_of(id);
+    struct order *order = &orders[user_ref];
+    order->price = price;
+    order->next = *head;
+    order->id_side = (uint32_t)id << 1 | side;
+    *head = user_ref;
+}
+
+/* It stands there no more. */
+IB_INLINE void forget(uint32_t *link)
+{
+    *link = orders[*link].next;
+}
+
 /* Makes reports of the events that have come; their memory serves again. */
 static void take_events(struct ib_event_sink *taken)
 {
     for (const struct ib_event *event = events; event < taken->next; event++) {
         if (event->type == IB_EVENT_EXECUTED && (event->flags & IB_FLAG_RESTING) != 0) {
+            uint64_t id = orders[event->user_ref].id_side >> 1;
             me_report_t *made = report_begin();
             *made = (me_report_t){
                 .type = ME_TRADE,
                 .sequence_number = message_seq,
                 .price_ticks = event->price,
                 .quantity = (uint32_t)event->quantity,
-                .maker_order_id = orders[event->user_ref].id,
-                .taker_order_id = orders[entering.user_ref].id,
+                .maker_order_id = id,
+                .taker_order_id = taker_id,
             };
             report_end(made);
+            if (event->remaining == 0) {
+                forget(link_to(id));
+            }
+        } else if (event->type == IB_EVENT_RESTED) {
+            remember(event->user_ref, taker_id, event->side == IB_SIDE_SELL, event->price);
         }
         expired |= event->type == IB_EVENT_CANCELED;
     }
@@ -213,13 +257,13 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
     transport = used;
     sink = report_sink;
     ring = used == engine_get_transport() ? report_sink : NULL;
-    user_refs = reserve(sizeof *user_refs << ID_BITS);
-    orders = reserve(sizeof *orders << ID_BITS);
+    orders = reserve(sizeof *orders << USER_REF_BITS);
     if (ib_matcher_open(&matcher, ORDERS) != IB_OK) {
         abort();
     }
-    memset(user_refs, 0, TOUCHED * sizeof *user_refs);
     memset(orders, 0, TOUCHED * sizeof *orders);
+    memset(heads, 0, sizeof heads);
+    orders[0].id_side = UINT32_MAX; /* above every id */
     define();
     warm_up();
     probe();
@@ -228,8 +272,7 @@ void engine_init(uint64_t seed, const me_transport_t *used, void *report_sink)
 void engine_shutdown(void)
 {
     ib_matcher_close(matcher);
-    ib_memory_release(user_refs, sizeof *user_refs << ID_BITS);
-    ib_memory_release(orders, sizeof *orders << ID_BITS);
+    ib_memory_release(orders, sizeof *orders << USER_REF_BITS);
 }
 
 /* ---- messages ---- */
@@ -241,30 +284,45 @@ IB_INLINE int crosses(uint8_t side, int64_t price)
     return price > 0 && other <= ~ib_book_key(side, (uint64_t)price);
 }
 
+/* Where spreads are wide, the level of a price is as good as never in the cache: it is asked for before anything else
+ * is done about the order, and is perhaps there when its turn comes. */
+IB_INLINE void fetch_level(uint8_t side, int64_t price)
+{
+    unsigned side_number = side != 0;
+    const struct ib_price_window *window = &matcher->book.windows[side_number];
+    uint64_t key = ib_book_key(side_number, (uint64_t)price);
+    __builtin_prefetch(ib_book_level(&matcher->book, ib_price_window_level(window, key)), 1);
+}
+
 /* Returns whether some of it expired. */
 IB_INLINE int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity, int immediate)
 {
     uint32_t user_ref = ++last_user_ref;
-    if ((id | user_ref) >> ID_BITS != 0) {
-        abort(); /* more ids than there are tables for */
+    if ((id >> ID_BITS | user_ref >> USER_REF_BITS) != 0) {
+        abort(); /* more than there are tables for */
     }
     side = side != 0;
-    user_refs[id] = user_ref;
-    orders[user_ref] = (struct order){.price = price, .id = (uint32_t)id, .side = side};
     entering.user_ref = user_ref;
     entering.price = price;
     entering.quantity = quantity;
+    entering.type = IB_COMMAND_ENTER; /* told again: the compiler knows the rest of the path by these three */
+    entering.session = 0;
+    entering.instrument = 0;
     /* Eight bytes in one store, because the matcher reads them in one load: single ones would have to reach the cache
      * before it, behind all stores that miss it, which was a third of all time. */
     uint64_t terms = (uint64_t)(IB_SIDE_BUY + side) | (uint64_t)IB_ORDER_LIMIT << 16;
     terms |= (uint64_t)(immediate * IB_TIME_IN_FORCE_IOC) << 8; /* 0 is DAY */
     memcpy(&entering.side, &terms, sizeof terms);
     if (!crosses(side, price)) {
-        ASSUME(entering.type == IB_COMMAND_ENTER && (entering.displayed | entering.minimum) == 0);
+        ASSUME((entering.displayed | entering.minimum) == 0);
         (void)apply_quietly(&entering);
+        if (!immediate) {
+            remember(user_ref, id, side, price);
+        }
         return immediate;
     }
     expired = 0;
+    taker_id = id;
     struct ib_event_sink taken = {.next = events, .end = events + EVENTS, .make_room = take_events};
     (void)apply(&entering, &taken);
     take_events(&taken);
@@ -274,9 +332,16 @@ IB_INLINE int enter(uint64_t id, uint8_t side, int64_t price, uint32_t quantity,
 /* Whether it stood in the book, which it has left now; `*order` is what is known of it. */
 IB_INLINE int cancel(uint64_t id, struct order *order)
 {
-    canceling.user_ref = id >> ID_BITS == 0 ? user_refs[id] : 0;
-    *order = orders[canceling.user_ref];
-    ASSUME(canceling.type == IB_COMMAND_CANCEL && canceling.quantity == 0);
+    uint32_t *link = link_to(id);
+    canceling.user_ref = *link;
+    *order = orders[*link];
+    if (*link != 0) {
+        forget(link);
+    }
+    canceling.type = IB_COMMAND_CANCEL;
+    canceling.session = 0;
+    canceling.instrument = 0;
+    ASSUME(canceling.quantity == 0);
     return apply_quietly(&canceling);
 }
 
@@ -292,6 +357,7 @@ IB_INLINE void answer(me_report_type_t type, uint8_t side, uint64_t id, int64_t 
 IB_INLINE void take_new_order(const new_order_t *order)
 {
     message_seq = order->sequence_number;
+    fetch_level(order->side, order->price_ticks);
     answer(ME_ORDER_ACK, order->side, order->order_id, order->price_ticks, order->quantity);
     if (enter(order->order_id, order->side, order->price_ticks, order->quantity, order->ioc != 0)) {
         answer(ME_CANCEL_ACK, order->side, order->order_id, order->price_ticks, 0);
@@ -303,7 +369,7 @@ IB_INLINE void take_cancel(const cancel_t *request)
     struct order order;
     message_seq = request->sequence_number;
     if (IB_LIKELY(cancel(request->order_id, &order))) {
-        answer(ME_CANCEL_ACK, order.side, request->order_id, order.price, 0);
+        answer(ME_CANCEL_ACK, order.id_side & 1, request->order_id, order.price, 0);
     } else {
         answer(ME_CANCEL_REJECT, 0, request->order_id, 0, 0);
     }
@@ -313,9 +379,10 @@ IB_INLINE void take_modify(const modify_t *request)
 {
     struct order order;
     message_seq = request->sequence_number;
+    fetch_level(request->side, request->new_price_ticks);
     if (IB_LIKELY(cancel(request->order_id, &order))) {
-        answer(ME_MODIFY_ACK, order.side, request->order_id, request->new_price_ticks, request->new_quantity);
-        (void)enter(request->order_id, order.side, request->new_price_ticks, request->new_quantity, 0);
+        answer(ME_MODIFY_ACK, order.id_side & 1, request->order_id, request->new_price_ticks, request->new_quantity);
+        (void)enter(request->order_id, order.id_side & 1, request->new_price_ticks, request->new_quantity, 0);
     } else {
         answer(ME_MODIFY_REJECT, 0, request->order_id, request->new_price_ticks, request->new_quantity);
     }

@@ -35,6 +35,7 @@ static uint32_t first_ref;
 static const char *symbol;
 static uint32_t *times_ns; /* of all orders, as they were answered */
 static uint64_t answered, reports, bytes_received;
+static uint64_t last_answer_ns, longest_gap_ns; /* without an acknowledgement */
 
 static void fail(const char *what)
 {
@@ -63,6 +64,10 @@ static void take_packet(struct session *session, const uint8_t *packet, size_t s
     session->accepted++;
     uint64_t ns = now_ns - session->due_ns[place];
     times_ns[answered++] = ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
+    if (last_answer_ns != 0 && now_ns - last_answer_ns > longest_gap_ns) {
+        longest_gap_ns = now_ns - last_answer_ns;
+    }
+    last_answer_ns = now_ns;
 }
 
 static void take(struct session *session, int wait)
@@ -115,6 +120,7 @@ static void print_times(void)
            (double)times_ns[answered / 2] / 1e3, (double)times_ns[answered * 9 / 10] / 1e3,
            (double)times_ns[answered * 99 / 100] / 1e3, (double)times_ns[answered * 999 / 1000] / 1e3,
            (double)times_ns[answered - 1] / 1e3);
+    printf("\"longest_gap_us\": %.2f, ", (double)longest_gap_ns / 1e3);
     printf("\"reports\": %llu, \"report_bytes\": %llu}\n", (unsigned long long)reports,
            (unsigned long long)bytes_received);
 }

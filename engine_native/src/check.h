@@ -15,8 +15,9 @@
 /* For the few functions that every order passes through, and that a compiler finds too large to guess so. */
 #define IB_INLINE static inline __attribute__((always_inline))
 
-/* Keeps a pointer in its register: the compiler would compute it anew at each use, out of an index and a sum. */
-#define IB_KEEP(pointer) __asm__("" : "+r"(pointer))
+/* Keeps a value in its register: the compiler would compute a pointer anew at each use, out of an index and a sum, or
+ * branch on a bit that is to be counted. */
+#define IB_KEEP(value) __asm__("" : "+r"(value))
 
 #define IB_ASSERT(condition) \
     (IB_LIKELY(condition) ? (void)0 : ib_assert_failed(#condition, __FILE__, __LINE__))

@@ -167,15 +167,17 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
         return 0;
     }
     const uint32_t at = command->instrument;
+    const uint16_t session_index = command->session;
     if ((command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
-        command->session >= matcher->session_count || !ib_book_has_room(&matcher->book)) {
+        session_index >= matcher->session_count) {
         return 0;
     }
-    struct ib_session *session = &matcher->sessions[command->session];
+    struct ib_session *session = &matcher->sessions[session_index];
     struct ib_book_instrument *instrument = &matcher->book.instruments[at];
     IB_KEEP(session);
     IB_KEEP(instrument);
     struct ib_risk_row *row = ib_path_gate(matcher, command, instrument, session, side_number);
+    const uint64_t quantity = command->quantity;
     uint64_t ticks;
     if (row == NULL || command->user_ref <= session->last_user_ref ||
         !ib_book_ticks(instrument, command->price, &ticks)) {
@@ -184,6 +186,9 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     uint64_t key = ib_book_key(side_number, ticks);
     int rests = instrument->sides[side_number ^ 1].best_key > ~key;
     if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
+        return 0;
+    }
+    if (!ib_book_has_room(&matcher->book)) {
         return 0;
     }
     matcher->risk.accounts[session->account].messages++;
@@ -195,14 +200,14 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     struct ib_incoming incoming = {
         .side_index = 2 * at + (uint32_t)side_number,
         .user_ref = command->user_ref,
-        .session = command->session,
+        .session = session_index,
         .time_in_force = day ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
         .row = row,
         .key = key,
         .price = command->price,
         .order_ref = ++matcher->order_ref,
-        .remaining = command->quantity,
+        .remaining = quantity,
         .client_data = command->client_data,
     };
     if (reporting) {
@@ -226,14 +231,16 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (command->quantity != 0) {
         return 0;
     }
-    uint32_t *bucket = ib_book_order_bucket(book, command->session, command->user_ref);
-    uint32_t index = ib_book_find_in(book, bucket, command->session, command->user_ref);
+    const uint16_t session_index = command->session;
+    const uint32_t user_ref = command->user_ref;
+    uint32_t *bucket = ib_book_order_bucket(book, session_index, user_ref);
+    uint32_t index = ib_book_find_in(book, bucket, session_index, user_ref);
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
     const struct ib_order *order = ib_book_order(book, index);
-    struct ib_session *session = &turn->matcher->sessions[command->session]; /* it exists: the order is its own */
-    IB_EXPECT(command->session < turn->matcher->session_count);
+    struct ib_session *session = &turn->matcher->sessions[session_index]; /* it exists: the order is its own */
+    IB_EXPECT(session_index < turn->matcher->session_count);
     IB_KEEP(session);
     session->session_seq++;
     turn->index++;

@@ -115,8 +115,9 @@ static bool challenge(struct ib_link *link, uint8_t peer)
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
         return false;
     }
-    int status = ib_peer_begin(&link->proof, config->shard, config->member, peer, config->replication->key, random,
-                               &message);
+    const struct ib_peer_terms terms = {
+        .shard = config->shard, .orders = config->orders, .key = config->replication->key};
+    int status = ib_peer_begin(&link->proof, &terms, config->member, peer, random, &message);
     IB_ASSERT(status == IB_OK); /* the key was looked at when the links were opened */
     return ib_link_put(link, &message, sizeof message);
 }

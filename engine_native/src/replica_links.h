@@ -23,6 +23,7 @@ struct ib_links;
 
 struct ib_links_config {
     uint32_t shard;
+    uint32_t orders; /* capacity of the book */
     uint8_t member;
     const struct ib_engine_replication *replication; /* addresses, key, times; borrowed */
 };

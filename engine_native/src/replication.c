@@ -56,21 +56,27 @@ static void io_disconnect(void *context, unsigned peer)
     ib_links_drop(self->links, peer);
 }
 
-/* Whether the entries' epochs are those that the EPOCH commands among them say: otherwise no primary made them. */
-static bool are_sound(const struct ib_entry_source *source, const struct ib_replica_entry *entries, size_t count)
+/* Null, or why this build cannot follow: a state that only a newer one can compute; or epochs that no primary makes,
+ * other than the EPOCH commands among them say. */
+static const char *fault_of(const struct ib_entry_source *source, const struct ib_replica_entry *entries, size_t count)
 {
     uint64_t epoch = source->last.epoch;
     IB_ASSERT(count >= 1);
     for (size_t i = 0; i < count; i++) {
-        if (entries[i].command.type == IB_COMMAND_EPOCH && entries[i].command.value < epoch) {
-            return false;
+        const struct ib_command *command = &entries[i].command;
+        if (command->type > IB_COMMAND_EPOCH) {
+            return "the primary sequences a command that this build does not know: upgrade this member";
         }
-        epoch = entries[i].command.type == IB_COMMAND_EPOCH ? entries[i].command.value : epoch;
-        if (entries[i].epoch != epoch || (i > 0 && entries[i].command.time_ns < entries[i - 1].command.time_ns)) {
-            return false;
+        if (command->type == IB_COMMAND_RULES && command->value > IB_RULES_NEWEST) {
+            return "the primary goes by matching rules that this build does not know: upgrade this member";
+        }
+        bool begins = command->type == IB_COMMAND_EPOCH && command->value >= epoch;
+        epoch = begins ? command->value : epoch;
+        if (entries[i].epoch != epoch || (i > 0 && command->time_ns < entries[i - 1].command.time_ns)) {
+            return "the primary sends what no primary sequences: this is a defect";
         }
     }
-    return true;
+    return NULL;
 }
 
 /* Of commands that this primary has sequenced the ring has them already; all others come here first. */
@@ -80,8 +86,9 @@ static bool io_append(void *context, const struct ib_replica_entry *entries, siz
     struct ib_sequencer *sequencer = self->sequencer;
     IB_ASSERT(count >= 1 && entries[0].command.seq == self->entries.last_seq + 1);
     bool is_new = entries[0].command.seq > sequencer->seq;
-    if (is_new && !are_sound(&self->entries, entries, count)) {
-        fail(self, IB_ERROR_ARGUMENT, "entries", "the primary sent what no primary sequences: this is a defect");
+    const char *fault = is_new ? fault_of(&self->entries, entries, count) : NULL;
+    if (fault != NULL) {
+        fail(self, IB_ERROR_JOURNAL_FOREIGN, "entries", fault);
         return false;
     }
     if (is_new && !ib_sequencer_follow(sequencer, entries, count)) {
@@ -101,6 +108,9 @@ static void io_truncate(void *context, uint64_t seq)
 {
     struct ib_replication *self = context;
     IB_ASSERT(seq < self->entries.last_seq);
+    if (self->status != IB_OK) {
+        return; /* what could not be read is not another entry */
+    }
     self->state.is_cut = true;
     self->state.cut_seq = seq;
     if (ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
@@ -387,6 +397,7 @@ int ib_replication_open(struct ib_replication *self, struct ib_sequencer *sequen
                         struct ib_io_loop *loop, char *error)
 {
     const struct ib_links_config links = {.shard = self->config->shard,
+                                          .orders = self->config->orders,
                                           .member = (uint8_t)self->config->replica,
                                           .replication = self->config->replication};
     const struct ib_store_link_config store = {.run_directory = self->config->run_directory,

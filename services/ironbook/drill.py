@@ -9,6 +9,7 @@ JSON file and one HTML file. Exit status 2: the drill has missed its target; the
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -97,6 +98,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     stream = all_reports(arguments, log.begin["session"])
     journal = journal_orders(arguments.journal, log.begin["session"]) if arguments.journal else None
     report = build(log, stream, journal, target)
+    report["log_sha256"] = hashlib.sha256(arguments.log.read_bytes()).hexdigest()
     write_json(arguments.json, report)
     try:
         arguments.html.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,6 +12,11 @@ the venue ignores one that it has had (OUCH 5.0, UserRefNum). Cancel and Modify 
 in all, Mass Cancel finds what was sent before it, and Disable and Enable Order Entry set a switch: nothing that was
 sent behind them is there yet when they are sent again, so each does the second time what it did the first, or nothing.
 
+A member may send heartbeats and answer nothing: a primary that is cut off from its standbys takes what it is sent and
+can have none of it durable. So what was sent has to be answered in time; where it is not, the client asks (Account
+Query), and where that is not answered either, it looks elsewhere. The time doubles with each such connection, so that a
+venue that is merely slow is waited for.
+
 A member that has sent fewer reports than this client has received refuses the login; it is tried again until the time
 is over, and never begun anew with: that would hide a loss.
 """
@@ -32,6 +37,7 @@ PATIENCE_SECONDS = 30.0  # the owners' promise for a failover (row ENG-15)
 # Servers send a heartbeat each second (SoupBinTCP 3.00, 2.2.1). Who can go elsewhere need not wait for fifteen: a
 # connection that is given up in error costs a login.
 SILENCE_SECONDS = 2.0
+ANSWER_SECONDS = 3.0  # for a sign that something of what was sent has arrived; doubled each time that there is none
 ATTEMPT_SECONDS = 1.0  # for one address to let us log in; doubled each round, to five times as much
 PAUSE_SHARE = 0.1  # of the outage so far: by so much longer than necessary may it last
 PAUSE_SECONDS = (0.005, 1.0)
@@ -150,13 +156,15 @@ class OrderEntry:
         sequence: int = 1,
         patience: float = PATIENCE_SECONDS,
         silence: float = SILENCE_SECONDS,
+        answer: float = ANSWER_SECONDS,
         pause: Callable[[float], None] = time.sleep,
         tell: Callable[[bool, str], None] = lambda _connected, _text: None,
     ) -> None:
         """Log in to whichever of `endpoints` is primary, `patience` seconds long, and ask for report `sequence`.
 
-        `silence`: so many seconds without a sign of life, and the connection is lost; `pause` waits between attempts;
-        `tell` hears of each connection that was lost (False) or made (True), in words. Raises NoPrimaryError, or
+        `silence`: so many seconds without a sign of life, and the connection is lost. `answer`: so many without an
+        answer to what was sent, and the primary is looked for elsewhere. `pause` waits between attempts. `tell` hears
+        of each connection that was lost (False) or made (True), in words. Raises NoPrimaryError, or
         LoginRejectedError where waiting does not help.
         """
         if not endpoints:
@@ -166,6 +174,8 @@ class OrderEntry:
         self._endpoints = list(endpoints)
         self._username, self._password = username, password
         self._patience, self._silence = patience, silence
+        self._answer = self._allowed = answer
+        self._progress = time.monotonic()  # when something was answered last, or there was nothing to answer
         self._pause, self._tell = pause, tell
         self._unanswered = Unanswered()
         self._arrived: list[bytes] = []
@@ -253,17 +263,25 @@ class OrderEntry:
                 self._wait(since, str(lost))
 
     def _resume(self) -> None:
-        again = self._unanswered.again()
+        self._unanswered.again()
+        self._progress = time.monotonic()
         self._ask()
-        deadline = time.monotonic() + self._patience
         while self._unanswered.is_asked and not self.ended:
-            if time.monotonic() > deadline:
-                raise ConnectionLostError(f"{self.peer} did not answer an Account Query for {self._patience:g} s")
-            self._take(self._soup.receive(0.2), is_resumed=True)
-        if again and not self.ended:
-            again = self._unanswered.again()
+            self._take(self._soup.receive(min(0.2, self._allowed)), is_resumed=True)
+            self._look_for_progress()
+        if (again := self._unanswered.again()) and not self.ended:
             self._tell(True, f"sending {len(again)} request{'' if len(again) == 1 else 's'} again")
             self._soup.send(again)
+
+    def _look_for_progress(self) -> None:
+        """Ask where what was sent is not answered; ConnectionLostError where that is not answered either."""
+        waited = time.monotonic() - self._progress
+        if waited > self._allowed / 2 and not self._unanswered.is_asked and len(self._unanswered):
+            self._ask()
+        elif waited > self._allowed and self._unanswered.is_asked:
+            said = f"{self.peer} has answered nothing for {self._allowed:g} s"
+            self._allowed = min(2 * self._allowed, max(self._patience, self._answer))
+            raise ConnectionLostError(said)
 
     # ---- the session
 
@@ -272,6 +290,8 @@ class OrderEntry:
         if self.ended:
             raise SoupError(f"{self.peer} has ended the session of {self._username}: nothing more can be sent")
         messages = list(messages)
+        if not len(self._unanswered) and not self._unanswered.is_asked:
+            self._progress = time.monotonic()
         for message in messages:
             self._unanswered.sent(message)
         try:
@@ -289,6 +309,7 @@ class OrderEntry:
         if not self._arrived and not self.ended:
             try:
                 self._take(self._soup.receive(timeout))
+                self._look_for_progress()
             except ConnectionLostError as error:
                 self._reconnect(error)
         reports, self._arrived = self._arrived, []
@@ -301,13 +322,14 @@ class OrderEntry:
         When this returns, every report of what was sent before has come: `receive` returns them without waiting.
         """
         while True:
-            logins, deadline = self.logins, time.monotonic() + self._patience
+            logins = self.logins
             try:
+                if not len(self._unanswered) and not self._unanswered.is_asked:
+                    self._progress = time.monotonic()
                 self._ask()
                 while self._unanswered.is_asked and not self.ended:
-                    if time.monotonic() > deadline:
-                        raise NoPrimaryError(f"{self.peer} has not answered an Account Query for {self._patience:g} s")
-                    self._take(self._soup.receive(0.2))
+                    self._take(self._soup.receive(min(0.2, self._allowed)))
+                    self._look_for_progress()
             except ConnectionLostError as error:
                 self._reconnect(error)
             if logins == self.logins:
@@ -318,6 +340,8 @@ class OrderEntry:
         self._soup.send([ouch50.account_query()])
 
     def _take(self, reports: list[bytes], is_resumed: bool = False) -> None:
+        if reports or self._soup.unsequenced:
+            self._progress, self._allowed = time.monotonic(), self._answer
         for report in reports:
             self._unanswered.reported(report)
         self._arrived += reports

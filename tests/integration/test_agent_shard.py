@@ -23,7 +23,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover import operator
 from ansible_collections.ironbook.trading.plugins.modules import engine_failover, engine_failover_info, engine_snapshot
 from integration.engine_process import enter, environment
-from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.etcd_cluster import Cluster
 from integration.shard import Shard, replicated_shard
 from integration.stores import Etcd
 from ironbook import core
@@ -106,12 +106,6 @@ class Managed:
         return answer
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def managed(cluster: Cluster) -> Iterator[Managed]:
     backend = Etcd(cluster)
@@ -135,6 +129,7 @@ def trade(shard: Shard, first: int, count: int) -> list[bytes]:
     return reports
 
 
+@pytest.mark.feature("DRB-14", by="P", part="a shard of the engine: switchover, and a preview that asks for nothing")
 def test_a_planned_switchover_loses_nothing(managed: Managed, capsys: pytest.CaptureFixture[str]) -> None:
     shard = managed.shard
     old = shard.primary()
@@ -153,6 +148,7 @@ def test_a_planned_switchover_loses_nothing(managed: Managed, capsys: pytest.Cap
     assert trade(shard, 51, 10)[:50] == reports
 
 
+@pytest.mark.feature("DRB-14", by="P", part="a shard of the engine: fencing")
 def test_fence_and_rejoin(managed: Managed, capsys: pytest.CaptureFixture[str]) -> None:
     """A standby that is stopped dead (SIGSTOP) is ended, and leaves the set; trading goes on; it comes back."""
     shard = managed.shard

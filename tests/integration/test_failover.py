@@ -11,35 +11,18 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from history.check import History, StateTold, check
 from history.journal_bytes import read
-from integration.etcd_cluster import Cluster, etcd_cluster
-from integration.shard import Shard, replicated_shard
-from integration.stores import Etcd
+from integration.shard import Shard
 from integration.trader import Trader, replayed
 from ironbook import core
 from local_processes import wait_for
 
 ROUNDS = int(os.environ.get("FAILOVERS", "20"))
 USERS = ("MAKER1", "TAKER1")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def shard(cluster: Cluster) -> Iterator[Shard]:
-    backend = Etcd(cluster)
-    settings = {"kind": "etcd", "endpoints": cluster.endpoints}
-    with replicated_shard(settings, backend.open(), backend.shard()) as shard:
-        yield shard
 
 
 # ---- what breaks, and how it is mended; each returns the member that must not be primary after it, or None ----

@@ -9,9 +9,11 @@ shares no code with the engine or with our client.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +22,11 @@ from typing import Any
 import pytest
 from history.check import History, check
 from history.journal_bytes import read
-from integration.engine_process import PASSWORD, Engine, cancel
+from integration.engine_process import PASSWORD, Engine, cancel, environment
 from integration.resuming_clients import ForeignClient, LibraryTrader, entered, side_by_side
 from integration.trader import replayed
 from ironbook.order_entry import Endpoint, NoPrimaryError, OrderEntry
-from local_processes import free_port
+from local_processes import IRONBOOK, free_port
 
 pytestmark = pytest.mark.integration
 USERS = ("MAKER1", "TAKER1")
@@ -89,6 +91,46 @@ def test_an_order_is_there_once_however_often_its_engine_is_killed(moving: Movin
     history = History(orders, {"engine": journal}, "engine", replayed=replayed(moving.journal, journal))
     assert check(history) == []
     assert sum(len(order.fills) for order in orders) > 100
+
+
+def test_the_command_line_finds_whichever_engine_serves(moving: MovingEngine, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{PASSWORD}\n")
+    places = [word for each in moving.endpoints for word in ("--endpoint", str(each))]
+    login = [*IRONBOOK, "client", *places, "--session", "MAKER1", "--password-file", str(secret), "--patience", "2"]
+
+    def client(*words: str) -> tuple[int, list[dict[str, Any]], str]:
+        command = [*login, "--json", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=60)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    status, (accepted,), _ = client("enter", "sell", "AAPL", "100", "10000", "--client-data", "mine")
+    assert status == 0
+    assert (accepted["type"], accepted["user_ref"], accepted["side"], accepted["quantity"]) == ("accepted", 1, "S", 100)
+    assert (accepted["price"], accepted["client_order_id"], accepted["session_seq"]) == (10000, "mine", 1)
+    moving.fail_over()
+    status, (replaced,), _ = client("replace", "1", "80", "10001", "--hidden")
+    assert (status, replaced["type"], replaced["user_ref"], replaced["display"]) == (0, "replaced", 2, "N")
+    status, (modified,), _ = client("modify", "2", "sell-short", "70")
+    assert (status, modified["type"], modified["side"], modified["quantity"]) == (0, "modified", "T", 70)
+    status, (canceled,), _ = client("cancel", "2")
+    assert (status, canceled["type"], canceled["quantity"]) == (0, "canceled", 70)
+    assert client("cancel", "2") == (2, [], "ironbook: client: cancel changed nothing\n")
+    status, (rejected,), _ = client("enter", "buy", "NONE", "1", "1")
+    assert (status, rejected["type"], rejected["reason"]) == (2, "rejected", 0x17)
+    assert (
+        "--user-ref 3 is used up: the next free one is 4"
+        in client("enter", "buy", "AAPL", "1", "1", "--user-ref", "3")[2]
+    )
+    client("enter", "buy", "AAPL", "1", "1")
+    status, (canceled,), _ = client("mass-cancel", "--symbol", "AAPL")
+    assert (status, canceled["type"], canceled["user_ref"]) == (0, "canceled", 4)
+    status, seen, _ = client("watch", "--count", "7")
+    assert status == 0 and [each["session_seq"] for each in seen] == [1, 2, 3, 4, 5, 6, 7]
+    assert client("watch", "--after", "6", "--count", "1")[1] == [canceled]
+    moving.kill()
+    status, seen, said = client("watch")
+    assert (status, seen) == (1, []) and "no primary has served MAKER1 for 2 s" in said and len(said.splitlines()) == 1
 
 
 def test_when_no_engine_comes_back_the_client_ends_with_one_line(moving: MovingEngine) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -74,6 +75,7 @@ def test_a_killed_engine_is_measured_and_judged(drill: MovingDrill) -> None:
     assert (outage.last_ns or 0) < dead_ns + 0.2e9 and (outage.first_ns or 0) > started_ns
     assert report["orders"]["sent"] == sums["sent"] and report["orders"]["unanswered"] == 0
     assert report["compared_with"]["journal_orders"] == sums["sent"]
+    assert report["log_sha256"] == hashlib.sha256(drill.log.read_bytes()).hexdigest()
     said_of = [(one["who"], one["what"]) for one in report["timeline"]]
     assert ("fault", "SIGKILL to engine-0-0") in said_of
     assert ("engine-0-0", "is lost: it does not answer") in said_of

@@ -8,39 +8,22 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from history.check import History, check
 from history.journal_bytes import read
 from integration.drill_commands import Drill
-from integration.etcd_cluster import Cluster, etcd_cluster
 from integration.resuming_clients import ForeignClient, LibraryTrader, entered, side_by_side
-from integration.shard import Shard, replicated_shard
-from integration.stores import Etcd
+from integration.shard import Shard
 from integration.trader import replayed
 from ironbook.drills.canary_log import read_log
 from ironbook.drills.report import outages
-from ironbook.order_entry import Endpoint
+from ironbook.order_entry import ANSWER_SECONDS, Endpoint
 from local_processes import wait_for
 
 pytestmark = pytest.mark.integration
 USERS = ("MAKER1", "TAKER1")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def shard(cluster: Cluster) -> Iterator[Shard]:
-    backend = Etcd(cluster)
-    settings = {"kind": "etcd", "endpoints": cluster.endpoints}
-    with replicated_shard(settings, backend.open(), backend.shard()) as shard:
-        yield shard
 
 
 def endpoints(shard: Shard) -> list[Endpoint]:
@@ -80,6 +63,20 @@ def switch_over(shard: Shard) -> int:
     return shard.in_sync()
 
 
+def pause_the_standbys(shard: Shard) -> int:
+    """The primary sends its clients heartbeats and can have nothing durable, for longer than they wait for answers."""
+    primary = shard.in_sync()
+    standbys = [engine.process for number, engine in enumerate(shard.engines) if number != primary]
+    for process in standbys:
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(ANSWER_SECONDS + 1)
+    for process in standbys:
+        assert process is not None
+        process.send_signal(signal.SIGCONT)
+    return shard.in_sync()
+
+
 FAULTS = (kill, switch_over, pause)
 
 
@@ -99,7 +96,7 @@ def test_our_clients_outlive_failovers_under_load(shard: Shard) -> None:
     ]
     threads, failures = side_by_side(work)  # type: ignore[arg-type]
     survivor = 0
-    for fault in FAULTS:
+    for fault in (*FAULTS, pause_the_standbys):
         before = [len(trader.reports) for trader in traders]
         survivor = fault(shard)
         wait_for(lambda past=before: failures or told_more(traders, past), "orders after a failover")  # type: ignore[misc]

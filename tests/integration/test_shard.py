@@ -5,28 +5,11 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
 
 import pytest
 from integration.engine_process import enter
-from integration.etcd_cluster import Cluster, etcd_cluster
-from integration.shard import Shard, replicated_shard
-from integration.stores import Etcd
+from integration.shard import Shard
 from local_processes import wait_for
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def shard(cluster: Cluster) -> Iterator[Shard]:
-    backend = Etcd(cluster)
-    settings = {"kind": "etcd", "endpoints": cluster.endpoints}
-    with replicated_shard(settings, backend.open(), backend.shard()) as shard:
-        yield shard
 
 
 def test_a_shard_begins_and_trades(shard: Shard) -> None:

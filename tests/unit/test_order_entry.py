@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from ironbook.errors import CommandError
@@ -43,7 +43,7 @@ class Log:
                 return
             self.next_ref = ref + 1
             self.reports.append(struct.pack(">cQI", b"A", 1, ref).ljust(64, b"\0"))
-        elif message[:1] == b"X":
+        elif message[:1] == b"X" and message not in self.requests:  # superfluous ones have no report
             self.reports.append(struct.pack(">cQIIc", b"C", 1, struct.unpack_from(">I", message, 1)[0], 1, b"U"))
         self.requests.append(message)
 
@@ -57,7 +57,8 @@ class Member:
     def __init__(self, log: Log, luck: random.Random | None = None, chance: float = 0.0) -> None:
         self.log, self.luck, self.chance = log, luck or random.Random(1), chance
         self.reject = ""
-        self.silent = False
+        self.silent = self.deaf = False  # says nothing; sends heartbeats and sequences nothing
+        self.delay = 0.0
         self.drops = 0
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
@@ -126,12 +127,18 @@ class Member:
             packet = read()
             if not packet or packet[:1] == b"O" or self._unlucky():
                 return None  # what was just read is lost
-            if self.silent:
-                continue
-            if packet == b"UQ":
-                write(b"U", struct.pack(">cQI", b"Q", 1, self.log.next_ref))
-            elif packet[:1] == b"U":
-                self.log.take(packet[1:])
+            self._deal(packet, write)
+
+    def _deal(self, packet: bytes, write: Callable[[bytes, bytes], None]) -> None:
+        time.sleep(self.delay)
+        if self.deaf:
+            write(b"H", b"")
+        elif self.silent:
+            pass
+        elif packet == b"UQ":
+            write(b"U", struct.pack(">cQI", b"Q", 1, self.log.next_ref))
+        elif packet[:1] == b"U":
+            self.log.take(packet[1:])
 
 
 @pytest.fixture
@@ -280,10 +287,78 @@ def test_a_connection_that_falls_silent_is_given_up(shard: list[Member]) -> None
         member.start()
     with client(shard, silence=0.3) as entry:
         shard[0].silent = True
-        entry.send([enter(1)])
-        begin = time.monotonic()
-        assert len(all_reports(entry, 1)) == 1 and time.monotonic() - begin < 8
+        end = time.monotonic() + 1
+        while entry.peer == str(shard[0].endpoint):
+            assert time.monotonic() < end
+            entry.receive(0.05)
         assert entry.peer == str(shard[1].endpoint)
+
+
+def test_a_venue_that_is_slow_is_not_left(shard: list[Member]) -> None:
+    """What counts is the time since something was answered, and since there was something to answer."""
+    shard[0].start()
+    with client(shard, answer=0.5) as entry:
+        shard[0].delay = 0.06
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            entry.receive(0.05)
+        entry.send([enter(1), enter(2)])
+        for ref in range(3, 30):  # there is always one that has no answer yet
+            entry.send([enter(ref)])
+            entry.receive(0.01)
+            time.sleep(0.05)
+            assert entry.unanswered > 0
+        assert entry.next_user_ref() == 30 and entry.logins == 1
+
+
+def test_a_question_that_is_not_answered_is_asked_elsewhere(shard: list[Member]) -> None:
+    for member in shard[:2]:
+        member.start()
+    with client(shard, answer=0.3) as entry:
+        entry.send([enter(1)])
+        all_reports(entry, 1)
+        shard[0].deaf = True
+        begin = time.monotonic()
+        assert entry.next_user_ref() == 2 and time.monotonic() - begin < 5
+        assert entry.peer == str(shard[1].endpoint)
+
+
+def test_a_member_that_answers_nothing_is_left_though_it_lives(shard: list[Member]) -> None:
+    """A primary that is cut off from its standbys: heartbeats come, and nothing of what it is sent is durable."""
+    for member in shard[:2]:
+        member.start()
+    told: list[tuple[bool, str]] = []
+    places = [member.endpoint for member in shard]
+    with OrderEntry(places, "MAKER1", "secret", patience=10, answer=0.4, tell=lambda *said: told.append(said)) as entry:
+        shard[0].deaf = True
+        entry.send([enter(1), ouch50.cancel_order(1)])
+        assert len(all_reports(entry, 2)) == 2
+        assert entry.peer == str(shard[1].endpoint) and shard[0].log.orders() == [1]
+        assert any("has answered nothing for 0.4 s" in text for _, text in told)
+        # The last member that serves goes deaf, too, and hears again only when it has been waited for longer.
+        shard[1].deaf = True
+
+        def hear() -> None:
+            shard[0].deaf = shard[1].deaf = False
+
+        timer = threading.Timer(1.5, hear)
+        timer.start()
+        entry.send([enter(2)])
+        assert len(all_reports(entry, 1)) == 1
+        timer.join()
+        assert shard[0].log.orders() == [1, 2] and entry.unanswered == 0
+    assert any("has answered nothing for 0.8 s" in text for _, text in told)
+
+
+def test_a_cancel_that_has_no_report_is_no_reason_to_go(shard: list[Member]) -> None:
+    """What changes nothing is not reported; the venue says by Account Query that it has dealt with it."""
+    shard[0].start()
+    with client(shard, answer=0.4) as entry:
+        entry.send([b"X" + bytes(8)])
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            entry.receive(0.1)
+        assert entry.unanswered == 0 and entry.logins == 1
 
 
 def test_nobody_there_is_one_line_after_the_stated_time(shard: list[Member]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import shutil
 import socket
 import threading
 import time
@@ -21,11 +20,12 @@ from typing import Any
 
 from ..engine_member import member as members
 from ..engine_member.member import Member
+from .end import is_reached, missing, told
 from .plan import Plan, Record, Step, View, Wanted, plan
 from .service import Service
 
 with contextlib.suppress(ImportError):  # the modules say what is missing
-    from ironbook import agent, core, replica_state
+    from ironbook import agent, core, journal_restore, replica_state
     from ironbook.admin import request
     from ironbook.core.errors import JournalDamagedError, JournalForeignError
     from ironbook.errors import CommandError
@@ -174,7 +174,7 @@ class Operator:
         elif step.action == "promote":
             self._promote(step)
         elif step.action == "set_aside":
-            set_aside(self.member.journal)
+            journal_restore.aside(self.member.journal)
         elif self._service is None:
             raise ValueError(f"to {step.action} the engine, service has to be given")
         elif step.action == "start":
@@ -220,12 +220,11 @@ class Operator:
             return is_reached(todo.until, wanted, before, view)
 
         if self._until(reached, self.seconds):
-            return view, ""
-        if todo.until == "leads" and view.role == "opening":
-            return view, (
+            alone = (
                 f"replica {view.replica} leads and acknowledges nothing before {view.min_in_sync} members are in sync: "
                 "have another one rejoin"
             )
+            return view, alone if todo.until == "leads" and view.role == "opening" else ""
         raise ValueError(f"after {self.seconds:.0f} s {missing(todo.until, wanted, before, view)}")
 
     def _note(self, what: str) -> None:
@@ -296,64 +295,13 @@ def as_numbers(record: items.Record | None) -> Record | None:
     return Record(record.epoch, primary, in_sync, record.version)
 
 
-def is_reached(until: str, wanted: Wanted, before: View, view: View) -> bool:
-    """Whether what a plan is for has come."""
-    record, old = view.record, before.record
-    if record is None or old is None:
-        return False
-    if until == "leads":
-        return view.role == "primary"
-    if until == "handed_over":
-        follows = view.role == "standby" and view.replication.get("primary") == wanted.replica
-        return (
-            record.primary == wanted.replica and record.epoch > old.epoch and follows and record.in_sync >= old.in_sync
-        )
-    if until == "out":
-        return view.replica not in record.in_sync and record.primary != view.replica
-    if until == "in_sync":
-        return view.status is not None and view.replica in record.in_sync
-    return True
-
-
-def told(view: View) -> str:
-    """What there is, in words."""
-    record = view.record
-    if record is None:
-        return f"replica {view.replica} is {view.role}: no record"
-    leads = "nobody" if record.primary is None else f"replica {record.primary}"
-    in_sync = ", ".join(map(str, sorted(record.in_sync)))
-    return f"replica {view.replica} is {view.role}: epoch {record.epoch}, primary {leads}, in sync {in_sync}"
-
-
-def missing(until: str, wanted: Wanted, before: View, view: View) -> str:
-    """Say what has not come."""
-    reason = view.replication.get("reason") or "it says nothing"
-    now = told(view).partition(": ")[2]
-    if until == "handed_over" and view.role == "primary":
-        return (
-            f"replica {view.replica} is still the primary ({now}): somebody in sync did not acknowledge in time, so "
-            "that it went on; nothing was interrupted, run this again"
-        )
-    if until == "out":
-        return f"replica {view.replica} is stopped, and still in the record ({now}): nobody leads who could take it out"
-    what = {"leads": "is not the primary yet", "in_sync": "is not in sync yet"}.get(until, "is not followed by all yet")
-    return f"replica {wanted.replica} {what} ({now}; replica {view.replica} is {view.role}: {reason})"
-
-
-def set_aside(journal: Path) -> Path:
-    """Move a journal's directory out of the way, never to be deleted by us, and make an empty one in its place."""
-    there = journal.stat()
-    aside = journal.with_name(f"{journal.name}.aside-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}")
-    journal.rename(aside)
-    journal.mkdir(mode=there.st_mode & 0o7777)
-    if os.geteuid() == 0:
-        shutil.chown(journal, there.st_uid, there.st_gid)
-    descriptor = os.open(journal.parent, os.O_RDONLY | os.O_DIRECTORY)
+def build_of(pid: int | None) -> str:
+    """Where the distribution is that a process runs, empty where that cannot be told: its PYTHONPATH (proc(5))."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return aside
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return next((os.fsdecode(one[11:]) for one in variables if one.startswith(b"PYTHONPATH=")), "")
 
 
 def described(view: View, lease: Any = None) -> dict[str, Any]:
@@ -367,6 +315,7 @@ def described(view: View, lease: Any = None) -> dict[str, Any]:
         "min_in_sync": view.min_in_sync,
         "members": view.members,
         "pid": (view.status or {}).get("pid"),
+        "build": build_of((view.status or {}).get("pid")),
         "state": (view.status or {}).get("state"),
         "journal_fault": view.fault,
         **{key: says.get(key) for key in ("last_seq", "commit_seq", "in_doubt", "store_fault", "reason")},

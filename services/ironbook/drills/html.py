@@ -285,6 +285,7 @@ def _facts(report: dict[str, Any]) -> str:
         ("Order entry", ", ".join(canary["endpoints"])),
         ("The clock jumped by", f"{_seconds(report['clock_jump_seconds'])} at most; no figure rests on it"),
         ("The canary", report["ended"]),
+        ("SHA-256 of its log", report.get("log_sha256", "none")),
     )  # fmt: skip
     return (
         "<dl>" + "".join(f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in rows) + "</dl>"
