@@ -33,8 +33,7 @@ const char *ib_replica_role_text(enum ib_replica_role role)
 /* The first failure ends the engine. */
 static void fail(struct ib_replication *self, int status, const char *what, const char *why)
 {
-    IB_ASSERT(status != IB_OK);
-    IB_ASSERT(what != NULL && why != NULL);
+    IB_ASSERT(status != IB_OK && what != NULL && why != NULL);
     if (self->status == IB_OK) {
         self->status = status;
         snprintf(self->error, sizeof self->error, "replication: %s: %s", what, why);
@@ -235,6 +234,7 @@ static void record_seen(void *context, const struct ib_shard_record *record)
 {
     struct ib_replication *self = context;
     IB_ASSERT(record != NULL);
+    self->seen = record->version > self->seen.version ? *record : self->seen;
     ib_replica_record_seen(&self->replica, record);
 }
 
