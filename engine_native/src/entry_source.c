@@ -23,9 +23,12 @@ int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
     IB_ASSERT(source != NULL && directory != NULL);
     *source = (struct ib_entry_source){.fd = -1, .last = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY}};
     source->directory = strdup(directory);
+    if (source->directory == NULL) {
+        return IB_ERROR_MEMORY;
+    }
     source->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
-    if (source->directory == NULL || source->directory_fd < 0 || source->strides == NULL) {
+    if (source->directory_fd < 0 || source->strides == NULL) {
         ib_entry_source_close(source);
         return IB_ERROR_IO;
     }

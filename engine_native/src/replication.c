@@ -40,6 +40,18 @@ static void fail(struct ib_replication *self, int status, const char *what, cons
     }
 }
 
+/* Durably; otherwise the engine has to end, and `error` has the line for people. */
+static int write_state(const struct ib_replication *self, char *error)
+{
+    const struct ib_engine_config *config = self->config;
+    int status = ib_replica_state_write(config->journal_directory, config->shard, config->replica, &self->state);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "replica.state in %.300s cannot be written: %s", config->journal_directory,
+                 strerror(errno));
+    }
+    return status;
+}
+
 /* ---- what the replica asks for ---- */
 
 static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t size)
@@ -116,10 +128,7 @@ static void io_truncate(void *context, uint64_t seq)
     }
     self->state.is_cut = true;
     self->state.cut_seq = seq;
-    if (ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        fail(self, IB_ERROR_IO, "replica.state cannot be written", strerror(errno));
-    }
+    self->status = write_state(self, self->error);
     self->restarts = true;
 }
 
@@ -149,12 +158,8 @@ static void io_promise(void *context, uint64_t epoch, uint64_t doubt_seq)
     IB_ASSERT(epoch >= self->state.promised);
     self->state.promised = epoch;
     self->state.doubt_seq = doubt_seq;
-    if (ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        fail(self, IB_ERROR_IO, "replica.state cannot be written", strerror(errno));
-        return;
-    }
-    self->promises = true;
+    self->status = self->status == IB_OK ? write_state(self, self->error) : self->status;
+    self->promises = self->status == IB_OK;
 }
 
 static void io_store_read(void *context, uint64_t request)
@@ -338,8 +343,7 @@ int ib_replication_prepare(struct ib_replication **replication, const struct ib_
     if (status == IB_OK && self->state.is_cut) {
         status = ib_journal_cut(directory, self->state.cut_seq, error);
         self->state.is_cut = false;
-        status = status == IB_OK ? ib_replica_state_write(directory, config->shard, config->replica, &self->state)
-                                 : status;
+        status = status == IB_OK ? write_state(self, error) : status;
     }
     if (status == IB_OK) {
         status = ib_entry_source_open(&self->entries, directory);
@@ -422,12 +426,8 @@ int ib_replication_open(struct ib_replication *self, struct ib_sequencer *sequen
         return status;
     }
     open_replica(self, torn);
-    if (self->state.doubt_seq != IB_DOUBT_NEW &&
-        ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "replica.state in %.300s cannot be written: %s",
-                 self->config->journal_directory, strerror(errno));
-        return IB_ERROR_IO;
+    if (self->state.doubt_seq != IB_DOUBT_NEW && (status = write_state(self, error)) != IB_OK) {
+        return status;
     }
     sequencer->replica = &self->replica;
     status = ib_store_link_open(&self->store, &store, loop,
