@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "ironbook.h"
@@ -38,15 +37,14 @@ struct side { /* one member, and what it was told */
 
 static struct side sides[MEMBERS];
 static struct ib_engine_member members[MEMBERS];
-static uint64_t later_ns; /* by so much the clock is ahead */
+static uint64_t later_ns; /* the only clock there is */
 
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    int result = (int)syscall(SYS_clock_gettime, clock, time);
-    uint64_t ns = (uint64_t)time->tv_nsec + later_ns;
-    time->tv_sec += (time_t)(ns / 1000000000u);
-    time->tv_nsec = (long)(ns % 1000000000u);
-    return result;
+    (void)clock;
+    time->tv_sec = (time_t)(1000 + later_ns / 1000000000u);
+    time->tv_nsec = (long)(later_ns % 1000000000u);
+    return 0;
 }
 
 #define sleep_ms(ms) ((void)(later_ns += (ms) * (uint64_t)1000000)) /* nobody sleeps */
