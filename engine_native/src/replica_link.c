@@ -14,19 +14,25 @@
 
 #include "check.h"
 
-enum { READS_A_TURN = 4 }; /* for one member, before the others have their turn */
+enum {
+    READS_A_TURN = 4, /* for one member, before the others have their turn */
+    COMPLAINT_MS = 10000,
+};
 
 /* ---- ending ---- */
 
-/* Each complaint once: a member that is configured wrongly dials again and again. */
+/* Each complaint once: a member that is configured wrongly dials again and again. And not every other one: whoever
+ * makes mistakes in turns would fill the log. */
 static void complain(struct ib_links *links, unsigned peer, const char *why)
 {
     unsigned place = peer < IB_REPLICA_MEMBERS_MAX ? peer : IB_REPLICA_MEMBERS_MAX;
+    uint64_t now_ms = links->loop->now_ms;
     IB_ASSERT(why != NULL);
-    if (links->told[place] == why) {
+    if (links->told[place] != NULL && (links->told[place] == why || now_ms - links->told_ms[place] < COMPLAINT_MS)) {
         return;
     }
     links->told[place] = why;
+    links->told_ms[place] = now_ms;
     if (place < IB_REPLICA_MEMBERS_MAX) {
         fprintf(stderr, "ironbook: replication: shard %u: refused member %u: %s\n", links->config.shard, peer, why);
     } else {

@@ -3,8 +3,9 @@
  * replica_links.c: see replica_links.h.
  *
  * A place for each connection: those of the members that are dialled come first, by number, then those for whoever
- * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, and there are few places for them:
- * so one without the key can keep a place for that long, and nothing else.
+ * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, there are few places for them, and
+ * few are let in at a time: so one without the key can keep a place for that long, keep others waiting, and cost the
+ * I/O thread a proof or two, sixteen times a second at most.
  */
 #define _GNU_SOURCE
 #include "replica_links.h"
@@ -73,11 +74,26 @@ static void dial(struct ib_links *links, uint8_t peer)
     begin(&links->places[peer], fd, IB_LINK_CALLING, peer);
 }
 
+/* Whether one more stranger may be let in now. */
+static bool keeps_pace(struct ib_links *links)
+{
+    IB_ASSERT(links->paced <= IB_LINK_PACE);
+    if (links->loop->now_ms - links->pace_ms >= IB_LINK_PACE_MS) {
+        links->pace_ms = links->loop->now_ms;
+        links->paced = 0;
+    }
+    return links->paced < IB_LINK_PACE;
+}
+
 static void listener_ready(void *owner, uint32_t events)
 {
     struct ib_links *links = owner;
     (void)events;
     IB_ASSERT(links->listener.fd >= 0);
+    if (!keeps_pace(links)) {
+        ib_io_change(links->loop, &links->listener, 0); /* they wait until the tick listens again */
+        return;
+    }
     int fd = accept4(links->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
@@ -85,6 +101,7 @@ static void listener_ready(void *owner, uint32_t events)
         }
         return;
     }
+    links->paced++;
     struct ib_link *oldest = NULL;
     for (int i = IB_REPLICA_MEMBERS_MAX; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
@@ -108,7 +125,9 @@ void ib_links_tick(struct ib_links *links)
 {
     uint64_t now_ms = links->loop->now_ms;
     IB_ASSERT(links->listener.fd >= 0);
-    ib_io_change(links->loop, &links->listener, EPOLLIN);
+    if (keeps_pace(links)) {
+        ib_io_change(links->loop, &links->listener, EPOLLIN);
+    }
     for (int i = 0; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
         bool is_new = link->state == IB_LINK_CALLING || link->state == IB_LINK_SHAKING;

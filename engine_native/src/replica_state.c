@@ -67,6 +67,7 @@ int ib_replica_state_read(const char *directory, uint32_t shard, uint32_t member
     IB_ASSERT(directory != NULL && state != NULL && error != NULL);
     *state = (struct ib_replica_state){.doubt_seq = IB_DOUBT_NEW};
     int length = snprintf(path, sizeof path, "%s/" STATE_NAME, directory);
+    errno = ENAMETOOLONG; /* or what was left there before would say whether the disk is a new one */
     int fd = length > 0 && (size_t)length < sizeof path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0 && errno == ENOENT) {
         return IB_OK;

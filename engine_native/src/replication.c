@@ -227,6 +227,7 @@ static void record_seen(void *context, const struct ib_shard_record *record)
 {
     struct ib_replication *self = context;
     IB_ASSERT(record != NULL);
+    self->seen = record->version > self->seen.version ? *record : self->seen;
     ib_replica_record_seen(&self->replica, record);
 }
 

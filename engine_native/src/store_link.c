@@ -100,42 +100,52 @@ static const char *reason_text(uint32_t reason)
 
 /* ---- what the agent says ---- */
 
-static bool take_record(const struct message *message, struct ib_shard_record *record)
+/* False: it says that there is a record in it, and what is there is none. */
+static bool is_sound(const struct message *message)
 {
-    IB_ASSERT(message != NULL && record != NULL);
-    *record = (struct ib_shard_record){.version = message->version,
-                                       .epoch = message->epoch,
-                                       .in_sync = message->in_sync,
-                                       .primary = (uint8_t)message->primary};
-    return (message->flags & HAS_RECORD) != 0 && message->primary <= IB_REPLICA_NOBODY;
+    IB_ASSERT(message != NULL);
+    return (message->flags & HAS_RECORD) == 0 || message->primary <= IB_REPLICA_NOBODY;
+}
+
+static struct ib_shard_record record_of(const struct message *message)
+{
+    IB_ASSERT((message->flags & HAS_RECORD) != 0);
+    IB_ASSERT(message->primary <= IB_REPLICA_NOBODY);
+    return (struct ib_shard_record){.version = message->version,
+                                    .epoch = message->epoch,
+                                    .in_sync = message->in_sync,
+                                    .primary = (uint8_t)message->primary};
 }
 
 static void take_answer(struct ib_store_link *link, const struct message *message)
 {
     struct ib_shard_record record;
-    bool has_record = take_record(message, &record);
-    IB_ASSERT(message->kind == KIND_ANSWER);
+    bool is_known = message->outcome == IB_STORE_OK || message->outcome == IB_STORE_CONFLICT;
+    bool has_record = is_known && (message->flags & HAS_RECORD) != 0;
+    IB_ASSERT(message->kind == KIND_ANSWER && message->outcome <= OUTCOME_REFUSED);
     if (!link->waits || message->request != link->request) {
         return; /* of a request that counts as unknown already */
     }
+    if (has_record) {
+        record = record_of(message);
+    }
     link->waits = false;
-    bool is_known = message->outcome == IB_STORE_OK || message->outcome == IB_STORE_CONFLICT;
     link->fault = is_known ? NULL : reason_text(message->reason);
     link->hooks.stored(link->hooks.context, message->request,
                        is_known ? (enum ib_store_outcome)message->outcome : IB_STORE_UNKNOWN,
-                       is_known && has_record ? &record : NULL);
+                       has_record ? &record : NULL);
     IB_ASSERT(link->request >= message->request);
 }
 
 static void take_message(struct ib_store_link *link, const uint8_t *bytes)
 {
     struct message message;
-    struct ib_shard_record record;
     memcpy(&message, bytes, sizeof message);
-    IB_ASSERT(link->is_greeted);
-    if (message.kind == KIND_ANSWER && message.outcome <= OUTCOME_REFUSED) {
+    IB_ASSERT(link->is_greeted && link->handler.fd >= 0);
+    if (is_sound(&message) && message.kind == KIND_ANSWER && message.outcome <= OUTCOME_REFUSED) {
         take_answer(link, &message);
-    } else if (message.kind == KIND_CHANGE && take_record(&message, &record)) {
+    } else if (is_sound(&message) && message.kind == KIND_CHANGE && (message.flags & HAS_RECORD) != 0) {
+        const struct ib_shard_record record = record_of(&message);
         link->hooks.seen(link->hooks.context, &record);
     } else {
         give_up(link, "what answers at store.sock is no agent of this build");
