@@ -36,7 +36,8 @@ struct cut {
 
 static int fail(const struct cut *cut, int status, const char *what, const char *reason)
 {
-    IB_ASSERT(status != IB_OK && what != NULL);
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(what != NULL && reason != NULL);
     ib_journal_say(cut->error, cut->directory, "cannot cut off what is behind sequence %" PRIu64 ": %s: %s", cut->seq,
                    what, reason);
     return status;
@@ -45,7 +46,8 @@ static int fail(const struct cut *cut, int status, const char *what, const char 
 /* Missing is as good as removed. */
 static int take_away(const struct cut *cut, const char *name)
 {
-    IB_ASSERT(name != NULL);
+    IB_ASSERT(name != NULL && strchr(name, '/') == NULL); /* nothing goes but what lies in the directory */
+    IB_ASSERT(cut->directory_fd >= 0);
     if (unlinkat(cut->directory_fd, name, 0) != 0 && errno != ENOENT) {
         return fail(cut, IB_ERROR_IO, name, strerror(errno));
     }
@@ -57,7 +59,8 @@ static int take_seal_away(const struct cut *cut, uint64_t first_seq)
 {
     char name[IB_SEGMENT_NAME_SIZE];
     IB_ASSERT(first_seq >= 1);
-    (void)snprintf(name, sizeof name, "%020" PRIu64 ".sha256", first_seq);
+    int length = snprintf(name, sizeof name, "%020" PRIu64 ".sha256", first_seq);
+    IB_ASSERT(length > 0 && (size_t)length < sizeof name);
     return take_away(cut, name);
 }
 
@@ -188,6 +191,7 @@ int ib_journal_cut(const char *directory, uint64_t seq, char *error)
 {
     struct cut cut = {.directory = directory, .directory_fd = -1, .fd = -1, .seq = seq, .error = error};
     IB_ASSERT(directory != NULL && error != NULL);
+    IB_ASSERT(seq <= IB_SEQ_MAX); /* of replica.state, whose checksum was right */
     int status = IB_OK;
     cut.directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cut.directory_fd < 0 || flock(cut.directory_fd, LOCK_EX | LOCK_NB) != 0) {

@@ -63,6 +63,7 @@ static const char magic[8] = {'I', 'B', 'S', 'T', 'O', 'R', 'E', '1'};
 static void give_up(struct ib_store_link *link, const char *fault)
 {
     IB_ASSERT(fault != NULL);
+    IB_ASSERT(!link->is_greeted || link->handler.fd >= 0);
     ib_io_drop(&link->handler);
     link->fault = fault;
     link->is_greeted = false;
@@ -158,7 +159,7 @@ static void take_greeting(struct ib_store_link *link, const uint8_t *bytes)
                                            "another shard's", "store.sock: the agent is another member's"};
     struct answer answer;
     memcpy(&answer, bytes, sizeof answer);
-    IB_ASSERT(!link->is_greeted);
+    IB_ASSERT(!link->is_greeted && link->handler.fd >= 0);
     if (memcmp(answer.magic, magic, sizeof magic) != 0 || answer.version != PROTOCOL_VERSION || answer.status > 3) {
         give_up(link, refusals[0]);
     } else if (answer.status != 0) {
@@ -183,6 +184,7 @@ static void link_ready(void *owner, uint32_t events)
         return;
     }
     link->size += (size_t)got;
+    IB_ASSERT(link->size <= sizeof link->input);
     size_t begin = 0;
     while (link->handler.fd >= 0) {
         size_t wanted = link->is_greeted ? MESSAGE_SIZE : HELLO_SIZE;
@@ -198,6 +200,7 @@ static void link_ready(void *owner, uint32_t events)
         }
     }
     if (link->handler.fd >= 0) {
+        IB_ASSERT(link->size - begin < MESSAGE_SIZE); /* there is room for more the next time */
         link->size -= begin;
         memmove(link->input, link->input + begin, link->size);
     }
@@ -209,6 +212,7 @@ void ib_store_link_ask(struct ib_store_link *link, uint64_t request, const struc
 {
     struct message message = {.kind = record != NULL ? KIND_WRITE : KIND_READ, .request = request};
     IB_ASSERT(request > link->request);
+    IB_ASSERT(record == NULL || record->version > 0); /* a write names the version that it makes */
     link->request = request;
     link->waits = true;
     if (!link->is_greeted) {
@@ -231,7 +235,8 @@ static void dial(struct ib_store_link *link)
                                 .version = PROTOCOL_VERSION,
                                 .shard = link->config.shard,
                                 .member = link->config.member};
-    IB_ASSERT(link->handler.fd < 0);
+    IB_ASSERT(link->handler.fd < 0 && !link->is_greeted);
+    IB_ASSERT(link->size == 0); /* nothing of the connection before is taken for its greeting */
     int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/store.sock", link->config.run_directory);
     link->dial_ms = link->loop->now_ms + link->config.retry_ms;
     if (length < 0 || (size_t)length >= sizeof address.sun_path) {

@@ -146,7 +146,7 @@ static void no_frame_is_taken_before_the_proof(void)
     EXPECT(is_ended(fd));
     close(fd);
     fd = call(0); /* frames where the proof should be */
-    EXPECT_EQUAL(ib_peer_begin(&peer, SHARD, 2, 0, "a key that is not the right one", random, &message), IB_OK);
+    EXPECT_EQUAL(begin_as(&peer, SHARD, 2, 0, "a key that is not the right one", random, &message), IB_OK);
     memcpy(all, &message, sizeof message);
     for (size_t i = 0; i < 10; i++) {
         memcpy(all + sizeof message + i * frame_size, frame, frame_size);
@@ -176,7 +176,7 @@ static void a_mirror_is_not_let_in(void)
     open_sides(1);
     EXPECT_SOUND();
     int fd = call(0);
-    EXPECT_EQUAL(ib_peer_begin(&peer, SHARD, 2, 0, KEY "x", random, &message), IB_OK);
+    EXPECT_EQUAL(begin_as(&peer, SHARD, 2, 0, KEY "x", random, &message), IB_OK);
     EXPECT(say(fd, &message, sizeof message));
     for (int i = 0; i < 3 && hear(fd, &message, sizeof message); i++) {
         message.from = 2;
@@ -241,7 +241,8 @@ static void frames_come_in_any_pieces(void)
     int fd = shake(0, 1, KEY, &peer);
     EXPECT(ib_peer_is_proven(&peer));
     for (uint64_t number = 1; number <= 3; number++) { /* the longest, and the shortest between them */
-        struct ib_replica_frame frame = {.type = IB_FRAME_APPEND, .from = 1, .shard = SHARD, .epoch = 1, .number = number};
+        struct ib_replica_frame frame = {
+            .type = IB_FRAME_APPEND, .from = 1, .shard = SHARD, .epoch = 1, .number = number};
         for (size_t i = 0; i < IB_REPLICA_BATCH_MAX; i++) {
             entries[i] = (struct ib_replica_entry){.epoch = 1, .command = {.type = IB_COMMAND_ENTER, .seq = i + 1}};
         }
@@ -270,7 +271,7 @@ static void a_stranger_that_says_nothing_has_two_seconds(void)
     EXPECT_SOUND();
     EXPECT(comes(0, 1, 1));
     int silent = call(0), half = call(0);
-    EXPECT_EQUAL(ib_peer_begin(&peer, SHARD, 2, 0, KEY, random, &message), IB_OK);
+    EXPECT_EQUAL(begin_as(&peer, SHARD, 2, 0, KEY, random, &message), IB_OK);
     EXPECT(say(half, &message, 100));
     sleep_ms(1000);
     turns(4);
@@ -301,7 +302,7 @@ static void a_crowd_of_strangers_does_no_harm(void)
     EXPECT(comes(0, 1, 1));
     sleep_ms(1000);
     turns(2);
-    EXPECT_EQUAL(ib_peer_begin(&peer, SHARD, 2, 0, KEY "?", random, &message), IB_OK);
+    EXPECT_EQUAL(begin_as(&peer, SHARD, 2, 0, KEY "?", random, &message), IB_OK);
     for (int i = 0; i < CROWD; i++) {
         crowd[i] = call(0);
         EXPECT_EQUAL(send(crowd[i], &message, sizeof message, MSG_NOSIGNAL), sizeof message);
@@ -449,7 +450,7 @@ static void complaints_are_few(void)
         struct ib_peer peer;
         const uint8_t random[12] = {3};
         int fd = call(0);
-        (void)ib_peer_begin(&peer, SHARD + (i % 2 == 0), 2, 0, KEY, random, &message);
+        (void)begin_as(&peer, SHARD + (i % 2 == 0), 2, 0, KEY, random, &message);
         message.from = i % 4 < 2 ? 200 : message.from;
         message.version = i % 8 < 4 ? 9 : message.version;
         (void)say(fd, &message, sizeof message);

@@ -69,7 +69,8 @@ static void listen_as_agent(void)
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%.90s/store.sock", world.directory);
     (void)unlink(address.sun_path);
     world.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(world.listener, (const struct sockaddr *)&address, sizeof address) != 0 || listen(world.listener, 4) != 0) {
+    if (bind(world.listener, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(world.listener, 4) != 0) {
         perror(address.sun_path);
         exit(2);
     }
@@ -327,8 +328,9 @@ static void an_answer_to_an_older_request_is_none(void)
 
 static void a_refused_hello_is_said_and_tried_again(void)
 {
-    static const char *const faults[] = {"store.sock: the agent is of another build", "store.sock: the agent is another "
-                                         "shard's", "store.sock: the agent is another member's"};
+    static const char *const faults[] = {"store.sock: the agent is of another build",
+                                         "store.sock: the agent is another shard's",
+                                         "store.sock: the agent is another member's"};
     open_world();
     listen_as_agent();
     for (uint32_t status = 1; status <= 3; status++) {

@@ -67,6 +67,27 @@ def test_a_standby_whose_disk_fails_ends_and_the_others_go_on(shard: Shard) -> N
     wait_for(shard.equal_states, "three equal states")
 
 
+def test_what_no_standby_has_on_its_disk_is_not_acknowledged(shard: Shard) -> None:
+    """R1, R6: both standbys hear of an order and neither gets it onto its disk."""
+    primary = shard.in_sync()
+    standbys = [engine for replica, engine in enumerate(shard.engines) if replica != primary]
+    client = shard.login()
+    for standby in standbys:
+        (standby.directory / "broken").touch()
+    client.send(enter(1, "S", 100, 10000))
+    for standby in standbys:
+        wait_for(lambda: has_ended(standby), "a standby's end")  # noqa: B023
+    client.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.report("A")
+    for standby in standbys:
+        (standby.directory / "broken").unlink()
+        standby.start()
+    client.socket.settimeout(20)
+    assert client.report("A")
+    assert shard.in_sync() == primary
+
+
 def test_a_primary_whose_disk_fails_is_replaced(shard: Shard) -> None:
     first = shard.in_sync()
     trader = Trader("MAKER1", shard.login)
