@@ -73,6 +73,10 @@ site: no-account venv  ## bring the whole venue up on this machine and trade a s
 	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
 	echo "make site: $$(( $$(date +%s) - $(BEGIN) )) s"
 
+.PHONY: drill
+drill: no-account venv  ## kill the site's primary while a canary trades, and say what its client saw
+	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.drill_failover $(ARGS)
+
 .PHONY: clean-site
 clean-site:  ## stop every process of the site and remove .site/
 	@if [ -x $(BIN)/ironbook ]; then $(BIN)/ironbook local down --remove; \
@@ -116,6 +120,15 @@ lint: venv-test  ## ruff, mypy, yamllint, ansible-lint, syntax, docs
 .PHONY: lanes
 lanes: venv-test  ## some lanes of make test by name: make lanes LANES="ruff unit"
 	@$(BIN)/python tests/gates/lanes.py $(LANES)
+
+# Wants a quiet machine. What it measures, and beside what: bench/durable.py; DURABLE="--only plain --save" is for that.
+.PHONY: bench-durable
+bench-durable: debian venv-test  ## what durability and replication cost an order; fails where a figure misses its bar
+	@$(BIN)/python bench/durable.py $(DURABLE)
+
+.PHONY: bench-failover
+bench-failover: debian venv-test  ## how long a shard acknowledges nothing when something breaks; fails where a bar is missed
+	@$(BIN)/python bench/failover.py $(FAILOVER)
 
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md

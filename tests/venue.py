@@ -105,12 +105,16 @@ class Venue:
             role: {"username": username, "password_file": str(self.state / "secrets" / f"session_{username}")}
             for role, username in zip(("maker", "taker"), FIRMS, strict=True)
         }
-        write_json(self.state / "trade" / "client.json", {"host": "127.0.0.1", "port": self.engine_port, **login})
+        write_json(self.state / "trade" / "client.json", {"endpoints": [f"127.0.0.1:{self.engine_port}"], **login})
         settlement = {
             "shard": 0,
-            "run_directory": str(self.run_directory),
-            "journal_directory": str(self.journal),
-            "order_entry": {"host": "127.0.0.1", "port": self.engine_port},
+            "members": [
+                {
+                    "run_directory": str(self.run_directory),
+                    "journal_directory": str(self.journal),
+                    "order_entry": {"host": "127.0.0.1", "port": self.engine_port},
+                }
+            ],
             "instruments": [self.symbol],
             "sessions": [
                 {

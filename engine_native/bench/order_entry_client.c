@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * order_entry_client.c: measures an engine from outside, over its TCP port, as a client sees it. bench/order_entry.py
- * starts the engine and this. It has its own few lines of SoupBinTCP and OUCH 5.0, so that it costs little itself.
+ * starts the engine and this. Its SoupBinTCP and OUCH 5.0 are a few lines (wire.h), so that it costs little itself.
  *
  *   order_entry_client PORT USERNAME PASSWORD SYMBOL ROUND_TRIPS ORDERS WINDOW
  *
@@ -9,73 +9,18 @@
  * most WINDOW unanswered: half of them rest, half take what rests, so that books and reports are those of trading.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <endian.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "wire.h"
 
-enum { PACKET = 50, BATCH = 256, BUFFER = 1 << 20 };
+enum { PACKET = WIRE_ORDER, BATCH = 256, BUFFER = 1 << 20 };
 
 static int fd;
 static uint8_t input[BUFFER];
 static size_t input_size;
 static uint64_t accepted, reports;
 
-static uint64_t now_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 static void fail(const char *what)
 {
-    fprintf(stderr, "order_entry_client: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static void log_in(const char *port, const char *username, const char *password)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    char request[64], answer[33];
-    int yes = 1;
-    address.sin_port = htons((uint16_t)atoi(port));
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        fail("connect");
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    snprintf(request, sizeof request, "%c%cL%-6s%-10s%10s%20d", 0, 47, username, password, "", 0);
-    if (write(fd, request, 49) != 49 || recv(fd, answer, sizeof answer, MSG_WAITALL) != sizeof answer ||
-        answer[2] != 'A') {
-        fail("login");
-    }
-}
-
-static void put_order(uint8_t *out, uint32_t ref, char side, uint64_t price, const char *symbol)
-{
-    memset(out, 0, PACKET);
-    out[1] = 48;
-    out[2] = 'U';
-    out[3] = 'O';
-    uint32_t value = htobe32(ref);
-    memcpy(out + 4, &value, 4);
-    out[8] = (uint8_t)side;
-    value = htobe32(1);
-    memcpy(out + 9, &value, 4);
-    memset(out + 13, ' ', 8);
-    memcpy(out + 13, symbol, strlen(symbol));
-    price = htobe64(price);
-    memcpy(out + 21, &price, 8);
-    memcpy(out + 29, "0YPNN              ", 19);
+    wire_fail("order_entry_client", what);
 }
 
 /* Reads what is there; counts. */
@@ -90,11 +35,8 @@ static void take(int wait)
     }
     input_size += (size_t)size;
     size_t used = 0;
-    while (input_size - used >= 3) {
-        size_t length = (size_t)((input[used] << 8) | input[used + 1]) + 2;
-        if (input_size - used < length) {
-            break;
-        }
+    size_t length;
+    while ((length = wire_packet(input + used, input_size - used)) > 0) {
         reports += input[used + 2] == 'S';
         accepted += input[used + 2] == 'S' && input[used + 3] == 'A';
         if (input[used + 2] == 'S' && input[used + 3] == 'J') {
@@ -118,15 +60,15 @@ static void round_trips(uint32_t count, const char *symbol)
     uint8_t order[PACKET];
     uint64_t *times_ns = calloc(count, sizeof *times_ns);
     for (uint32_t i = 0; i < count && times_ns != NULL; i++) {
-        put_order(order, i + 1, 'B', (uint64_t)(1 + i % 100) * 100, symbol);
-        uint64_t start_ns = now_ns();
+        wire_put_order(order, i + 1, 'B', (uint64_t)(1 + i % 100) * 100, symbol);
+        uint64_t start_ns = wire_now_ns();
         if (write(fd, order, sizeof order) != sizeof order) {
             fail("write");
         }
         while (accepted == i) {
             take(1);
         }
-        times_ns[i] = now_ns() - start_ns;
+        times_ns[i] = wire_now_ns() - start_ns;
     }
     qsort(times_ns, count, sizeof *times_ns, by_value);
     printf("\"round_trips\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f", count,
@@ -142,13 +84,13 @@ static void flat_out(uint32_t first, uint32_t count, uint64_t window, const char
     static uint8_t batch[BATCH * PACKET];
     uint64_t before = accepted, reports_before = reports;
     uint32_t sent = 0;
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = wire_now_ns();
     while (accepted - before < count) {
         if (sent < count && sent + BATCH - (accepted - before) <= window) {
             uint32_t n = count - sent < BATCH ? count - sent : BATCH;
             for (uint32_t i = 0; i < n; i++) {
                 uint32_t number = sent + i;
-                put_order(batch + (size_t)i * PACKET, first + number, number % 2 == 0 ? 'S' : 'B',
+                wire_put_order(batch + (size_t)i * PACKET, first + number, number % 2 == 0 ? 'S' : 'B',
                           1000000 + number / 2 % 50 * 100, symbol);
             }
             for (size_t done = 0; done < (size_t)n * PACKET;) {
@@ -164,7 +106,7 @@ static void flat_out(uint32_t first, uint32_t count, uint64_t window, const char
             take(1);
         }
     }
-    double seconds = (double)(now_ns() - start_ns) / 1e9;
+    double seconds = (double)(wire_now_ns() - start_ns) / 1e9;
     printf("\"orders\": %u, \"window\": %llu, \"seconds\": %.3f, \"orders_a_second\": %.0f, \"reports\": %llu", count,
            (unsigned long long)window, seconds, count / seconds, (unsigned long long)(reports - reports_before));
 }
@@ -176,7 +118,7 @@ int main(int count, char **arguments)
         return 2;
     }
     uint32_t trips = (uint32_t)atoi(arguments[5]);
-    log_in(arguments[1], arguments[2], arguments[3]);
+    fd = wire_log_in("order_entry_client", arguments[1], arguments[2], arguments[3]);
     printf("{");
     round_trips(trips, arguments[4]);
     flat_out(trips + 1, (uint32_t)atoi(arguments[6]), (uint64_t)atoll(arguments[7]), arguments[4]);

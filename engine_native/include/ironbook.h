@@ -10,8 +10,7 @@
  * otherwise; time in nanoseconds since the Unix epoch (UTC). All integers are native little-endian; both structs are on
  * disk and in sockets as they lie in memory, so their layout is asserted (src/layout.h) and never changes in a format.
  *
- * The part between CFFI-BEGIN and CFFI-END is plain C that both the compiler and cffi read: no
- * declaration of the core exists twice.
+ * The part between CFFI-BEGIN and CFFI-END is plain C that compiler and cffi read: no declaration exists twice.
  */
 #ifndef IRONBOOK_H
 #define IRONBOOK_H
@@ -31,6 +30,7 @@ enum ib_status {
     IB_ERROR_JOURNAL_FOREIGN = 6, /* another shard's journal, or a format this build cannot read */
     IB_ERROR_ADDRESS = 7,         /* an address is in use, not local, or a socket path is too long */
     IB_ERROR_CONFIGURATION = 8,   /* the configuration contradicts itself or the journal */
+    IB_RESTART = 9,               /* no error: a member has to discard its state. Close the engine, and open it again */
 };
 
 /* Limits of this format. Capacities below them are chosen at open. */

@@ -61,6 +61,38 @@ int ib_bench_latency(const struct ib_bench_flow *flow, uint32_t *ns);
 /* IB_ERROR_IO where the kernel does not tell (/proc/self/smaps_rollup). */
 int ib_bench_memory(const struct ib_bench_flow *flow, struct ib_bench_memory *memory);
 
+/* ---- recovery ---- */
+
+/* A journal that is made up: four sessions, `symbols` instruments, 60 % new orders, 35 % cancels of any that
+ * rests, 5 % that sweep several; some 10,000 orders rest. The same arguments give the same journal. */
+struct ib_bench_journal {
+    const char *directory; /* of the journal; borrowed for the length of a call */
+    const char *run_directory; /* of the engine that recovers it, for its event log */
+    uint64_t records;      /* definitions included */
+    uint64_t segment_bytes;
+    uint64_t events;       /* capacity of the event log */
+    uint32_t orders;       /* capacity of the book */
+    uint32_t symbols;
+};
+
+struct ib_bench_recovery {
+    uint64_t records;    /* that were read */
+    uint64_t ns;         /* by the clock on the wall */
+    uint64_t cpu_ns;     /* of all threads of this process */
+    uint64_t bytes;      /* of the journal; of a whole recovery 0 */
+    uint64_t events;     /* of a whole recovery: in the event log at its end */
+    struct ib_totals totals; /* of a whole recovery: what the matcher came to */
+};
+
+/* What each of these failed with is in `error` (IB_ERROR_TEXT_SIZE), one line for people. */
+
+/* By the engine's own writer, without a sync. The directory has to be empty. */
+int ib_bench_journal_write(const struct ib_bench_journal *journal, char *error);
+/* Reads and checks every record, and hands the commands to nobody. */
+int ib_bench_journal_verify(const struct ib_bench_journal *journal, struct ib_bench_recovery *found, char *error);
+/* What an engine does until it has its state: journal, matcher, event log (engine_open.c), and nothing beside it. */
+int ib_bench_journal_recover(const struct ib_bench_journal *journal, struct ib_bench_recovery *found, char *error);
+
 /* Compiler and what of its options can be known. */
 const char *ib_bench_compiler(void);
 

@@ -125,7 +125,8 @@ struct ib_journal_config {
     const char *directory;  /* exists, or is made with mode 0700 */
     uint32_t shard;
     uint32_t orders;        /* capacity of the book, as ib_matcher_open takes it */
-    uint64_t epoch;         /* of the primary that writes; never lower than the journal's last one */
+    uint64_t epoch;         /* that records bear until an EPOCH command names a higher one; never lower than the
+                             * journal's last one; 0: as the journal has it */
     uint64_t segment_bytes; /* size of a segment, which is reserved on the disk when it is begun */
     int fsync_policy;       /* enum ib_fsync_policy */
     const struct ib_journal_place *behind; /* what is before it is known, and not visited; null = nothing is */
@@ -169,8 +170,9 @@ void ib_journal_reader_close(struct ib_journal_reader *reader);
 
 struct ib_journal;
 
-/* Called once for each valid command, in order, while a journal is opened. Anything but IB_OK ends the open with it. */
-typedef int (*ib_journal_visit)(void *context, const struct ib_command *command);
+/* Called with the valid commands, in order and some at a time, while a journal is opened. Anything but IB_OK ends the
+ * open with it. */
+typedef int (*ib_journal_visit)(void *context, const struct ib_command *commands, size_t count);
 
 /* Opens for appending: locks the directory, recovers, cuts off a torn tail, makes the first segment when there is
  * none. `visit` may be null. On failure `report->error` has the line for people and `*journal` is null. */

@@ -59,10 +59,28 @@ struct ib_engine_schedule {
     size_t count; /* at least 1 */
 };
 
+/* Where a member of the shard listens for the others: numeric, loopback or private. */
+struct ib_engine_member {
+    const char *host;
+    uint16_t port;
+};
+
+/* The shard is replicated: this engine is member `replica` of these. src/replica.h says what the times decide. */
+struct ib_engine_replication {
+    const struct ib_engine_member *members; /* by number */
+    size_t member_count;                    /* 1 to 8 */
+    const char *key;                        /* 16 to 128 characters, the same for all of them */
+    uint32_t min_in_sync;
+    uint32_t window;      /* commands sequenced and not committed, at most; up to 16384 */
+    uint32_t check_every; /* states are compared at each multiple of it; 64 at least */
+    uint32_t heartbeat_ms, silence_ms, down_ms, lag_ms, retry_ms, stagger_ms, store_ms, drain_ms;
+};
+
 /* Borrowed by ib_engine_open until ib_engine_close. services/ironbook/engine.py says what each key means. */
 struct ib_engine_config {
     uint32_t shard, replica; /* shard 0 … 99 */
-    uint64_t epoch;
+    uint64_t epoch; /* without replication: what the journal's records and the event feed say */
+    const struct ib_engine_replication *replication; /* null: the engine runs alone */
     const char *journal_directory;
     const char *run_directory; /* sockets and the event log */
     const char *host;          /* of order entry: numeric, loopback or private */
@@ -98,7 +116,8 @@ struct ib_engine;
 /* Recovers the journal, adds what the configuration adds, and listens. On failure `error` (IB_ERROR_TEXT_SIZE)
  * has one line for people, nothing listens, and *engine is null. */
 int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error);
-/* Serves until SIGTERM, SIGINT or ib_engine_stop. IB_OK after an orderly end; otherwise ib_engine_error has why. */
+/* Serves until SIGTERM, SIGINT or ib_engine_stop. IB_OK after an orderly end; IB_RESTART: the member has to discard its
+ * state, so it is to be closed and opened again; otherwise ib_engine_error has why. */
 int ib_engine_run(struct ib_engine *engine);
 /* From any thread or signal handler. */
 void ib_engine_stop(struct ib_engine *engine);

@@ -234,7 +234,13 @@ FAULTS = [
     ),
     Fault(
         "a member in doubt forgets what it surely had",
-        (("replica_takeover", "return self->last_seq >= self->doubt_seq || self->doubt_seq == 1;", "return true;"),),
+        (
+            (
+                "replica_takeover",
+                "return self->last_seq >= self->doubt_seq || self->doubt_seq == 1 ||",
+                "return true ||",
+            ),
+        ),
     ),
     Fault(
         "what a member had before it reconnected still counts",
@@ -246,7 +252,13 @@ FAULTS = [
     ),
     Fault(
         "a member is told that it counts before it has everything",
-        (("replica_primary", "peer->matched && peer->acked_seq >= self->commit_seq && self->role", "self->role"),),
+        (
+            (
+                "replica_primary",
+                "&& !self->store.proposing && peer->matched &&\n           peer->acked_seq >= self->commit_seq &&",
+                "&& !self->store.proposing &&",
+            ),
+        ),
     ),
     Fault(
         "a resend is taken again",

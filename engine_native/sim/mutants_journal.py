@@ -19,6 +19,7 @@ GOLDEN = HOME.parent / "tests" / "fixtures" / "core" / "golden" / "format_3_rule
 # Each with its arguments; of the last one a share of all bytes.
 JUDGES = {
     "test_journal": [],
+    "test_journal_ahead": [],
     "test_journal_damage": [],
     "test_journal_faults": [],
     "every_byte": [str(GOLDEN), "0", "5", "32"],
@@ -101,6 +102,20 @@ MUTANTS = [
         "if (0) {",
     ),
     Mutant("the chain is not looked at", "journal_reader", "header->chain != report->chain", "0"),
+    # the reading ahead
+    Mutant("what the reader failed with is lost", "journal_ahead", "return batch->status;", "return IB_OK;"),
+    Mutant(
+        "a batch is filled while it is visited",
+        "journal_ahead",
+        "sem_init(&ahead->empty, 0, BATCHES)",
+        "sem_init(&ahead->empty, 0, BATCHES + 1)",
+    ),
+    Mutant(
+        "a visitor's failure is lost",
+        "journal_ahead",
+        "        if (*visit_status != IB_OK) {\n            return *visit_status;",
+        "        if (*visit_status != IB_OK) {\n            return IB_OK;",
+    ),
 ]
 
 

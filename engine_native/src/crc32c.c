@@ -73,6 +73,13 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_instruction(uint32_t cr
         wide = _mm_crc32_u64(wide, word);
     }
     uint32_t narrow = (uint32_t)wide;
+    if (size >= 4) {
+        uint32_t word;
+        memcpy(&word, byte, sizeof word);
+        narrow = _mm_crc32_u32(narrow, word);
+        size -= 4;
+        byte += 4;
+    }
     for (; size > 0; size--, byte++) {
         narrow = _mm_crc32_u8(narrow, *byte);
     }

@@ -24,8 +24,8 @@ _Static_assert(sizeof(struct ib_directory_entry) == 80, "all 131,072 take 10 MiB
 
 struct ib_directory;
 
-/* Copies the instruments of a matcher that no other thread uses yet. `since_ns`: of each, when it last changed its
- * phase, as far as its events are not going to tell (past.h); null = they tell all. */
+/* Copies the instruments of a matcher that stands still. `since_ns`: of each, when it last changed its phase, as far as
+ * its events are not going to tell (past.h); null = they tell all. */
 int ib_directory_open(struct ib_directory **directory, const struct ib_matcher *matcher, const uint64_t *since_ns);
 void ib_directory_close(struct ib_directory *directory); /* null is allowed */
 

@@ -25,13 +25,9 @@
 #include "clock.h"
 #include "engine_internal.h"
 
-enum {
-    RING_COMMANDS = 32768,     /* 3 MiB: some milliseconds of a flood; a full ring stops reading from sockets */
-    MATCH_BATCH = 64,          /* commands between two looks at the outside world */
-};
+enum { RING_COMMANDS = 32768 }; /* 4 MiB: some milliseconds of a flood; a full ring stops reading from sockets */
 
 _Static_assert((RING_COMMANDS & (RING_COMMANDS - 1)) == 0, "ib_ring_open wants a power of two");
-_Static_assert(MATCH_BATCH <= RING_COMMANDS, "the ring holds what the matcher takes at once");
 _Static_assert((int)IB_JOURNAL_GROUP_MAX <= RING_COMMANDS, "and what the journal does");
 
 void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
@@ -44,114 +40,6 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
     }
     pthread_mutex_unlock(&engine->fatal_mutex);
     ib_ring_wake_producer(&engine->sequencer.ring);
-}
-
-static void take_snapshot(struct ib_engine *engine)
-{
-    if (atomic_load_explicit(&engine->snapshot_state, memory_order_seq_cst) == IB_SNAPSHOT_WANTED) {
-        ib_matcher_totals(engine->matcher, &engine->snapshot_taken);
-        engine->snapshot_taken_state = ib_matcher_trading_state(engine->matcher);
-        IB_ASSERT(engine->snapshot_taken.seq == ib_matcher_seq(engine->matcher));
-        IB_ASSERT(engine->snapshot_taken_state >= IB_TRADING_OPEN && engine->snapshot_taken_state <= IB_TRADING_ENDED);
-        atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_TAKEN, memory_order_release);
-        ib_ring_wake_producer(&engine->sequencer.ring);
-    }
-}
-
-/* A session's mass cancel, which the account pays for. */
-static int match_mass_cancel(struct ib_engine *engine, const struct ib_command *command, struct ib_event_sink *sink)
-{
-    const struct ib_session *session = ib_matcher_session(engine->matcher, command->session);
-    IB_ASSERT(command->type == IB_COMMAND_MASS_CANCEL && session != NULL);
-    uint64_t before_ns = ib_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    int status = ib_matcher_apply(engine->matcher, command, sink);
-    uint64_t cost_ns = ib_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
-    IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == command->seq);
-    ib_cancel_budget_charge(&engine->sequencer.cancels, ib_cancel_budget_place(session->account, command->session),
-                            cost_ns, ib_latency_clock_ns());
-    return status;
-}
-
-/* What a session asks for names no account; what the administrator does names one wherever it names a session. */
-static bool is_charged(const struct ib_command *command)
-{
-    return command->type == IB_COMMAND_MASS_CANCEL && command->session != IB_SESSION_NONE &&
-           command->account == IB_ACCOUNT_ANY;
-}
-
-/* The first `*applied` of some commands: a mass cancel that is paid for, or what is before the next. */
-static int match_together(struct ib_engine *engine, const struct ib_command *commands, size_t count,
-                          struct ib_event_sink *sink, size_t *applied)
-{
-    IB_ASSERT(count > 0);
-    if (is_charged(commands)) {
-        *applied = 1;
-        return match_mass_cancel(engine, commands, sink);
-    }
-    size_t together = 1;
-    while (together < count && !is_charged(&commands[together])) {
-        together++;
-    }
-    return ib_matcher_apply_group(engine->matcher, commands, together, sink, applied);
-}
-
-static int match_batch(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
-{
-    struct ib_event_sink *sink = ib_event_log_sink(engine->log);
-    struct ib_latency *latency = engine->sequencer.latency;
-    IB_ASSERT(count >= 1 && count <= MATCH_BATCH);
-    for (uint64_t done = 0; done < count;) {
-        const struct ib_command *first = &commands[done];
-        size_t applied;
-        ib_latency_begun(latency, first->seq);
-        int status = match_together(engine, first, ib_latency_together(latency, first->seq, count - done), sink,
-                                    &applied);
-        if (status == IB_OK) {
-            status = ib_event_log_status(engine->log);
-        }
-        if (status != IB_OK) {
-            return status;
-        }
-        ib_latency_matched(latency, first->seq);
-        done += applied;
-    }
-    IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
-    ib_event_log_publish(engine->log); /* before the ring says that they are matched */
-    atomic_store_explicit(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher), memory_order_release);
-    atomic_store_explicit(&engine->sequencer.events_max, ib_matcher_events_max(engine->matcher), memory_order_release);
-    return IB_OK;
-}
-
-static void *run_matcher(void *context)
-{
-    struct ib_engine *engine = context;
-    struct ib_ring *ring = &engine->sequencer.ring;
-    IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->sequencer.base_seq);
-    for (;;) {
-        bool closed = ib_ring_is_closed(ring); /* before the look: what was published before the close is matched */
-        struct ib_command *commands;
-        uint64_t count = ib_ring_peek(ring, IB_RING_MATCHER, &commands);
-        if (count > 0) {
-            count = count < MATCH_BATCH ? count : MATCH_BATCH;
-            int status = match_batch(engine, commands, count);
-            if (status != IB_OK) {
-                ib_engine_fail(engine, status,
-                               status == IB_ERROR_IO ? "the event log in run_directory cannot grow: is its disk full?"
-                                                     : "the matcher refused a sequenced command: this is a defect");
-                return NULL;
-            }
-            ib_ring_advance(ring, IB_RING_MATCHER, count);
-            uint64_t done = ib_ring_done(ring, IB_RING_MATCHER);
-            IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->sequencer.base_seq + done);
-        }
-        take_snapshot(engine);
-        if (count == 0) {
-            if (closed) {
-                return NULL;
-            }
-            ib_ring_wait(ring, IB_RING_MATCHER);
-        }
-    }
 }
 
 static void *run_journal(void *context)
@@ -205,13 +93,14 @@ static int open_sequencer(struct ib_engine *engine)
     }
     sequencer->log = engine->log;
     sequencer->journal = engine->journal;
-    sequencer->base_seq = sequencer->seq = sequencer->released_seq = ib_journal_seq(engine->journal);
+    sequencer->base_seq = sequencer->seq = sequencer->passed_seq = ib_journal_seq(engine->journal);
+    /* Of what a member finds in its journal nobody knows yet whether it is committed. */
+    sequencer->released_seq = engine->replication != NULL ? 0 : sequencer->base_seq;
     sequencer->time_ns = ib_journal_time_ns(engine->journal);
     sequencer->sessions = ib_matcher_session_count(engine->matcher);
     ib_cancel_budget_open(&sequencer->cancels, engine->config.mass_cancel_percent);
     atomic_store(&sequencer->events_max, ib_matcher_events_max(engine->matcher));
     atomic_store(&engine->next_expiry_ns, ib_matcher_next_expiry_ns(engine->matcher));
-    engine->rules = ib_matcher_rules(engine->matcher);
     IB_ASSERT(ib_matcher_seq(engine->matcher) == sequencer->base_seq); /* whatever is journaled is matched */
     IB_ASSERT(ib_matcher_time_ns(engine->matcher) == sequencer->time_ns);
     ib_matcher_totals(engine->matcher, &engine->snapshot);
@@ -240,9 +129,6 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     pthread_mutex_init(&self->fatal_mutex, NULL);
     int status = ib_engine_recover(self, error);
     if (status == IB_OK) {
-        status = ib_directory_open(&self->directory, self->matcher, self->past.since_ns);
-    }
-    if (status == IB_OK) {
         status = open_sequencer(self);
     }
     if (status == IB_OK) {
@@ -255,6 +141,11 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
     if (status == IB_OK) {
         status = ib_engine_open_shell(self, error);
     }
+    if (status == IB_OK) {
+        status = self->replication == NULL ? ib_engine_open_venue(self, error)
+                                           : ib_replication_open(self->replication, &self->sequencer,
+                                                                 self->torn_bytes > 0, &self->loop, error);
+    }
     if (status != IB_OK) {
         if (error[0] == '\0') {
             snprintf(error, IB_ERROR_TEXT_SIZE, "the engine cannot start: %s (%s)", ib_status_text(status),
@@ -264,28 +155,41 @@ int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *con
         return status;
     }
     IB_ASSERT(self->run_lock >= 0 && self->loop.epoll_fd >= 0);
-    IB_ASSERT(self->gateway != NULL && self->feed != NULL && self->admin != NULL);
-    if (self->ended) {
-        ib_gateway_end_of_day(self->gateway);
-    }
+    IB_ASSERT(self->admin != NULL && ib_engine_has_venue(self) == (self->replication == NULL));
     *engine = self;
     return IB_OK;
 }
 
-/* One turn: show what may be shown, take what has come. */
-static void turn(struct ib_engine *engine)
+/* Shows what may be shown, and takes input again where there was no room. */
+static void progress(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
-    ib_gateway_progress(engine->gateway, ib_sequencer_release(sequencer));
+    if (engine->replication != NULL) {
+        ib_replication_progress(engine->replication);
+    }
+    uint64_t released = ib_sequencer_release(sequencer);
+    if (ib_engine_has_venue(engine)) {
+        ib_gateway_progress(engine->gateway, released);
+        ib_event_feed_progress(engine->feed);
+        ib_command_feed_progress(engine->commands);
+    }
     ib_latency_released(sequencer->latency, sequencer->released_seq);
-    ib_event_feed_progress(engine->feed);
-    ib_command_feed_progress(engine->commands);
     ib_admin_progress(engine->admin);
-    IB_ASSERT(sequencer->released_seq >= sequencer->base_seq);
-    uint64_t seen = sequencer->released_seq - sequencer->base_seq;
-    bool busy = ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands);
-    bool sleep = !busy && ib_ring_producer_may_sleep(&sequencer->ring, seen);
-    int sleep_ms = ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
+    if (engine->replication != NULL) {
+        ib_links_flush(engine->replication->links); /* what was sequenced just now */
+    }
+    IB_ASSERT(sequencer->passed_seq >= sequencer->base_seq);
+}
+
+void ib_engine_turn(struct ib_engine *engine, bool may_sleep)
+{
+    struct ib_sequencer *sequencer = &engine->sequencer;
+    progress(engine);
+    bool has_venue = ib_engine_has_venue(engine);
+    bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
+    bool sleep = may_sleep && !busy &&
+                 ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
+    int sleep_ms = has_venue && ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
     if (ib_io_turn(&engine->loop, sleep ? sleep_ms : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
     }
@@ -300,7 +204,7 @@ static bool start_threads(struct ib_engine *engine)
     sigfillset(&all); /* signals belong to the I/O thread */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     ib_engine_history_start(engine); /* without it the others run all the same */
-    bool started = pthread_create(&engine->matcher_thread, NULL, run_matcher, engine) == 0;
+    bool started = pthread_create(&engine->matcher_thread, NULL, ib_engine_run_matcher, engine) == 0;
     if (started && pthread_create(&engine->journal_thread, NULL, run_journal, engine) != 0) {
         ib_ring_close(&engine->sequencer.ring);
         pthread_join(engine->matcher_thread, NULL);
@@ -332,7 +236,10 @@ int ib_engine_run(struct ib_engine *engine)
         return IB_ERROR_IO;
     }
     while (!atomic_load(&engine->stopping) && atomic_load(&engine->fatal) == IB_OK) {
-        turn(engine);
+        if (engine->replication != NULL) {
+            ib_engine_follow_role(engine);
+        }
+        ib_engine_turn(engine, true);
     }
     atomic_store(&engine->stopping, true); /* for the history */
     ib_ring_close(&engine->sequencer.ring);
@@ -342,7 +249,7 @@ int ib_engine_run(struct ib_engine *engine)
     pthread_join(engine->room_thread, NULL);
     ib_engine_history_join(engine);
     int status = atomic_load(&engine->fatal);
-    if (status == IB_OK) {
+    if (status == IB_OK && engine->replication == NULL) {
         /* What was in flight is in the journal now: its reports leave, as far as sockets take them. */
         uint64_t released = ib_sequencer_release(&engine->sequencer);
         IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
@@ -382,10 +289,8 @@ void ib_engine_close(struct ib_engine *engine)
     atomic_store(&engine->stopping, true);
     ib_engine_history_join(engine); /* where the run could not begin */
     ib_admin_close(engine->admin);
-    ib_command_feed_close(engine->commands);
-    ib_event_feed_close(engine->feed);
-    ib_gateway_close(engine->gateway);
-    ib_directory_close(engine->directory);
+    ib_engine_close_venue(engine);
+    ib_replication_close(engine->replication);
     ib_io_drop(&engine->ticks);
     ib_io_drop(&engine->signals); /* still open where the run never began */
     ib_io_loop_close(&engine->loop);

@@ -54,9 +54,10 @@ static void add_totals(struct ib_text *text, const struct ib_engine *engine)
         [IB_TRADING_OPEN] = "serving", [IB_TRADING_HALTED] = "halted", [IB_TRADING_ENDED] = "ended"};
     _Static_assert(sizeof states / sizeof states[0] == IB_TRADING_ENDED + 1, "a name for each state");
     const struct ib_totals *totals = &engine->snapshot;
+    uint64_t epoch = engine->replication != NULL ? engine->replication->replica.epoch : engine->config.epoch;
     IB_ASSERT(engine->trading_state >= IB_TRADING_OPEN && engine->trading_state <= IB_TRADING_ENDED);
     ib_say(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
-        engine->config.shard, engine->config.replica, engine->config.epoch, states[engine->trading_state], totals->seq);
+        engine->config.shard, engine->config.replica, epoch, states[engine->trading_state], totals->seq);
     ib_say(text, ", \"event_count\": %" PRIu64 ", \"trades\": %" PRIu64 ", \"quantity\": %" PRIu64 ", \"notional\": \"",
         totals->event_count, totals->trades, totals->quantity);
     add_decimal(text, totals->notional_high, totals->notional_low);
@@ -102,16 +103,20 @@ static void add_status(struct ib_text *text, const struct ib_engine *engine)
     const struct ib_event *last = released > history->count ? ib_event_log_at(engine->log, released - 1) : NULL;
     uint64_t last_seq = last != NULL ? last->seq : history->seq;
     IB_ASSERT(last_seq <= engine->sequencer.released_seq); /* no event is shown before its command */
-    IB_ASSERT(engine->recovered_seq <= engine->sequencer.base_seq);
-    ib_say(text, ", \"rules\": %u", engine->rules);
+    ib_say(text, ", \"rules\": %u", ib_engine_has_venue(engine) ? engine->rules : 0);
     ib_say(text, ", \"commit_seq\": %" PRIu64 ", \"released_events\": %" PRIu64, engine->sequencer.released_seq,
         released);
     ib_say(text, ", \"last_event\": {\"seq\": %" PRIu64 ", \"index\": %u}", last_seq,
         last != NULL ? last->index : history->index);
     ib_say(text, ", \"event_room\": %" PRIu64, ib_event_log_room(engine->log));
     ib_say(text, ", \"journal_room\": %" PRIu64, ib_journal_room_seq(engine->journal) - engine->sequencer.seq);
-    add_sessions(text, engine->gateway);
-    add_gateway(text, engine);
+    if (ib_engine_has_venue(engine)) {
+        add_sessions(text, engine->gateway);
+        add_gateway(text, engine);
+    } else {
+        ib_say(text, ", \"sessions\": [], \"connections\": 0");
+    }
+    ib_engine_say_replication(engine, text);
     ib_say(text, ", \"recovered_seq\": %" PRIu64 ", \"started_at\": %" PRIu64 ", \"pid\": %d", engine->recovered_seq,
         engine->started_at_s, (int)getpid());
 }
@@ -150,6 +155,13 @@ static bool begin_instruments(const char *arguments, uint64_t *ticket, const cha
     return true;
 }
 
+/* A member says how it is, whatever it waits for. */
+static bool is_at_once(const struct ib_engine *engine, enum ib_admin_request request)
+{
+    IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
+    return engine->replication != NULL && request == IB_ADMIN_STATUS;
+}
+
 static size_t answer(void *context, enum ib_admin_request request, uint64_t ticket, char *out)
 {
     const struct ib_engine *engine = context;
@@ -161,8 +173,12 @@ static size_t answer(void *context, enum ib_admin_request request, uint64_t tick
     }
     struct ib_text text = {.out = out};
     IB_ASSERT(request < IB_ADMIN_REQUEST_COUNT);
-    /* Nothing is told that a crash could take back. */
-    IB_ASSERT(engine->snapshot.seq <= engine->sequencer.released_seq);
+    if (request == IB_ADMIN_SWITCH_OVER) {
+        ib_say(&text, "{\"accepted\": true}");
+        return text.size;
+    }
+    /* Nothing is told that a crash could take back; a member's status says itself what is committed. */
+    IB_ASSERT(engine->snapshot.seq <= engine->sequencer.released_seq || is_at_once(engine, request));
     ib_say(&text, "{");
     add_totals(&text, engine);
     if (request != IB_ADMIN_TOTALS) {
@@ -234,6 +250,14 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
     struct ib_engine *engine = context;
     struct ib_command command = {.session = IB_SESSION_NONE};
     IB_ASSERT(ticket != NULL && error != NULL);
+    if (request == IB_ADMIN_SWITCH_OVER) {
+        *ticket = 0;
+        return ib_engine_switch_over(engine, arguments, error);
+    }
+    if (request != IB_ADMIN_STATUS && !ib_engine_has_venue(engine)) {
+        *error = ib_engine_ask_another(engine);
+        return false;
+    }
     if (request == IB_ADMIN_INSTRUMENTS) {
         return begin_instruments(arguments, ticket, error);
     }
@@ -287,6 +311,9 @@ static bool ready(void *context, enum ib_admin_request request, uint64_t ticket)
     if (request == IB_ADMIN_INSTRUMENTS) {
         return true; /* the directory knows what is released, and no more */
     }
+    if (request == IB_ADMIN_SWITCH_OVER) {
+        return true;
+    }
     IB_ASSERT(ticket <= engine->sequencer.seq);
     if (request >= IB_ADMIN_PHASE) {
         return engine->sequencer.released_seq >= ticket;
@@ -298,7 +325,7 @@ static bool ready(void *context, enum ib_admin_request request, uint64_t ticket)
         atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_NONE, memory_order_relaxed);
     }
     if (engine->snapshot.seq >= ticket) {
-        return engine->sequencer.released_seq >= engine->snapshot.seq;
+        return is_at_once(engine, request) || engine->sequencer.released_seq >= engine->snapshot.seq;
     }
     if (atomic_load_explicit(&engine->snapshot_state, memory_order_relaxed) == IB_SNAPSHOT_NONE) {
         atomic_store_explicit(&engine->snapshot_state, IB_SNAPSHOT_WANTED, memory_order_seq_cst);

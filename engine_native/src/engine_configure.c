@@ -57,7 +57,7 @@ static int set_rules(struct ib_engine *engine, char *error)
     uint32_t now = ib_matcher_rules(engine->matcher);
     IB_ASSERT(wanted <= IB_RULES_NEWEST);
     if (wanted == 0) {
-        wanted = engine->recovered_seq == 0 ? (uint32_t)IB_RULES_NEWEST : now;
+        wanted = engine->is_new ? (uint32_t)IB_RULES_NEWEST : now;
     }
     if (wanted < now) {
         return refuse(error,
@@ -366,10 +366,10 @@ static bool needs_rules_2(const struct ib_engine_config *config)
 int ib_engine_configure(struct ib_engine *engine, char *error)
 {
     const struct ib_engine_config *config = &engine->config;
-    uint64_t before = ib_journal_seq(engine->journal);
+    uint64_t before = ib_matcher_seq(engine->matcher);
     int status = engine->ended ? IB_OK : set_rules(engine, error);
     bool rules_2 = ib_matcher_rules(engine->matcher) >= IB_RULES_2;
-    IB_ASSERT(engine->recovered_seq == before);
+    IB_ASSERT(engine->recovered_seq <= before);
     if (status == IB_OK && !rules_2 && needs_rules_2(config)) {
         status = refuse(error, "accounts, limits and cancel_on_disconnect need rules 2, and the journal goes by rules "
                                "1: set rules to 2, or begin a new journal_directory");
@@ -386,6 +386,6 @@ int ib_engine_configure(struct ib_engine *engine, char *error)
     for (size_t i = 0; i < config->limit_count && status == IB_OK; i++) {
         status = set_limit(engine, &config->limits[i], error);
     }
-    IB_ASSERT(engine->ended ? ib_journal_seq(engine->journal) == before : ib_journal_seq(engine->journal) >= before);
+    IB_ASSERT(engine->ended ? ib_matcher_seq(engine->matcher) == before : ib_matcher_seq(engine->matcher) >= before);
     return status == IB_OK ? tell_of_unconfigured(engine) : status;
 }

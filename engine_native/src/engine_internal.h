@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_open.c (recovery),
- * engine_history.c (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_room.c
- * (the journal's next segment), engine_shell.c (sockets, timer) and engine_admin.c (the admin socket's answers).
+ * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_match.c (the
+ * matcher's thread), engine_room.c (that of the journal's next segment), engine_open.c (recovery), engine_history.c
+ * (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_shell.c (timer, and the
+ * sockets of clients and consumers), engine_member.c (when a member of a shard has these) and engine_admin.c (the
+ * admin socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H
@@ -22,6 +24,7 @@
 #include "ironbook_engine.h"
 #include "matcher.h"
 #include "past.h"
+#include "replication.h"
 #include "sequencer.h"
 
 enum { IB_SCHEDULES_MAX = 64 };
@@ -54,6 +57,8 @@ struct ib_engine {
     struct ib_matcher *matcher; /* of the matcher thread while the engine runs */
     struct ib_journal *journal; /* of the journal thread while the engine runs */
     struct ib_event_log *log;
+    struct ib_replication *replication; /* null: the shard is this engine alone */
+    /* The venue: null on a member that is not primary. */
     struct ib_directory *directory;
     struct ib_gateway *gateway;
     struct ib_event_feed *feed;
@@ -63,9 +68,11 @@ struct ib_engine {
     uint64_t recovered_seq;
     uint64_t snapshot_seq; /* that it began with; 0 = none */
     uint64_t snapshot_hash; /* its state hash */
-    struct ib_past past; /* of the journal when it was opened; since_ns: of the snapshot */
+    struct ib_past past; /* of all that is matched; while it runs alone, of the journal when it was opened */
     uint64_t started_at_s;
-    uint32_t rules; /* in force since the open: they do not change while it runs */
+    uint64_t torn_bytes; /* that recovery cut off the journal */
+    uint32_t rules; /* in force since the venue was opened: they do not change while it is */
+    bool is_new; /* nothing was sequenced before but the beginnings of epochs */
     bool ended;
     struct ib_timed timed;
     _Atomic uint64_t next_expiry_ns; /* of a GTD order; written by the matcher thread */
@@ -92,7 +99,7 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text);
 
 /* engine_open.c: the journal into the matcher and the event log, then what the configuration adds. */
 int ib_engine_recover(struct ib_engine *engine, char *error);
-/* Journals one command and applies it, before any thread runs. */
+/* Journals one command and applies it: before any thread runs, or on a primary before its venue is open. */
 int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error);
 /* engine_history.c: the events of before a snapshot, made again while the engine runs. */
 void ib_engine_history_start(struct ib_engine *engine);
@@ -104,11 +111,29 @@ struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const stru
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
 
+/* engine_match.c: the thread that matches, until the ring is closed. */
+void *ib_engine_run_matcher(void *context);
+
 /* engine_room.c: the thread that makes the journal's next segment ahead of need, until the ring is closed. */
 void *ib_engine_run_room(void *context);
 
-/* engine_shell.c: the sockets, once the state is there. */
+/* engine_shell.c: timer and admin socket; then the venue: order entry, the event feed and the command stream, for a
+ * matcher that stands still and of which all is released. */
 int ib_engine_open_shell(struct ib_engine *engine, char *error);
+int ib_engine_open_venue(struct ib_engine *engine, char *error);
+void ib_engine_close_venue(struct ib_engine *engine); /* twice is harmless */
+static inline bool ib_engine_has_venue(const struct ib_engine *engine)
+{
+    return engine->commands != NULL; /* it is opened last */
+}
+
+/* engine_member.c: opens the venue of a member that has become primary, and closes that of one that is it no more. In
+ * each turn, outside of all handlers. */
+void ib_engine_follow_role(struct ib_engine *engine);
+/* A primary's own command, sequenced and matched when it returns; IB_RESTART: it is primary no more. */
+int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_command *command, char *error);
+/* One turn of the loop: shows what may be shown, takes what has come; `may_sleep`: and waits for it. */
+void ib_engine_turn(struct ib_engine *engine, bool may_sleep);
 
 /* engine_timed.c: sequences what is due. Once a tick. */
 void ib_engine_timed_tick(struct ib_engine *engine);
@@ -120,6 +145,11 @@ struct ib_text {
 };
 void ib_say(struct ib_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct ib_admin_hooks ib_engine_admin_hooks(struct ib_engine *engine);
+
+/* engine_member_admin.c: what a member says of the shard, as keys of the status; and what it is asked. */
+void ib_engine_say_replication(const struct ib_engine *engine, struct ib_text *text);
+bool ib_engine_switch_over(struct ib_engine *engine, const char *arguments, const char **error);
+const char *ib_engine_ask_another(struct ib_engine *engine);
 
 /* engine_request.c: the requests with arguments. What they say as a command, and, for the first of `definition`, what
  * an instrument will be; false and why not. */

@@ -68,14 +68,37 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
         IB_ASSERT(ib_matcher_seq(engine->matcher) == command->seq);
         status = ib_event_log_status(engine->log);
     }
+    size_t count;
+    const struct ib_event *events = ib_event_log_unpublished(engine->log, &count);
+    ib_past_events(&engine->past, engine->matcher, events, count);
     ib_event_log_publish(engine->log);
     return status;
 }
 
-static int visit(void *context, const struct ib_command *command)
+/* Commands of the journal, some at a time. Their events come to `see` when they are written, and are published when all
+ * of it is there. */
+static int visit(void *context, const struct ib_command *commands, size_t count)
 {
-    IB_ASSERT(context != NULL && command != NULL);
-    return apply(context, command);
+    struct ib_engine *engine = context;
+    size_t applied;
+    int status = IB_OK;
+    IB_ASSERT(commands != NULL && count > 0);
+    for (size_t i = 0; i < count && status == IB_OK; i++) {
+        ib_past_command(&engine->past, &commands[i]);
+        status = engine->replication == NULL ? IB_OK : ib_replication_recovered(engine->replication, &commands[i]);
+    }
+    if (status == IB_OK) {
+        status = ib_matcher_apply_group(engine->matcher, commands, count, ib_event_log_sink(engine->log), &applied);
+    }
+    IB_ASSERT(status != IB_OK || ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
+}
+
+static void see(void *context, const struct ib_event *events, size_t count)
+{
+    struct ib_engine *engine = context;
+    IB_ASSERT(engine->matcher != NULL);
+    ib_past_events(&engine->past, engine->matcher, events, count);
 }
 
 void ib_engine_journal_error(int status, const char *cause, char *error)
@@ -126,6 +149,16 @@ static int begin_with(struct ib_engine *engine, struct ib_snapshot *snapshot, ch
     return status;
 }
 
+static int open_matcher(struct ib_engine *engine, char *error)
+{
+    int status = ib_matcher_open(&engine->matcher, engine->config.orders);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
+    }
+    IB_ASSERT((status == IB_OK) == (engine->matcher != NULL));
+    return status;
+}
+
 /* The newest sound snapshot beside the journal, if there is one; `*place` is where it stands. `note` gets a line about
  * those that were passed over. */
 static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *place, char *note, char *error)
@@ -149,14 +182,25 @@ static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *plac
     if (status == IB_OK && snapshot != NULL) {
         status = begin_with(engine, snapshot, error);
     } else if (status == IB_OK) {
-        status = ib_matcher_open(&engine->matcher, engine->config.orders);
-        if (status != IB_OK) {
-            snprintf(error, IB_ERROR_TEXT_SIZE, "no memory for limits.orders = %u: lower it", engine->config.orders);
-        }
+        status = open_matcher(engine, error);
     }
     ib_snapshot_close(snapshot);
     IB_ASSERT((status == IB_OK) <= (engine->matcher != NULL));
     return status;
+}
+
+/* The journal into the matcher and the event log. */
+static int load(struct ib_engine *engine, const struct ib_journal_config *config, struct ib_journal_report *report)
+{
+    IB_ASSERT(engine->matcher != NULL && engine->log != NULL);
+    IB_ASSERT(engine->journal == NULL);
+    int status = ib_event_log_load(engine->log, see, engine);
+    if (status != IB_OK) {
+        return status;
+    }
+    status = ib_journal_open(&engine->journal, config, visit, engine, report);
+    ib_event_log_loaded(engine->log);
+    return status == IB_OK ? ib_event_log_status(engine->log) : status;
 }
 
 static int recover_journal(struct ib_engine *engine, char *error)
@@ -165,20 +209,22 @@ static int recover_journal(struct ib_engine *engine, char *error)
     struct ib_journal_place place = {0};
     char note[IB_ERROR_TEXT_SIZE] = "";
     IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
-    int status = open_snapshot(engine, &place, note, error);
+    /* A member has to know the chain of all entries, which no snapshot has. */
+    int status = engine->replication != NULL ? open_matcher(engine, error) : open_snapshot(engine, &place, note, error);
     if (status != IB_OK) {
         return status;
     }
     const struct ib_journal_config config = {.directory = engine->config.journal_directory,
                                              .shard = engine->config.shard,
                                              .orders = engine->config.orders,
-                                             .epoch = engine->config.epoch,
+                                             .epoch = engine->replication != NULL ? 0 : engine->config.epoch,
                                              .segment_bytes = engine->config.segment_bytes,
                                              .fsync_policy = engine->config.fsync_policy,
                                              .behind = place.seq > 0 ? &place : NULL};
-    status = ib_journal_open(&engine->journal, &config, visit, engine, &report);
+    status = load(engine, &config, &report);
     if (status == IB_OK) {
         IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
+        engine->torn_bytes = report.torn_bytes;
         if (note[0] != '\0') {
             fprintf(stderr, "ironbook: engine: %s\n", note);
         }
@@ -205,6 +251,9 @@ static int recover_journal(struct ib_engine *engine, char *error)
 int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, char *error)
 {
     IB_ASSERT(command->seq == 0 && command->type != 0);
+    if (engine->replication != NULL) {
+        return ib_engine_sequence_as_primary(engine, command, error);
+    }
     IB_ASSERT(ib_journal_seq(engine->journal) == ib_matcher_seq(engine->matcher));
     uint64_t now_ns = ib_clock_ns(CLOCK_REALTIME);
     uint64_t last_ns = ib_journal_time_ns(engine->journal);
@@ -240,11 +289,18 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
                                                               "its disk, or lower limits.events");
         return status;
     }
-    status = recover_journal(engine, error);
+    if (engine->config.replication != NULL) {
+        status = ib_replication_prepare(&engine->replication, &engine->config, error);
+    }
+    if (status == IB_OK) {
+        status = recover_journal(engine, error);
+    }
     if (status != IB_OK) {
         return status;
     }
     engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->recovered_seq = ib_journal_seq(engine->journal);
-    return ib_engine_configure(engine, error);
+    engine->is_new = engine->recovered_seq == 0;
+    /* What a member's configuration adds is sequenced when it is primary. */
+    return engine->replication != NULL ? IB_OK : ib_engine_configure(engine, error);
 }

@@ -6,11 +6,10 @@
  *   checkpoints:  for each 4,096 events, how many reports each session had before them
  */
 #define _GNU_SOURCE
-#include "event_log.h"
+#include "event_log_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,38 +19,6 @@
 #include "check.h"
 #include "memory.h"
 #include "layout.h"
-
-enum {
-    BLOCK_EVENTS = 4096,   /* between two checkpoints; what a seek scans at most */
-    RESERVE_EVENTS = 512, /* 64 KiB of the file reserved at a time: in memory (tmpfs) the kernel clears them at once,
-                            * and all orders wait: 4 MiB took more than a millisecond */
-    RUN_EVENTS = 64, /* that the sink has room for at a time: still in the nearest cache when they are counted */
-    CACHE_LINE = 64,
-};
-
-_Static_assert(BLOCK_EVENTS % RUN_EVENTS == 0 && RESERVE_EVENTS % RUN_EVENTS == 0, "a run ends with its block");
-
-struct ib_event_log {
-    struct ib_event_sink sink; /* writer only; the first, so that its address is the log's */
-    struct ib_event *events;
-    uint32_t *checkpoints; /* [block][session] */
-    char *path;
-    struct ib_event_log_history history; /* .count = position of the first event that is the log's own */
-    uint32_t *filled_seqs; /* as session_seqs, of the history as far as it is filled; its thread's only */
-    uint64_t filled;       /* events of it that are there; its thread's only */
-    _Atomic int history_state;
-    uint64_t capacity;
-    uint64_t reserved; /* events that have blocks of the file behind them; writer only */
-    int fd;
-    _Atomic int status; /* why there was no room, the first time */
-    struct ib_event nowhere; /* what finds no room is written here */
-    uint32_t session_seqs[IB_SESSIONS_MAX]; /* reports of each session in the runs that are full; writer only */
-    /* Each on a line of its own: two threads write them. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t written;
-    _Alignas(CACHE_LINE) _Atomic uint64_t released;
-};
-
-static void make_room(struct ib_event_sink *sink);
 
 static size_t checkpoint_bytes(uint64_t capacity)
 {
@@ -103,15 +70,13 @@ int ib_event_log_open(struct ib_event_log **log, const char *path, uint64_t capa
     memset(opened, 0, sizeof *opened);
     opened->fd = -1;
     opened->capacity = capacity;
-    opened->sink.make_room = make_room;
     opened->path = strdup(path);
     int status = opened->path == NULL ? IB_ERROR_MEMORY : map_file(opened, error);
     if (status != IB_OK) {
         ib_event_log_close(opened);
         return status;
     }
-    /* No room yet: a disk is asked for the first time by an event. */
-    opened->sink.next = opened->sink.end = opened->events;
+    ib_event_log_write_from(opened, 0);
     *log = opened;
     return IB_OK;
 }
@@ -126,6 +91,7 @@ void ib_event_log_close(struct ib_event_log *log)
     }
     ib_memory_release(log->checkpoints, checkpoint_bytes(log->capacity));
     free(log->filled_seqs);
+    free(log->load);
     if (log->fd >= 0) {
         close(log->fd);
         (void)unlink(log->path);
@@ -154,12 +120,12 @@ static int reserve(struct ib_event_log *log)
     return IB_OK;
 }
 
-/* Counts the reports of the events from `position` on. */
-static void count_reports(struct ib_event_log *log, uint64_t position, uint64_t end)
+void ib_event_log_count(struct ib_event_log *log, const struct ib_event *events, uint64_t count)
 {
-    IB_ASSERT(position <= end && end <= log->reserved);
-    for (; position < end; position++) {
-        const struct ib_event *event = &log->events[position];
+    IB_ASSERT(events != NULL);
+    IB_ASSERT(log->counted + count <= log->capacity);
+    for (uint64_t i = 0; i < count; i++) {
+        const struct ib_event *event = &events[i];
         IB_ASSERT((event->session == IB_SESSION_NONE) == (event->session_seq == 0) && event->seq > 0);
         if (event->session_seq != 0) {
             IB_ASSERT(event->session < IB_SESSIONS_MAX);
@@ -167,13 +133,34 @@ static void count_reports(struct ib_event_log *log, uint64_t position, uint64_t 
             log->session_seqs[event->session] = event->session_seq;
         }
     }
+    log->counted += count;
+}
+
+void ib_event_log_begin_block(struct ib_event_log *log)
+{
+    IB_ASSERT(log->counted <= log->capacity);
+    if (log->counted % BLOCK_EVENTS == 0) {
+        memcpy(log->checkpoints + log->counted / BLOCK_EVENTS * IB_SESSIONS_MAX, log->session_seqs,
+               sizeof log->session_seqs);
+    }
+}
+
+void ib_event_log_lose(struct ib_event_log *log, int status)
+{
+    IB_ASSERT(status != IB_OK);
+    if (ib_event_log_status(log) == IB_OK) {
+        atomic_store_explicit(&log->status, status, memory_order_release);
+    }
+    log->sink.next = &log->nowhere;
+    log->sink.end = log->sink.next + 1;
 }
 
 /* Room for the run that begins at `position`. IB_ERROR_CAPACITY or IB_ERROR_IO (disk full): there is none. */
 static int begin_run(struct ib_event_log *log, uint64_t position)
 {
-    IB_ASSERT(position % RUN_EVENTS == 0 || position == log->capacity || position == log->history.count);
-    IB_ASSERT(position <= log->reserved || position == log->history.count);
+    IB_ASSERT(position % RUN_EVENTS == 0 || position == log->capacity || position == log->begun);
+    IB_ASSERT(position <= log->reserved || position == log->begun);
+    IB_ASSERT(position == log->counted);
     if (position == log->capacity) {
         return IB_ERROR_CAPACITY;
     }
@@ -183,10 +170,7 @@ static int begin_run(struct ib_event_log *log, uint64_t position)
             return status;
         }
     }
-    if (position % BLOCK_EVENTS == 0) {
-        memcpy(log->checkpoints + position / BLOCK_EVENTS * IB_SESSIONS_MAX, log->session_seqs,
-               sizeof log->session_seqs);
-    }
+    ib_event_log_begin_block(log);
     uint64_t room = log->capacity - position;
     uint64_t run = RUN_EVENTS - position % RUN_EVENTS;
     log->sink.end = log->sink.next + (room < run ? room : run);
@@ -197,24 +181,28 @@ static int begin_run(struct ib_event_log *log, uint64_t position)
 static void make_room(struct ib_event_sink *sink)
 {
     struct ib_event_log *log = (struct ib_event_log *)(void *)sink;
-    IB_ASSERT(sink->next == sink->end);
+    IB_ASSERT(sink->next == sink->end && log->load == NULL);
     int status = ib_event_log_status(log);
     if (status == IB_OK) {
         uint64_t position = (uint64_t)(sink->next - log->events);
-        uint64_t first = log->history.count;
-        if (position > first) {
-            uint64_t before = (position - 1) / RUN_EVENTS * RUN_EVENTS;
-            count_reports(log, before < first ? first : before, position);
-        }
+        ib_event_log_count(log, log->events + log->counted, position - log->counted);
         status = begin_run(log, position);
         if (status == IB_OK) {
             return;
         }
-        atomic_store_explicit(&log->status, status, memory_order_release);
     }
-    IB_ASSERT(status != IB_OK);
-    sink->next = &log->nowhere;
-    sink->end = sink->next + 1;
+    ib_event_log_lose(log, status);
+}
+
+void ib_event_log_write_from(struct ib_event_log *log, uint64_t position)
+{
+    IB_ASSERT(position <= log->capacity && log->load == NULL);
+    IB_ASSERT(position == log->counted);
+    log->begun = position;
+    log->reserved = position / RESERVE_EVENTS * RESERVE_EVENTS; /* what is behind it may lack blocks */
+    /* No room yet: a disk is asked for the first time by an event. */
+    log->sink = (struct ib_event_sink){
+        .next = log->events + position, .end = log->events + position, .make_room = make_room};
 }
 
 struct ib_event_sink *ib_event_log_sink(struct ib_event_log *log)
@@ -230,9 +218,18 @@ int ib_event_log_status(const struct ib_event_log *log)
     return atomic_load_explicit(&log->status, memory_order_acquire);
 }
 
+const struct ib_event *ib_event_log_unpublished(const struct ib_event_log *log, size_t *count)
+{
+    IB_ASSERT(log != NULL && count != NULL && log->load == NULL);
+    uint64_t written = atomic_load_explicit(&log->written, memory_order_relaxed);
+    bool is_whole = ib_event_log_status(log) == IB_OK; /* otherwise the sink is nowhere */
+    *count = is_whole ? (size_t)(log->sink.next - log->events) - written : 0;
+    return &log->events[written];
+}
+
 void ib_event_log_publish(struct ib_event_log *log)
 {
-    IB_ASSERT(log != NULL);
+    IB_ASSERT(log != NULL && log->load == NULL);
     if (IB_LIKELY(ib_event_log_status(log) == IB_OK)) {
         uint64_t count = (uint64_t)(log->sink.next - log->events);
         IB_ASSERT(count >= atomic_load_explicit(&log->written, memory_order_relaxed));
@@ -279,8 +276,8 @@ int ib_event_log_begin_behind(struct ib_event_log *log, const struct ib_event_lo
     }
     log->history = *history;
     memcpy(log->session_seqs, history->session_seqs, sizeof log->session_seqs);
-    log->sink.next = log->sink.end = log->events + history->count;
-    log->reserved = history->count / RESERVE_EVENTS * RESERVE_EVENTS;
+    log->counted = history->count;
+    ib_event_log_write_from(log, history->count);
     atomic_store(&log->history_state, history->count > 0 ? IB_HISTORY_COMING : IB_HISTORY_COMPLETE);
     atomic_store(&log->written, history->count);
     atomic_store(&log->released, history->count);

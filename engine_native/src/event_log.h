@@ -61,8 +61,17 @@ void ib_event_log_lose_history(struct ib_event_log *log); /* it will not be fill
 struct ib_event_sink *ib_event_log_sink(struct ib_event_log *log);
 /* IB_OK, or why an event went nowhere, which is fatal: IB_ERROR_CAPACITY, or IB_ERROR_IO (disk full). */
 int ib_event_log_status(const struct ib_event_log *log);
+/* The events since the last publish, `*count` of them: until then nobody else sees them. */
+const struct ib_event *ib_event_log_unpublished(const struct ib_event_log *log, size_t *count);
 /* All events of the last command are in the sink: the releaser may see them. */
 void ib_event_log_publish(struct ib_event_log *log);
+/* While an engine recovers, nobody reads: the events of many commands go through a buffer and by write(2) into the
+ * file, where each page that is mapped and written to for the first time would be an interrupt and a page to clear.
+ * From `load` to `loaded` nothing is published; then all of it is. What went wrong is in ib_event_log_status.
+ * `see` gets all of them, in order, when they leave the buffer: commands later than they were made, or within one. */
+typedef void (*ib_event_log_see)(void *context, const struct ib_event *events, size_t count);
+int ib_event_log_load(struct ib_event_log *log, ib_event_log_see see, void *context); /* IB_ERROR_MEMORY: no buffer */
+void ib_event_log_loaded(struct ib_event_log *log);
 /* Events that still fit behind those that are published. Any thread. */
 uint64_t ib_event_log_room(const struct ib_event_log *log);
 

@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "gateway_internal.h"
+#include "listen.h"
 #include "memory.h"
 
 static struct ib_connection *free_place(struct ib_gateway *gateway)
@@ -220,7 +221,7 @@ static void copy_sessions(struct ib_gateway *gateway)
             state->username[end - 1] = '\0';
         }
         IB_ASSERT(state->connection == NULL && state->session_seq == 0);
-        state->session_seq = ib_event_log_history(gateway->log)->session_seqs[i]; /* dispatching counts the others */
+        state->session_seq = session->session_seq; /* all of them are released */
         memcpy(state->firm, session->firm, IB_FIRM_SIZE);
         state->last_user_ref = session->last_user_ref;
         state->is_disabled = gateway->config.disabled[i];
@@ -248,7 +249,7 @@ int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config 
     self->directory = directory;
     self->listener = (struct ib_io_handler){.fd = -1, .owner = self, .ready = listener_ready};
     self->session_count = ib_matcher_session_count(matcher);
-    self->dispatched = ib_event_log_history(log)->count; /* the directory knows what came of those */
+    self->dispatched = ib_event_log_released(log); /* the directory knows what came of those */
     self->sessions = calloc(self->session_count + 1, sizeof *self->sessions);
     self->connections = calloc(config->connections, sizeof *self->connections);
     self->buffers = ib_memory_reserve((size_t)config->connections * (IB_INPUT_SIZE + IB_OUTPUT_SIZE));
@@ -297,6 +298,13 @@ void ib_gateway_close(struct ib_gateway *gateway)
     free(gateway->connections);
     free(gateway->sessions);
     free(gateway);
+}
+
+int ib_gateway_listen(struct ib_gateway *gateway, char *error)
+{
+    IB_ASSERT(gateway->listener.fd < 0);
+    return ib_listen(gateway->loop, &gateway->listener, gateway->config.host, gateway->config.port, "order_entry",
+                     "order entry", error);
 }
 
 void ib_gateway_allow(struct ib_gateway *gateway, uint16_t session, const char *secret, bool cancel_on_disconnect)

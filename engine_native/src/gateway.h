@@ -73,8 +73,8 @@ struct ib_gateway_session_view {
 
 struct ib_gateway;
 
-/* Takes all memory. The matcher has recovered: its sessions are read here and do not change after; its instruments are
- * looked up in `directory`, which learns of each released event from here. */
+/* Takes all memory. The matcher stands still, and all that it has done is released: its sessions are read here and do
+ * not change after; its instruments are looked up in `directory`, which learns of each later event from here. */
 int ib_gateway_open(struct ib_gateway **gateway, const struct ib_gateway_config *config, struct ib_io_loop *loop,
                     struct ib_sequencer *sequencer, const struct ib_event_log *log, const struct ib_matcher *matcher,
                     struct ib_directory *directory, char *error);

@@ -3,7 +3,7 @@
  * gateway_internal.h: what the files of the gateway share: gateway.c (sessions, places for connections),
  * gateway_connection.c (the life of one), gateway_peer.c (who it is), gateway_input.c (the way in), gateway_session.c
  * (what is a session's), gateway_stream.c
- * (the way out) and gateway_listen.c.
+ * (the way out).
  */
 #ifndef IB_GATEWAY_INTERNAL_H
 #define IB_GATEWAY_INTERNAL_H

@@ -128,8 +128,12 @@ static uint64_t build_group(struct ib_journal *journal, const struct ib_command 
                                       .chain = journal->chain,
                                       .group_seq = commands[0].seq};
     for (size_t i = 0; i < count; i++) {
+        if (commands[i].type == IB_COMMAND_EPOCH) { /* a primary's first entry, whichever member writes it */
+            header.epoch = commands[i].value > header.epoch ? commands[i].value : header.epoch;
+        }
         header.chain = ib_record_write(journal->group + i * IB_RECORD_COMMAND_SIZE, header, &commands[i]);
     }
+    journal->epoch = header.epoch;
     return header.chain;
 }
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "journal_reader.h"
+#include "journal_ahead.h"
 #include "journal_record.h"
 
 enum { READ_BATCH = 1024, SEGMENT_BYTES_MIN = 1024 };
@@ -40,24 +40,33 @@ static int lock_directory(struct ib_journal *journal)
     return IB_OK;
 }
 
-static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reader, ib_journal_visit visit,
-                     void *context)
+/* Reads to the end, and hands nothing to anybody. */
+static int read_all(struct ib_journal_reader *reader)
 {
-    IB_ASSERT(journal->directory_fd >= 0);
     IB_ASSERT(reader != NULL);
     struct ib_command *commands = malloc(READ_BATCH * sizeof *commands);
     int status = commands == NULL ? IB_ERROR_MEMORY : IB_OK;
     size_t count = 1;
     while (status == IB_OK && count > 0) {
         status = ib_journal_reader_next(reader, commands, READ_BATCH, &count);
-        for (size_t i = 0; status == IB_OK && i < count && visit != NULL; i++) {
-            status = visit(context, &commands[i]);
-            if (status != IB_OK) {
-                (void)ib_journal_fail(journal, status, "recovery was ended by the engine", ib_status_text(status));
-            }
-        }
     }
     free(commands);
+    return status;
+}
+
+static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reader, ib_journal_visit visit,
+                     void *context)
+{
+    int visit_status;
+    IB_ASSERT(journal->directory_fd >= 0);
+    if (visit == NULL) {
+        return read_all(reader);
+    }
+    int status = ib_journal_visit_all(reader, visit, context, &visit_status);
+    IB_ASSERT(status != IB_OK || visit_status == IB_OK);
+    if (visit_status != IB_OK) {
+        (void)ib_journal_fail(journal, status, "recovery was ended by the engine", ib_status_text(status));
+    }
     return status;
 }
 
@@ -73,7 +82,7 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
                        report->orders, journal->orders, report->orders);
         return ib_journal_fail(journal, IB_ERROR_CONFIGURATION, "limits.orders", text);
     }
-    if (report->epoch > journal->epoch) {
+    if (journal->epoch > 0 && report->epoch > journal->epoch) {
         (void)snprintf(text, sizeof text, "the journal is at epoch %" PRIu64 ", the configuration says %" PRIu64,
                        report->epoch, journal->epoch);
         return ib_journal_fail(journal, IB_ERROR_CONFIGURATION, "epoch", text);
@@ -101,6 +110,7 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     journal->seq = report->seq;
     journal->time_ns = report->time_ns;
     journal->chain = report->chain;
+    journal->epoch = journal->epoch == 0 ? report->epoch : journal->epoch;
     int is_old = report->segment_format < IB_JOURNAL_FORMAT_MARKED || report->rules < IB_RULES_NEWEST;
     if ((report->torn_bytes > 0 || is_old || length > journal->limit) &&
         (ftruncate(journal->fd, (off_t)journal->size) != 0 || fsync(journal->fd) != 0)) {

@@ -179,8 +179,8 @@ static void accept(struct ib_journal_reader *reader, const struct ib_record_head
     report->epoch = header->epoch;
     report->format = header->format;
     report->time_ns = header->time_ns;
-    report->seq_chain = header->type == IB_RECORD_SEGMENT ? header->chain : ib_record_chain(header, payload);
     report->chain = ib_record_chain(header, payload);
+    report->seq_chain = header->type == IB_RECORD_SEGMENT ? header->chain : report->chain;
     report->bytes += sizeof *header + header->length;
     reader->offset += sizeof *header + header->length;
     reader->begin += sizeof *header + header->length;

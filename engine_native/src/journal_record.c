@@ -23,7 +23,7 @@
 #define SEGMENT_SUFFIX ".journal"
 #define SEGMENT_DIGITS 20
 
-static uint64_t chain_words(uint64_t chain, const void *data, size_t size)
+IB_INLINE uint64_t chain_words(uint64_t chain, const void *data, size_t size)
 {
     IB_ASSERT(data != NULL);
     IB_ASSERT(size % 16 == 0);
@@ -39,7 +39,11 @@ uint64_t ib_record_chain(const struct ib_record_header *header, const void *payl
 {
     IB_ASSERT(payload != NULL);
     IB_ASSERT(header->length > 0);
-    return chain_words(chain_words(IB_HASH_C, header, sizeof *header), payload, header->length);
+    uint64_t chain = chain_words(IB_HASH_C, header, sizeof *header);
+    if (IB_LIKELY(header->length == sizeof(struct ib_command))) { /* of a size that the compiler knows: no loop */
+        return chain_words(chain, payload, sizeof(struct ib_command));
+    }
+    return chain_words(chain, payload, header->length);
 }
 
 void ib_record_seal(struct ib_record_header *header, const void *payload, uint32_t length)
@@ -82,8 +86,12 @@ int ib_record_read(const struct ib_record_header *header, const unsigned char *p
     uint32_t end = IB_RECORD_END;
     IB_ASSERT(header->type == IB_RECORD_COMMAND);
     IB_ASSERT(header->length <= sizeof *command);
-    *command = (struct ib_command){0};
-    memcpy(command, payload, header->length);
+    if (IB_LIKELY(header->length == sizeof *command)) {
+        memcpy(command, payload, sizeof *command);
+    } else {
+        *command = (struct ib_command){0};
+        memcpy(command, payload, header->length);
+    }
     if (header->format >= IB_JOURNAL_FORMAT_MARKED) {
         memcpy(&end, (unsigned char *)command + IB_RECORD_END_OFFSET, sizeof end);
         memset((unsigned char *)command + IB_RECORD_END_OFFSET, 0, sizeof end);

@@ -47,4 +47,14 @@ static inline void ib_past_event(struct ib_past *past, const struct ib_matcher *
     }
 }
 
+/* The same of some of them, in order. */
+static inline void ib_past_events(struct ib_past *past, const struct ib_matcher *matcher,
+                                  const struct ib_event *events, size_t count)
+{
+    IB_ASSERT(events != NULL || count == 0);
+    for (size_t i = 0; i < count; i++) {
+        ib_past_event(past, matcher, &events[i]);
+    }
+}
+
 #endif

@@ -199,6 +199,8 @@ void ib_replica_record_seen(struct ib_replica *self, const struct ib_shard_recor
 
 /* ---- what is wanted of it ---- */
 
+/* Whether `count` more commands, of any number, may be sequenced now. */
+bool ib_replica_may_sequence(const struct ib_replica *self, uint64_t count);
 /* Primary: sequences commands behind last_seq (seq and time_ns are set, dense, never back). False: not primary, the
  * window is full, or the journal has no room: nothing happened, and nobody may be told that it did. */
 bool ib_replica_sequence(struct ib_replica *self, const struct ib_command *commands, size_t count);

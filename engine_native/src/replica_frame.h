@@ -37,7 +37,7 @@ enum ib_replica_frame_type {
 };
 
 enum ib_replica_frame_flag {
-    IB_FRAME_IN_SYNC = 1, /* APPEND: you have all that is committed, and count */
+    IB_FRAME_IN_SYNC = 1, /* APPEND, HANDOVER: you have all that is committed, and count */
     IB_FRAME_NO_ROOM = 2, /* ACK: there was no room for what you sent; let it be until the next heartbeat */
 };
 

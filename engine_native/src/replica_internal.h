@@ -57,6 +57,8 @@ void ib_primary_tick(struct ib_replica *self);
 void ib_primary_advance(struct ib_replica *self); /* commits what it may, and opens when it may */
 void ib_primary_match(struct ib_replica *self, unsigned peer); /* from its HELLO: where to begin */
 void ib_primary_stream(struct ib_replica *self, unsigned peer);
+/* It has all that is committed, and everybody waits for it: it may be told that it is in no doubt. */
+bool ib_primary_counts(const struct ib_replica *self, unsigned member);
 void ib_primary_take_ack(struct ib_replica *self, unsigned peer, const struct ib_replica_frame *frame);
 void ib_primary_take_nack(struct ib_replica *self, unsigned peer, const struct ib_replica_frame *frame);
 void ib_primary_compare(struct ib_replica *self, unsigned peer);

@@ -87,7 +87,8 @@ void ib_members_hand_over(struct ib_replica *self)
     IB_ASSERT(self->role == IB_ROLE_PRIMARY && to < self->config.members);
     IB_ASSERT(self->commit_seq == self->last_seq);
     struct ib_replica_frame frame = {.type = IB_FRAME_HANDOVER, .epoch = self->epoch, .seq = self->last_seq,
-                                     .chain = self->chain, .commit_seq = self->commit_seq};
+                                     .chain = self->chain, .commit_seq = self->commit_seq,
+                                     .flags = ib_primary_counts(self, to) ? IB_FRAME_IN_SYNC : 0};
     /* Stopped first: should nobody get the frame, this member is one of those that may take over later. */
     ib_replica_step_down(self, self->now_ns + self->config.silence_ns, "handed over");
     ib_replica_send(self, to, frame, NULL, 0);

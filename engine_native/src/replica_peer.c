@@ -48,13 +48,14 @@ static bool prove(const struct ib_peer *peer, uint8_t from, uint8_t to, const ch
 {
     char words[IB_PEER_KEY_MAX + 64];
     char salt[32];
-    IB_ASSERT(strlen(peer->key) <= IB_PEER_KEY_MAX);
+    IB_ASSERT(strlen(peer->terms.key) <= IB_PEER_KEY_MAX);
     IB_ASSERT(from != to);
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB: too much for a thread's stack */
     if (data == NULL) {
         return false;
     }
-    (void)snprintf(words, sizeof words, "%s:%u:%u:%u:%.16s", peer->key, (unsigned)peer->shard, from, to, prover_nonce);
+    (void)snprintf(words, sizeof words, "%s:%u:%u:%u:%.16s", peer->terms.key, (unsigned)peer->terms.shard, from, to,
+                   prover_nonce);
     (void)snprintf(salt, sizeof salt, "$5$%.16s$", verifier_nonce);
     const char *computed = crypt_r(words, salt, data);
     bool done = computed != NULL && computed[0] != '*' && strlen(computed) < IB_PEER_PROOF_SIZE;
@@ -71,23 +72,24 @@ static bool prove(const struct ib_peer *peer, uint8_t from, uint8_t to, const ch
 static struct ib_peer_message message_of(const struct ib_peer *peer, enum ib_peer_kind kind)
 {
     struct ib_peer_message message = {.magic = PEER_MAGIC, .kind = (uint16_t)kind, .version = PEER_VERSION,
-                                      .shard = peer->shard, .from = peer->self, .to = peer->other};
+                                      .shard = peer->terms.shard, .from = peer->self, .to = peer->other,
+                                      .orders = peer->terms.orders};
     IB_ASSERT(peer->self != peer->other);
     IB_ASSERT(kind == IB_PEER_CHALLENGE || kind == IB_PEER_PROOF);
     memcpy(message.nonce, peer->nonce, sizeof message.nonce);
     return message;
 }
 
-int ib_peer_begin(struct ib_peer *peer, uint32_t shard, uint8_t self, uint8_t other, const char *key,
+int ib_peer_begin(struct ib_peer *peer, const struct ib_peer_terms *terms, uint8_t self, uint8_t other,
                   const uint8_t random[12], struct ib_peer_message *challenge)
 {
-    IB_ASSERT(peer != NULL && key != NULL);
+    IB_ASSERT(peer != NULL && terms->key != NULL);
     IB_ASSERT(self != other);
-    size_t length = strlen(key);
+    size_t length = strlen(terms->key);
     if (length < IB_PEER_KEY_MIN || length > IB_PEER_KEY_MAX) {
         return IB_ERROR_CONFIGURATION;
     }
-    *peer = (struct ib_peer){.shard = shard, .self = self, .other = other, .key = key};
+    *peer = (struct ib_peer){.terms = *terms, .self = self, .other = other};
     write_nonce(peer->nonce, random);
     *challenge = message_of(peer, IB_PEER_CHALLENGE);
     return IB_OK;
@@ -134,7 +136,7 @@ static const char *take_proof(struct ib_peer *peer, const struct ib_peer_message
 const char *ib_peer_take(struct ib_peer *peer, const struct ib_peer_message *message, struct ib_peer_message *answer,
                          size_t *answer_size)
 {
-    IB_ASSERT(peer != NULL && peer->key != NULL);
+    IB_ASSERT(peer != NULL && peer->terms.key != NULL);
     IB_ASSERT(message != NULL && answer != NULL && answer_size != NULL);
     *answer_size = 0;
     if (message->magic != PEER_MAGIC) {
@@ -143,8 +145,11 @@ const char *ib_peer_take(struct ib_peer *peer, const struct ib_peer_message *mes
     if (message->version != PEER_VERSION) {
         return "it speaks another version of the protocol: upgrade the older member";
     }
-    if (message->shard != peer->shard) {
+    if (message->shard != peer->terms.shard) {
         return "it is a member of another shard: correct the address";
+    }
+    if (message->orders != peer->terms.orders) {
+        return "its limits.orders are others: give all members of a shard the same";
     }
     if (message->from != peer->other || message->to != peer->self) {
         return "it is another member than the address is of, or takes this one for another: correct the address";

@@ -11,7 +11,8 @@
  * misconfigured members out, on a network that is private: what passes after it has checksums, but is neither encrypted
  * nor signed.
  *
- * A proof takes some hundred microseconds, and memory; so none of it belongs on the path of an order.
+ * A proof takes about two milliseconds, and memory; so none of it belongs on the path of an order, and few of them may
+ * be asked for by whoever connects (replica_links.c).
  */
 #ifndef IB_REPLICA_PEER_H
 #define IB_REPLICA_PEER_H
@@ -41,25 +42,32 @@ struct ib_peer_message {
     uint8_t reserved_1[2];
     char nonce[IB_PEER_NONCE_SIZE];
     char proof[IB_PEER_PROOF_SIZE]; /* padded with zeros */
-    uint8_t reserved_2[16];
+    uint32_t orders;
+    uint8_t reserved_2[12];
 };
 
 _Static_assert(sizeof(struct ib_peer_message) == IB_PEER_MESSAGE_SIZE, "layout");
 
-struct ib_peer {
+/* What all members of a shard have alike. */
+struct ib_peer_terms {
     uint32_t shard;
+    uint32_t orders; /* capacity of the book: with another one the same commands lead to another state */
+    const char *key; /* borrowed */
+};
+
+struct ib_peer {
+    struct ib_peer_terms terms;
     uint8_t self;
     uint8_t other;
     bool challenged; /* the other's challenge has come */
     bool proven;     /* the other has the key */
     char nonce[IB_PEER_NONCE_SIZE];
     char other_nonce[IB_PEER_NONCE_SIZE];
-    const char *key; /* borrowed */
 };
 
 /* A handshake with member `other`, and its first message. `random`: 12 bytes that nobody can foresee and that were
  * never used before (getrandom). IB_ERROR_CONFIGURATION: the key is too short or too long. */
-int ib_peer_begin(struct ib_peer *peer, uint32_t shard, uint8_t self, uint8_t other, const char *key,
+int ib_peer_begin(struct ib_peer *peer, const struct ib_peer_terms *terms, uint8_t self, uint8_t other,
                   const uint8_t random[12], struct ib_peer_message *challenge);
 
 /* One message of the other. `*answer_size`: what is to be sent back, 0 or IB_PEER_MESSAGE_SIZE. Null, or why the

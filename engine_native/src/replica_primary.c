@@ -76,6 +76,14 @@ static size_t sendable(const struct ib_replica *self, const struct ib_replica_pe
     return left < IB_REPLICA_BATCH_MAX ? (size_t)left : IB_REPLICA_BATCH_MAX;
 }
 
+bool ib_primary_counts(const struct ib_replica *self, unsigned member)
+{
+    const struct ib_replica_peer *peer = &self->peers[member];
+    IB_ASSERT(member < self->config.members);
+    return (self->record.in_sync & ib_member_bit(member)) != 0 && !self->store.proposing && peer->matched &&
+           peer->acked_seq >= self->commit_seq && self->role == IB_ROLE_PRIMARY;
+}
+
 /* Sends what is next: a frame of nothing when there is nothing, or when it is not known yet what would fit. */
 void ib_primary_stream(struct ib_replica *self, unsigned to)
 {
@@ -90,10 +98,7 @@ void ib_primary_stream(struct ib_replica *self, unsigned to)
     }
     struct ib_replica_frame frame = {.type = IB_FRAME_APPEND, .epoch = self->epoch, .seq = peer->next_seq - 1,
                                      .chain = before.chain, .commit_seq = self->commit_seq, .number = ++peer->number};
-    bool counts = (self->record.in_sync & ib_member_bit(to)) != 0 && !self->store.proposing;
-    if (counts && peer->matched && peer->acked_seq >= self->commit_seq && self->role == IB_ROLE_PRIMARY) {
-        frame.flags = IB_FRAME_IN_SYNC;
-    }
+    frame.flags = ib_primary_counts(self, to) ? IB_FRAME_IN_SYNC : 0;
     peer->next_seq += count;
     peer->heartbeat_ns = self->now_ns + self->config.heartbeat_ns;
     ib_replica_send(self, to, frame, self->entries, count);
@@ -267,12 +272,19 @@ void ib_primary_advance(struct ib_replica *self)
     }
 }
 
+bool ib_replica_may_sequence(const struct ib_replica *self, uint64_t count)
+{
+    IB_ASSERT(count >= 1);
+    IB_ASSERT(self->commit_seq <= self->last_seq);
+    return self->role == IB_ROLE_PRIMARY && self->handover_to == IB_REPLICA_NOBODY &&
+           self->last_seq + count - self->commit_seq <= self->config.window;
+}
+
 bool ib_replica_sequence(struct ib_replica *self, const struct ib_command *commands, size_t count)
 {
     IB_ASSERT(commands != NULL);
     IB_ASSERT(count >= 1 && count <= IB_REPLICA_BATCH_MAX);
-    if (self->role != IB_ROLE_PRIMARY || self->handover_to != IB_REPLICA_NOBODY ||
-        self->last_seq + count - self->commit_seq > self->config.window) {
+    if (!ib_replica_may_sequence(self, count)) {
         return false;
     }
     uint64_t chain = self->chain;

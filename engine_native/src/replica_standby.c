@@ -127,6 +127,16 @@ static void take_entries(struct ib_replica *self, const struct ib_replica_frame 
     self->matched_seq = matched > self->matched_seq ? matched : self->matched_seq;
 }
 
+/* The primary says that this member has all that is committed. */
+static void end_doubt(struct ib_replica *self, const struct ib_replica_frame *frame)
+{
+    IB_ASSERT(self->role == IB_ROLE_STANDBY && frame->epoch == self->epoch);
+    if ((frame->flags & IB_FRAME_IN_SYNC) != 0 && self->doubt_seq > 0) {
+        self->doubt_seq = 0;
+        ib_replica_promise(self, self->promising, 0);
+    }
+}
+
 static void take_append(struct ib_replica *self, const struct ib_replica_frame *frame)
 {
     IB_ASSERT(self->role == IB_ROLE_STANDBY);
@@ -151,10 +161,7 @@ static void take_append(struct ib_replica *self, const struct ib_replica_frame *
         return;
     }
     ib_replica_commit_to(self, frame->commit_seq < self->matched_seq ? frame->commit_seq : self->matched_seq);
-    if ((frame->flags & IB_FRAME_IN_SYNC) != 0 && self->doubt_seq > 0) {
-        self->doubt_seq = 0;
-        ib_replica_promise(self, self->promising, 0);
-    }
+    end_doubt(self, frame);
     ib_standby_acknowledge(self);
 }
 
@@ -206,6 +213,7 @@ void ib_standby_follow(struct ib_replica *self, unsigned from, const struct ib_r
     } else if (frame->type == IB_FRAME_DIVERGED) {
         take_diverged(self, frame);
     } else if (frame->seq == self->last_seq && frame->chain == self->chain && !self->truncating) {
+        end_doubt(self, frame);
         ib_standby_lost(self, self->now_ns); /* handed over to me */
         self->planned = true;
     }

@@ -17,7 +17,8 @@ uint64_t ib_takeover_turn(const struct ib_replica *self, unsigned lost)
 
 /* A member in doubt may have lost what it acknowledged. It may lead only when it has again what it surely had, and
  * every other in-sync member is there and has no more: what was acknowledged is in one of their journals, and the
- * newest one has it. */
+ * newest one has it. A record that says that nobody has led yet is not believed against a journal: it may be a new one
+ * of an old shard. */
 static bool has_the_newest(const struct ib_replica *self)
 {
     IB_ASSERT(self->role == IB_ROLE_TAKEOVER);
@@ -32,7 +33,8 @@ static bool has_the_newest(const struct ib_replica *self)
             return false;
         }
     }
-    return self->last_seq >= self->doubt_seq || self->doubt_seq == 1;
+    /* In epoch 0 nobody was ever primary, and nothing was acknowledged: so a shard of new disks begins. */
+    return self->last_seq >= self->doubt_seq || self->doubt_seq == 1 || self->record.epoch == 0;
 }
 
 void ib_takeover_tick(struct ib_replica *self)

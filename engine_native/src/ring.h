@@ -124,6 +124,22 @@ static inline struct ib_command *ib_ring_claim(struct ib_ring *ring)
     return &ring->commands[ring->claimed++ & (ring->capacity - 1)];
 }
 
+/* Producer: slots that are claimed and not shown yet. */
+static inline uint64_t ib_ring_unpublished(const struct ib_ring *ring)
+{
+    uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
+    IB_ASSERT(ring->claimed >= published);
+    return ring->claimed - published;
+}
+
+/* Producer: how many more may be claimed. */
+static inline uint64_t ib_ring_free_slots(const struct ib_ring *ring)
+{
+    uint64_t in_use = ring->claimed - ib_ring_done_by_all(ring);
+    IB_ASSERT(in_use <= ring->capacity);
+    return ring->capacity - in_use;
+}
+
 /* Producer: shows all claimed slots to the consumers and wakes those that sleep. */
 static inline void ib_ring_publish(struct ib_ring *ring)
 {

@@ -127,6 +127,10 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
 {
     IB_ASSERT(sequencer != NULL && command != NULL);
     IB_ASSERT(command->seq == 0 && command->time_ns == 0); /* both are given here, and nowhere else */
+    if (sequencer->replica != NULL &&
+        !ib_replica_may_sequence(sequencer->replica, ib_ring_unpublished(&sequencer->ring) + 1)) {
+        return false;
+    }
     struct ib_command *slot = ib_ring_claim(&sequencer->ring);
     if (slot == NULL) {
         return false;
@@ -153,14 +157,52 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
 void ib_sequencer_publish(struct ib_sequencer *sequencer)
 {
     IB_ASSERT(sequencer != NULL);
+    const struct ib_ring *ring = &sequencer->ring;
+    uint64_t position = atomic_load_explicit(&ring->published, memory_order_relaxed);
+    ib_ring_publish(&sequencer->ring); /* matcher and journal begin while the others are told */
+    while (sequencer->replica != NULL && position < ring->claimed) {
+        uint64_t place = position & (ring->capacity - 1);
+        uint64_t count = ring->claimed - position;
+        count = count < IB_REPLICA_BATCH_MAX ? count : IB_REPLICA_BATCH_MAX;
+        count = count < ring->capacity - place ? count : ring->capacity - place;
+        bool taken = ib_replica_sequence(sequencer->replica, &ring->commands[place], count);
+        IB_ASSERT(taken); /* was asked before each of them, and nothing else happened since */
+        (void)taken;
+        position += count;
+    }
+}
+
+bool ib_sequencer_follow(struct ib_sequencer *sequencer, const struct ib_replica_entry *entries, size_t count)
+{
+    IB_ASSERT(ib_ring_unpublished(&sequencer->ring) == 0 && count >= 1);
+    if (ib_ring_free_slots(&sequencer->ring) < count ||
+        ib_journal_room_seq(sequencer->journal) - sequencer->seq < count) {
+        return false;
+    }
+    ib_latency_input(sequencer->latency, 0); /* no input of a client's is timed here */
+    for (size_t i = 0; i < count; i++) {
+        struct ib_command *slot = ib_ring_claim(&sequencer->ring);
+        IB_ASSERT(slot != NULL && entries[i].command.seq == sequencer->seq + 1);
+        *slot = entries[i].command;
+        sequencer->seq = slot->seq;
+        sequencer->time_ns = slot->time_ns > sequencer->time_ns ? slot->time_ns : sequencer->time_ns;
+        ib_latency_sequenced(sequencer->latency, slot->seq);
+    }
     ib_ring_publish(&sequencer->ring);
+    return true;
 }
 
 uint64_t ib_sequencer_release(struct ib_sequencer *sequencer)
 {
     IB_ASSERT(sequencer != NULL);
     uint64_t seq = sequencer->base_seq + ib_ring_done_by_all(&sequencer->ring);
-    IB_ASSERT(seq >= sequencer->released_seq && seq <= sequencer->seq);
-    sequencer->released_seq = seq;
-    return ib_event_log_release(sequencer->log, seq);
+    IB_ASSERT(seq >= sequencer->passed_seq && seq <= sequencer->seq);
+    sequencer->passed_seq = seq;
+    if (sequencer->replica != NULL && sequencer->commit_seq < seq) { /* R8 */
+        seq = sequencer->commit_seq;
+    }
+    if (seq > sequencer->released_seq) { /* after a start nothing is known to be committed until the primary says it */
+        sequencer->released_seq = seq;
+    }
+    return ib_event_log_release(sequencer->log, sequencer->released_seq);
 }

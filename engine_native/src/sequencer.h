@@ -3,7 +3,8 @@
  * sequencer.h: gives each command its place. The I/O thread's end of the ring.
  *
  * What comes in here is in order and dense; what leaves the ring on the other side, and only that, may be
- * shown to anybody: `released_seq` is the last command that was both matched and written to the journal.
+ * shown to anybody: `released_seq` is the last command that was both matched and written to the journal and, in a
+ * replicated shard, committed.
  *
  * Events need room in the event log before their command is sequenced, since a command in the journal
  * cannot be taken back. What would end all orders at once always has its room; near the end of the log each command
@@ -21,6 +22,7 @@
 #include "cancel_budget.h"
 #include "event_log.h"
 #include "latency.h"
+#include "replica.h"
 #include "ring.h"
 
 struct ib_sequencer {
@@ -28,10 +30,13 @@ struct ib_sequencer {
     struct ib_event_log *log;
     struct ib_latency *latency; /* null: nothing is followed */
     const struct ib_journal *journal; /* for its room; null: there is always some */
+    struct ib_replica *replica; /* null: the shard is not replicated */
+    uint64_t commit_seq;   /* of the replica: up to here everything may be shown */
     uint64_t base_seq;     /* last command of the recovery: position 0 of the ring is the one after it */
     uint64_t seq;          /* last command sequenced */
     uint64_t time_ns;      /* its time */
     uint64_t released_seq; /* last command that may be shown */
+    uint64_t passed_seq;   /* last command that was matched and written when it was last looked */
     uint64_t special;      /* events that orders of the last special commands may cause besides … */
     uint64_t special_seq;  /* … and the last of these: once it is matched, the matcher's own count has them */
     uint64_t sessions;     /* End of Day causes an event for each */
@@ -49,9 +54,13 @@ bool ib_sequencer_has_room(const struct ib_sequencer *sequencer, const struct ib
 bool ib_sequencer_disk_is_full(const struct ib_sequencer *sequencer);
 
 /* Stamps seq and time, and puts the command into the ring, unseen until ib_sequencer_publish. False when the
- * ring is full: nothing happened, try again after progress. */
+ * ring is full, or the replica takes none now: nothing happened, try again after progress. */
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command);
 void ib_sequencer_publish(struct ib_sequencer *sequencer);
+
+/* Entries of the shard's primary, or this one's EPOCH, as they are: into the ring, and shown. False when there is no
+ * room in it or in the journal: nothing happened. */
+bool ib_sequencer_follow(struct ib_sequencer *sequencer, const struct ib_replica_entry *entries, size_t count);
 
 /* Releases events of commands that are matched and written. Returns the released count of events. */
 uint64_t ib_sequencer_release(struct ib_sequencer *sequencer);

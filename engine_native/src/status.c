@@ -26,6 +26,7 @@ const char *ib_status_text(int status)
     case IB_ERROR_JOURNAL_FOREIGN: return "foreign journal";
     case IB_ERROR_ADDRESS: return "address not usable";
     case IB_ERROR_CONFIGURATION: return "configuration refused";
+    case IB_RESTART: return "state to be discarded";
     default: return "unknown status";
     }
 }

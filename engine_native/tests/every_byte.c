@@ -118,14 +118,15 @@ static void write_journal(void)
 
 static uint64_t seen;
 
-static int see(void *context, const struct ib_command *command)
+static int see(void *context, const struct ib_command *read, size_t count)
 {
     (void)context;
-    if (seen >= command_count || memcmp(command, &commands[seen], sizeof *command) != 0) {
-        fprintf(stderr, "every_byte: command %" PRIu64 " is another one than was written\n", seen + 1);
-        exit(1);
+    for (size_t i = 0; i < count; i++, seen++) {
+        if (seen >= command_count || memcmp(&read[i], &commands[seen], sizeof *read) != 0) {
+            fprintf(stderr, "every_byte: command %" PRIu64 " is another one than was written\n", seen + 1);
+            exit(1);
+        }
     }
-    seen++;
     return IB_OK;
 }
 
@@ -139,9 +140,7 @@ static int look(void)
     int status = ib_journal_reader_open(&reader, directory, SHARD);
     while (status == IB_OK && count > 0) {
         status = ib_journal_reader_next(reader, batch, 256, &count);
-        for (size_t i = 0; status == IB_OK && i < count; i++) {
-            (void)see(NULL, &batch[i]);
-        }
+        (void)see(NULL, batch, status == IB_OK ? count : 0);
     }
     report = *ib_journal_reader_report(reader);
     ib_journal_reader_close(reader);

@@ -19,7 +19,7 @@ static int forged; /* the case has put a command there that was never appended *
 static inline struct ib_journal_config config(void)
 {
     return (struct ib_journal_config){
-        .directory = directory, .shard = 3, .orders = ORDERS, .epoch = 1, .segment_bytes = 1664};
+        .directory = directory, .shard = 3, .orders = ORDERS, .epoch = 2, .segment_bytes = 1664};
 }
 
 static inline void path_of(char path[600], uint64_t first_seq)
@@ -112,11 +112,13 @@ struct seen {
     int sound;
 };
 
-static inline int see(void *context, const struct ib_command *command)
+static inline int see(void *context, const struct ib_command *commands, size_t count)
 {
     struct seen *seen = context;
-    struct ib_command written = command_at(++seen->count);
-    seen->sound = seen->sound && memcmp(command, &written, sizeof written) == 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ib_command written = command_at(++seen->count);
+        seen->sound = seen->sound && memcmp(&commands[i], &written, sizeof written) == 0;
+    }
     return IB_OK;
 }
 

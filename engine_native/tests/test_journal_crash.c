@@ -107,11 +107,13 @@ struct oracle {
     int sound;
 };
 
-static int compare(void *context, const struct ib_command *command)
+static int compare(void *context, const struct ib_command *commands, size_t count)
 {
     struct oracle *oracle = context;
-    struct ib_command written = command_at(++oracle->seq);
-    oracle->sound = oracle->sound && memcmp(command, &written, sizeof written) == 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ib_command written = command_at(++oracle->seq);
+        oracle->sound = oracle->sound && memcmp(&commands[i], &written, sizeof written) == 0;
+    }
     return IB_OK;
 }
 

@@ -22,7 +22,8 @@ static int begin(struct side *side, uint32_t shard, uint8_t self, uint8_t other,
         random[i] = (uint8_t)(seed * 31 + 7 * i);
     }
     memset(side, 0, sizeof *side);
-    return ib_peer_begin(&side->peer, shard, self, other, key, random, &side->challenge);
+    const struct ib_peer_terms terms = {.shard = shard, .orders = 64, .key = key};
+    return ib_peer_begin(&side->peer, &terms, self, other, random, &side->challenge);
 }
 
 /* Null, or why one of the two ends it. */
@@ -46,6 +47,17 @@ static void who_has_the_key_is_let_in(void)
     EXPECT(shake(&left, &right) == NULL);
     EXPECT(ib_peer_is_proven(&left.peer) && ib_peer_is_proven(&right.peer));
     EXPECT(memmem(&left.proof, sizeof left.proof, "horse", 5) == NULL); /* the key does not travel */
+}
+
+static void who_has_another_book_is_not(void)
+{
+    struct side left;
+    struct side right;
+    EXPECT_EQUAL(begin(&left, 7, 0, 1, KEY, 1), IB_OK);
+    EXPECT_EQUAL(begin(&right, 7, 1, 0, KEY, 2), IB_OK);
+    right.challenge.orders = 65;
+    const char *why = shake(&left, &right);
+    EXPECT(why != NULL && strstr(why, "limits.orders") != NULL);
 }
 
 static void who_has_another_key_is_not(void)
@@ -142,6 +154,7 @@ static void a_key_that_is_too_short_or_too_long_is_none(void)
 
 static const struct test_case cases[] = {
     CASE(who_has_the_key_is_let_in),
+    CASE(who_has_another_book_is_not),
     CASE(who_has_another_key_is_not),
     CASE(another_shard_or_member_is_named),
     CASE(what_was_heard_before_does_not_fit),

@@ -279,6 +279,42 @@ static void in_doubt_it_takes_over_only_with_the_newest_of_all_journals(void)
     EXPECT_EQUAL(host.promise, 2);
 }
 
+/* All disks are new, and nobody has led yet: so a shard begins. Where somebody has a journal the record is not
+ * believed, and neither before all of them have said what they have. */
+static void a_shard_of_new_disks_begins(void)
+{
+    static const struct ib_shard_record nobody = {
+        .version = 1, .epoch = 0, .in_sync = 7, .primary = IB_REPLICA_NOBODY};
+    for (int fault = 0; fault < 3; fault++) { /* none; one that has entries; one that is not heard */
+        host_open(1, 0, IB_DOUBT_NEW, 0);
+        bool has_journal = fault == 1;
+        give(2, (struct ib_replica_frame){.type = IB_FRAME_HELLO, .seq = has_journal ? 4 : 0,
+                                          .last_epoch = has_journal});
+        if (fault != 2) {
+            give(0, (struct ib_replica_frame){.type = IB_FRAME_HELLO});
+        }
+        pass(10);
+        answer(IB_STORE_OK, nobody); /* it wants to know which epochs are over */
+        pass(1100);
+        answer(IB_STORE_OK, nobody);
+        EXPECT_EQUAL(host.promise, fault == 0 ? 1 : 0);
+    }
+}
+
+static void who_is_handed_over_to_is_in_no_doubt(void)
+{
+    host_make(1, 4, 1, true, 0);
+    host_open(1, 1, 1, 4);
+    give(0, (struct ib_replica_frame){.type = IB_FRAME_APPEND, .epoch = 1, .seq = 4, .chain = host.log[4].chain});
+    give(0, (struct ib_replica_frame){.type = IB_FRAME_HANDOVER, .epoch = 1, .seq = 4, .chain = host.log[4].chain,
+                                      .flags = IB_FRAME_IN_SYNC});
+    keep_promise();
+    EXPECT_EQUAL(host.doubt, 0);
+    pass(10);
+    answer(IB_STORE_OK, of_member_0); /* though nobody else has said what it has */
+    EXPECT_EQUAL(host.promise, 2);
+}
+
 static void handed_over_it_takes_over_at_once_and_keeps_the_set(void)
 {
     follow(1);
@@ -307,6 +343,8 @@ static const struct test_case cases[] = {
     CASE(a_primary_that_was_not_heard_yet_gets_its_time),
     CASE(of_two_in_sync_the_old_one_stays_in_the_set),
     CASE(in_doubt_it_takes_over_only_with_the_newest_of_all_journals),
+    CASE(a_shard_of_new_disks_begins),
+    CASE(who_is_handed_over_to_is_in_no_doubt),
     CASE(handed_over_it_takes_over_at_once_and_keeps_the_set),
 };
 

@@ -22,8 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "symbol": {"type": "str", "required": True},
         },
     },
-    "host": {"type": "str"},
-    "port": {"type": "int"},
+    "endpoints": {"type": "list", "elements": "str"},
     "maker": {"type": "str"},
     "taker": {"type": "str"},
     "secrets_directory": {"type": "path"},
@@ -31,7 +30,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "speed": {"type": "float", "default": 0.0},
     "plan": {"type": "bool", "default": False},
 }
-TO_SEND = [("plan", False, ("generate", "host", "port", "maker", "taker", "secrets_directory"))]
+TO_SEND = [("plan", False, ("generate", "endpoints", "maker", "taker", "secrets_directory"))]
 _COMMAND = (sys.executable, "-m", "ironbook.cli", "session")
 _NEVER_SENT = "nothing was sent: this session has been replayed to its end before"
 
@@ -154,7 +153,7 @@ def write_config(arguments: dict[str, Any], directory: Path) -> Path:
     }
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / "client.json"
-    path.write_text(json.dumps({"host": arguments["host"], "port": arguments["port"], **login}, indent=1) + "\n")
+    path.write_text(json.dumps({"endpoints": arguments["endpoints"], **login}, indent=1) + "\n")
     return path
 
 

@@ -39,12 +39,12 @@ options:
         description: The instrument.
         type: str
         required: true
-  host:
-    description: Where order entry listens.
-    type: str
-  port:
-    description: The port of order entry.
-    type: int
+  endpoints:
+    description:
+      - Where the members of the shard listen for orders, each as C(host:port). Whichever is primary is found, and
+        found again after a failover; the command gives up where none of them serves for half a minute.
+    type: list
+    elements: str
   maker:
     description: User name of the firm that makes the market.
     type: str
@@ -80,8 +80,8 @@ EXAMPLES = r"""
 - name: Replay an hour of AAPL
   ironbook.trading.session_replay:
     market_data: /data/AAPL_2012-06-21_34200000_37800000_message_50.csv.gz
-    host: 127.0.0.1
-    port: 21100
+    endpoints:
+      - 127.0.0.1:21100
     maker: MAKER1
     taker: TAKER1
     secrets_directory: /var/lib/ironbook/secrets

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ironbook bench`: what an order costs the matcher, in time and in memory, and whether it trades right meanwhile.
+"""`ironbook bench match`: what an order costs the matcher, in time and memory, and whether it trades right meanwhile.
 
 The matcher alone: no journal, no socket, no thread, but with every check that it makes in service, the risk gate with
 all its limits included. engine_native/bench has what needs a compiler, or other engines.
@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from ironbook import core, machine
+from ironbook import bench_recovery, core, machine
 from ironbook.core.bench import BenchFlow, compiler
 from ironbook.core.records import RULES_NEWEST
 from ironbook.errors import CommandError
@@ -189,7 +189,7 @@ def _number(lowest: int, highest: int) -> Any:
 
 def add_parser(subparsers: Any) -> None:
     """Add `bench` with its commands."""
-    parser = subparsers.add_parser("bench", help="measure the matcher on an order flow, or make such a flow")
+    parser = subparsers.add_parser("bench", help="measure the matcher, or a recovery, or make an order flow")
     commands = parser.add_subparsers(dest="bench_command", required=True)
     command = commands.add_parser("match", help="time and memory of the matcher alone", description=__doc__)
     command.add_argument("--workload", required=True, type=Path, metavar="FILE.lobw")
@@ -199,6 +199,20 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--sessions", type=_number(1, 1000), default=1, help="each trades for an account of its own")
     command.add_argument("--events", action="store_true", help="build every event and hand it over")
     command.set_defaults(function=match)
+    command = commands.add_parser(
+        "recovery",
+        help="journal records a second that an engine recovers from",
+        description=bench_recovery.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object on one line")
+    records = bench_recovery.RECORDS
+    command.add_argument("--records", type=_number(10**5, 10**9), default=records, help=f"default {records:,}")
+    command.add_argument("--symbols", type=_number(1, 10**4), default=1, help="instruments")
+    command.add_argument("--passes", type=_number(1, 1000), default=5, help="default 5")
+    command.add_argument("--directory", type=Path, metavar="DIR", help="where the journal is made, and removed")
+    command.add_argument("--run-directory", type=Path, metavar="DIR", help="where the event log is; default /dev/shm")
+    command.set_defaults(function=bench_recovery.run)
     command = commands.add_parser("generate", help="write a LOBW file: 60 % new, 35 % cancel, 5 % crossing")
     command.add_argument("file", type=Path, metavar="FILE.lobw")
     command.add_argument("--messages", type=_number(1, 10**8), default=2_000_000)

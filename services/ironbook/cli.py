@@ -19,7 +19,9 @@ SUBCOMMANDS = {
     "admin": "ironbook.admin",
     "agent": "ironbook.agent",
     "bench": "ironbook.bench",
+    "canary": "ironbook.canary",
     "client": "ironbook.client",
+    "drill": "ironbook.drill",
     "emulator": "ironbook.emulator.server",
     "engine": "ironbook.engine",
     "engine-ready": "ironbook.engine_ready",
@@ -36,6 +38,7 @@ SUBCOMMANDS = {
     "session": "ironbook.session_replay",
     "settlement": "ironbook.settlement",
     "snapshot": "ironbook.snapshot",
+    "store": "ironbook.store.command",
 }
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ironbook client`: orders of every kind from the command line, through the command stream of a running engine.
+"""`ironbook client`: orders from the command line, of every kind through the command stream of a running engine.
 
+With `--endpoint` in place of `--socket`: plain ones through order entry, wherever the shard is served (client_ouch.py).
 Each command waits until the engine has dealt with it and prints the reports that came of it, one a line. A rejected
 order is exit status 2, a mistake on the command line or an engine that does not answer 1. A session whose configuration
 says `cancel_on_disconnect` loses its orders when the command ends; keep it connected with `watch`.
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ironbook import client_ouch
 from ironbook.core.records import (
     INSTRUMENT_ALL,
     Command,
@@ -30,6 +32,8 @@ from ironbook.core.records import (
     TimeInForce,
 )
 from ironbook.errors import CommandError
+from ironbook.order_entry import PATIENCE_SECONDS, endpoint
+from ironbook.protocols import ouch50
 from ironbook.protocols.commands import INSTRUMENT_UNKNOWN, ONLY_NEW, CommandStream
 
 REJECTED = 2
@@ -50,7 +54,23 @@ class ClientError(CommandError):
 def add_parser(subparsers: Any) -> None:
     """Add `ironbook client` to the command line."""
     parser = subparsers.add_parser("client", help="enter, replace, modify and cancel orders of every kind")
-    parser.add_argument("--socket", type=Path, required=True, metavar="FILE", help="commands.sock of the engine")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", type=Path, metavar="FILE", help="commands.sock of the engine")
+    where.add_argument(
+        "--endpoint",
+        type=endpoint,
+        action="append",
+        metavar="HOST:PORT",
+        help="order entry of a member, once for each: whichever is primary is found",
+    )
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="with --endpoint: the session's password")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="with --endpoint: how long to look for a primary (default %(default)g)",
+    )
     parser.add_argument("--session", required=True, help="whose orders: a session of the engine's configuration")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     actions = parser.add_subparsers(dest="action", required=True)
@@ -266,6 +286,10 @@ def _watch(arguments: argparse.Namespace) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Do it, and print what came of it; 2 where it was rejected or changed nothing."""
     _check(arguments)
+    if arguments.endpoint:
+        told = client_ouch.run(arguments)
+        rejected = told is not None and any(isinstance(report, ouch50.Rejected) for report in told)
+        return _status(arguments.action, told is None or bool(told), rejected)
     if arguments.action == "watch":
         return _watch(arguments)
     with CommandStream(arguments.socket, arguments.session, ONLY_NEW) as stream:
@@ -274,6 +298,11 @@ def run(arguments: argparse.Namespace) -> int:
         reports, _ = stream.ask()
     for event in reports:
         show(event, arguments.json, command)
-    if not reports:
-        print(f"ironbook: client: {arguments.action} changed nothing", file=sys.stderr)
-    return REJECTED if not reports or any(event.type == EventType.REJECTED for event in reports) else 0
+    return _status(arguments.action, bool(reports), any(event.type == EventType.REJECTED for event in reports))
+
+
+def _status(action: str, has_reports: bool, is_rejected: bool) -> int:
+    """Return the exit status, and say so where nothing came of it."""
+    if not has_reports:
+        print(f"ironbook: client: {action} changed nothing", file=sys.stderr)
+    return REJECTED if is_rejected or not has_reports else 0

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ironbook.engine_config import EngineConfig, load
+from ironbook.engine_config import EngineConfig, ReplicationConfig, load
 from ironbook.errors import CommandError
 from ironbook.seals import Sealer
 
@@ -31,6 +31,20 @@ _INSTRUMENT_FIELDS = (
     "price_scale",
     "quantity_scale",
     "removed",
+)
+# Of struct ib_engine_replication, of the same names in ReplicationConfig.
+_REPLICATION_FIELDS = (
+    "min_in_sync",
+    "window",
+    "check_every",
+    "heartbeat_ms",
+    "silence_ms",
+    "down_ms",
+    "lag_ms",
+    "retry_ms",
+    "stagger_ms",
+    "store_ms",
+    "drain_ms",
 )
 
 
@@ -66,23 +80,37 @@ def serve(config: EngineConfig) -> None:
     engine = ffi.new("struct ib_engine **")
     error = ffi.new("char[]", int(lib.IB_ERROR_TEXT_SIZE))
     os.umask(0o077)
-    if lib.ib_engine_open(engine, _to_core(ffi, lib, config, keep), error) != lib.IB_OK:
-        raise CommandError(f"engine: {_text(ffi.string(error))}")
-    sealer = Sealer(Path(config.journal_directory))
-    sealer.start()
-    try:
-        print(
-            f"ironbook: engine: shard {config.shard} replica {config.replica} serves {config.host}:{config.port}, "
-            f"recovered to sequence {lib.ib_engine_recovered_seq(engine[0])}",
-            file=sys.stderr,
-            flush=True,
-        )
-        if lib.ib_engine_run(engine[0]) != lib.IB_OK:
-            raise CommandError(f"engine: stopped: {_text(ffi.string(lib.ib_engine_error(engine[0])))}")
-    finally:
-        lib.ib_engine_close(engine[0])
-        sealer.stop()
+    settings = _to_core(ffi, lib, config, keep)
+    status = lib.IB_RESTART
+    while status == lib.IB_RESTART:  # a member of a shard that had to discard its state
+        if lib.ib_engine_open(engine, settings, error) != lib.IB_OK:
+            raise CommandError(f"engine: {_text(ffi.string(error))}")
+        sealer = Sealer(Path(config.journal_directory))
+        sealer.start()
+        try:
+            print(
+                f"ironbook: engine: shard {config.shard} replica {config.replica} {_does_what(config)}, "
+                f"recovered to sequence {lib.ib_engine_recovered_seq(engine[0])}",
+                file=sys.stderr,
+                flush=True,
+            )
+            status = lib.ib_engine_run(engine[0])
+            if status != lib.IB_OK:
+                text = f"engine: stopped: {_text(ffi.string(lib.ib_engine_error(engine[0])))}"
+                if status != lib.IB_RESTART:
+                    raise CommandError(text)
+                print(f"ironbook: {text}", file=sys.stderr, flush=True)
+        finally:
+            lib.ib_engine_close(engine[0])
+            sealer.stop()
     print("ironbook: engine: ended", file=sys.stderr, flush=True)
+
+
+def _does_what(config: EngineConfig) -> str:
+    if config.replication is None:
+        return f"serves {config.host}:{config.port}"
+    host, port = config.replication.members[config.replica]
+    return f"follows at {host}:{port} until it is primary"
 
 
 def load_core() -> tuple[Any, Any]:
@@ -123,6 +151,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
         session.account, session.account_named = member.account, member.account_named
         session.cancel_on_disconnect = member.cancel_on_disconnect
     schedules = ffi.new("struct ib_engine_schedule[]", len(config.schedules))
+    replication = ffi.NULL if config.replication is None else _to_core_replication(ffi, config.replication, keep)
     today = datetime.datetime.now(datetime.UTC).date()
     for schedule, named in zip(schedules, config.schedules, strict=True):
         moments = [{"time_ns": time_ns, "phase": phase} for time_ns, phase in named.times(today)]
@@ -135,6 +164,7 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
             "shard": config.shard,
             "replica": config.replica,
             "epoch": config.epoch,
+            "replication": replication,
             "journal_directory": string(config.journal_directory),
             "run_directory": string(config.run_directory),
             "host": string(config.host),
@@ -166,4 +196,18 @@ def _to_core(ffi: Any, lib: Any, config: EngineConfig, keep: list[Any]) -> Any:
         },
     )
     keep.extend((instruments, accounts, limits, sessions, schedules, struct))
+    return struct
+
+
+def _to_core_replication(ffi: Any, config: ReplicationConfig, keep: list[Any]) -> Any:
+    hosts = [ffi.new("char[]", os.fsencode(host)) for host, _ in config.members]
+    addresses = [{"host": host, "port": port} for host, (_, port) in zip(hosts, config.members, strict=True)]
+    members = ffi.new("struct ib_engine_member[]", addresses)
+    key = ffi.new("char[]", os.fsencode(config.key))
+    struct = ffi.new(
+        "struct ib_engine_replication *",
+        {"members": members, "member_count": len(config.members), "key": key}
+        | {name: getattr(config, name) for name in _REPLICATION_FIELDS},
+    )
+    keep.extend((*hosts, members, key, struct))
     return struct

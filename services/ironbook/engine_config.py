@@ -12,7 +12,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ INSTRUMENTS_MAX = 131_072
 # IB_LATENCY_EVERY_MAX (ironbook_latency.h).
 LATENCY_EVERY_MAX = 1_000_000
 ACCOUNTS_MAX = 1_023
+MEMBERS_MAX = 8  # IB_REPLICA_MEMBERS_MAX (replica.h)
+WINDOW_MAX = 16_384  # half of the ring: all that is not committed is still in it (replication.c)
 RULES_NEWEST = 3
 FSYNC = ("none", "group", "write")  # enum ib_fsync_policy of ironbook_core.h, in lower case
 QUANTITY_MAX = 2**40 - 1
@@ -59,7 +61,7 @@ UNLIMITED_WORD = "unlimited"
 # A SoupBinTCP Login Request: 3 bytes of header and 46 of payload.
 LOGIN_BYTES = 49
 
-# Loopback, RFC 1918, RFC 4193 and link-local; the core checks the same again (gateway_listen.c).
+# Loopback, RFC 1918, RFC 4193 and link-local; the core checks the same again (listen.c).
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in (
@@ -78,6 +80,7 @@ _SYMBOL = re.compile(r"[A-Z0-9.+=*^#-]{1,8}\Z")
 _USERNAME = re.compile(r"[A-Z0-9]{1,6}\Z")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,24}\Z")
 _FIRM = re.compile(r"[A-Z0-9]{1,4}\Z")
+_KEY = re.compile(r"[\x21-\x7e]{16,128}\Z")  # IB_PEER_KEY_MIN, IB_PEER_KEY_MAX (replica_peer.h)
 _CRYPT_HASH = re.compile(r"\$[0-9a-z]+\$[\x21-\x7e]{20,110}\Z")
 
 
@@ -126,12 +129,31 @@ class LimitConfig:
 
 
 @dataclass(frozen=True)
+class ReplicationConfig:
+    """The shard's members and what they allow each other; times in milliseconds (struct ib_replica_config)."""
+
+    members: tuple[tuple[str, int], ...]  # by replica number: address and port where each listens for the others
+    key: str = field(repr=False)  # the members prove to each other that they have it
+    min_in_sync: int
+    window: int  # entries sequenced and not committed
+    check_every: int
+    heartbeat_ms: int
+    silence_ms: int
+    down_ms: int
+    lag_ms: int
+    retry_ms: int
+    stagger_ms: int
+    store_ms: int
+    drain_ms: int
+
+
+@dataclass(frozen=True)
 class EngineConfig:
     """A checked configuration; times in milliseconds, as the core takes them."""
 
     shard: int
     replica: int
-    epoch: int
+    epoch: int  # of an engine that runs alone; with `replication` the store's record says it
     journal_directory: str
     run_directory: str
     host: str
@@ -155,6 +177,7 @@ class EngineConfig:
     mass_cancel_percent: int  # of the matcher's time, for one account
     heartbeat_ms: int
     latency_every: int  # one order in so many is timed; 0: none
+    replication: ReplicationConfig | None = None  # None: it runs alone
 
 
 class _Keys:
@@ -250,6 +273,8 @@ def load(path: Path) -> EngineConfig:
 def parse(value: Any, source: str) -> EngineConfig:
     """Check a configuration; `source` is the name of its file, for the messages."""
     top = _Keys(source, "", value)
+    if top.has("replication") and top.has("epoch"):
+        raise top.fail("epoch", "is given together with replication, where the store's record says it: leave it out")
     order_entry = top.object("order_entry")
     journal = top.object("journal", {})
     limits = top.object("limits", {})
@@ -285,6 +310,7 @@ def parse(value: Any, source: str) -> EngineConfig:
         mass_cancel_percent=limits.integer("mass_cancel_percent", 1, 100, 5),
         heartbeat_ms=top.milliseconds("heartbeat_seconds", 0.05, 60, 1),
         latency_every=latency.integer("every", 0, LATENCY_EVERY_MAX, 64),
+        replication=_replication(top),
     )
     for keys in (order_entry, journal, limits, latency, top):
         keys.end()
@@ -394,6 +420,57 @@ def _sessions(top: _Keys, accounts: list[str]) -> tuple[SessionConfig, ...]:
             "sessions", f"have {len(accounts)} accounts with those of their firms: {ACCOUNTS_MAX} are the most"
         )
     return tuple(found.values())
+
+
+def _replication(top: _Keys) -> ReplicationConfig | None:
+    """Read who the members are; after `replica` and `order_entry`, which it is held against."""
+    if not top.has("replication"):
+        return None
+    keys = top.object("replication")
+    members = _members(keys)
+    own, order_entry = top.taken["replica"], top.taken["order_entry"]
+    if own >= len(members):
+        most = len(members) - 1
+        raise top.fail("replica", f"is {own} and replication.members has {most + 1}: give a number from 0 to {most}")
+    if members[own] == (str(ipaddress.ip_address(order_entry["host"])), order_entry["port"]):
+        raise keys.fail(f"members[{own}]", "is the address of order_entry: give it another port")
+    key = keys.take("key")
+    if not isinstance(key, str) or not _KEY.match(key):
+        # The value is not repeated: it is a secret.
+        raise keys.fail("key", "is not right: give it 16 to 128 printable characters without a space")
+    config = ReplicationConfig(
+        members=members,
+        key=key,
+        min_in_sync=keys.integer("min_in_sync", 1, len(members), min(2, len(members))),
+        window=keys.integer("window", 1, WINDOW_MAX, 16_384),
+        check_every=keys.integer("check_every", 64, 2**31, 4096),
+        heartbeat_ms=keys.integer("heartbeat_ms", 1, 60_000, 50),
+        silence_ms=keys.integer("silence_ms", 2, 600_000, 1000),
+        down_ms=keys.integer("down_ms", 1, 600_000, 200),
+        lag_ms=keys.integer("lag_ms", 1, 600_000, 1000),
+        retry_ms=keys.integer("retry_ms", 1, 600_000, 100),
+        stagger_ms=keys.integer("stagger_ms", 1, 600_000, 100),
+        store_ms=keys.integer("store_ms", 1, 600_000, 3000),
+        drain_ms=keys.integer("drain_ms", 1, 600_000, 1000),
+    )
+    if config.heartbeat_ms >= config.silence_ms:
+        raise keys.fail(
+            "silence_ms", f"is {config.silence_ms} and heartbeat_ms {config.heartbeat_ms}: give it several heartbeats"
+        )
+    keys.end()
+    return config
+
+
+def _members(keys: _Keys) -> tuple[tuple[str, int], ...]:
+    found: list[tuple[str, int]] = []
+    for item in keys.objects("members", MEMBERS_MAX):
+        host = item.text("host", _is_private, "a numeric loopback or private address, for instance 10.0.1.5")
+        address = (str(ipaddress.ip_address(host)), item.integer("port", 1, 65535))
+        if address in found:
+            raise item.fail("port", f"is {address[1]} of {host} a second time: give each member an address of its own")
+        found.append(address)
+        item.end()
+    return tuple(found)
 
 
 def _is_absolute(path: str) -> bool:

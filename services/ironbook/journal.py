@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`ironbook journal`: look at a shard's journal from outside its engine. Nothing here changes or locks it.
 
-`seal` alone adds files beside its segments.
+`seal` alone adds files beside its segments; `restore` and `aside` put another journal in its place
+(journal_restore.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ironbook import core, seals
+from ironbook import core, journal_restore, seals
 from ironbook.core.records import CommandType
 from ironbook.core_command import core_command
 from ironbook.errors import CommandError
@@ -99,4 +100,15 @@ def add_parser(subparsers: Any) -> None:
             command.add_argument("--until", type=moment, metavar="SEQ|TIME", help=UNTIL)
         if name in ("hash", "totals"):
             command.add_argument("--whole", action="store_true", help="from the first command on, and from no snapshot")
+        command.set_defaults(function=core_command(function))
+    for name, function, text in (
+        ("restore", journal_restore.run_restore, "have a journal end earlier; the one that is there is moved aside"),
+        ("aside", journal_restore.run_aside, "have an empty journal; the one that is there is moved aside"),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text}. Its engine must be down.")
+        command.add_argument("directory", help="the journal's directory")
+        command.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+        if name == "restore":
+            command.add_argument("--until", type=moment, required=True, metavar="SEQ|TIME", help=UNTIL)
+            command.add_argument("--shard", type=int, required=True, help="refuse the journal of any other shard")
         command.set_defaults(function=core_command(function))

@@ -67,6 +67,7 @@ class Ledger:
                 with settlement.connect(self.config.database) as connection:
                     connection.autocommit = True
                     self._open(connection)
+                    self.config = settlement.at_primary(self.config)
                     settlement.check_engine(self.config)
                     self._names = self.config.names(settlement.engine_symbols(self.config))
                     self._read_holdings(connection)

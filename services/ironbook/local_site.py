@@ -47,6 +47,7 @@ UP_SECONDS = 60.0
 ATTEMPTS_MAX = 5  # processes of one program that ended before they answered
 DOWN_SECONDS = 30.0
 EMULATOR_ACCOUNT = "123456789012"  # moto's default account
+_MEMBERS = 3  # of the local inventory's shard
 _CONFIGURATION = "supervisord.conf"
 _OTHER_PORT = "end it, or set IRONBOOK_PORT_BASE to another number"
 _FORBIDDEN = re.compile(r"[%;\"'\\\s\ud800-\udfff]")  # the last: bytes of a path that are not UTF-8
@@ -71,9 +72,9 @@ class Site:
         return self.port_base + 1
 
     @property
-    def order_entry_port(self) -> int:
-        """Where the first engine listens (engine_service_port of shard 0, replica 0)."""
-        return self.port_base + 100
+    def engine_ports(self) -> tuple[int, ...]:
+        """Where the engines of shard 0 take orders and listen for each other (the role engine_service says so)."""
+        return tuple(self.port_base + first + replica for first in (100, 2) for replica in range(_MEMBERS))
 
     @property
     def configuration(self) -> Path:
@@ -104,6 +105,7 @@ class Site:
                 (
                     *(*ironbook, "emulator", "run", "--port", str(self.emulator_port)),
                     *("--postgres-port", str(self.postgres_port), "--postgres-password-file", password_file),
+                    *("--tables-file", str(self.state / "emulator" / "tables")),
                 ),
                 priority=20,
             ),
@@ -228,9 +230,11 @@ def _bring_up(site: Site, marker: Marker) -> None:
     for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
         if not (running and supervisor.is_alive(name)):
             require_free(port, _OTHER_PORT)
-    # The engine comes at the end of a run; whoever has its port is named before anything is provisioned.
-    if listening_process(site.order_entry_port) not in children_of(site.state, marker.identity):
-        require_free(site.order_entry_port, _OTHER_PORT)
+    # The engines come at the end of a run; whoever has a port of theirs is named before anything is provisioned.
+    own = children_of(site.state, marker.identity)
+    for port in site.engine_ports:
+        if listening_process(port) not in own:
+            require_free(port, _OTHER_PORT)
     write(site.state / site_directory.MARKER, marker.text(site.port_base))
     _write_programs(site)
     if running:

@@ -112,6 +112,7 @@ class Publisher:
         while not self.stop:
             try:
                 self._open()
+                self.config = settlement.at_primary(self.config)
                 settlement.check_engine(self.config)
                 self._symbols = settlement.engine_symbols(self.config)
                 with EventLog(self.config.events_socket, self.config.shard, self.position) as events:

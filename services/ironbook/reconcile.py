@@ -96,7 +96,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Reconcile one shard, print the table, keep the report; fails with the first difference."""
-    config = settlement.read_config(arguments.config)
+    config = settlement.at_primary(settlement.read_config(arguments.config))
     report = reconcile(config, settlement.kinesis_client())
     write_json(config.report, report)
     print(json.dumps({"result": report}) if arguments.json else table(report), flush=True)

@@ -8,6 +8,9 @@ was sent on the other has been answered for: whenever the sender changes, an Acc
 the venue answers it only after the reports of everything before it. Cancels have no number; they name the order's
 new size in all, so those after the highest order are sent again without harm.
 
+The engines may change meanwhile: each firm's session goes on with whichever is primary (order_entry.py), and sends
+again only what has not arrived.
+
 A finished replay is known by the SHA-256 of its input, in a small file of the state directory. The base is in it
 before the first order is sent, and numbers are reserved by it: another input starts above them.
 """
@@ -27,11 +30,11 @@ from typing import Any
 from ironbook.errors import CommandError
 from ironbook.market_data import generate, lobster, orders
 from ironbook.market_data.orders import MAKER, TAKER, Command
-from ironbook.protocols import ouch50, soupbintcp
+from ironbook.order_entry import PATIENCE_SECONDS, Endpoint, NoPrimaryError, OrderEntry, endpoint
+from ironbook.protocols import ouch50
 from ironbook.replay_state import State, StateDirectory
 from ironbook.service import check_keys, read_json, read_secret
 
-ANSWER_SECONDS = 20.0
 PROGRESS_SECONDS = 2.0
 _BURST = 512  # commands in one write at most
 _NAMES = {MAKER: "maker", TAKER: "taker"}
@@ -50,21 +53,25 @@ class Login:
 
 @dataclass(frozen=True)
 class Venue:
-    """Where the gateway is and who logs in there. `logins` by MAKER and TAKER."""
+    """Where the members of the shard listen and who logs in there. `logins` by MAKER and TAKER."""
 
-    host: str
-    port: int
+    endpoints: list[Endpoint]
     logins: dict[int, Login]
+    patience: float = PATIENCE_SECONDS
 
 
-def read_venue(path: Path) -> Venue:
-    """Read the client's configuration: host, port, and of maker and taker the username and the password's file."""
-    value = check_keys(read_json(path), {"host": str, "port": int, "maker": dict, "taker": dict}, str(path))
+def read_venue(path: Path, patience: float = PATIENCE_SECONDS) -> Venue:
+    """Read the client's configuration: endpoints, and of maker and taker the username and the password's file."""
+    value = check_keys(read_json(path), {"endpoints": list, "maker": dict, "taker": dict}, str(path))
     logins = {}
     for sender, name in _NAMES.items():
         login = check_keys(value[name], {"username": str, "password_file": str}, f"{path}: {name}")
         logins[sender] = Login(login["username"], read_secret(Path(login["password_file"])))
-    return Venue(value["host"], value["port"], logins)
+    try:
+        endpoints = [endpoint(str(each)) for each in value["endpoints"]]
+    except CommandError as error:
+        raise CommandError(f"{path}: endpoints: {error}") from error
+    return Venue(endpoints, logins, patience)
 
 
 @dataclass
@@ -116,11 +123,11 @@ class Trader:
     """One firm's session during a replay."""
 
     def __init__(self, venue: Venue, sender: int, sequence: int) -> None:
-        """Log in; `sequence` as in SoupClient.connect."""
+        """Log in; `sequence` as in OrderEntry."""
         login = venue.logins[sender]
         self.name = _NAMES[sender]
-        self.client = soupbintcp.SoupClient.connect(
-            venue.host, venue.port, login.username, login.password, sequence=sequence
+        self.client = OrderEntry(
+            venue.endpoints, login.username, login.password, sequence=sequence, patience=venue.patience
         )
         self.queried = True  # nothing sent since the last answered query
         self.highest_sent = 0
@@ -141,19 +148,10 @@ class Trader:
 
     def next_user_ref(self, reports: Reports | None) -> int:
         """Ask for the next UserRefNum. When this returns, every report of what was sent before has been counted."""
-        self.client.send([ouch50.account_query()])
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while time.monotonic() < deadline:
-            self.collect(reports, 0.2)
-            for message in self.client.unsequenced:
-                answer = ouch50.decode(message)
-                if isinstance(answer, ouch50.AccountQueryResponse):
-                    self.client.unsequenced.clear()
-                    self.queried = True
-                    return answer.next_user_ref
-        raise CommandError(
-            f"{self.client.peer} has not answered the {self.name}'s Account Query for {ANSWER_SECONDS:.0f} s"
-        )
+        answer = self.client.next_user_ref()
+        self.collect(reports)
+        self.queried = True
+        return answer
 
     def settle(self, reports: Reports) -> None:
         """Wait until all that was sent is sequenced and reported. Nothing to do if it already is."""
@@ -187,7 +185,9 @@ class Replay:
                 return finished(state.result)
             try:
                 return self._run(state, speed, progress, begin)
-            except (soupbintcp.ConnectionLostError, KeyboardInterrupt) as error:
+            except (NoPrimaryError, KeyboardInterrupt) as error:
+                if isinstance(error, NoPrimaryError) and not self.sent:
+                    raise
                 what = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
                 total = len(self.plan.commands)
                 raise CommandError(
@@ -384,6 +384,13 @@ def add_parser(subparsers: Any) -> None:
     config = state / "trade" / "client.json"
     replay.add_argument("--config", type=Path, default=config, help="where and as whom to log in")
     replay.add_argument("--state-directory", type=Path, default=state / "trade", help="what is known of each replay")
+    replay.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="how long to look for a primary, at first and whenever one is lost (default %(default)g)",
+    )
     replay.add_argument("--speed", type=float, help="1 for real time, 10 for ten times that; default: flat out")
     replay.add_argument("--plan", action="store_true", help="read the file, say what would be sent, and send nothing")
     replay.set_defaults(function=run_replay)
@@ -399,6 +406,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
     """Replay, and print the result as the last line."""
     if arguments.speed is not None and not 0 < arguments.speed <= 1e6:
         raise CommandError(f"--speed {arguments.speed}: must be above 0")
+    if not 0 <= arguments.patience <= 1e6:
+        raise CommandError(f"--patience {arguments.patience:g}: must be 0 or above")
     file = lobster.read_file(lobster.find_message_file(arguments.market_data))
     directory = StateDirectory(arguments.state_directory)
     state = directory.load(file.sha256)
@@ -410,7 +419,8 @@ def run_replay(arguments: argparse.Namespace) -> int:
         if arguments.plan:
             result = planned(session, plan)
         else:
-            result = _replay(Replay(read_venue(arguments.config), session, plan, directory), arguments.speed)
+            venue = read_venue(arguments.config, arguments.patience)
+            result = _replay(Replay(venue, session, plan, directory), arguments.speed)
     print(json.dumps({"result": result}), flush=True)
     return 0
 

@@ -3,15 +3,16 @@
 
 One file configures all that follows a shard's event log: the ledger, the publisher, this, and the reconciliation:
 
-    {"shard": 0, "run_directory": …, "journal_directory": …, "order_entry": {"host": …, "port": …},
+    {"shard": 0, "members": [{"run_directory": …, "journal_directory": …, "order_entry": {"host": …, "port": …}}],
      "instruments": ["AAPL"], "sessions": [{"username": …, "firm": …, "password_file": …}],
      "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …},
      "stream": …, "state_directory": …, "shards": [{"shard": 0, "symbols": ["AAPL"]}]}
 
-`shards` are all that the venue has: what else is in the database, no engine made. Sessions stand in the order in which
-the engine knows them; each consumer compares them with the engine's own list before it trusts a number. What an
-instrument's number stands for, the engine itself is asked: it keeps instruments that the configuration has no more, and
-those of before keep their numbers wherever the configuration puts them.
+`members` are the shard's engines on this machine; whichever is primary is followed, which is asked anew whenever its
+connection ends. `shards` are all that the venue has: what else is in the database, no engine made. Sessions stand in
+the order in which the engine knows them; each consumer compares them with the engine's own list before it trusts a
+number. What an instrument's number stands for, the engine itself is asked: it keeps instruments that the configuration
+has no more, and those of before keep their numbers wherever the configuration puts them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ironbook.trades import Names
 
 CONSUMER = "ledger"
 _LOG_EVERY_SECONDS = 2.0
+_STATUS_SECONDS = 1.0  # a member that does not answer must not keep us from the primary for long
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,26 @@ class SessionName:
 
 
 @dataclass(frozen=True)
-class Config:
-    """The file, checked."""
+class Member:
+    """An engine of the shard on this machine; order entry by address and port."""
 
-    shard: int
     run_directory: Path
     journal_directory: Path
     order_entry: tuple[str, int]
+
+    @property
+    def admin_socket(self) -> Path:
+        """Where it is asked."""
+        return self.run_directory / "admin.sock"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file, checked. `member`: the one that is followed, the first until `at_primary` has asked."""
+
+    shard: int
+    members: tuple[Member, ...]
+    member: Member
     instruments: list[str]
     sessions: list[SessionName]
     database: Database
@@ -94,12 +109,22 @@ class Config:
     @property
     def events_socket(self) -> Path:
         """The engine's event log."""
-        return self.run_directory / "events.sock"
+        return self.member.run_directory / "events.sock"
 
     @property
     def admin_socket(self) -> Path:
         """The engine's admin socket."""
-        return self.run_directory / "admin.sock"
+        return self.member.admin_socket
+
+    @property
+    def journal_directory(self) -> Path:
+        """The engine's journal."""
+        return self.member.journal_directory
+
+    @property
+    def order_entry(self) -> tuple[str, int]:
+        """The engine's order entry, address and port."""
+        return self.member.order_entry
 
     @property
     def publisher_checkpoint(self) -> Path:
@@ -118,9 +143,7 @@ class Config:
 
 _KEYS = {
     "shard": int,
-    "run_directory": str,
-    "journal_directory": str,
-    "order_entry": dict,
+    "members": list,
     "instruments": list,
     "sessions": list,
     "database": dict,
@@ -128,6 +151,7 @@ _KEYS = {
     "state_directory": str,
     "shards": list,
 }
+_MEMBER_KEYS = {"run_directory": str, "journal_directory": str, "order_entry": dict}
 _DATABASE_KEYS = {"host": str, "port": int, "user": str, "dbname": str, "password_file": str, "sslmode": str}
 
 
@@ -135,7 +159,7 @@ def read_config(path: Path) -> Config:
     """Read and check the file; raises CommandError that names the key."""
     value = check_keys(read_json(path), _KEYS, str(path))
     database = check_keys(value["database"], _DATABASE_KEYS, f"{path}: database")
-    entry = check_keys(value["order_entry"], {"host": str, "port": int}, f"{path}: order_entry")
+    members = _members(value["members"], path)
     sessions = []
     for number, item in enumerate(value["sessions"]):
         keys = {"username": str, "firm": str, "password_file": str}
@@ -144,9 +168,8 @@ def read_config(path: Path) -> Config:
         sessions.append(SessionName(session["username"], session["firm"], Path(file) if file else None))
     return Config(
         shard=value["shard"],
-        run_directory=Path(value["run_directory"]),
-        journal_directory=Path(value["journal_directory"]),
-        order_entry=(entry["host"], entry["port"]),
+        members=members,
+        member=members[0],
         instruments=[str(symbol) for symbol in value["instruments"]],
         sessions=sessions,
         database=Database(**{**database, "password_file": Path(database["password_file"])}),
@@ -154,6 +177,20 @@ def read_config(path: Path) -> Config:
         state_directory=Path(value["state_directory"]),
         shards=_shards(value["shards"], value["shard"], path),
     )
+
+
+def _members(given: list[Any], path: Path) -> tuple[Member, ...]:
+    """Return the shard's engines on this machine."""
+    members = []
+    for number, item in enumerate(given):
+        where = f"{path}: members[{number}]"
+        member = check_keys(item, _MEMBER_KEYS, where)
+        entry = check_keys(member["order_entry"], {"host": str, "port": int}, f"{where}: order_entry")
+        directories = Path(member["run_directory"]), Path(member["journal_directory"])
+        members.append(Member(*directories, (entry["host"], entry["port"])))
+    if not members:
+        raise CommandError(f"{path}: members is empty: name the engine that is followed")
+    return tuple(members)
 
 
 def _shards(given: list[Any], own: int, path: Path) -> dict[int, list[str]]:
@@ -167,9 +204,38 @@ def _shards(given: list[Any], own: int, path: Path) -> dict[int, list[str]]:
     return shards
 
 
+def at_primary(config: Config) -> Config:
+    """Return the configuration with `member` the shard's primary; AdminError where no member says that it is.
+
+    A primary that was stopped and goes on may think for a moment that it still is: the one of the highest epoch counts.
+    """
+    if len(config.members) == 1:
+        return config  # whatever is wrong with it, who asks it says
+    found: list[tuple[int, Member]] = []
+    others: list[str] = []
+    for member in config.members:
+        try:
+            status = admin.request(member.admin_socket, "status", timeout=_STATUS_SECONDS)
+        except admin.AdminError as error:
+            others.append(str(error))
+            continue
+        if status["role"] == "primary":
+            found.append((status["replication"]["epoch"], member))
+        else:
+            others.append(f"{member.admin_socket}: is {status['role']}")
+    if not found:
+        raise admin.AdminError(f"no member of shard {config.shard} is primary: {'; '.join(others)}")
+    return replace(config, member=max(found, key=lambda one: one[0])[1])
+
+
 def check_engine(config: Config) -> dict[str, Any]:
-    """Return the engine's status after comparing its sessions with the configuration's, on which every firm rests."""
+    """Return the engine's status after comparing its sessions with the configuration's, on which every firm rests.
+
+    Raises AdminError, which waiting cures, where the engine is no primary (now): it may not have all of the journal.
+    """
     status = admin.request(config.admin_socket, "status")
+    if (role := status.get("role", "alone")) not in ("alone", "primary"):
+        raise admin.AdminError(f"{config.admin_socket}: this member of shard {config.shard} is {role}, not primary")
     given = [session["username"].strip() for session in status["sessions"]]
     wanted = [session.username for session in config.sessions]
     if status["shard"] != config.shard:
@@ -332,7 +398,7 @@ def refuse_lost_end(config: Config, positions: dict[str, Position]) -> None:
 
 def run_wait(arguments: argparse.Namespace) -> int:
     """Wait, and print where everything is; fails with what is behind and why."""
-    config = read_config(arguments.config)
+    config = at_primary(read_config(arguments.config))
     target = engine_position(config)
     client = kinesis_client()
     positions: dict[str, Position] = {}

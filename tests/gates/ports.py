@@ -18,7 +18,12 @@ OF_ONE_LANE = 200  # as many as belong to a site
 LANES_MAX = 19
 KERNELS_OWN = 32768  # from here on the kernel hands them to clients (ip_local_port_range)
 BASE_MIN, BASE_MAX = 1024, KERNELS_OWN - BEHIND_THE_SITE - OF_ONE_LANE * (LANES_MAX + 1)
-_FIXED = {0: "the emulated AWS", 1: "PostgreSQL", 100: "order entry"}
+_FIXED = {
+    0: "the emulated AWS",
+    1: "PostgreSQL",
+    **{2 + replica: "replication" for replica in range(3)},
+    **{100 + replica: "order entry" for replica in range(3)},
+}
 
 
 def first() -> int:

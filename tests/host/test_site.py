@@ -30,20 +30,33 @@ if "IRONBOOK_STATE" not in os.environ:
 STATE = Path(os.environ["IRONBOOK_STATE"])
 PORT_BASE = int(os.environ["IRONBOOK_PORT_BASE"])
 EMULATOR, POSTGRES, ORDER_ENTRY = PORT_BASE, PORT_BASE + 1, PORT_BASE + 100
+REPLICATION = PORT_BASE + 2
 PORTS = range(PORT_BASE, PORT_BASE + 200)
-ENGINE = STATE / "run" / "engine-0-0"
+MEMBERS = range(3)
 PRICE_UNIT = Decimal("0.0001")  # ironbook.h: prices in units of 10^-4
 
 
-def ask_engine(command: str) -> dict[str, Any]:
-    """Ask the primary's admin socket, without the client that the services use."""
+def run_directory(replica: int) -> Path:
+    """Where a member's sockets are."""
+    return STATE / "run" / f"engine-0-{replica}"
+
+
+def ask(replica: int, command: str) -> dict[str, Any]:
+    """Ask a member's admin socket, without the client that the services use."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
-        connection.connect(str(ENGINE / "admin.sock"))
+        connection.connect(str(run_directory(replica) / "admin.sock"))
         connection.sendall(command.encode() + b"\n")
         with connection.makefile() as answers:
             answer: dict[str, Any] = json.loads(answers.readline())
     return answer
+
+
+@pytest.fixture(scope="module")
+def primary() -> int:
+    """The one member that says that it is primary."""
+    (found,) = [replica for replica in MEMBERS if ask(replica, "status")["role"] == "primary"]
+    return found
 
 
 def listening(host: Host) -> dict[int, set[str]]:
@@ -66,58 +79,69 @@ def site_processes(host: Host) -> dict[int, dict[str, str]]:
     return found
 
 
-def test_servers_listen_on_loopback_alone(host: Host) -> None:
+def test_servers_listen_on_loopback_alone(host: Host, primary: int) -> None:
     """Emulator, database and order entry are open to this machine, and nothing of the site to any other."""
     found = listening(host)
-    assert {EMULATOR, POSTGRES, ORDER_ENTRY} <= found.keys()
+    assert {EMULATOR, POSTGRES, ORDER_ENTRY + primary} <= found.keys()
     assert {address for addresses in found.values() for address in addresses} == {"127.0.0.1"}
 
 
-def test_standbys_are_idle(host: Host) -> None:
-    """Provisioned, built and audited, but no engine runs until there is replication."""
-    assert not {ORDER_ENTRY + 1, ORDER_ENTRY + 2} & listening(host).keys()
-    assert (STATE / "hosts" / "engine-0-1").is_dir() and (STATE / "hosts" / "engine-0-2").is_dir()
+def test_the_primary_alone_takes_orders_and_its_standbys_follow(host: Host, primary: int) -> None:
+    """Each member listens for the others; what the primary has committed, the standbys have on their disks."""
+    ports = listening(host).keys()
+    assert {REPLICATION + replica for replica in MEMBERS} <= ports
+    assert {ORDER_ENTRY + replica for replica in MEMBERS} & ports == {ORDER_ENTRY + primary}
+    record = ask(primary, "status")["replication"]
+    assert (record["primary"], record["in_sync"], record["store_fault"]) == (primary, list(MEMBERS), None)
+    for replica in set(MEMBERS) - {primary}:
+        status = ask(replica, "status")
+        assert (status["role"], status["replication"]["epoch"]) == ("standby", record["epoch"])
+        assert status["replication"]["durable_seq"] >= record["commit_seq"] > 0
 
 
-def test_engine_serves() -> None:
-    """The engine that is tagged primary answers at its admin socket, has traded, and forgets nothing it released."""
-    status = ask_engine("status")
-    assert (status["shard"], status["replica"], status["state"]) == (0, 0, "serving")
+def test_engine_serves(primary: int) -> None:
+    """The primary answers at its admin socket, has traded, and forgets nothing that it released."""
+    status = ask(primary, "status")
+    assert (status["shard"], status["replica"], status["state"]) == (0, primary, "serving")
     assert status["trades"] > 0
     assert status["commit_seq"] == status["seq"] > 0
 
 
-def test_engine_is_the_process_that_the_kernel_shows(host: Host) -> None:
+@pytest.mark.parametrize("replica", MEMBERS)
+def test_engine_is_the_process_that_the_kernel_shows(host: Host, replica: int) -> None:
     """The pid that the engine gives runs `ironbook engine run` as the user that runs this test, not as another."""
-    process = host.process.get(pid=ask_engine("status")["pid"])
+    process = host.process.get(pid=ask(replica, "status")["pid"])
     assert process.user == host.user().name
     assert "engine run" in process.args
 
 
 def test_every_process_has_the_expected_user(host: Host) -> None:
-    """Supervisor, emulator, PostgreSQL and engine are there, and all of them are ours."""
+    """Supervisor, emulator, PostgreSQL, engines and agents are there, and all of them are ours."""
     processes = site_processes(host)
     commands = " ".join(process["command"] for process in processes.values())
-    for part in ("supervisord", "emulator run", "postgres", "engine run"):
+    for part in ("supervisord", "emulator run", "postgres", "engine run", "agent run"):
         assert part in commands, f"no {part} among {commands}"
     assert {process["user"] for process in processes.values()} == {host.user().name}
 
 
-def test_sockets_and_secrets_are_ours_alone() -> None:
+def test_sockets_and_secrets_are_ours_alone(primary: int) -> None:
     """Sockets and secrets have mode 0600, in directories of mode 0700."""
-    for directory in (STATE / "run", STATE / "secrets", ENGINE):
+    runs = [run_directory(replica) for replica in MEMBERS]
+    for directory in (STATE / "run", STATE / "secrets", *runs):
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700, directory
-    files = [ENGINE / "admin.sock", ENGINE / "events.sock", *(STATE / "secrets").iterdir()]
-    assert len(files) > 3
+    sockets = [directory / name for directory in runs for name in ("admin.sock", "store.sock")]
+    files = [*sockets, run_directory(primary) / "events.sock", *(STATE / "secrets").iterdir()]
+    assert len(files) > 9
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_configuration_and_journal_are_ours_alone() -> None:
+@pytest.mark.parametrize("replica", MEMBERS)
+def test_configuration_and_journal_are_ours_alone(replica: int) -> None:
     """What tells about sessions and orders is readable by nobody else."""
-    directory = STATE / "hosts" / "engine-0-0"
-    files = [directory / "engine.json", *(directory / "journal").iterdir()]
-    assert len(files) > 1
+    directory = STATE / "hosts" / f"engine-0-{replica}"
+    files = [directory / "engine.json", directory / "agent.json", *(directory / "journal").iterdir()]
+    assert len(files) > 2
     for path in files:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
@@ -132,7 +156,7 @@ def test_no_secret_is_in_a_log_or_on_a_command_line(host: Host) -> None:
         assert secret not in commands and secret not in logs, path
 
 
-def test_database_holds_what_the_engine_traded() -> None:
+def test_database_holds_what_the_engine_traded(primary: int) -> None:
     """Trades, quantity and money in PostgreSQL are those of the engine and of the reconciliation, each trade once."""
     password = (STATE / "secrets" / "database_password").read_text().strip()
     with psycopg.connect(
@@ -147,7 +171,7 @@ def test_database_holds_what_the_engine_traded() -> None:
     assert positions == (0,)  # what one side bought, the other sold
     notional = int(row[3] / PRICE_UNIT)
 
-    status = ask_engine("status")
+    status = ask(primary, "status")
     assert (status["trades"], status["quantity"], int(status["notional"])) == (row[0], row[2], notional)
     report = json.loads((STATE / "reports" / "reconciliation.json").read_text())
     figures = {place["place"]: (place["fills"], place["quantity"], place["notional"]) for place in report["places"]}

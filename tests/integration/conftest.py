@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from integration.engine_process import Engine
+from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.shard import Shard, replicated_shard
+from integration.stores import Etcd
 
 
 @pytest.fixture
@@ -16,3 +19,19 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     process = Engine(tmp_path).start()
     yield process
     process.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real cluster of etcd, for the tests of one file."""
+    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def shard(cluster: Cluster) -> Iterator[Shard]:
+    """A replicated shard of three engines and their agents, its record in `cluster`."""
+    backend = Etcd(cluster)
+    settings = {"kind": "etcd", "endpoints": cluster.endpoints}
+    with replicated_shard(settings, backend.open(), backend.shard()) as shard:
+        yield shard

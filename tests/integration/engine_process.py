@@ -73,14 +73,25 @@ class Engine:
         for key, value in changes.items():
             self.config[key] = {**self.config.get(key, {}), **value} if isinstance(value, dict) else value
         self.process: subprocess.Popen[bytes] | None = None
+        self.enter: list[str] = []  # a command line that brings what follows it to another network
+        self.variables: dict[str, str] = {}  # of its environment, besides
 
     def start(self, wait: bool = True) -> Self:
         """Start the process; `wait` until it serves."""
         self.config_file.write_text(json.dumps(self.config))
-        command = [sys.executable, "-m", "ironbook.cli", "engine", "run", "--config", str(self.config_file)]
+        command = [
+            *self.enter,
+            sys.executable,
+            "-m",
+            "ironbook.cli",
+            "engine",
+            "run",
+            "--config",
+            str(self.config_file),
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment() | self.variables
             )
         if wait:
             self._wait()
@@ -139,7 +150,7 @@ class Engine:
 
     def login(self, username: str = "MAKER1", sequence: int = 1, **arguments: Any) -> Client:
         """A logged-in client."""
-        client = Client(self.port)
+        client = Client(self.port, host=self.config["order_entry"]["host"])
         answer = client.login(username, sequence=sequence, **arguments)
         assert answer[:1] == b"A", answer
         return client

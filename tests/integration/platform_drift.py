@@ -116,8 +116,9 @@ def untag_of_ec2(ec2, vpc, subnets) -> dict[str, str]:
 
 def untag_the_rest(client: Client) -> dict[str, Callable[[], object]]:
     """What verification says -> how the tag Team is taken off the one resource of each other kind."""
-    s3, kms, kinesis, rds = (client(service) for service in ("s3", "kms", "kinesis", "rds"))
+    s3, kms, kinesis, rds, dynamodb = (client(service) for service in ("s3", "kms", "kinesis", "rds", "dynamodb"))
     key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["KeyId"]
+    table = dynamodb.describe_table(TableName=f"{PREFIX}-configuration")["Table"]["TableArn"]
     kept = [tag for tag in s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"] if tag["Key"] != "Team"]
     database = rds.describe_db_instances()["DBInstances"][0]["DBInstanceArn"]
     group = rds.describe_db_subnet_groups()["DBSubnetGroups"][0]["DBSubnetGroupArn"]
@@ -126,6 +127,9 @@ def untag_the_rest(client: Client) -> dict[str, Callable[[], object]]:
         f"tag Team of alias/{PREFIX} of keys": lambda: kms.untag_resource(KeyId=key, TagKeys=["Team"]),
         f"tag Team of {STREAM} of streams": lambda: kinesis.remove_tags_from_stream(
             StreamName=STREAM, TagKeys=["Team"]
+        ),
+        f"tag Team of {PREFIX}-configuration of tables": lambda: dynamodb.untag_resource(
+            ResourceArn=table, TagKeys=["Team"]
         ),
         f"tag Team of {PREFIX}-database of databases": lambda: rds.remove_tags_from_resource(
             ResourceName=database, TagKeys=["Team"]
@@ -157,6 +161,9 @@ def undo_stores(client: Client) -> dict[str, Callable[[], object]]:
         f"key alias/{PREFIX} is not rotated": lambda: kms.disable_key_rotation(KeyId=key),
         f"stream {STREAM} is encrypted under no key": lambda: kinesis.stop_stream_encryption(
             StreamName=STREAM, EncryptionType="KMS", KeyId=key
+        ),
+        f"table {PREFIX}-configuration can be deleted": lambda: client("dynamodb").update_table(
+            TableName=f"{PREFIX}-configuration", DeletionProtectionEnabled=False
         ),
         f"database {PREFIX}-database can be reached": lambda: client("rds").modify_db_instance(
             DBInstanceIdentifier=f"{PREFIX}-database",
@@ -249,7 +256,10 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
     default = [g for g in default if g not in {security_group(ec2, n)["GroupId"] for n in ("engine", "database")}]
     assert len(default) == 1
     del found[default[0]]
-    s3, kms, kinesis, rds = (client(service) for service in ("s3", "kms", "kinesis", "rds"))
+    s3, kms, kinesis, rds, dynamodb = (client(service) for service in ("s3", "kms", "kinesis", "rds", "dynamodb"))
+    for table in dynamodb.list_tables()["TableNames"]:
+        arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
+        found[arn] = dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]
     for bucket in s3.list_buckets()["Buckets"]:
         found[bucket["Name"]] = s3.get_bucket_tagging(Bucket=bucket["Name"])["TagSet"]
     for key in kms.list_keys()["Keys"]:

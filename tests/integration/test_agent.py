@@ -17,9 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import pytest
+from integration import agent_process
 from integration.etcd_cluster import Cluster, etcd_cluster
 from integration.store_proxy import Proxy, store_proxy
 from integration.stores import AWS, TABLE, DynamoDb, Etcd, emulated_dynamodb
@@ -129,47 +130,11 @@ class Client:
             return True
 
 
-class Agent:
-    """`ironbook agent run` in a short directory of its own."""
-
-    def __init__(self, directory: Path, shard: int, replica: int, store: dict[str, Any]) -> None:
-        self.shard, self.replica = shard, replica
-        self.directory = directory
-        self.log = directory / f"agent-{replica}.log"
-        self.run = directory / f"run-{replica}"
-        self.socket = self.run / "store.sock"
-        self.config = directory / f"agent-{replica}.json"
-        config = {"shard": shard, "replica": replica, "run_directory": str(self.run), "store": store}
-        self.config.write_text(json.dumps(config))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, **variables: str) -> Self:
-        with self.log.open("ab") as log:
-            command = [*IRONBOOK, "agent", "run", "--config", str(self.config)]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**variables)
-            )
-
-        def serves() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                self.client().socket.close()
-            except (OSError, EOFError):
-                return False
-            return True
-
-        wait_for(serves, "an agent")
-        return self
+class Agent(agent_process.Agent):
+    """An agent, and clients of it."""
 
     def client(self, **changes: Any) -> Client:
         return Client(self.socket, **({"shard": self.shard, "replica": self.replica} | changes))
-
-    def end(self, number: int = signal.SIGKILL) -> int:
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The deploy play against three hosts that are this machine: compiled once, configured, and only the primary runs."""
+"""The deploy play against three hosts that are this machine: compiled once, and then the members of one shard."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
-from ironbook.admin import request
-from local_processes import ROOT, LocalSite, environment, local_site
+from ironbook.admin import AdminError, request
+from local_processes import ROOT, LocalSite, environment, local_site, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +36,7 @@ def site() -> Iterator[LocalSite]:
     """One site for the whole file: the tests build on one another, in their order."""
     with local_site() as running:
         write_inventory(running)
+        make_table(running)
         copy_sources(running.state.parent / "sources")
         yield running
 
@@ -64,6 +68,44 @@ def write_inventory(site: LocalSite) -> None:
     (site.state.parent / "hosts.yml").write_text(yaml.safe_dump(inventory))
 
 
+def make_table(site: LocalSite) -> None:
+    """Make what provision would have: the configuration store's table."""
+    client = boto3.client(
+        "dynamodb",
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{site.port}",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_table(
+        TableName="ironbook-local-configuration",
+        KeySchema=[{"AttributeName": "item", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "item", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def statuses(site: LocalSite) -> dict[int, dict[str, Any]]:
+    """What each member says of itself; whoever does not answer is left out."""
+    found = {}
+    for replica in range(3):
+        path = site.state / "run" / f"engine-0-{replica}" / "admin.sock"
+        try:
+            found[replica] = request(path, "status")
+        except AdminError:
+            continue
+    return found
+
+
+def primaries(site: LocalSite) -> list[int]:
+    """The members that say that they are primary, with all three in sync."""
+    return [
+        replica
+        for replica, status in statuses(site).items()
+        if status["role"] == "primary" and status["replication"]["in_sync"] == [0, 1, 2]
+    ]
+
+
 def deploy(site: LocalSite, *options: str) -> subprocess.CompletedProcess[str]:
     printed = dict(line.split("=", 1) for line in site.local("env").stdout.splitlines())
     collections = str(ROOT / ".venv" / "collections")
@@ -88,16 +130,17 @@ def test_a_preview_of_new_hosts_changes_nothing(site) -> None:
     assert not list((site.state / "secrets").glob("session_*"))
 
 
-def test_the_primary_serves_and_the_standbys_are_ready(site) -> None:
+def test_the_members_of_a_shard_serve(site) -> None:
     done = deploy(site)
     assert done.returncode == 0, done.stdout
-    status = request(site.state / "run" / "engine-0-0" / "admin.sock", "status")
+    assert primaries(site) == [0], "the preferred member is there first when the shard begins"
+    status = statuses(site)[0]
     assert (status["state"], status["shard"], status["replica"]) == ("serving", 0, 0)
-    states = [line.split()[:2] for line in site.supervisorctl("status").splitlines()]
-    # It serves before supervisord, which looks on for a second, calls it running.
-    assert ["engine-0-0", "RUNNING"] in states or ["engine-0-0", "STARTING"] in states
-    assert ["engine-0-1", "STOPPED"] in states
-    assert ["engine-0-2", "STOPPED"] in states
+    assert [other["role"] for replica, other in statuses(site).items() if replica] == ["standby", "standby"]
+    states = dict(line.split()[:2] for line in site.supervisorctl("status").splitlines())
+    for name in (f"{kind}-0-{replica}" for kind in ("engine", "agent") for replica in range(3)):
+        # It serves before supervisord, which looks on for a second, calls it running.
+        assert states[name] in {"RUNNING", "STARTING"}, name
     for replica in range(3):
         configuration = site.state / "hosts" / f"engine-0-{replica}" / "engine.json"
         assert configuration.stat().st_mode & 0o777 == 0o600
@@ -116,7 +159,8 @@ def test_no_secret_is_shown(site) -> None:
     secrets = [path.read_text().strip() for path in (site.state / "secrets").glob("session_*")]
     configuration = json.loads((site.state / "hosts" / "engine-0-0" / "engine.json").read_text())
     secrets += [session["secret"] for session in configuration["sessions"]]
-    assert len(secrets) == 6
+    secrets.append((site.state / "secrets" / "replication_key_0").read_text().strip())
+    assert len(secrets) == 7 and configuration["replication"]["key"] == secrets[-1]
     everything = done.stdout + done.stderr + "".join(path.read_text() for path in (site.state / "log").iterdir())
     assert not [secret for secret in secrets if secret in everything]
 
@@ -205,3 +249,12 @@ def test_a_host_refuses_another_map_of_the_version_that_it_has(site) -> None:
     assert "raise the version to 5 if the change is meant" in said
     assert configuration.read_text() == before
     assert configuration.with_name("shard_map.json").read_text() == remembered
+
+
+def test_a_killed_primary_is_replaced_and_the_next_run_changes_nothing(site) -> None:
+    (before,) = primaries(site)
+    os.kill(site.pid(f"engine-0-{before}"), signal.SIGKILL)
+    wait_for(lambda: len(primaries(site)) == 1 and primaries(site) != [before], "another primary, with all in sync")
+    done = deploy(site, "-e", "engine_service_heartbeat_seconds=2", "-e", "ironbook_shard_map_version=4")
+    assert done.returncode == 0, done.stdout
+    assert changed(done) == {"engine-0-0": 0, "engine-0-1": 0, "engine-0-2": 0}

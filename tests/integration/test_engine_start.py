@@ -100,7 +100,7 @@ FAILURES: dict[Callable[[Engine], Any], tuple[str, str]] = {
     hide: ("engine.json", "journal_directory"),
     take_port: ("127.0.0.1:", "order_entry.port"),
     change_orders: ("limits.orders", "set limits.orders to"),
-    long_path: ("events.sock", "IRONBOOK_STATE"),
+    long_path: ("admin.sock", "IRONBOOK_STATE"),
 }
 
 

@@ -179,7 +179,7 @@ def test_a_site_keeps_its_ports_and_is_ended_whatever_they_are(shared) -> None:
     site.up()
 
 
-@pytest.mark.parametrize("offset", [0, 1, 100])
+@pytest.mark.parametrize("offset", [0, 1, 4, 100, 102])
 def test_a_port_in_use_is_refused_in_one_line(offset) -> None:
     with local_site(up=False) as site, socket.socket() as foreign:
         foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

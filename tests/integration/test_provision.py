@@ -125,6 +125,7 @@ def count_resources(environment: dict[str, str]) -> dict[str, int]:
         "instances": len(ec2.describe_instances()["Reservations"]),
         "buckets": len(client_of(environment, "s3").list_buckets()["Buckets"]),
         "streams": len(client_of(environment, "kinesis").list_streams()["StreamNames"]),
+        "tables": len(client_of(environment, "dynamodb").list_tables()["TableNames"]),
         "databases": len(client_of(environment, "rds").describe_db_instances()["DBInstances"]),
     }
 
@@ -281,10 +282,14 @@ def test_walking_the_routes_leads_where_each_tier_may_go(subnets, tables) -> Non
 # ---------------------------------------------------------------------------------------- what stands in the network
 
 
-def test_only_the_private_tier_sends_orders_and_only_engines_reach_the_database(ec2, vpc) -> None:
+def test_only_the_private_tier_sends_orders_and_only_engines_reach_the_database(platform: Platform, ec2, vpc) -> None:
     found = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["SecurityGroups"]
     groups = {group["GroupName"].removeprefix(f"{PREFIX}-"): group for group in found}
-    (orders,) = groups["engine"]["IpPermissions"]
+    ports = {permission["FromPort"]: permission for permission in groups["engine"]["IpPermissions"]}
+    replication, orders = (ports.pop(platform.site.port + first) for first in (2, 100))
+    assert ports == {}
+    assert [pair["GroupId"] for pair in replication["UserIdGroupPairs"]] == [groups["engine"]["GroupId"]]
+    assert (replication["ToPort"], replication["IpRanges"]) == (platform.site.port + 99, [])
     assert sorted(entry["CidrIp"] for entry in orders["IpRanges"]) == sorted(TIERS["private"])
     (postgres,) = groups["database"]["IpPermissions"]
     assert (postgres["FromPort"], postgres["ToPort"]) == (5432, 5432)
@@ -312,6 +317,22 @@ def test_the_key_is_rotated(platform: Platform) -> None:
     key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]
     assert key["KeyManager"] == "CUSTOMER"
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+
+
+@pytest.mark.feature("SVL-10", by="M", part="the configuration store's table")
+def test_the_configuration_store_is_encrypted_backed_up_and_cannot_be_deleted(platform: Platform) -> None:
+    """Its one key is the text that the members of a shard ask for (services/ironbook/store/dynamodb.py)."""
+    dynamodb, named = platform.client("dynamodb"), {"TableName": f"{PREFIX}-configuration"}
+    table = dynamodb.describe_table(**named)["Table"]
+    assert table["KeySchema"] == [{"AttributeName": "item", "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": "item", "AttributeType": "S"}]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    key = platform.client("kms").describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["Arn"]
+    assert (table["SSEDescription"]["SSEType"], table["SSEDescription"]["KMSMasterKeyArn"]) == ("KMS", key)
+    backups = dynamodb.describe_continuous_backups(**named)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    with pytest.raises(dynamodb.exceptions.ClientError, match=r"(?i)deletion.?protect"):
+        dynamodb.delete_table(**named)
 
 
 @pytest.mark.feature("STO-01", by="M")
@@ -365,7 +386,7 @@ def test_the_database_is_postgresql_for_trading_admin(platform: Platform, subnet
 def test_every_resource_carries_the_six_tags(platform: Platform, ec2, vpc) -> None:
     """VPC, subnets, tables, gateways of two kinds, addresses, groups of two kinds, hosts with two parts, stores."""
     found = drift.tags_of_everything(platform.client, ec2, vpc)
-    assert len(found) == 1 + 9 + 5 + 1 + 3 + 3 + 2 + 3 + 3 * 3 + 5
+    assert len(found) == 1 + 9 + 5 + 1 + 3 + 3 + 2 + 3 + 3 * 3 + 6
     assert {name: tags for name, tags in found.items() if not TAGS.items() <= tags.items()} == {}
     assert [name for name, tags in found.items() if not tags.get("Name")] == []
 
@@ -383,15 +404,17 @@ def found_problems(platform: Platform) -> list[str]:
 
 
 def described_groups(platform: Platform) -> list[dict[str, Any]]:
-    """The rules that there should be: orders from the private tier; the database from engines; out to it and to AWS."""
+    """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
     orders = f"{platform.site.port + 100}-{platform.site.port + 199}"
     to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
     to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
+    replicas = f"{platform.site.port + 2}-{platform.site.port + 99}"
+    replication = {"proto": "tcp", "ports": [replicas], "group_name": f"{PREFIX}-engine"}
     return [
         {
             "name": f"{PREFIX}-engine",
-            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}],
-            "egress": [to_database, to_aws],
+            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}, replication],
+            "egress": [to_database, to_aws, replication],
         },
         {
             "name": f"{PREFIX}-database",
@@ -553,15 +576,18 @@ def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None
 @pytest.mark.parametrize(
     ("hosts", "complaint"),
     [
-        ([0], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
-        ([0, 1, 3], "engine_hosts lacks engine-0-3"),
+        ([(0, 0)], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
+        ([(0, 0), (0, 1), (0, 2), (1, 0)], "engine_hosts lacks engine-1-0"),
     ],
 )
 def test_discover_refuses_other_hosts_than_those_asked_for(
-    platform: Platform, hosts: list[int], complaint: str
+    platform: Platform, hosts: list[tuple[int, int]], complaint: str
 ) -> None:
-    asked = [{"shard": 0, "replica": n, "zone": ZONES[min(n, 2)], "role": "standby" if n else "primary"} for n in hosts]
-    change = set_variables(f"ironbook_engine_hosts: {json.dumps(asked)}")
+    asked = [
+        {"shard": shard, "replica": n, "zone": ZONES[n], "role": "standby" if n else "primary"} for shard, n in hosts
+    ]
+    shards = [{"shard": 0, "symbols": ["AAPL"]}, {"shard": 1, "symbols": ["MSFT"]}][: 1 + asked[-1]["shard"]]
+    change = set_variables(f"ironbook_engine_hosts: {json.dumps(asked)}\nironbook_shards: {json.dumps(shards)}")
     run = platform.play("discover", inventory=platform.inventory(f"hosts{len(hosts)}", change))
     assert run.returncode != 0
     assert complaint in run.output

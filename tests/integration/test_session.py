@@ -153,18 +153,26 @@ def test_an_engine_killed_in_the_middle_of_trading_ends_in_the_same_totals() -> 
         file = calm.generate(20_000, seed=5)
         expected = calm.replay(file)
         shaken.start_all()
-        for kill_at in (4000, 11_000):
-            replay = in_background(shaken, file)
+        replay = in_background(shaken, file, "--patience", "0.1")
+        wait_for(lambda: shaken.status()["seq"] > 4000, "orders in the engine")
+        shaken.kill("engine")
+        output, errors = replay.communicate(timeout=60)
+        assert replay.returncode == 1
+        assert "no primary has served" in errors
+        assert "run again to go on from there" in errors
+        assert len(errors.strip().splitlines()) == 1
+        assert json.loads(output.splitlines()[-1])["sent"] > 0, "the task that ran it has changed something"
+        shaken.start_engine()
+        # This one is patient, and outlives two kills.
+        replay = in_background(shaken, file)
+        for kill_at in (8000, 14_000):
             wait_for(lambda at=kill_at: shaken.status()["seq"] > at, "orders in the engine")  # type: ignore[misc]
+            assert replay.poll() is None, "it ended before its engine was killed"
             shaken.kill("engine")
-            output, errors = replay.communicate(timeout=60)
-            assert replay.returncode == 1
-            assert "closed the connection" in errors
-            assert "run again to go on from there" in errors
-            assert len(errors.strip().splitlines()) == 1
-            assert json.loads(output.splitlines()[-1])["sent"] > 0, "the task that ran it has changed something"
             shaken.start_engine()
-        result = shaken.replay(file)
+        output, errors = replay.communicate(timeout=60)
+        assert replay.returncode == 0, errors
+        result = json.loads(output.splitlines()[-1])["result"]
         assert 0 < result["sent"] < expected["sent"]
         for key in ("fills", "quantity", "notional", "orders", "reports"):
             assert result[key] == expected[key], key
@@ -237,8 +245,9 @@ def test_a_database_that_refuses_is_one_line() -> None:
 
 def test_an_absent_engine_is_one_line() -> None:
     with Venue() as venue:
-        done = venue.command("session", "replay", str(venue.generate(10)))
+        done = venue.command("session", "replay", str(venue.generate(10)), "--patience", "0.5")
         assert done.returncode == 1
+        assert "no primary has served MAKER1 for 0.5 s" in done.stderr
         assert "is the engine running?" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 

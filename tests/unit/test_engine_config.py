@@ -13,6 +13,7 @@ from ironbook.engine_config import (
     ConfigError,
     InstrumentConfig,
     LimitConfig,
+    ReplicationConfig,
     SessionConfig,
     load,
     parse,
@@ -186,3 +187,114 @@ def test_each_mistake_is_one_line(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said) as error:
         parse({**MINIMAL, **change}, "f")
     assert "\n" not in str(error.value)
+
+
+MEMBERS = [{"host": "127.0.0.1", "port": 26001}, {"host": "127.0.0.1", "port": 26002}, {"host": "::1", "port": 26001}]
+KEY = "k" * 16
+
+
+def replicated(**change: Any) -> dict[str, Any]:
+    """The section, with some of its keys changed; None takes one out."""
+    section = {"members": MEMBERS, "key": KEY, **change}
+    return {**MINIMAL, "replication": {name: value for name, value in section.items() if value is not None}}
+
+
+def test_replication_by_default_and_none() -> None:
+    """What the section may leave out; without it an engine runs alone."""
+    assert parse(MINIMAL, "f").replication is None
+    assert parse(replicated(), "f").replication == ReplicationConfig(
+        members=(("127.0.0.1", 26001), ("127.0.0.1", 26002), ("::1", 26001)),
+        key=KEY,
+        min_in_sync=2,
+        window=16_384,
+        check_every=4096,
+        heartbeat_ms=50,
+        silence_ms=1000,
+        down_ms=200,
+        lag_ms=1000,
+        retry_ms=100,
+        stagger_ms=100,
+        store_ms=3000,
+        drain_ms=1000,
+    )
+    alone = parse({**replicated(members=MEMBERS[:1]), "replica": 0}, "f").replication
+    assert alone is not None
+    assert alone.min_in_sync == 1  # two of one cannot be
+    assert KEY not in repr(alone)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"members": None}, "replication.members is missing: add it"),
+        ({"members": []}, "replication.members must be a list of 1 to 8 objects"),
+        (
+            {"members": [{**MEMBERS[0], "port": port} for port in range(1, 10)]},
+            "must be a list of 1 to 8 objects",
+        ),
+        ({"members": MEMBERS[:1]}, "f: replica is 1 and replication.members has 1: give a number from 0 to 0"),
+        ({"members": [*MEMBERS, MEMBERS[0]]}, r"members\[3\].port is 26001 of 127.0.0.1 a second time: give each"),
+        (
+            {"members": [*MEMBERS, {"host": "0:0:0:0:0:0:0:1", "port": 26001}]},
+            r"members\[3\].port is 26001 of 0:0:0:0:0:0:0:1 a second time",
+        ),
+        ({"members": [*MEMBERS, {"host": "8.8.8.8", "port": 1}]}, r"members\[3\].host is '8.8.8.8': give it a numeric"),
+        (
+            {"members": [*MEMBERS, {"host": "10.0.0.1", "port": 0}]},
+            r"members\[3\].port is 0: give it an integer from 1",
+        ),
+        (
+            {"members": [{**MEMBERS[0], "name": 1}, MEMBERS[1]]},
+            r"members\[0\].name is no key of the engine: known .* host",
+        ),
+        (
+            {"members": [MEMBERS[0], {"host": "127.0.0.1", "port": 21100}]},
+            r"members\[1\] is the address of order_entry",
+        ),
+        ({"key": None}, "replication.key is missing: add it"),
+        ({"min_in_sync": 0}, "replication.min_in_sync is 0: give it an integer from 1 to 3"),
+        ({"min_in_sync": 4}, "replication.min_in_sync is 4: give it an integer from 1 to 3"),
+        ({"window": 16_385}, "replication.window is 16385: give it an integer from 1 to 16384"),
+        ({"window": 0}, "replication.window is 0"),
+        ({"check_every": 0}, "replication.check_every is 0"),
+        ({"silence_ms": 50}, "replication.silence_ms is 50 and heartbeat_ms 50: give it several heartbeats"),
+        ({"heartbeat_ms": 1000}, "replication.silence_ms is 1000 and heartbeat_ms 1000"),
+        ({"lag_ms": 1.5}, "replication.lag_ms is 1.5: give it an integer from 1"),
+        ({"heart_beat_ms": 50}, "replication.heart_beat_ms is no key of the engine: did you mean heartbeat_ms?"),
+        *[
+            ({name: 0}, f"replication.{name} is 0: give it an integer")
+            for name in (
+                "heartbeat_ms",
+                "silence_ms",
+                "down_ms",
+                "lag_ms",
+                "retry_ms",
+                "stagger_ms",
+                "store_ms",
+                "drain_ms",
+            )
+        ],
+    ],
+)
+def test_each_mistake_of_replication_is_one_line(change: dict[str, Any], said: str) -> None:
+    """Members, their number, the key, the times."""
+    with pytest.raises(ConfigError, match=said) as error:
+        parse(replicated(**change), "f")
+    assert "\n" not in str(error.value)
+    assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["k" * 15, "k" * 129, "k k" * 8, "schl\u00fcssel" * 2, "k" * 16 + "\n", "k" * 16 + "\0", 5]
+)
+def test_a_wrong_key_is_refused_and_not_repeated(key: object) -> None:
+    """Too short, too long, with a space, with what is no ASCII, with what cannot be seen, and no text at all."""
+    with pytest.raises(ConfigError, match=r"replication\.key is not right: give it 16 to 128") as error:
+        parse(replicated(key=key), "f")
+    assert str(key) not in str(error.value).replace("replication.key", "")
+
+
+def test_the_epoch_of_a_replicated_engine_is_in_the_store() -> None:
+    """Even the one that would be its default."""
+    with pytest.raises(ConfigError, match=r"f: epoch is given together with replication, .*: leave it out"):
+        parse({**replicated(), "epoch": 1}, "f")

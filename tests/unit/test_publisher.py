@@ -225,7 +225,8 @@ IDENTITY = {"stream_arn": "arn:aws:kinesis:us-east-1:1:stream/s", "created": "20
 
 def config(state: Path) -> settlement.Config:
     database = settlement.Database("h", 1, "u", "d", Path("p"), "disable")
-    return settlement.Config(0, state, state, ("h", 1), ["AAPL"], [], database, "s", state, {0: ["AAPL"]})
+    member = settlement.Member(state, state, ("h", 1))
+    return settlement.Config(0, (member,), member, ["AAPL"], [], database, "s", state, {0: ["AAPL"]})
 
 
 @pytest.mark.parametrize(

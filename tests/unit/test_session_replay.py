@@ -103,15 +103,24 @@ def test_by_time_a_burst_holds_one_moment() -> None:
     assert [len(burst) for burst in _bursts(commands, by_time=True)] == [2, 2, 1]
 
 
+def test_an_endpoint_that_is_none_is_named_by_file(tmp_path: Path) -> None:
+    secret, path = tmp_path / "secret", tmp_path / "client.json"
+    secret.write_text("x\n")
+    login = {"username": "A", "password_file": str(secret)}
+    path.write_text(json.dumps({"endpoints": ["a:1", "b"], "maker": login, "taker": login}))
+    with pytest.raises(CommandError, match=r"client.json: endpoints: 'b' is no endpoint"):
+        read_venue(path)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ('{"host": "h", "maker": {}, "taker": {}}', "key 'port' is missing"),
-        ('{"host": "h", "port": "1", "maker": {}, "taker": {}}', "'port' must be a whole number"),
-        ('{"host": "h", "port": 1, "maker": {}, "taker": {}, "tkaer": {}}', "unknown key 'tkaer'"),
-        ('{"host": "h", "port": 1, "maker": {"username": "A"}, "taker": {}}', "maker: key 'password_file' is missing"),
+        ('{"maker": {}, "taker": {}}', "key 'endpoints' is missing"),
+        ('{"endpoints": "h:1", "maker": {}, "taker": {}}', "'endpoints' must be a list"),
+        ('{"endpoints": ["h:1"], "maker": {}, "taker": {}, "tkaer": {}}', "unknown key 'tkaer'"),
+        ('{"endpoints": [], "maker": {"username": "A"}, "taker": {}}', "maker: key 'password_file' is missing"),
         (
-            '{"host": "h", "port": 1, "maker": {"username": "A", "password_file": "/nowhere"}, "taker": {}}',
+            '{"endpoints": [], "maker": {"username": "A", "password_file": "/nowhere"}, "taker": {}}',
             "/nowhere: the password cannot be read",
         ),
         ("{", "is not JSON"),

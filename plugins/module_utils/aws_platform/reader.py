@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads what AWS has of one platform, in few calls, into plain lists that check.py judges.
 
-The platform is the VPC whose Name tag is the prefix, all that lies in it, and the keys, buckets, streams and databases
-whose names begin with the prefix.  Nothing is changed.
+The platform is the VPC whose Name tag is the prefix, all that lies in it, and the keys, buckets, streams, tables and
+databases whose names begin with the prefix.  Nothing is changed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def read(client: Callable[[str], Any], prefix: str) -> Found:
     """Everything of the platform `prefix`; `client` makes the boto3 client of a service.
 
     Keys: vpcs, subnets, route_tables, internet_gateways, nat_gateways, addresses, security_groups, instances, volumes,
-    interfaces, placement_groups, keys, buckets, streams, databases, database_subnet_groups.  Each item has `id` and
-    `tags`, and what its kind adds below.
+    interfaces, placement_groups, keys, buckets, streams, tables, databases, database_subnet_groups.  Each item has `id`
+    and `tags`, and what its kind adds below.
     """
     ec2 = client("ec2")
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [prefix]}])["Vpcs"]

@@ -34,14 +34,15 @@ class Rule(NamedTuple):
 def wanted_rules(group: Mapping[str, Any]) -> set[Rule]:
     """The rules of a group whose `ingress` and `egress` are as amazon.aws.ec2_security_group takes them.
 
-    Each has proto, ports (numbers or `first-last`) and cidr_ip (one or several) or group_id.
+    Each has proto, ports (numbers or `first-last`) and cidr_ip (one or several), group_id or group_name.
     """
     return {
         Rule(direction, str(rule["proto"]), first, last, str(peer))
         for direction in ("ingress", "egress")
         for rule in group[direction]
         for first, last in map(_ports, rule["ports"])
-        for peer in _listed(rule.get("cidr_ip")) + _listed(rule.get("group_id"))
+        for key in ("cidr_ip", "group_id", "group_name")
+        for peer in _listed(rule.get(key))
     }
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges what keeps data: the key, the audit bucket, the streams, the database.  Pure.
+"""Judges what keeps data: the key, the audit bucket, the streams, the tables, the database.  Pure.
 
 Each is encrypted under the platform's key.  The bucket is versioned, closed to the public, lockable, and has one policy
-of one statement: refuse what is not encrypted in transit.  The database is not public and is let alone but for its own
-security group.
+of one statement: refuse what is not encrypted in transit.  A table cannot be deleted and has backups.  The database is
+not public and is let alone but for its own security group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "Re
 
 def problems(prefix: str, found: Mapping[str, Sequence[Resource]]) -> Iterator[str]:
     """One line for each thing that is not as it should be."""
-    for kind in ("keys", "buckets", "streams", "databases"):
+    for kind in ("keys", "buckets", "streams", "tables", "databases"):
         if not found[kind]:
             yield f"of {kind} there is none"
     for key in found["keys"]:
@@ -29,6 +29,8 @@ def problems(prefix: str, found: Mapping[str, Sequence[Resource]]) -> Iterator[s
         yield from _bucket(bucket, arn)
     for stream in found["streams"]:
         yield from _encryption(f"stream {stream['id']}", stream["key"], arn)
+    for table in found["tables"]:
+        yield from _table(table, arn)
     for database in found["databases"]:
         yield from _database(database, arn, f"{prefix}-database")
     for volume in found["volumes"]:
@@ -86,6 +88,15 @@ def _essence(statement: Resource) -> tuple[str, Any, list[str], list[str], Any]:
 
 def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value] if value else []
+
+
+def _table(table: Resource, arn: str) -> Iterator[str]:
+    name = f"table {table['id']}"
+    yield from _encryption(name, table["key"], arn)
+    if not table["deletion_protection"]:
+        yield f"{name} can be deleted"
+    if not table["point_in_time_recovery"]:
+        yield f"{name} has no backups to go back to"
 
 
 def _database(database: Resource, arn: str, group: str) -> Iterator[str]:

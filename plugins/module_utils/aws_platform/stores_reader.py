@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what keeps data: the key, buckets, streams and databases whose names begin with the platform's prefix.
+"""Reads what keeps data: the key, buckets, streams, tables and databases whose names begin with the platform's prefix.
 
 Where S3 says by an error code that something was never set, that something is read as empty.
 """
@@ -10,16 +10,19 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from . import table
+
 Resources = list[dict[str, Any]]
 
 
 def read(client: Callable[[str], Any], prefix: str, groups: Mapping[str, str]) -> dict[str, Resources]:
-    """Keys: keys, buckets, streams, databases, database_subnet_groups; `groups`: security group's id -> name."""
+    """Keys: keys, buckets, streams, tables, databases, database_subnet_groups; `groups`: a group's id -> name."""
     rds = client("rds")
     return {
         "keys": _keys(client("kms"), prefix),
         "buckets": _buckets(client("s3"), prefix),
         "streams": _streams(client("kinesis"), prefix),
+        "tables": _tables(client("dynamodb"), prefix),
         "databases": _databases(rds, prefix, groups),
         "database_subnet_groups": _subnet_groups(rds, prefix),
     }
@@ -84,6 +87,22 @@ def _streams(kinesis: Any, prefix: str) -> Resources:
         }
         for name in names
         if name.startswith(f"{prefix}-")
+    ]
+
+
+def _tables(dynamodb: Any, prefix: str) -> Resources:
+    names = [name for page in dynamodb.get_paginator("list_tables").paginate() for name in page["TableNames"]]
+    found = [(name, table.read(dynamodb, name)) for name in names if name.startswith(f"{prefix}-")]
+    return [
+        {
+            "id": name,
+            "key": known.key_arn or None,
+            "deletion_protection": known.deletion_protection,
+            "point_in_time_recovery": known.point_in_time_recovery,
+            "tags": dict(known.tags),
+        }
+        for name, known in found
+        if known is not None  # deleted a moment ago
     ]
 
 

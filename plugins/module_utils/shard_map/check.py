@@ -130,6 +130,10 @@ def _of_members(shard: int, members: Sequence[Mapping[str, Any]], environment: s
         yield f"shard {shard} has no host of role primary: say which one is to begin ({_listed(map(_name, members))})"
     elif len(preferred) > 1:
         yield f"shard {shard} has {len(preferred)} hosts of role primary ({_listed(preferred)}): one may be preferred"
+    replicas = sorted({host["replica"] for host in members})
+    if replicas != list(range(len(replicas))) and set(replicas) <= set(range(MEMBERS_MAX)):
+        # Members know each other by the place in a list (engine.json).
+        yield f"shard {shard} has replicas {_listed(replicas)}: number its hosts from 0 without a gap"
     zones: dict[str, list[str]] = {}
     for host in members:
         zones.setdefault(host["zone"], []).append(_name(host))

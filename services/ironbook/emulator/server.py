@@ -2,7 +2,9 @@
 """`ironbook emulator run`: one process that serves moto, repaired, on 127.0.0.1.
 
 The services of AWS are loaded when they are first asked for.  GET /ironbook/health answers at once, with the process id
-and the port of PostgreSQL, so that `ironbook local up` knows whose emulator answers.  Nothing is kept over a restart.
+and the port of PostgreSQL, so that `ironbook local up` knows whose emulator answers.  Nothing is kept over a restart
+but DynamoDB's tables, where a file is given for them.
+
 It never listens anywhere but on the loopback, and serves its own user (and root) alone: whoever it serves is the
 administrator of the emulated account, and through it of the PostgreSQL behind it.
 """
@@ -37,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
     run_parser.add_argument("--postgres-port", type=int, required=True, help="where the real PostgreSQL listens")
     run_parser.add_argument("--postgres-user", default="rdsadmin", help="its superuser (default: %(default)s)")
     run_parser.add_argument("--postgres-password-file", type=Path, required=True, help="file with its password")
+    run_parser.add_argument("--tables-file", type=Path, help="file that keeps DynamoDB's tables over a restart")
     run_parser.set_defaults(function=run)
 
 
@@ -93,7 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    settings = Settings(arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user)
+    settings = Settings(
+        arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user, arguments.tables_file
+    )
     served = for_own_user(application(settings), arguments.port)
     server = make_server(HOST, arguments.port, served, threaded=True, request_handler=MotoRequestHandler)
     repaired = ", ".join(sorted(name for names in REPAIRS.values() for name in names))

@@ -33,8 +33,9 @@ def enter_order(  # noqa: PLR0913, PLR0917 - an order has this many fields
     time_in_force: bytes = DAY,
     *,
     client_order_id: bytes = b"",
+    display: bytes = b"Y",
 ) -> bytes:
-    """Enter Order ('O'): a displayed limit order of an agency, in the continuous market."""
+    """Enter Order ('O'): a limit order of an agency, in the continuous market; `display` N hides it."""
     return _ENTER.pack(
         b"O",
         user_ref,
@@ -43,7 +44,7 @@ def enter_order(  # noqa: PLR0913, PLR0917 - an order has this many fields
         symbol.ljust(8),
         price,
         time_in_force,
-        b"Y",
+        display,
         b"A",
         b"N",
         b"N",
@@ -60,10 +61,11 @@ def replace_order(  # noqa: PLR0913
     time_in_force: bytes = DAY,
     *,
     client_order_id: bytes = b"",
+    display: bytes = b"Y",
 ) -> bytes:
     """Replace Order ('U'): the order `original_user_ref` lives on as `user_ref`."""
     return _REPLACE.pack(
-        b"U", original_user_ref, user_ref, quantity, price, time_in_force, b"Y", b"N", client_order_id.ljust(14), 0
+        b"U", original_user_ref, user_ref, quantity, price, time_in_force, display, b"N", client_order_id.ljust(14), 0
     )
 
 

@@ -107,9 +107,10 @@ def split_packets(buffer: bytearray) -> list[tuple[int, bytes]]:
 class SoupClient:
     """One logged-in session. `next_sequence` is the number of the next sequenced packet to come."""
 
-    def __init__(self, connection: socket.socket, peer: str) -> None:
-        """Use `connect`; this takes over a connected socket."""
+    def __init__(self, connection: socket.socket, peer: str, silence: float = SILENCE_SECONDS) -> None:
+        """Use `connect`; this takes over a connected socket. `silence` as there."""
         self.peer = peer
+        self.silence = silence
         self.session = ""
         self.next_sequence = 0
         self.ended = False
@@ -136,15 +137,19 @@ class SoupClient:
         sequence: int = 1,
         session: str = "",
         timeout: float = 10.0,
+        silence: float = SILENCE_SECONDS,
     ) -> Self:
-        """Connect and log in. Raises LoginRejectedError, or SoupError where no server answers."""
+        """Connect and log in, `timeout` seconds long. Raises LoginRejectedError, or SoupError where no server answers.
+
+        A server that sends nothing for `silence` seconds, or takes nothing for as long, is gone.
+        """
         peer = f"{host}:{port}"
         try:
             connection = socket.create_connection((host, port), timeout=timeout)
         except OSError as error:
             reason = error.strerror or error
             raise SoupError(f"no order entry at {peer}: {reason}; is the engine running?") from error
-        client = cls(connection, peer)
+        client = cls(connection, peer, silence)
         try:
             client._login(username, password, session, sequence, time.monotonic() + timeout)
         except BaseException:
@@ -184,7 +189,7 @@ class SoupClient:
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
-        deadline = time.monotonic() + SILENCE_SECONDS
+        deadline = time.monotonic() + self.silence
         while view:
             try:
                 sent = self._socket.send(view)
@@ -197,7 +202,7 @@ class SoupClient:
             except OSError as error:
                 raise ConnectionLostError(f"{self.peer} closed the connection: {error.strerror}") from error
             view = view[sent:]
-            deadline = time.monotonic() + SILENCE_SECONDS
+            deadline = time.monotonic() + self.silence
         self._sent_at = time.monotonic()
 
     def _fill(self) -> bool:
@@ -224,8 +229,8 @@ class SoupClient:
         now = time.monotonic()
         if now - self._sent_at >= HEARTBEAT_SECONDS:
             self._write(packet(CLIENT_HEARTBEAT))
-        if now - self._received_at > SILENCE_SECONDS:
-            raise ConnectionLostError(f"{self.peer} has sent nothing for {SILENCE_SECONDS:.0f} s")
+        if now - self._received_at > self.silence:
+            raise ConnectionLostError(f"{self.peer} has sent nothing for {self.silence:g} s")
 
     def receive(self, timeout: float = 0.0) -> list[bytes]:
         """Return what sequenced packets have come, in order; wait at most `timeout` seconds for the first.

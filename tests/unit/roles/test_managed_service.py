@@ -27,6 +27,8 @@ VARIABLES = {
     "managed_service_stop_seconds": 15,
     "managed_service_user": "ironbook",
     "managed_service_writable_directories": ["/var/lib/ironbook/engine-0-0"],
+    "managed_service_before": ["ledger-0", "publisher-0"],
+    "managed_service_runtime_directory": "engine-0-0",
 }
 
 
@@ -77,6 +79,8 @@ def test_the_unit_has_no_root_and_little_else(rendered) -> None:
     assert service["ProtectSystem"] == "strict"
     assert service["ReadWritePaths"] == "/var/lib/ironbook/engine-0-0"
     assert service["ExecStart"].endswith("'/var/lib/iron book/100%%.json'")
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("ironbook/engine-0-0", "yes")
+    assert unit["Unit"]["Before"] == "ledger-0.service publisher-0.service"
     assert service["Environment"] == '"PYTHONPATH=/opt/ironbook/50%%"'
 
 
@@ -92,7 +96,8 @@ def test_supervisor_reads_the_program(rendered) -> None:
         "options.realize(['-c', sys.argv[1]])\n"
         "program = options.process_group_configs[0].process_configs[0]\n"
         "print(json.dumps({'command': shlex.split(program.command), 'environment': program.environment,\n"
-        "                  'autostart': program.autostart, 'log': program.stdout_logfile}))\n"
+        "                  'autostart': program.autostart, 'log': program.stdout_logfile,\n"
+        "                  'priority': program.priority}))\n"
     )
     command = [sys.executable, "-c", script, str(directory / "supervisord.conf")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -101,4 +106,5 @@ def test_supervisor_reads_the_program(rendered) -> None:
     assert program["command"] == COMMAND
     assert program["environment"] == {"PYTHONPATH": "/opt/ironbook/50%"}
     assert program["autostart"] is True
+    assert program["priority"] < 999, "supervisor's own: those that lean on it"
     assert program["log"] == str(directory / "log" / "engine-0-0.log")

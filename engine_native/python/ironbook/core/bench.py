@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The matcher's speed and memory on an order flow: `ironbook_bench.h`, for `ironbook bench`.
+"""The matcher's speed and memory on an order flow, and a journal's on its way back: `ironbook_bench.h`.
 
-Every call runs the whole flow once through a fresh matcher, in C, with Python's lock released.
+Every call does the whole of it once, in C, with Python's lock released.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -13,6 +14,7 @@ from ironbook.core._core import ffi, lib
 from ironbook.core.errors import ArgumentError, ConfigurationError, check
 from ironbook.core.matcher import Totals, totals_of
 from ironbook.core.records import RULES_NEWEST
+from ironbook.core.text import text_of
 
 INSTRUMENTS_MAX: int = lib.IB_INSTRUMENTS_MAX
 _NO_GATE = "this build has no risk gate: it let an order through that exceeds its account's limit"
@@ -77,6 +79,57 @@ class BenchFlow:
         memory = ffi.new("struct ib_bench_memory *")
         _check(lib.ib_bench_memory(self._flow, memory))
         return Memory(memory.peak_orders, memory.order_bytes, memory.definition_bytes)
+
+
+class Recovery(NamedTuple):
+    """`struct ib_bench_recovery`: what was read, in how long; events and totals of a whole recovery alone."""
+
+    records: int
+    ns: int
+    cpu_ns: int
+    bytes: int
+    events: int
+    totals: Totals
+
+
+class BenchJournal:
+    """A journal that is made up, written by the engine's own writer; and how fast it is read and recovered."""
+
+    def __init__(  # noqa: PLR0913 - the fields of struct ib_bench_journal
+        self,
+        directory: str,
+        run_directory: str,
+        *,
+        records: int,
+        symbols: int,
+        orders: int,
+        events: int,
+        segment_bytes: int,
+    ) -> None:
+        """Nothing is done yet; the directory has to be empty when `write` is called."""
+        self._keep = [ffi.new("char[]", os.fsencode(path)) for path in (directory, run_directory)]
+        self._journal = ffi.new("struct ib_bench_journal *")
+        self._journal.directory, self._journal.run_directory = self._keep
+        self._journal.records, self._journal.symbols, self._journal.orders = records, symbols, orders
+        self._journal.events, self._journal.segment_bytes = events, segment_bytes
+
+    def write(self) -> None:
+        """Write it; CoreError with the reason where that fails."""
+        error = ffi.new("char[]", int(lib.IB_ERROR_TEXT_SIZE))
+        check(lib.ib_bench_journal_write(self._journal, error), text_of(error))
+
+    def verify(self) -> Recovery:
+        """Read and check every record; nobody takes the commands."""
+        return self._timed(lib.ib_bench_journal_verify)
+
+    def recover(self) -> Recovery:
+        """What an engine does until it has its state: journal, matcher and event log."""
+        return self._timed(lib.ib_bench_journal_recover)
+
+    def _timed(self, function: Any) -> Recovery:
+        error, found = ffi.new("char[]", int(lib.IB_ERROR_TEXT_SIZE)), ffi.new("struct ib_bench_recovery *")
+        check(function(self._journal, found, error), text_of(error))
+        return Recovery(found.records, found.ns, found.cpu_ns, found.bytes, found.events, totals_of(found.totals))
 
 
 def _check(status: int) -> None:

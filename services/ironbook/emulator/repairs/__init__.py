@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPAIRS: dict[str, tuple[str, ...]] = {
-    "dynamodb": ("conditional_writes",),
+    "dynamodb": ("conditional_writes", "table_encryption", "durable_tables"),
     "ec2": ("resource_types", "nat_gateway_filters", "placement_groups", "instance_placement"),
     "rds": ("rds_endpoint",),
     "s3": ("bucket_policy",),
@@ -26,11 +26,16 @@ REPAIRS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What the launcher tells the repairs: where the real PostgreSQL behind RDS listens (127.0.0.1)."""
+    """What the launcher tells the repairs.
+
+    Where the real PostgreSQL behind RDS listens (127.0.0.1), and the file that keeps DynamoDB's tables (None: nothing
+    does).
+    """
 
     postgres_port: int
     postgres_password_file: Path
     postgres_user: str
+    tables_file: Path | None = None
 
 
 def apply(service: str, settings: Settings) -> None:

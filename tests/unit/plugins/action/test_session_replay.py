@@ -23,8 +23,7 @@ def made_arguments(tmp_path: Path) -> dict[str, Any]:
     return {
         "market_data": str(tmp_path),
         "generate": {"messages": 100, "seed": 1, "symbol": "AAPL"},
-        "host": "127.0.0.1",
-        "port": 1,
+        "endpoints": ["127.0.0.1:1", "127.0.0.1:2"],
         "maker": "MAKER1",
         "taker": "TAKER1",
         "secrets_directory": "/secrets",
@@ -68,7 +67,8 @@ def test_configuration_holds_no_password(monkeypatch: pytest.MonkeyPatch, argume
     session_replay.replay(arguments, lambda _line: None)
     written = json.loads((Path(arguments["directory"]) / "client.json").read_text())
     assert written["maker"] == {"username": "MAKER1", "password_file": "/secrets/session_MAKER1"}
-    assert set(written) == {"host", "port", "maker", "taker"}
+    assert written["endpoints"] == ["127.0.0.1:1", "127.0.0.1:2"]
+    assert set(written) == {"endpoints", "maker", "taker"}
 
 
 def test_a_failure_is_its_one_line(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:

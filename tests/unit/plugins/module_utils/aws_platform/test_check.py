@@ -109,6 +109,15 @@ def right() -> dict[str, list[dict[str, Any]]]:
             }
         ],
         "streams": [{"id": "v-stream", "key": "arn", "tags": TAGS}],
+        "tables": [
+            {
+                "id": "v-configuration",
+                "key": "arn",
+                "deletion_protection": True,
+                "point_in_time_recovery": True,
+                "tags": TAGS,
+            }
+        ],
         "databases": [
             {"id": "v-database", "key": "arn", "public": False, "security_groups": ["v-database"], "tags": TAGS}
         ],
@@ -159,6 +168,11 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (change("keys", 0, rotation=False), "key alias/v is not rotated"),
     (change("buckets", 0, versioning=False), "bucket v-audit is not versioned"),
     (lambda found: found["streams"].clear(), "of streams there is none"),
+    (lambda found: found["tables"].clear(), "of tables there is none"),
+    (change("tables", 0, key=None), "table v-configuration is encrypted under no key of ours, not under arn"),
+    (change("tables", 0, deletion_protection=False), "table v-configuration can be deleted"),
+    (change("tables", 0, point_in_time_recovery=False), "table v-configuration has no backups to go back to"),
+    (change("tables", 0, tags={}), "tag Project of v-configuration of tables is missing; it should be 'p'"),
     (change("addresses", 0, tags={}), "tag Project of eip of addresses is missing; it should be 'p'"),
     (change("interfaces", 0, tags={}), "tag Project of eni of interfaces is missing; it should be 'p'"),
     (change("volumes", 0, tags={}), "tag Project of vol of volumes is missing; it should be 'p'"),

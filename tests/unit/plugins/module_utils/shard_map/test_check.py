@@ -100,6 +100,7 @@ def test_each_fault_of_the_symbols_is_one_line(shards: list[dict[str, Any]], say
             "give each a zone of its own",
         ),
         (changed(2, replica=8), "engine-0-8: replicas are numbered from 0 to 7"),
+        (changed(2, replica=3), "shard 0 has replicas 0, 1, 3: number its hosts from 0 without a gap"),
         (
             changed(0, role="standby"),
             "shard 0 has no host of role primary: say which one is to begin (engine-0-0, engine-0-1, engine-0-2)",

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * entry_source.c: see entry_source.h. Records of one size stand one behind the other, so that each is found by its
+ * number; checksums and number are looked at all the same, as everywhere.
+ */
+#define _GNU_SOURCE
+#include "entry_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "crc32c.h"
+#include "journal_record.h"
+
+enum { READ_RECORDS = 64, STRIDES_FIRST = 1024 };
+
+int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
+{
+    IB_ASSERT(source != NULL && directory != NULL);
+    *source = (struct ib_entry_source){.fd = -1, .last = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY}};
+    source->directory = strdup(directory);
+    source->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
+    if (source->directory == NULL || source->directory_fd < 0 || source->strides == NULL) {
+        ib_entry_source_close(source);
+        return IB_ERROR_IO;
+    }
+    source->stride_capacity = STRIDES_FIRST;
+    source->strides[source->stride_count++] = source->last;
+    source->read = source->last;
+    return IB_OK;
+}
+
+void ib_entry_source_close(struct ib_entry_source *source)
+{
+    IB_ASSERT(source != NULL);
+    if (source->directory == NULL) {
+        return; /* was never opened, or is closed */
+    }
+    if (source->fd >= 0) {
+        close(source->fd);
+    }
+    if (source->directory_fd >= 0) {
+        close(source->directory_fd);
+    }
+    free(source->strides);
+    free(source->marks);
+    free(source->directory);
+    *source = (struct ib_entry_source){.fd = -1, .directory_fd = -1};
+}
+
+int ib_entry_source_use_ring(struct ib_entry_source *source, const struct ib_ring *ring)
+{
+    IB_ASSERT(source->ring == NULL && ring->claimed == 0);
+    source->marks = calloc(ring->capacity, sizeof *source->marks);
+    if (source->marks == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    source->ring = ring;
+    source->base_seq = source->last_seq;
+    return IB_OK;
+}
+
+int ib_entry_source_note(struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark mark)
+{
+    IB_ASSERT(seq == source->last_seq + 1 && mark.epoch >= source->last.epoch);
+    if (seq % IB_ENTRY_STRIDE == 0) {
+        IB_ASSERT(source->stride_count == seq / IB_ENTRY_STRIDE);
+        if (source->stride_count == source->stride_capacity) {
+            struct ib_entry_mark *more =
+                realloc(source->strides, 2 * source->stride_capacity * sizeof *source->strides);
+            if (more == NULL) {
+                return IB_ERROR_MEMORY;
+            }
+            source->strides = more;
+            source->stride_capacity *= 2;
+        }
+        source->strides[source->stride_count++] = mark;
+    }
+    if (source->ring != NULL) {
+        source->marks[(seq - source->base_seq - 1) & (source->ring->capacity - 1)] = mark;
+    }
+    source->last_seq = seq;
+    source->last = mark;
+    return IB_OK;
+}
+
+static struct ib_entry_mark mark_behind(struct ib_entry_mark before, const struct ib_command *command)
+{
+    uint64_t epoch = command->type == IB_COMMAND_EPOCH ? command->value : before.epoch;
+    IB_ASSERT(command->seq > 0);
+    return (struct ib_entry_mark){.epoch = epoch, .chain = ib_replica_chain(before.chain, epoch, command)};
+}
+
+struct ib_entry_mark ib_entry_source_follow(const struct ib_entry_source *source, const struct ib_command *command)
+{
+    IB_ASSERT(command->seq == source->last_seq + 1);
+    return mark_behind(source->last, command);
+}
+
+/* ---- the segments ---- */
+
+/* Opens the segment that has entry seq. */
+static int open_segment(struct ib_entry_source *source, uint64_t seq)
+{
+    uint64_t *first_seqs = NULL;
+    size_t count = 0;
+    char name[IB_SEGMENT_NAME_SIZE];
+    IB_ASSERT(seq >= 1);
+    if (source->fd >= 0 && seq >= source->first_seq && seq < source->next_first_seq) {
+        return IB_OK;
+    }
+    if (source->fd >= 0) {
+        close(source->fd);
+        source->fd = -1;
+    }
+    int status = ib_segment_list(source->directory_fd, &first_seqs, &count);
+    if (status != IB_OK) {
+        return status;
+    }
+    size_t at = 0;
+    while (at + 1 < count && first_seqs[at + 1] <= seq) {
+        at++;
+    }
+    if (count == 0 || first_seqs[at] > seq) {
+        free(first_seqs);
+        errno = ENOENT;
+        return IB_ERROR_IO;
+    }
+    source->first_seq = first_seqs[at];
+    source->next_first_seq = at + 1 < count ? first_seqs[at + 1] : UINT64_MAX;
+    free(first_seqs);
+    ib_segment_name(name, source->first_seq);
+    source->fd = openat(source->directory_fd, name, O_RDONLY | O_CLOEXEC);
+    return source->fd >= 0 ? IB_OK : IB_ERROR_IO;
+}
+
+/* One sound record, which has to be that of seq. */
+static bool take_record(const unsigned char *bytes, uint64_t seq, struct ib_command *command)
+{
+    struct ib_record_header header;
+    IB_ASSERT(seq >= 1);
+    memcpy(&header, bytes, sizeof header);
+    const unsigned char *payload = bytes + sizeof header;
+    return ib_record_header_is_sound(&header) && header.type == IB_RECORD_COMMAND && header.seq == seq &&
+           header.length == sizeof *command && header.payload_crc32c == ib_crc32c(0, payload, header.length) &&
+           ib_record_read(&header, payload, command);
+}
+
+/* Commands from seq on, at most READ_RECORDS, of the segment that is open; `*read` 0: it has none of them. */
+static int read_open(struct ib_entry_source *source, uint64_t seq, struct ib_command *commands, size_t count,
+                     size_t *read)
+{
+    static unsigned char bytes[READ_RECORDS * IB_RECORD_COMMAND_SIZE]; /* the I/O thread's only */
+    IB_ASSERT(count >= 1 && count <= READ_RECORDS);
+    IB_ASSERT(source->fd >= 0 && seq >= source->first_seq && seq < source->next_first_seq);
+    uint64_t left = source->next_first_seq - seq;
+    count = left < count ? (size_t)left : count;
+    off_t offset = (off_t)(IB_RECORD_SEGMENT_SIZE + (seq - source->first_seq) * IB_RECORD_COMMAND_SIZE);
+    ssize_t size;
+    do {
+        size = pread(source->fd, bytes, count * IB_RECORD_COMMAND_SIZE, offset);
+    } while (size < 0 && errno == EINTR);
+    *read = 0;
+    while (size > 0 && *read < (size_t)size / IB_RECORD_COMMAND_SIZE &&
+           take_record(bytes + *read * IB_RECORD_COMMAND_SIZE, seq + *read, &commands[*read])) {
+        ++*read;
+    }
+    return size < 0 ? IB_ERROR_IO : IB_OK;
+}
+
+static int read_commands(struct ib_entry_source *source, uint64_t seq, struct ib_command *commands, size_t count,
+                         size_t *read)
+{
+    int status = open_segment(source, seq);
+    if (status == IB_OK) {
+        status = read_open(source, seq, commands, count, read);
+    }
+    if (status == IB_OK && *read == 0 && source->next_first_seq == UINT64_MAX) { /* a later one is there meanwhile? */
+        source->next_first_seq = source->first_seq;
+        status = open_segment(source, seq);
+        if (status == IB_OK) {
+            status = read_open(source, seq, commands, count, read);
+        }
+    }
+    IB_ASSERT(status != IB_OK || *read <= count);
+    return status == IB_OK && *read == 0 ? IB_ERROR_JOURNAL_DAMAGED : status;
+}
+
+/* ---- reading ---- */
+
+static bool is_in_ring(const struct ib_entry_source *source, uint64_t seq)
+{
+    IB_ASSERT(seq >= 1 && seq <= source->last_seq);
+    return source->ring != NULL && seq > source->base_seq &&
+           seq - source->base_seq - 1 + source->ring->capacity >= source->ring->claimed;
+}
+
+/* The mark behind entry seq, which is older than the ring. */
+static int find_mark(struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark *mark)
+{
+    struct ib_command commands[READ_RECORDS];
+    uint64_t at = source->read_seq;
+    *mark = source->read;
+    if (at > seq || seq - at >= IB_ENTRY_STRIDE) {
+        at = seq / IB_ENTRY_STRIDE * IB_ENTRY_STRIDE;
+        *mark = source->strides[seq / IB_ENTRY_STRIDE];
+    }
+    IB_ASSERT(at <= seq);
+    while (at < seq) {
+        size_t read;
+        size_t wanted = seq - at < READ_RECORDS ? (size_t)(seq - at) : READ_RECORDS;
+        int status = read_commands(source, at + 1, commands, wanted, &read);
+        if (status != IB_OK) {
+            return status;
+        }
+        for (size_t i = 0; i < read; i++) {
+            *mark = mark_behind(*mark, &commands[i]);
+        }
+        at += read;
+    }
+    IB_ASSERT(at == seq);
+    return IB_OK;
+}
+
+static int read_segments(struct ib_entry_source *source, uint64_t seq, struct ib_replica_entry *entries, size_t count,
+                         size_t *read)
+{
+    struct ib_command commands[READ_RECORDS];
+    struct ib_entry_mark mark;
+    IB_ASSERT(count >= 1);
+    int status = find_mark(source, seq - 1, &mark);
+    if (status == IB_OK) {
+        status = read_commands(source, seq, commands, count < READ_RECORDS ? count : READ_RECORDS, read);
+    }
+    for (size_t i = 0; status == IB_OK && i < *read; i++) {
+        mark = mark_behind(mark, &commands[i]);
+        entries[i] = (struct ib_replica_entry){.epoch = mark.epoch, .chain = mark.chain, .command = commands[i]};
+    }
+    if (status == IB_OK) {
+        source->read_seq = seq + *read - 1;
+        source->read = mark;
+    }
+    return status;
+}
+
+int ib_entry_source_read(struct ib_entry_source *source, uint64_t seq, struct ib_replica_entry *entries, size_t count,
+                         size_t *read)
+{
+    IB_ASSERT(seq >= 1 && seq <= source->last_seq && count >= 1);
+    uint64_t left = source->last_seq - seq + 1;
+    count = left < count ? (size_t)left : count;
+    if (!is_in_ring(source, seq)) {
+        uint64_t oldest = source->ring == NULL ? UINT64_MAX : source->base_seq + 1;
+        if (source->ring != NULL && source->ring->claimed > source->ring->capacity) {
+            oldest += source->ring->claimed - source->ring->capacity;
+        }
+        IB_ASSERT(seq < oldest); /* those in the ring may not be on the disk yet */
+        return read_segments(source, seq, entries, oldest - seq < count ? (size_t)(oldest - seq) : count, read);
+    }
+    for (*read = 0; *read < count; ++*read) {
+        uint64_t place = (seq + *read - source->base_seq - 1) & (source->ring->capacity - 1);
+        entries[*read] = (struct ib_replica_entry){.epoch = source->marks[place].epoch,
+                                                   .chain = source->marks[place].chain,
+                                                   .command = source->ring->commands[place]};
+    }
+    return IB_OK;
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failovers of a real shard under load, of every kind; then the clients' logs against the journals (tests/history).
+
+`FAILOVERS=300 pytest tests/integration/test_failover.py` is the long run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from history.check import History, StateTold, check
+from history.journal_bytes import read
+from integration.shard import Shard
+from integration.trader import Trader, replayed
+from ironbook import core
+from local_processes import wait_for
+
+ROUNDS = int(os.environ.get("FAILOVERS", "20"))
+USERS = ("MAKER1", "TAKER1")
+
+
+# ---- what breaks, and how it is mended; each returns the member that must not be primary after it, or None ----
+
+
+def kill_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
+    shard.engines[primary].kill()
+    shard.primary(other_than=[primary])
+    return shard.engines[primary].start
+
+
+def kill_a_standby(shard: Shard, primary: int) -> Callable[[], object]:
+    standby = (primary + 1) % 3
+    shard.engines[standby].kill()
+    return shard.engines[standby].start
+
+
+def pause_the_primary(shard: Shard, primary: int) -> Callable[[], object]:
+    """Longer than the silence after which others take over: what it does when it wakes, a zombie does."""
+    process = shard.engines[primary].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    shard.primary_unless(primary)
+    return lambda: process.send_signal(signal.SIGCONT)
+
+
+def pause_a_standby(shard: Shard, primary: int) -> Callable[[], object]:
+    process = shard.engines[(primary + 2) % 3].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    return lambda: process.send_signal(signal.SIGCONT)
+
+
+def switch_over(shard: Shard, primary: int) -> Callable[[], object]:
+    to = (primary + 1) % 3
+    assert wait_for(lambda: "accepted" in shard.engines[primary].admin(f"switch_over {to}"), "a switchover")
+    shard.primary(other_than=[primary])
+    return lambda: None
+
+
+def kill_the_agents(shard: Shard, primary: int) -> Callable[[], object]:
+    """Nobody can ask the store; trading goes on while the set is whole."""
+    for agent in shard.agents:
+        agent.end()
+    return lambda: [agent.start() for agent in shard.agents]
+
+
+def kill_primary_and_agents(shard: Shard, primary: int) -> Callable[[], object]:
+    """No takeover before an agent is back; and then one."""
+    kill_the_agents(shard, primary)
+    shard.engines[primary].kill()
+    for agent in shard.agents:
+        agent.start()
+    shard.primary(other_than=[primary])
+    return shard.engines[primary].start
+
+
+FAULTS = (
+    kill_the_primary,
+    kill_a_standby,
+    switch_over,
+    pause_the_primary,
+    kill_the_primary,
+    pause_a_standby,
+    kill_the_agents,
+    kill_primary_and_agents,
+)
+
+
+def trade(traders: list[Trader], luck: random.Random, orders: int) -> None:
+    for _ in range(orders):
+        trader = luck.choice(traders)
+        trader.send(luck.choice("BS"), luck.randrange(1, 50), 10000 + luck.randrange(20))
+
+
+def history_of(shard: Shard, traders: list[Trader], survivor: int, states: list[StateTold]) -> History:
+    directories = {f"engine-{replica}": engine.journal for replica, engine in enumerate(shard.engines)}
+    journals = {name: read(directory) for name, directory in directories.items()}
+    name = f"engine-{survivor}"
+    return History(
+        orders=[order for trader in traders for order in trader.orders.values()],
+        journals=journals,
+        survivor=name,
+        states=states,
+        replayed=replayed(directories[name], journals[name]),
+    )
+
+
+def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard, tmp_path: Path) -> None:
+    luck = random.Random(ROUNDS)
+    shard.in_sync()
+    traders = [Trader(user, shard.login) for user in USERS]
+    waits: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        fault = FAULTS[number % len(FAULTS)] if number < len(FAULTS) else luck.choice(FAULTS)
+        primary = shard.in_sync()
+        trade(traders, luck, 60)  # on their way while it breaks
+        began = time.monotonic()
+        mend = fault(shard, primary)
+        trade(traders, luck, 20)
+        for trader in traders:
+            trader.settle_somewhere()
+        waits.setdefault(fault.__name__, []).append(time.monotonic() - began)
+        mend()
+    survivor = shard.in_sync()
+    for trader in traders:
+        trader.again()
+    sessions = shard.engines[survivor].admin("status")["sessions"]
+    for trader in traders:
+        trader.drain(next(one["session_seq"] for one in sessions if one["username"] == trader.username))
+    live = shard.engines[survivor].admin("totals")
+    wait_for(shard.equal_states, "three equal states")
+    states = [StateTold(f"engine-{i}", live["seq"], live["state_hash"]) for i in range(3)]
+    for engine in shard.engines:
+        engine.kill(signal.SIGTERM)
+    for replica, engine in enumerate(shard.engines):
+        state = core.replay(engine.journal, live["seq"])
+        states.append(StateTold(f"replay-{replica}", state.seq, f"{state.state_hash:016x}"))
+    history = history_of(shard, traders, survivor, states)
+    (tmp_path / "waits.json").write_text(json.dumps(waits))
+    print(json.dumps({name: [round(one, 2) for one in times] for name, times in waits.items()}))
+    assert check(history) == [], shard.logs()
+    assert sum(len(order.fills) for order in history.orders) > ROUNDS * 20

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks that a person runs on a shard, each for real: three engines and their agents, deployed on a local site.
+
+The configuration store is the site's DynamoDB. One operation in `make test`; all of them, which build on one another:
+`OPERATIONS=all pytest tests/integration/test_operations.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from integration.engine_process import Client, enter
+from ironbook import core
+from ironbook.admin import AdminError, request
+from ironbook.store.dynamodb import DynamoDbStore
+from ironbook.store.items import Record
+from local_processes import ROOT, LocalSite, environment, local_site, wait_for
+
+pytestmark = pytest.mark.integration
+
+PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
+TABLE = "ironbook-local-configuration"
+SESSIONS = [{"username": "MAKER1", "firm": "MAKR"}, {"username": "TAKER1", "firm": "TAKR"}]
+
+
+class Site:
+    """A local site with a shard, deployed as any other."""
+
+    def __init__(self, site: LocalSite) -> None:
+        self.site = site
+        self.orders = 0  # of MAKER1, so far
+        self.variables = dict(line.split("=", 1) for line in site.local("env").stdout.splitlines())
+        site.state.joinpath("reports").mkdir(mode=0o700, exist_ok=True)
+        self.installed().mkdir(parents=True)
+        self.write_inventory()
+
+    def installed(self) -> Path:
+        """Where the role engine_build would install what this test itself runs on: so nothing has to be compiled."""
+        parts = ("engine_native/include", "engine_native/src", "engine_native/python", "services")
+        files = sorted(path for part in parts for kind in ("*.py", "*.c", "*.h") for path in (ROOT / part).rglob(kind))
+        said = [str(path).removeprefix(str(ROOT)) for path in files]
+        said += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+        said += [(ROOT / name).read_text().rstrip() for name in ("setup.py", "pyproject.toml")]
+        return self.site.state / "install" / hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+    def directory(self, number: int) -> Path:
+        return self.site.state / "hosts" / f"engine-0-{number}"
+
+    def run(self, number: int) -> Path:
+        return self.site.state / "run" / f"engine-0-{number}"
+
+    def write_inventory(self) -> None:
+        """The local inventory's variables, and the hosts that `discover` would find: it has had its turn."""
+        variables: dict[str, Any] = {}
+        for file in sorted((ROOT / "inventories" / "local" / "group_vars" / "all").glob("*.yml")):
+            variables |= yaml.safe_load(file.read_text()) or {}
+        variables |= {"session_replay": False}
+        variables["engine_service_sessions"] = [*SESSIONS, {"username": "CANARY", "firm": "CNRY"}]
+        variables["engine_service_replication"] = {"silence_ms": 1500, "lag_ms": 3000}
+        hosts = {
+            f"engine-0-{number}": {
+                "engine_service_shard": 0,
+                "engine_service_replica": number,
+                "engine_service_role": "standby" if number else "primary",
+            }
+            for number in range(3)
+        }
+        done = {"hosts_discovered": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
+        inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}, **done}}}
+        (self.site.state.parent / "hosts.yml").write_text(yaml.safe_dump(inventory))
+
+    def play(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook as a person does."""
+        collections = str(ROOT / ".venv" / "collections")
+        variables = environment(**self.variables, ANSIBLE_COLLECTIONS_PATH=collections, ANSIBLE_NOCOLOR="1")
+        command = [PLAYBOOK, "-i", str(self.site.state.parent / "hosts.yml"), f"ironbook.trading.{name}", *options]
+        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False,
+                              cwd=self.site.state.parent, timeout=280)  # fmt: skip
+
+    def done(self, name: str, *options: str) -> int:
+        """Run one that comes to its end; how much it changed."""
+        ended = self.play(name, *options)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return sum(map(int, re.findall(r"^\S+ .* changed=(\d+)", ended.stdout, re.MULTILINE)))
+
+    def refused(self, name: str, *options: str) -> str:
+        ended = self.play(name, *options)
+        assert ended.returncode != 0, ended.stdout
+        return ended.stdout + ended.stderr
+
+    def report(self, name: str) -> dict[str, Any]:
+        """What the last run has written: for programs, and that it is there for people, too."""
+        path = self.site.state / "reports" / f"{name}-0.json"
+        assert "<h2>What happened</h2>" in path.with_suffix(".html").read_text()
+        made: dict[str, Any] = json.loads(path.read_text())
+        return made
+
+    def status(self, number: int) -> dict[str, Any]:
+        return request(self.run(number) / "admin.sock", "status")
+
+    def store(self) -> DynamoDbStore:
+        return DynamoDbStore(TABLE)
+
+    def record(self) -> Record:
+        found = self.store().record(0)
+        assert found is not None
+        return found
+
+    def in_sync(self) -> int:
+        """Wait until all are in sync; who leads."""
+        wait_for(lambda: len(self.record().in_sync) == 3 and self.leads(self.record().primary), "a shard that is whole")
+        return int(self.record().primary[-1])
+
+    def leads(self, member: str) -> bool:
+        """Whether a member says that it is primary."""
+        try:
+            return member != "" and self.status(int(member[-1]))["role"] == "primary"
+        except AdminError:
+            return False
+
+    def trade(self, count: int) -> None:
+        """So many orders of MAKER1 at whoever is primary; every one of its session is acknowledged there."""
+        client = Client(self.site.port + 100 + self.in_sync())
+        client.login("MAKER1", password=(self.site.state / "secrets" / "session_MAKER1").read_text().strip())
+        for ref in range(self.orders + 1, self.orders + count + 1):
+            client.send(enter(ref, "S", 100, 10000 + ref))
+        self.orders += count
+        assert len(client.wait_for(self.orders)) == self.orders
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def shard() -> Iterator[Site]:
+    with local_site() as running, pytest.MonkeyPatch.context() as patch:
+        made = Site(running)
+        for name, value in made.variables.items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        boto3.client("dynamodb").create_table(
+            TableName=TABLE, KeySchema=[{"AttributeName": "item", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "item", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST",
+        )  # fmt: skip
+        made.done("deploy")
+        made.in_sync()
+        yield made
+
+
+def switch_over(shard: Site) -> None:
+    """A preview moves nothing, a second run changes nothing, nothing is lost, and the report tells what happened."""
+    old = shard.in_sync()
+    new = (old + 1) % 3
+    shard.trade(20)
+    assert shard.done("switch_over", "--check", "-e", f"engine_operation_replica={new}") == 1
+    assert shard.in_sync() == old
+    assert shard.done("switch_over", "-e", f"engine_operation_replica={new}") == 1
+    assert shard.in_sync() == new
+    report = shard.report("switch_over")
+    assert (report["outcome"], report["timeline"][0]["host"]) == ("done", f"engine-0-{old}")
+    assert report["before"][f"engine-0-{old}"]["role"] == "primary"
+    assert report["after"][f"engine-0-{new}"]["role"] == "primary"
+    assert shard.done("switch_over", "-e", f"engine_operation_replica={new}") == 0
+    shard.trade(5)
+
+
+def halt_and_resume(shard: Site) -> None:
+    primary = shard.in_sync()
+    assert shard.done("halt") == 1
+    assert shard.status(primary)["state"] == "halted"
+    assert shard.done("halt") == 0
+    assert shard.done("resume") == 1
+    assert shard.status(primary)["state"] == "serving"
+    assert "resume" in shard.report("resume")["timeline"][0]["what"]
+
+
+def fail_over_by_force(shard: Site) -> None:
+    """Not while somebody leads, not without the words; then one member goes on, and the others follow it."""
+    primary = shard.in_sync()
+    left = (primary + 1) % 3
+    word = f"engine_operation_confirm=local/shard-0/epoch-{shard.record().epoch}"
+    assert "say that it is meant" in shard.refused("fail_over")
+    assert shard.done("fail_over", "-e", word) == 0
+    others = [number for number in range(3) if number != left]
+    for number in others:
+        shard.site.supervisorctl("stop", f"engine-0-{number}")
+    wait_for(lambda: shard.status(left)["replication"]["primary"] in (None, left), "nobody to be heard")
+    wanted = ["-e", word, "-e", f"engine_operation_replica={left}"]
+    assert "allow_data_loss" in shard.refused("fail_over", *wanted)
+    assert shard.report("fail_over")["outcome"] == "failed"
+    assert shard.done("fail_over", *wanted, "-e", "engine_operation_allow_data_loss=true") >= 1
+    assert shard.in_sync() == left
+    shard.trade(5)
+
+
+def restore_to_a_number_and_no_second_time(shard: Site) -> None:
+    primary = shard.in_sync()
+    standby = (primary + 1) % 3
+    epoch = shard.record().epoch
+    wanted = shard.status(primary)["seq"]
+    state = shard.status(primary)["state_hash"]
+    before = shard.orders
+    shard.trade(30)
+    options = ["-e", f"engine_operation_until={wanted}", "-e", f"engine_operation_confirm=local/shard-0/epoch-{epoch}"]
+    assert "say that it is meant" in shard.refused("restore_engine", *options[:2])
+    os.kill(shard.status(standby)["pid"], signal.SIGSTOP)  # a member that answers nothing is ended all the same
+    assert shard.done("restore_engine", *options) >= 5
+    assert shard.in_sync() == primary
+    assert shard.record().epoch > epoch
+    journal = shard.directory(primary) / "journal"
+    assert f"{core.replay(journal, wanted).state_hash:016x}" == state
+    for number in range(3):
+        [aside] = shard.directory(number).glob("journal.aside-*")
+        assert core.journal_verify(aside, 0).seq > wanted
+    assert shard.done("restore_engine", *options) == 0  # the epoch is another one: nothing is taken back again
+    shard.orders = before
+    shard.trade(5)
+    assert shard.report("restore")["outcome"] == "done"
+
+
+def upgrade_a_member_at_a_time(shard: Site) -> None:
+    """Another configuration is another version: each member restarts once, the primary hands over before its turn."""
+    primary = shard.in_sync()
+    pids = [shard.status(number)["pid"] for number in range(3)]
+    assert shard.done("upgrade_engine") == 0
+    assert [shard.status(number)["pid"] for number in range(3)] == pids
+    changed = ["-e", "engine_service_heartbeat_seconds=2"]
+    epoch = shard.record().epoch
+    assert shard.done("upgrade_engine", *changed) > 3
+    assert shard.in_sync() != primary
+    assert shard.record().epoch == epoch + 1  # one interruption, and a planned one
+    assert not {shard.status(number)["pid"] for number in range(3)} & set(pids)
+    pids = [shard.status(number)["pid"] for number in range(3)]
+    assert shard.done("upgrade_engine", *changed) == 0
+    assert [shard.status(number)["pid"] for number in range(3)] == pids
+    assert shard.report("upgrade")["outcome"] == "done"
+
+
+def drill(shard: Site) -> None:
+    """The primary is killed; what the canary saw meets the target; and a target that nobody can meet is missed."""
+    primary = shard.in_sync()
+    epoch = shard.record().epoch
+    seconds = ["-e", "failover_drill_seconds=20"]
+    assert shard.done("drill_failover", "--check", *seconds) == 0
+    assert shard.done("drill_failover", *seconds) >= 1
+    assert shard.in_sync() != primary
+    assert shard.record().epoch > epoch
+    path = shard.site.state / "reports" / "drill_failover-0.json"
+    told = json.loads(path.read_text())
+    assert (told["verdict"], told["drill"]) == ("passed", "process_crash")
+    assert path.with_suffix(".html").exists()
+
+
+EVERY = (
+    switch_over,
+    halt_and_resume,
+    fail_over_by_force,
+    restore_to_a_number_and_no_second_time,
+    upgrade_a_member_at_a_time,
+    drill,
+)
+CHOSEN = EVERY if os.environ.get("OPERATIONS") == "all" else EVERY[:1]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("operation", CHOSEN, ids=[one.__name__ for one in CHOSEN])
+def test_an_operation(shard: Site, operation: Callable[[Site], None]) -> None:
+    operation(shard)

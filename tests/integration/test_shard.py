@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A replicated shard of real processes: three engines, three agents, a real cluster of etcd."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+
+import pytest
+from integration.engine_process import enter
+from integration.shard import Shard
+from local_processes import wait_for
+
+
+def test_a_shard_begins_and_trades(shard: Shard) -> None:
+    primary = shard.in_sync()
+    maker, taker = shard.login("MAKER1"), shard.login("TAKER1")
+    maker.send(enter(1, "S", 100, 10000))
+    assert maker.report("A")
+    taker.send(enter(1, "B", 100, 10000))
+    assert taker.report("E") and maker.report("E")
+    status = shard.status(primary)
+    assert status is not None and status["trades"] == 1 and status["epoch"] == status["replication"]["epoch"] == 1
+    standby = shard.engines[(primary + 1) % 3]
+    wait_for(lambda: standby.admin("status")["trades"] == 1, "a standby that matches what the primary does")
+    assert standby.admin("halt") == {"error": f"this member is standby: ask replica {primary}, the primary"}
+    with pytest.raises(OSError):
+        standby.login()
+    assert shard.engines[primary].admin("switch_over 7")["error"].startswith("switch_over to which replica?")
+    assert shard.engines[primary].admin(f"switch_over {primary}")["error"].startswith("this member is the primary")
+
+
+def test_nothing_is_acknowledged_that_one_member_alone_has(shard: Shard) -> None:
+    """R1: with both standbys paused an order waits; when one is back it is acknowledged."""
+    primary = shard.in_sync()
+    maker = shard.login("MAKER1")
+    standbys = [shard.engines[number].process for number in range(3) if number != primary]
+    for process in standbys:
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+    maker.send(enter(1, "S", 100, 10000))
+    maker.socket.settimeout(0.8)
+    with pytest.raises(TimeoutError):
+        maker.report("A")
+    status = shard.status(primary)
+    assert status is not None and status["replication"]["commit_seq"] < status["replication"]["durable_seq"]
+    maker.socket.settimeout(20)
+    assert standbys[0] is not None and standbys[1] is not None
+    standbys[0].send_signal(signal.SIGCONT)
+    assert maker.report("A")
+    standbys[1].send_signal(signal.SIGCONT)
+
+
+def test_a_primary_that_slept_through_a_takeover_acknowledges_nothing(shard: Shard) -> None:
+    """R2, R5: the zombie finds orders in its sockets, journals them, is refused, and discards what it has alone."""
+    first = shard.in_sync()
+    maker = shard.login("MAKER1")
+    maker.send(enter(1, "S", 100, 10000))
+    assert maker.report("A")
+    process = shard.engines[first].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    second = shard.primary_unless(first)
+    for ref in range(2, 12):
+        maker.send(enter(ref, "S", 100, 10000 + ref))
+    taker = shard.login("TAKER1")
+    taker.send(enter(1, "B", 40, 10000))
+    assert taker.report("E")
+    process.send_signal(signal.SIGCONT)
+    assert [found for found in maker.packets() if found[:2] == b"SA"] == []  # to the end of the connection
+    assert shard.in_sync() == second
+    again = shard.login("MAKER1")
+    assert [report[:1] for report in again.wait_for(2)] == [b"A", b"E"]
+    assert again.next_user_ref() == 2  # of what the zombie had nothing is left
+    wait_for(shard.equal_states, "three equal states")
+
+
+def test_all_members_are_killed_at_once(shard: Shard) -> None:
+    shard.in_sync()
+    maker = shard.login("MAKER1")
+    for ref in range(1, 301):
+        maker.send(enter(ref, "S", 100, 10000 + ref))
+    reports = maker.wait_for(300)
+    for engine in shard.engines:
+        engine.kill()
+    for engine in shard.engines:
+        engine.start()
+    shard.in_sync()
+    assert shard.login("MAKER1").wait_for(300) == reports
+
+
+def test_a_member_with_a_new_disk_gets_everything(shard: Shard) -> None:
+    """Also what the primary has only in its segments: more entries than its ring holds."""
+    primary = shard.in_sync()
+    victim = shard.engines[(primary + 1) % 3]
+    victim.kill()
+    maker = shard.login("MAKER1")
+    count = 34_000
+    for first in range(1, count, 1000):
+        maker.send(b"".join(enter(ref, "S", 100, 10000 + ref % 50) for ref in range(first, first + 1000)))
+        maker.wait_for(first + 999)
+    shutil.rmtree(victim.journal)
+    victim.start()
+    assert shard.in_sync() == primary
+    wait_for(shard.equal_states, "three equal states")
+    assert victim.admin("status")["seq"] > count
+    # … and it may lead.
+    assert "accepted" in shard.engines[primary].admin(f"switch_over {victim.config['replica']}")
+    assert shard.primary(other_than=[primary]) == victim.config["replica"]
+    assert len(shard.login("MAKER1").wait_for(count)) == count
+
+
+def test_a_member_without_the_key_is_refused(shard: Shard) -> None:
+    primary = shard.in_sync()
+    stranger = shard.engines[(primary + 1) % 3]
+    stranger.kill()
+    key = stranger.config["replication"]["key"]
+    stranger.config["replication"] = {**stranger.config["replication"], "key": "another-key-of-this-length"}
+    stranger.start()
+    wait_for(lambda: "does not have this shard's key" in shard.logs(), "a refusal")
+    maker = shard.login("MAKER1")
+    maker.send(enter(1, "S", 100, 10000))
+    assert maker.report("A")
+    status = shard.status(primary)
+    assert status is not None and stranger.config["replica"] not in status["replication"]["in_sync"]
+    stranger.kill()
+    stranger.config["replication"]["key"] = key
+    stranger.start()
+    assert shard.in_sync() == primary
+
+
+def test_a_journal_of_another_shard_or_member_is_refused(shard: Shard) -> None:
+    primary = shard.in_sync()
+    one, other = (shard.engines[(primary + step) % 3] for step in (1, 2))
+    one.kill()
+    other.kill()
+    held = one.journal.rename(one.directory / "held")
+    shutil.copytree(other.journal, one.journal)
+    assert "another member's: give this one a journal_directory of its own" in one.refused()
+    shutil.rmtree(one.journal)
+    held.rename(one.journal)
+    one.config["shard"] = shard.number + 1
+    assert "another shard's or another member's" in one.refused()
+    one.config["shard"] = shard.number
+    one.start()
+    other.start()
+    assert shard.in_sync() == primary
