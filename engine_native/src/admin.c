@@ -25,6 +25,7 @@ static const char *const request_names[IB_ADMIN_REQUEST_COUNT] = {
     [IB_ADMIN_RESUME] = "resume",
     [IB_ADMIN_END_OF_DAY] = "end_of_day",
     [IB_ADMIN_INSTRUMENTS] = "instruments",
+    [IB_ADMIN_INSTRUMENT] = "instrument",
     [IB_ADMIN_SWITCH_OVER] = "switch_over",
     [IB_ADMIN_PHASE] = "phase",
     [IB_ADMIN_INSTRUMENT_ADD] = "instrument_add",
@@ -119,9 +120,9 @@ static void begin(struct client *client, char *line)
             return;
         }
     }
-    answer_error(client, "unknown request: ask status, totals, halt, resume, end_of_day, instruments, switch_over, "
-                         "phase, instrument_add, instrument_change, instrument_remove, risk_limit, kill, revive or "
-                         "mass_cancel");
+    answer_error(client, "unknown request: ask status, totals, halt, resume, end_of_day, instruments, instrument, "
+                         "switch_over, phase, instrument_add, instrument_change, instrument_remove, risk_limit, kill, "
+                         "revive or mass_cancel");
 }
 
 /* Serves the lines of the buffer, one after the other: the next one when the one before is answered. */

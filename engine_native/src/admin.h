@@ -24,6 +24,7 @@ enum ib_admin_request {
     IB_ADMIN_RESUME,
     IB_ADMIN_END_OF_DAY,
     IB_ADMIN_INSTRUMENTS, /* with a number; asks nothing of the matcher */
+    IB_ADMIN_INSTRUMENT,  /* with a symbol; asks nothing of the matcher */
     IB_ADMIN_SWITCH_OVER, /* with a number; sequences nothing */
     IB_ADMIN_PHASE, /* from here on with arguments, answered by the events of their command */
     IB_ADMIN_INSTRUMENT_ADD,

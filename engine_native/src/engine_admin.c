@@ -168,6 +168,9 @@ static size_t answer(void *context, enum ib_admin_request request, uint64_t tick
     if (request == IB_ADMIN_INSTRUMENTS) {
         return answer_instruments(engine, ticket, out);
     }
+    if (request == IB_ADMIN_INSTRUMENT) {
+        return ib_engine_instrument_answer(engine, (uint32_t)ticket, out);
+    }
     if (request >= IB_ADMIN_PHASE) {
         return ib_engine_request_answer(engine, request, ticket, out);
     }
@@ -261,6 +264,12 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
     if (request == IB_ADMIN_INSTRUMENTS) {
         return begin_instruments(arguments, ticket, error);
     }
+    if (request == IB_ADMIN_INSTRUMENT) {
+        uint32_t index = 0;
+        bool found = ib_engine_request_instrument(engine, arguments, &index, error);
+        *ticket = index;
+        return found;
+    }
     if (request >= IB_ADMIN_PHASE) {
         if (!begin_command(engine, request, arguments, error)) {
             return false;
@@ -308,7 +317,7 @@ static bool begin(void *context, enum ib_admin_request request, char *arguments,
 static bool ready(void *context, enum ib_admin_request request, uint64_t ticket)
 {
     struct ib_engine *engine = context;
-    if (request == IB_ADMIN_INSTRUMENTS) {
+    if (request == IB_ADMIN_INSTRUMENTS || request == IB_ADMIN_INSTRUMENT) {
         return true; /* the directory knows what is released, and no more */
     }
     if (request == IB_ADMIN_SWITCH_OVER) {

@@ -155,7 +155,11 @@ const char *ib_engine_ask_another(struct ib_engine *engine);
  * an instrument will be; false and why not. */
 bool ib_engine_request_command(struct ib_engine *engine, enum ib_admin_request request, char *arguments,
                                struct ib_command *command, struct ib_instrument *definition, const char **error);
+/* … and the number of the instrument that the only word names. */
+bool ib_engine_request_instrument(struct ib_engine *engine, char *arguments, uint32_t *index, const char **error);
 /* engine_request_answer.c: the events of command `seq` as JSON; returns the size. */
 size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_request request, uint64_t seq, char *out);
+/* … and an instrument as it is defined now. */
+size_t ib_engine_instrument_answer(const struct ib_engine *engine, uint32_t index, char *out);
 
 #endif

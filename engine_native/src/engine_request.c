@@ -356,3 +356,16 @@ bool ib_engine_request_command(struct ib_engine *engine, enum ib_admin_request r
     IB_ASSERT(!taken || command->type != 0);
     return taken;
 }
+
+bool ib_engine_request_instrument(struct ib_engine *engine, char *arguments, uint32_t *index, const char **error)
+{
+    struct words words = {.engine = engine};
+    IB_ASSERT(engine != NULL && arguments != NULL && index != NULL && error != NULL);
+    bool taken = split(&words, arguments) && instrument_of(&words, take(&words, "the symbol"), index);
+    if (taken && words.next < words.count) {
+        taken = fail(&words, "'%.32s' is too much: this request ends before it", words.words[words.next]);
+    }
+    *error = taken ? NULL : engine->request_error;
+    IB_ASSERT(!taken || *index < ib_directory_count(engine->directory));
+    return taken;
+}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * engine_request_answer.c: what an admin request with arguments caused, read back from the event log as JSON. Nothing
- * is told that did not happen: where the command changed nothing, the list of events is empty, and "unchanged" says
- * why.
+ * engine_request_answer.c: what an admin request with arguments caused, read back from the event log as JSON; and how
+ * an instrument is defined. Nothing is told that did not happen: where the command changed nothing, the list of events
+ * is empty, and "unchanged" says why.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -95,6 +95,26 @@ static void add_event(struct ib_text *text, const struct ib_engine *engine, cons
         ib_say(text, ", \"reason\": \"%s\"", ib_reason_text(event->reason));
     }
     ib_say(text, "}");
+}
+
+size_t ib_engine_instrument_answer(const struct ib_engine *engine, uint32_t index, char *out)
+{
+    struct ib_text text = {.out = out};
+    const struct ib_directory_entry *entry = ib_directory_at(engine->directory, index);
+    IB_ASSERT(entry != NULL && out != NULL);
+    const struct ib_instrument *definition = &entry->definition;
+    IB_ASSERT(definition->phase < IB_PHASE_NAMES && definition->breach < IB_BREACH_NAMES);
+    ib_say(&text, "{\"instrument\": %u", index);
+    add_name(&text, "symbol", definition->symbol, IB_SYMBOL_SIZE);
+    ib_say(&text, ", \"tick\": %" PRId64 ", \"lot\": %" PRIu64 ", \"reference_price\": %" PRId64, definition->tick,
+        definition->lot, definition->reference_price);
+    ib_say(&text, ", \"static_band\": %" PRIu64 ", \"dynamic_band\": %" PRIu64 ", \"breach\": \"%s\"",
+        definition->static_band, definition->dynamic_band, ib_breach_names[definition->breach]);
+    ib_say(&text, ", \"schedule\": %u, \"price_scale\": %u, \"quantity_scale\": %u, \"phase\": \"%s\"}",
+        definition->schedule, definition->price_scale, definition->quantity_scale,
+        ib_phase_names[definition->phase]);
+    IB_ASSERT(text.size < IB_ADMIN_ANSWER_SIZE);
+    return text.size;
 }
 
 size_t ib_engine_request_answer(const struct ib_engine *engine, enum ib_admin_request request, uint64_t seq, char *out)

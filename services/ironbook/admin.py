@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Client of an engine's admin socket: one line asks, one line of JSON answers; and `ironbook admin`.
 
-`status`, `totals` and `instruments` change nothing; all others become part of the journal (docs/protocols/admin.md).
+`status`, `totals`, `instruments` and `instrument` change nothing; all others become part of the journal
+(docs/protocols/admin.md).
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "admin",
         help="ask a running engine, or have it do something",
-        epilog="requests: status, totals, halt, resume, end_of_day, instruments FROM, phase SYMBOL PHASE, "
-        "instrument_add SYMBOL tick=N [key=value ...], instrument_change SYMBOL key=value ..., "
+        epilog="requests: status, totals, halt, resume, end_of_day, instruments FROM, instrument SYMBOL, "
+        "phase SYMBOL PHASE, instrument_add SYMBOL tick=N [key=value ...], instrument_change SYMBOL key=value ..., "
         "instrument_remove SYMBOL, risk_limit ACCOUNT LIMIT VALUE|unlimited [SYMBOL], kill ACCOUNT, revive ACCOUNT, "
         "mass_cancel session=|account=|symbol=|side= ... or all. ACCOUNT is what the configuration calls it; a session "
         "that names none trades for the account of its firm's name",

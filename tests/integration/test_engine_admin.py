@@ -262,6 +262,34 @@ def test_names_of_instruments_by_their_numbers(engine: Engine) -> None:
         assert "give it one from 0 to 131072" in engine.admin(words)["error"]
 
 
+def test_how_an_instrument_is_defined(engine: Engine) -> None:
+    """Enough to add it elsewhere: what is answered, as words, makes the same again; an auction moves its reference."""
+    words = "tick=5 lot=10 reference_price=900 static_band=400 dynamic_band=50 breach=halt price_scale=2"
+    words += " quantity_scale=1"
+    wanted: dict[str, int | str] = {
+        key: int(value) if value.isdigit() else value for key, value in (word.split("=") for word in words.split())
+    }
+    engine.admin(f"instrument_add TSLA {words} phase=opening_auction")
+    told = engine.admin("instrument TSLA")
+    assert told == wanted | {"instrument": 2, "symbol": "TSLA", "schedule": 0, "phase": "opening_auction"}
+    client = engine.login()
+    client.send(enter(1, "B", 10, 905, symbol="TSLA") + enter(2, "S", 10, 905, symbol="TSLA"))
+    client.report("A")
+    client.report("A")
+    engine.admin("phase TSLA closed")
+    assert engine.admin("instrument TSLA") == told | {"phase": "closed", "reference_price": 905}
+    engine.kill()
+    engine.start()
+    assert engine.admin("instrument TSLA") == told | {"phase": "closed", "reference_price": 905}
+    again = " ".join(f"{key}={value}" for key, value in told.items() if key not in {"instrument", "symbol"})
+    engine.admin(f"instrument_add NVDA {again}")
+    assert engine.admin("instrument NVDA") == told | {"instrument": 3, "symbol": "NVDA"}
+    engine.admin("instrument_remove TSLA")
+    assert "TSLA is not traded here" in engine.admin("instrument TSLA")["error"]
+    for words, said in (("instrument", "the symbol is missing"), ("instrument AAPL MSFT", "'MSFT' is too much")):
+        assert said in engine.admin(words)["error"]
+
+
 def test_what_is_removed_in_the_same_moment_is_named_as_a_cause(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
