@@ -8,6 +8,7 @@ import signal
 import struct
 
 import pytest
+from history.journal_bytes import read
 from integration.engine_process import Engine, enter, used
 from integration.shard import Shard
 from local_processes import wait_for
@@ -124,6 +125,11 @@ def test_what_a_member_promised_is_on_its_disk(shard: Shard) -> None:
         shard.primary(other_than=[primary])
         primary = shard.in_sync()
         assert primary == to and (shard.status(to) or {})["replication"]["epoch"] > epoch
+    last = (shard.status(primary) or {})["replication"]["epoch"]
+    wait_for(shard.equal_states, "three equal states")
+    for engine in shard.engines:
+        engine.kill()
+    assert [read(engine.journal).commands[-1].epoch for engine in shard.engines] == [last] * 3  # of each record
 
 
 def test_a_member_whose_journal_was_torn_is_in_doubt_until_it_has_everything(shard: Shard) -> None:
