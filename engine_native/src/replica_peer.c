@@ -47,7 +47,7 @@ static bool prove(const struct ib_peer *peer, uint8_t from, uint8_t to, const ch
                   const char *verifier_nonce, char proof[IB_PEER_PROOF_SIZE])
 {
     char words[IB_PEER_KEY_MAX + 64];
-    char salt[32];
+    char salt[40];
     IB_ASSERT(strlen(peer->terms.key) <= IB_PEER_KEY_MAX);
     IB_ASSERT(from != to);
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB: too much for a thread's stack */
@@ -56,7 +56,7 @@ static bool prove(const struct ib_peer *peer, uint8_t from, uint8_t to, const ch
     }
     (void)snprintf(words, sizeof words, "%s:%u:%u:%u:%.16s", peer->terms.key, (unsigned)peer->terms.shard, from, to,
                    prover_nonce);
-    (void)snprintf(salt, sizeof salt, "$5$%.16s$", verifier_nonce);
+    (void)snprintf(salt, sizeof salt, "$5$rounds=1000$%.16s$", verifier_nonce);
     const char *computed = crypt_r(words, salt, data);
     bool done = computed != NULL && computed[0] != '*' && strlen(computed) < IB_PEER_PROOF_SIZE;
     memset(proof, 0, IB_PEER_PROOF_SIZE);
