@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Client of an engine's admin socket: one line asks, one line of JSON answers; and `ironbook admin`.
 
-`status`, `totals`, `instruments` and `instrument` change nothing; all others become part of the journal (docs/protocols/admin.md).
+`status`, `totals`, `instruments` and `instrument` change nothing; all others become part of the journal
+(docs/protocols/admin.md).
 """
 
 from __future__ import annotations
