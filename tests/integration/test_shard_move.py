@@ -83,6 +83,11 @@ class Site:
             "symbol_move_source": target.number,
             "symbol_move_target": source.number,
         }
+        # The map that they were deployed with: only what moves may have changed its shard.
+        deployed = {"version": 2, "sha256": "0" * 64, "symbols": {"MSFT": source.number, SYMBOL: target.number}}
+        for shard in (source, target):
+            for engine in shard.engines:
+                (engine.directory / "shard_map.json").write_text(json.dumps(deployed))
         done = {"hosts_discovered": {"hosts": {"localhost": {"ansible_connection": "local"}}}}
         inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}, **done}}}
         (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))

@@ -79,6 +79,14 @@ def test_what_does_not() -> None:
     assert problems(ASKED, None, here(0, role="down", whole=False, epoch=0)) == []
 
 
+def test_what_was_opened_again_is_drained_again() -> None:
+    """And what was not, is not; a step that was taken is nothing."""
+    assert actions("drain", ASKED, Come("drained"), here(0, instrument=OPEN)) == ("close", "cancel")
+    assert actions("drain", ASKED, Come("drained"), here(0, instrument=CLOSED)) == ()
+    assert actions("drain", ASKED, Come("draining"), here(0, instrument=CLOSED)) == ("close", "cancel")
+    assert actions("remove", ASKED, Come("added"), here(0)) == ()
+
+
 @dataclass(frozen=True)
 class World:
     """Both shards: what each has of the symbol, its epoch, and the epochs of its orders."""
