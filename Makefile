@@ -73,6 +73,10 @@ site: no-account venv  ## bring the whole venue up on this machine and trade a s
 	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.site $(ARGS) && \
 	echo "make site: $$(( $$(date +%s) - $(BEGIN) )) s"
 
+.PHONY: drill
+drill: no-account venv  ## kill the site's primary while a canary trades, and say what its client saw
+	@$(BIN)/ironbook local run $(BIN)/ansible-playbook -i inventories/local ironbook.trading.drill_failover $(ARGS)
+
 .PHONY: clean-site
 clean-site:  ## stop every process of the site and remove .site/
 	@if [ -x $(BIN)/ironbook ]; then $(BIN)/ironbook local down --remove; \

@@ -39,7 +39,7 @@ MUTANTS = [
     ("a minimum of one is enough", "matcher_match", "&bands, arrival->minimum)", "&bands, 1)"),
     ("own orders count as available", "matcher_match", "*met_own = 1;\n            break;", "continue;"),
     ("a trade leaves no price", "matcher_match", "ib_matcher_set_last_price(matcher, instrument, price);", ""),
-    ("the path looks at nothing special", "matcher_path.h", "if (instrument->special != 0 &&", "if (0 &&"),
+    ("the path looks at nothing special", "matcher_path.h", "if ((instrument->special != 0 &&", "if ((0 &&"),
     ("post only takes", "matcher_order", "(command->flags & IB_ORDER_POST_ONLY) != 0 &&", "0 &&"),
     ("a replacement grows in its place", "matcher_order", "incoming->remaining <= ib_order_remaining(order);", "1;"),
     (

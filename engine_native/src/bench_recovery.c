@@ -81,6 +81,7 @@ static struct ib_command next_order(struct flow *flow)
     uint64_t kind = flow->live_count < RESTING ? 0 : next_random(flow) % 100;
     struct ib_command command = {.order_type = IB_ORDER_LIMIT, .time_in_force = IB_TIME_IN_FORCE_DAY};
     IB_ASSERT(flow->last_ref < UINT32_MAX);
+    IB_ASSERT(flow->symbols >= 1);
     if (kind >= 60 && kind < 95) {
         const struct resting *order = &flow->live[next_random(flow) % flow->live_count];
         command.type = IB_COMMAND_CANCEL;
@@ -121,6 +122,7 @@ static void take_events(struct ib_event_sink *sink)
     struct flow *flow = (struct flow *)(void *)sink;
     IB_ASSERT(sink->next >= flow->events && sink->next <= flow->events + TAKEN);
     for (const struct ib_event *event = flow->events; event < sink->next; event++) {
+        IB_ASSERT(event->user_ref <= flow->last_ref);
         if (event->type == IB_EVENT_RESTED) {
             flow->places[event->user_ref] = flow->live_count;
             flow->live[flow->live_count++] = (struct resting){event->user_ref, event->instrument};

@@ -18,6 +18,7 @@ static int is_before(const struct ib_book *book, uint32_t place, uint32_t other)
 {
     const struct ib_order_extra *a = extra_at(book, place);
     const struct ib_order_extra *b = extra_at(book, other);
+    IB_ASSERT(place != other && a->expiry_place == place && b->expiry_place == other);
     if (a->expire_time_ns != b->expire_time_ns) {
         return a->expire_time_ns < b->expire_time_ns;
     }
@@ -36,7 +37,7 @@ static void swap(struct ib_book *book, uint32_t place, uint32_t other)
 
 static void rise(struct ib_book *book, uint32_t place)
 {
-    IB_ASSERT(place >= 1);
+    IB_ASSERT(place >= 1 && place <= book->expiry_count);
     while (place > 1 && is_before(book, place, place / 2)) {
         swap(book, place, place / 2);
         place /= 2;

@@ -50,6 +50,8 @@ static const uint32_t remainder_of[256] = {
     0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e, 0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
+_Static_assert(sizeof remainder_of == 256 * 4, "one for each byte");
+
 uint32_t ib_crc32c_portable(uint32_t crc, const void *data, size_t size)
 {
     IB_ASSERT(data != NULL || size == 0);

@@ -44,6 +44,7 @@ static int refuse(char *error, const char *format, ...)
 static int sequence(struct ib_engine *engine, struct ib_command *command, char *error)
 {
     IB_ASSERT(command->type != 0 && command->seq == 0);
+    IB_ASSERT(!ib_engine_has_venue(engine)); /* nobody trades while this is said */
     if (engine->ended) {
         return refuse(error, "the journal's day has ended and the configuration adds to it: begin a new "
                              "journal_directory");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * engine_internal.h: what the files of the engine share: engine.c (lifecycle and threads), engine_match.c (the
- * matcher's thread), engine_room.c (that of the journal's next segment), engine_open.c (recovery), engine_history.c (the
- * events of before a snapshot), engine_configure.c (what the configuration adds), engine_shell.c (timer, and the sockets
- * of clients and consumers), engine_member.c (when a member of a shard has these) and engine_admin.c (the admin socket's
- * answers).
+ * matcher's thread), engine_room.c (that of the journal's next segment), engine_open.c (recovery), engine_history.c
+ * (the events of before a snapshot), engine_configure.c (what the configuration adds), engine_shell.c (timer, and the
+ * sockets of clients and consumers), engine_member.c (when a member of a shard has these) and engine_admin.c (the
+ * admin socket's answers).
  */
 #ifndef IB_ENGINE_INTERNAL_H
 #define IB_ENGINE_INTERNAL_H

@@ -49,6 +49,7 @@ static int match_together(struct ib_engine *engine, const struct ib_command *com
                           struct ib_event_sink *sink, size_t *applied)
 {
     IB_ASSERT(count > 0);
+    IB_ASSERT(commands->seq == ib_matcher_seq(engine->matcher) + 1);
     if (is_charged(commands)) {
         *applied = 1;
         return match_mass_cancel(engine, commands, sink);
@@ -65,6 +66,7 @@ static void note_past(struct ib_engine *engine, const struct ib_command *command
 {
     size_t events;
     IB_ASSERT(count >= 1);
+    IB_ASSERT(ib_matcher_seq(engine->matcher) == commands[count - 1].seq);
     for (uint64_t i = 0; i < count; i++) {
         ib_past_command(&engine->past, &commands[i]);
     }

@@ -14,6 +14,7 @@
 static bool is_primary(const struct ib_engine *engine)
 {
     IB_ASSERT(engine->replication != NULL);
+    IB_ASSERT(engine->replication->sequencer == &engine->sequencer);
     return engine->replication->replica.role == IB_ROLE_PRIMARY && engine->replication->status == IB_OK &&
            !engine->replication->restarts;
 }
@@ -23,6 +24,7 @@ static bool goes_on(struct ib_engine *engine)
 {
     const struct ib_replication *replication = engine->replication;
     IB_ASSERT(replication != NULL);
+    IB_ASSERT(replication->status == IB_OK || replication->error[0] != '\0'); /* who ends it says why */
     if (replication->status != IB_OK) {
         ib_engine_fail(engine, replication->status, replication->error);
     } else if (replication->restarts) {
@@ -37,6 +39,7 @@ static bool settle(struct ib_engine *engine)
     struct ib_sequencer *sequencer = &engine->sequencer;
     IB_ASSERT(!ib_engine_has_venue(engine));
     while (goes_on(engine) && is_primary(engine)) {
+        IB_ASSERT(sequencer->released_seq <= sequencer->seq);
         if (sequencer->released_seq == sequencer->seq) {
             return true;
         }
@@ -49,6 +52,7 @@ int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_comm
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
     IB_ASSERT(!ib_engine_has_venue(engine));
+    IB_ASSERT(command->seq == 0 && error != NULL);
     while (!ib_sequencer_admits(sequencer, command) || !ib_sequencer_submit(sequencer, command)) {
         if (!goes_on(engine) || !is_primary(engine)) {
             snprintf(error, IB_ERROR_TEXT_SIZE, "this member is primary no more");
@@ -76,7 +80,7 @@ int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_comm
 static void open_venue(struct ib_engine *engine)
 {
     char error[IB_ERROR_TEXT_SIZE] = "";
-    IB_ASSERT(!ib_engine_has_venue(engine));
+    IB_ASSERT(!ib_engine_has_venue(engine) && is_primary(engine));
     if (!settle(engine)) {
         return;
     }

@@ -14,6 +14,7 @@
 static void say_number_or_null(struct ib_text *text, const char *key, uint8_t member)
 {
     IB_ASSERT(key != NULL);
+    IB_ASSERT(member < IB_REPLICA_MEMBERS_MAX || member == IB_REPLICA_NOBODY);
     if (member < IB_REPLICA_MEMBERS_MAX) {
         ib_say(text, ", \"%s\": %u", key, member);
     } else {
@@ -21,13 +22,14 @@ static void say_number_or_null(struct ib_text *text, const char *key, uint8_t me
     }
 }
 
-static void say_members(const struct ib_replica *replica, struct ib_text *text)
+static void say_members(const struct ib_replica *replica, uint32_t in_sync, struct ib_text *text)
 {
     IB_ASSERT(replica->config.members <= IB_REPLICA_MEMBERS_MAX);
+    IB_ASSERT(replica->config.member < replica->config.members);
     ib_say(text, ", \"in_sync\": [");
     const char *between = "";
     for (unsigned i = 0; i < replica->config.members; i++) {
-        if ((replica->record.in_sync & 1u << i) != 0) {
+        if ((in_sync & 1u << i) != 0) {
             ib_say(text, "%s%u", between, i);
             between = ", ";
         }
@@ -52,6 +54,9 @@ void ib_engine_say_replication(const struct ib_engine *engine, struct ib_text *t
         return;
     }
     const struct ib_replica *replica = &replication->replica;
+    IB_ASSERT(replication->reason != NULL && replication->store != NULL);
+    bool is_seen = replication->seen.version > replica->record.version; /* who follows reads none itself */
+    const struct ib_shard_record *record = is_seen ? &replication->seen : &replica->record;
     const char *fault = replica->store.fault != NULL ? replica->store.fault : ib_store_link_fault(replication->store);
     bool opens = replica->role == IB_ROLE_PRIMARY && !ib_engine_has_venue(engine);
     ib_say(text, ", \"role\": \"%s\", \"replication\": {\"epoch\": %" PRIu64 ", \"promised\": %" PRIu64,
@@ -59,9 +64,9 @@ void ib_engine_say_replication(const struct ib_engine *engine, struct ib_text *t
     say_number_or_null(text, "primary", replica->primary);
     ib_say(text, ", \"version\": %" PRIu64 ", \"last_seq\": %" PRIu64 ", \"durable_seq\": %" PRIu64
                  ", \"commit_seq\": %" PRIu64 ", \"in_doubt\": %s",
-           replica->record.version, replica->last_seq, replica->durable_seq, replica->commit_seq,
+           record->version, replica->last_seq, replica->durable_seq, replica->commit_seq,
            replica->doubt_seq > 0 ? "true" : "false");
-    say_members(replica, text);
+    say_members(replica, record->in_sync, text);
     if (fault != NULL) {
         ib_say(text, ", \"store_fault\": \"%s\"", fault);
     } else {
@@ -98,6 +103,7 @@ bool ib_engine_switch_over(struct ib_engine *engine, const char *arguments, cons
         *error = ib_engine_ask_another(engine);
         return false;
     }
+    IB_ASSERT(engine->config.replica < engine->config.replication->member_count);
     unsigned long to = strtoul(arguments, &end, 10);
     if (arguments[0] < '0' || arguments[0] > '9' || *end != '\0' || to >= engine->config.replication->member_count) {
         *error = "switch_over to which replica? give it its number";

@@ -72,7 +72,7 @@ static const char *take(struct words *words, const char *what)
 static bool number(struct words *words, const char *name, const char *text, uint64_t most, uint64_t *value)
 {
     char *end;
-    IB_ASSERT(text != NULL && value != NULL);
+    IB_ASSERT(name != NULL && text != NULL && value != NULL);
     errno = 0;
     *value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || *value > most) {

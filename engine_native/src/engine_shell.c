@@ -25,6 +25,7 @@ static void wake_ready(void *owner, uint32_t events)
     IB_ASSERT(engine->wake.fd == engine->sequencer.ring.producer_event);
     ssize_t size = read(engine->wake.fd, &count, sizeof count);
     IB_ASSERT(size == (ssize_t)sizeof count || errno == EAGAIN);
+    IB_ASSERT(size < 0 || count > 0); /* eventfd(2): it would not have been ready */
 }
 
 static void ticks_ready(void *owner, uint32_t events)
@@ -108,6 +109,7 @@ static int open_gateway(struct ib_engine *engine, char *error)
                                               .disabled = engine->past.disabled,
                                               .journal_time_ns = engine->past.first_time_ns};
     IB_ASSERT(engine->gateway == NULL && engine->directory != NULL);
+    IB_ASSERT(engine->rules >= IB_RULES_1 && engine->rules <= IB_RULES_NEWEST);
     int status = ib_gateway_open(&engine->gateway, &gateway, &engine->loop, &engine->sequencer, engine->log,
                                  engine->matcher, engine->directory, error);
     if (status == IB_OK) {
@@ -147,6 +149,7 @@ int ib_engine_open_venue(struct ib_engine *engine, char *error)
     if (status == IB_OK && engine->ended) {
         ib_gateway_end_of_day(engine->gateway);
     }
+    IB_ASSERT(status != IB_OK || ib_engine_has_venue(engine));
     return status;
 }
 

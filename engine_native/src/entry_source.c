@@ -23,9 +23,12 @@ int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
     IB_ASSERT(source != NULL && directory != NULL);
     *source = (struct ib_entry_source){.fd = -1, .last = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY}};
     source->directory = strdup(directory);
+    if (source->directory == NULL) {
+        return IB_ERROR_MEMORY;
+    }
     source->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
-    if (source->directory == NULL || source->directory_fd < 0 || source->strides == NULL) {
+    if (source->directory_fd < 0 || source->strides == NULL) {
         ib_entry_source_close(source);
         return IB_ERROR_IO;
     }
@@ -56,6 +59,7 @@ void ib_entry_source_close(struct ib_entry_source *source)
 int ib_entry_source_use_ring(struct ib_entry_source *source, const struct ib_ring *ring)
 {
     IB_ASSERT(source->ring == NULL && ring->claimed == 0);
+    IB_ASSERT(source->marks == NULL && (ring->capacity & (ring->capacity - 1)) == 0);
     source->marks = calloc(ring->capacity, sizeof *source->marks);
     if (source->marks == NULL) {
         return IB_ERROR_MEMORY;
@@ -68,6 +72,7 @@ int ib_entry_source_use_ring(struct ib_entry_source *source, const struct ib_rin
 int ib_entry_source_note(struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark mark)
 {
     IB_ASSERT(seq == source->last_seq + 1 && mark.epoch >= source->last.epoch);
+    IB_ASSERT(source->ring == NULL || seq <= source->base_seq + source->ring->claimed); /* in the ring first */
     if (seq % IB_ENTRY_STRIDE == 0) {
         IB_ASSERT(source->stride_count == seq / IB_ENTRY_STRIDE);
         if (source->stride_count == source->stride_capacity) {
@@ -93,12 +98,14 @@ static struct ib_entry_mark mark_behind(struct ib_entry_mark before, const struc
 {
     uint64_t epoch = command->type == IB_COMMAND_EPOCH ? command->value : before.epoch;
     IB_ASSERT(command->seq > 0);
+    IB_ASSERT(epoch >= before.epoch); /* was looked at before it was noted or journaled */
     return (struct ib_entry_mark){.epoch = epoch, .chain = ib_replica_chain(before.chain, epoch, command)};
 }
 
 struct ib_entry_mark ib_entry_source_follow(const struct ib_entry_source *source, const struct ib_command *command)
 {
     IB_ASSERT(command->seq == source->last_seq + 1);
+    IB_ASSERT(source->ring == NULL); /* then the replica says what the marks are */
     return mark_behind(source->last, command);
 }
 
@@ -110,7 +117,8 @@ static int open_segment(struct ib_entry_source *source, uint64_t seq)
     uint64_t *first_seqs = NULL;
     size_t count = 0;
     char name[IB_SEGMENT_NAME_SIZE];
-    IB_ASSERT(seq >= 1);
+    IB_ASSERT(seq >= 1 && source->directory_fd >= 0);
+    IB_ASSERT(source->fd < 0 || source->first_seq <= source->next_first_seq); /* equal: it is looked for anew */
     if (source->fd >= 0 && seq >= source->first_seq && seq < source->next_first_seq) {
         return IB_OK;
     }
@@ -170,6 +178,7 @@ static int read_open(struct ib_entry_source *source, uint64_t seq, struct ib_com
            take_record(bytes + *read * IB_RECORD_COMMAND_SIZE, seq + *read, &commands[*read])) {
         ++*read;
     }
+    IB_ASSERT(*read <= count);
     return size < 0 ? IB_ERROR_IO : IB_OK;
 }
 
@@ -210,7 +219,7 @@ static int find_mark(struct ib_entry_source *source, uint64_t seq, struct ib_ent
         at = seq / IB_ENTRY_STRIDE * IB_ENTRY_STRIDE;
         *mark = source->strides[seq / IB_ENTRY_STRIDE];
     }
-    IB_ASSERT(at <= seq);
+    IB_ASSERT(at <= seq && seq - at < IB_ENTRY_STRIDE); /* so much is read at most, whatever is asked for */
     while (at < seq) {
         size_t read;
         size_t wanted = seq - at < READ_RECORDS ? (size_t)(seq - at) : READ_RECORDS;
@@ -242,6 +251,7 @@ static int read_segments(struct ib_entry_source *source, uint64_t seq, struct ib
         entries[i] = (struct ib_replica_entry){.epoch = mark.epoch, .chain = mark.chain, .command = commands[i]};
     }
     if (status == IB_OK) {
+        IB_ASSERT(*read >= 1 && *read <= count);
         source->read_seq = seq + *read - 1;
         source->read = mark;
     }
@@ -262,6 +272,7 @@ int ib_entry_source_read(struct ib_entry_source *source, uint64_t seq, struct ib
         IB_ASSERT(seq < oldest); /* those in the ring may not be on the disk yet */
         return read_segments(source, seq, entries, oldest - seq < count ? (size_t)(oldest - seq) : count, read);
     }
+    IB_ASSERT(seq + count - 1 <= source->base_seq + source->ring->claimed);
     for (*read = 0; *read < count; ++*read) {
         uint64_t place = (seq + *read - source->base_seq - 1) & (source->ring->capacity - 1);
         entries[*read] = (struct ib_replica_entry){.epoch = source->marks[place].epoch,

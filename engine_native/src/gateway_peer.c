@@ -162,6 +162,7 @@ void ib_peer_answered(struct ib_gateway *gateway, struct ib_peer *peer, bool gra
     struct ib_peer_account *account = account_of(gateway, peer);
     IB_ASSERT(gateway->checking > 0);
     IB_ASSERT(account->checking); /* its account was kept for it */
+    IB_ASSERT(gateway->checking <= IB_CHECKS_MAX);
     gateway->checking--;
     account->checking = false;
     if (!granted) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * journal_cut.c: see journal_cut.h. Segments go from the newest on, each by unlink(2), so that whenever it is
- * interrupted a whole beginning is left; then the one that holds the place ends behind it.
+ * journal_cut.c: see journal_cut.h. First the place is looked for: where it is not, nothing goes. Then segments go from
+ * the newest on, each by unlink(2), so that whenever it is interrupted a whole beginning is left; then the one that
+ * holds the place ends behind it.
  */
 #define _GNU_SOURCE
 #include "journal_cut.h"
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "crc32c.h"
 #include "journal_record.h"
 #include "snapshot_store.h"
 
@@ -26,11 +28,16 @@ struct cut {
     int directory_fd;
     uint64_t seq;
     char *error;
+    uint64_t *first_seqs; /* of all segments */
+    size_t count;
+    size_t kept; /* of them; the last of these has the place */
+    int fd;      /* of that one; -1: nothing is kept */
 };
 
 static int fail(const struct cut *cut, int status, const char *what, const char *reason)
 {
-    IB_ASSERT(status != IB_OK && what != NULL);
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(what != NULL && reason != NULL);
     ib_journal_say(cut->error, cut->directory, "cannot cut off what is behind sequence %" PRIu64 ": %s: %s", cut->seq,
                    what, reason);
     return status;
@@ -39,7 +46,8 @@ static int fail(const struct cut *cut, int status, const char *what, const char 
 /* Missing is as good as removed. */
 static int take_away(const struct cut *cut, const char *name)
 {
-    IB_ASSERT(name != NULL);
+    IB_ASSERT(name != NULL && strchr(name, '/') == NULL); /* nothing goes but what lies in the directory */
+    IB_ASSERT(cut->directory_fd >= 0);
     if (unlinkat(cut->directory_fd, name, 0) != 0 && errno != ENOENT) {
         return fail(cut, IB_ERROR_IO, name, strerror(errno));
     }
@@ -51,7 +59,8 @@ static int take_seal_away(const struct cut *cut, uint64_t first_seq)
 {
     char name[IB_SEGMENT_NAME_SIZE];
     IB_ASSERT(first_seq >= 1);
-    (void)snprintf(name, sizeof name, "%020" PRIu64 ".sha256", first_seq);
+    int length = snprintf(name, sizeof name, "%020" PRIu64 ".sha256", first_seq);
+    IB_ASSERT(length > 0 && (size_t)length < sizeof name);
     return take_away(cut, name);
 }
 
@@ -76,84 +85,126 @@ static int take_snapshots_away(const struct cut *cut)
     return status;
 }
 
-/* The segment that has the place, and more than that: it ends behind it from here on. */
-static int shorten(const struct cut *cut, uint64_t first_seq)
+/* Whether the record at the place is, whole, that of cut->seq. Of format 1 the records are shorter; no shard was ever
+ * replicated in it. */
+static bool is_at(int fd, off_t place, uint64_t seq)
+{
+    unsigned char record[IB_RECORD_COMMAND_SIZE];
+    struct ib_record_header header;
+    struct ib_command command;
+    IB_ASSERT(fd >= 0 && seq >= 1);
+    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header || !ib_record_header_is_sound(&header) ||
+        header.type != IB_RECORD_SEGMENT || header.format < 2 ||
+        pread(fd, record, sizeof record, place) != (ssize_t)sizeof record) {
+        return false;
+    }
+    memcpy(&header, record, sizeof header);
+    const unsigned char *payload = record + sizeof header;
+    return ib_record_header_is_sound(&header) && header.type == IB_RECORD_COMMAND && header.seq == seq &&
+           header.length == sizeof command && header.payload_crc32c == ib_crc32c(0, payload, header.length) &&
+           ib_record_read(&header, payload, &command);
+}
+
+static off_t place_of(const struct cut *cut)
+{
+    IB_ASSERT(cut->kept > 0 && cut->kept <= cut->count);
+    IB_ASSERT(cut->first_seqs[cut->kept - 1] <= cut->seq);
+    return (off_t)(IB_RECORD_SEGMENT_SIZE + (cut->seq - cut->first_seqs[cut->kept - 1]) * IB_RECORD_COMMAND_SIZE);
+}
+
+/* What is kept, and that its end is there. */
+static int find_place(struct cut *cut)
+{
+    char name[IB_SEGMENT_NAME_SIZE] = "the directory";
+    IB_ASSERT(cut->directory_fd >= 0 && cut->fd < 0);
+    int status = ib_segment_list(cut->directory_fd, &cut->first_seqs, &cut->count);
+    if (status != IB_OK) {
+        return fail(cut, status, name, strerror(errno));
+    }
+    while (cut->kept < cut->count && cut->first_seqs[cut->kept] <= cut->seq) {
+        cut->kept++;
+    }
+    if (cut->seq == 0) {
+        return IB_OK; /* all of it goes */
+    }
+    if (cut->kept > 0) {
+        ib_segment_name(name, cut->first_seqs[cut->kept - 1]);
+        cut->fd = openat(cut->directory_fd, name, O_RDWR | O_CLOEXEC);
+        if (cut->fd < 0) {
+            return fail(cut, IB_ERROR_IO, name, strerror(errno));
+        }
+    }
+    if (cut->kept == 0 || !is_at(cut->fd, place_of(cut), cut->seq)) {
+        return fail(cut, IB_ERROR_JOURNAL_DAMAGED, name, "the record is not where it should be. Nothing was cut: have "
+                    "the member rejoin with an empty journal_directory");
+    }
+    return IB_OK;
+}
+
+/* The segment that has the place ends behind it. Synced even if it ends there already: who cut it may have died before
+ * it was on the disk. */
+static int shorten(const struct cut *cut)
 {
     char name[IB_SEGMENT_NAME_SIZE];
-    struct ib_record_header header;
     struct stat file;
-    IB_ASSERT(first_seq <= cut->seq);
-    ib_segment_name(name, first_seq);
-    int fd = openat(cut->directory_fd, name, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &file) != 0 || pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header) {
-        int reason = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return fail(cut, IB_ERROR_IO, name, strerror(reason));
+    IB_ASSERT(cut->fd >= 0 && cut->kept > 0);
+    off_t size = place_of(cut) + (off_t)IB_RECORD_COMMAND_SIZE;
+    ib_segment_name(name, cut->first_seqs[cut->kept - 1]);
+    if (fstat(cut->fd, &file) != 0 || (file.st_size > size && ftruncate(cut->fd, size) != 0) || fsync(cut->fd) != 0) {
+        return fail(cut, IB_ERROR_IO, name, strerror(errno));
     }
-    /* Of format 1 the records are shorter; no shard was ever replicated in it. */
-    uint64_t last = IB_RECORD_SEGMENT_SIZE + (cut->seq - first_seq) * IB_RECORD_COMMAND_SIZE;
-    bool is_known = ib_record_header_is_sound(&header) && header.format >= 2 &&
-                    pread(fd, &header, sizeof header, (off_t)last) == (ssize_t)sizeof header &&
-                    ib_record_header_is_sound(&header) && header.seq == cut->seq;
-    int status = is_known ? IB_OK
-                          : fail(cut, IB_ERROR_JOURNAL_DAMAGED, name, "the record is not where it should be. Nothing "
-                                 "was cut there: have the member rejoin with an empty journal_directory");
-    off_t size = (off_t)(last + IB_RECORD_COMMAND_SIZE);
-    if (status == IB_OK && file.st_size > size && (ftruncate(fd, size) != 0 || fsync(fd) != 0)) {
-        status = fail(cut, IB_ERROR_IO, name, strerror(errno));
-    }
-    close(fd);
-    return status;
+    IB_ASSERT(file.st_size >= size); /* its last record was read a moment ago */
+    return IB_OK;
 }
 
 static int cut_segments(const struct cut *cut)
 {
-    uint64_t *first_seqs = NULL;
-    size_t count = 0;
-    int status = ib_segment_list(cut->directory_fd, &first_seqs, &count);
-    if (status != IB_OK) {
-        return fail(cut, status, "the directory", strerror(errno));
-    }
-    while (status == IB_OK && count > 0) {
-        uint64_t first_seq = first_seqs[--count];
+    int status = IB_OK;
+    IB_ASSERT((cut->fd >= 0) == (cut->kept > 0));
+    for (size_t i = cut->count; status == IB_OK && i > cut->kept; i--) {
         char name[IB_SEGMENT_NAME_SIZE];
-        ib_segment_name(name, first_seq);
-        status = take_seal_away(cut, first_seq);
-        if (status == IB_OK && first_seq > cut->seq) {
-            status = take_away(cut, name);
-        } else if (status == IB_OK) {
-            status = shorten(cut, first_seq);
-            break;
-        }
+        IB_ASSERT(cut->first_seqs[i - 1] > cut->seq);
+        ib_segment_name(name, cut->first_seqs[i - 1]);
+        status = take_seal_away(cut, cut->first_seqs[i - 1]);
+        status = status == IB_OK ? take_away(cut, name) : status;
     }
-    free(first_seqs);
-    IB_ASSERT(status != IB_OK || cut->seq <= IB_SEQ_MAX);
+    if (status == IB_OK && cut->kept > 0) {
+        status = take_seal_away(cut, cut->first_seqs[cut->kept - 1]);
+        status = status == IB_OK ? shorten(cut) : status;
+    }
     return status;
+}
+
+static void release(struct cut *cut)
+{
+    IB_ASSERT(cut != NULL);
+    free(cut->first_seqs);
+    if (cut->fd >= 0) {
+        close(cut->fd);
+    }
+    if (cut->directory_fd >= 0) {
+        close(cut->directory_fd); /* and gives up the lock */
+    }
 }
 
 int ib_journal_cut(const char *directory, uint64_t seq, char *error)
 {
-    struct cut cut = {.directory = directory, .directory_fd = -1, .seq = seq, .error = error};
+    struct cut cut = {.directory = directory, .directory_fd = -1, .fd = -1, .seq = seq, .error = error};
     IB_ASSERT(directory != NULL && error != NULL);
+    IB_ASSERT(seq <= IB_SEQ_MAX); /* of replica.state, whose checksum was right */
+    int status = IB_OK;
     cut.directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cut.directory_fd < 0 || flock(cut.directory_fd, LOCK_EX | LOCK_NB) != 0) {
-        int status = fail(&cut, IB_ERROR_IO, "the directory",
-                          errno == EWOULDBLOCK ? "another engine is running on it" : strerror(errno));
-        if (cut.directory_fd >= 0) {
-            close(cut.directory_fd);
-        }
-        return status;
+        status = fail(&cut, IB_ERROR_IO, "the directory",
+                      errno == EWOULDBLOCK ? "another engine is running on it" : strerror(errno));
     }
-    int status = take_snapshots_away(&cut);
-    if (status == IB_OK) {
-        status = cut_segments(&cut);
-    }
+    status = status == IB_OK ? find_place(&cut) : status;
+    status = status == IB_OK ? take_snapshots_away(&cut) : status;
+    status = status == IB_OK ? cut_segments(&cut) : status;
     if (status == IB_OK && fsync(cut.directory_fd) != 0) {
         status = fail(&cut, IB_ERROR_IO, "the directory", strerror(errno));
     }
-    close(cut.directory_fd);
+    release(&cut);
     IB_ASSERT(status == IB_OK || error[0] != '\0');
     return status;
 }

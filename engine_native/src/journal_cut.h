@@ -11,7 +11,8 @@
 
 /* Cuts off what is behind command `seq`, durably, with the seals and snapshots that speak of it. A crash in between
  * leaves a longer end, sound as before: cut again. Done already: IB_OK. On failure `error` (IB_ERROR_TEXT_SIZE) has the
- * line for people: IB_ERROR_IO; IB_ERROR_JOURNAL_DAMAGED: what stands at the place is not that command's record. */
+ * line for people: IB_ERROR_IO; IB_ERROR_JOURNAL_DAMAGED: what stands at the place is not that command's record, and
+ * nothing was changed. */
 int ib_journal_cut(const char *directory, uint64_t seq, char *error);
 
 #endif

@@ -59,6 +59,7 @@ static int visit_all(struct ib_journal *journal, struct ib_journal_reader *reade
 {
     int visit_status;
     IB_ASSERT(journal->directory_fd >= 0);
+    IB_ASSERT(journal->fd < 0); /* nothing is written before all is read */
     if (visit == NULL) {
         return read_all(reader);
     }
@@ -200,6 +201,7 @@ int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config 
     opened->orders = config->orders;
     opened->epoch = config->epoch;
     opened->limit = config->segment_bytes;
+    IB_ASSERT(opened->limit >= IB_RECORD_SEGMENT_SIZE + IB_RECORD_COMMAND_SIZE); /* room for a command in each */
     int status = lock_directory(opened);
     if (status == IB_OK) {
         status = recover(opened, config->behind, visit, context, report);
@@ -211,6 +213,7 @@ int ib_journal_open(struct ib_journal **journal, const struct ib_journal_config 
         ib_journal_close(opened);
         return status;
     }
+    IB_ASSERT(opened->directory_fd >= 0 && opened->status == IB_OK);
     *journal = opened;
     return IB_OK;
 }
@@ -221,6 +224,8 @@ void ib_journal_close(struct ib_journal *journal)
         return;
     }
     if (journal->fd >= 0) {
+        IB_ASSERT(journal->directory_fd >= 0); /* the lock is held to the last change */
+        IB_ASSERT(journal->size <= journal->limit);
         if (journal->status == IB_OK) { /* gives back what it has not used; otherwise nothing is touched any more */
             (void)!ftruncate(journal->fd, (off_t)journal->size);
         }

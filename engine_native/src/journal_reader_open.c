@@ -68,6 +68,7 @@ int ib_journal_reader_open(struct ib_journal_reader **reader, const char *direct
     }
     (*reader)->status = list_directory(*reader, directory);
     if ((*reader)->status == IB_OK) {
+        IB_ASSERT((*reader)->segment_count > 0);
         (void)ib_journal_reader_open_segment(*reader);
     }
     return (*reader)->status; /* the reader stays, for its report; it must be closed */
@@ -147,6 +148,7 @@ int ib_journal_reader_open_behind(struct ib_journal_reader **reader, const char 
 const struct ib_journal_report *ib_journal_reader_report(const struct ib_journal_reader *reader)
 {
     IB_ASSERT(reader != NULL);
+    IB_ASSERT(memchr(reader->report.error, '\0', sizeof reader->report.error) != NULL);
     return &reader->report;
 }
 
@@ -156,6 +158,7 @@ void ib_journal_reader_close(struct ib_journal_reader *reader)
         return;
     }
     if (reader->fd >= 0) {
+        IB_ASSERT(reader->directory_fd >= 0); /* a segment is opened in it */
         close(reader->fd);
     }
     if (reader->directory_fd >= 0) {

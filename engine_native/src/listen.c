@@ -41,6 +41,7 @@ int ib_private_address(const char *host, uint16_t port, const char *key, const c
     struct addrinfo *found = NULL;
     char service[8];
     IB_ASSERT(host != NULL && error != NULL);
+    IB_ASSERT(key != NULL && who != NULL); /* the line for people names both */
     snprintf(service, sizeof service, "%u", port);
     if (getaddrinfo(host, service, &hints, &found) != 0) {
         snprintf(error, IB_ERROR_TEXT_SIZE, "%s.host %.100s is no numeric address: write for instance 127.0.0.1", key,
@@ -49,6 +50,7 @@ int ib_private_address(const char *host, uint16_t port, const char *key, const c
     }
     bool is_ours = is_private(found->ai_addr);
     if (is_ours) {
+        IB_ASSERT(found->ai_addrlen <= sizeof *address);
         memcpy(address, found->ai_addr, found->ai_addrlen);
         *size = found->ai_addrlen;
     } else {
@@ -65,7 +67,7 @@ int ib_listen(struct ib_io_loop *loop, struct ib_io_handler *handler, const char
     struct sockaddr_storage address;
     socklen_t size;
     int yes = 1;
-    IB_ASSERT(handler->fd < 0);
+    IB_ASSERT(handler->fd < 0 && handler->ready != NULL);
     int status = ib_private_address(host, port, key, who, &address, &size, error);
     if (status != IB_OK) {
         return status;

@@ -4,7 +4,6 @@
  * into ib_matcher_apply, twice: once with a taker of events and once without, where not even a test for one is left.
  * Whatever is special leaves it early: an order with attributes, an instrument that is not continuous or has hidden
  * orders, a trade with icebergs, stops or bands about. It stands in matcher_order.c and matcher_match.c.
- *
  * No allocation, no division, no event that nobody takes; it walks no further than what it trades.
  */
 #ifndef IB_MATCHER_PATH_H
@@ -128,8 +127,7 @@ IB_INLINE void ib_match(struct ib_turn *turn, struct ib_incoming *incoming, stru
     }
 }
 
-/* The same with nobody listening; number of events. Not inline: most orders rest, and are better off without its
- * registers. */
+/* The same with nobody listening; number of events. Not inline: most orders rest, and better without its registers. */
 static __attribute__((noinline)) uint32_t ib_match_quietly(struct ib_matcher *matcher, const struct ib_command *command,
                                                            struct ib_risk_row *row, uint64_t key, uint64_t order_ref)
 {
@@ -140,9 +138,7 @@ static __attribute__((noinline)) uint32_t ib_match_quietly(struct ib_matcher *ma
         .session = command->session,
         .time_in_force = command->time_in_force,
         .order_type = IB_ORDER_LIMIT,
-        .row = row,
-        .key = key,
-        .order_ref = order_ref,
+        .row = row, .key = key, .order_ref = order_ref,
         .remaining = command->quantity,
         .client_data = command->client_data,
     };
@@ -185,10 +181,8 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     }
     uint64_t key = ib_book_key(side_number, ticks);
     int rests = instrument->sides[side_number ^ 1].best_key > ~key;
-    if (instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) {
-        return 0;
-    }
-    if (!ib_book_has_room(&matcher->book)) {
+    if ((instrument->special != 0 && ((instrument->special & IB_SPECIAL_ALWAYS) != 0 || !rests)) ||
+        !ib_book_has_room(&matcher->book)) {
         return 0;
     }
     matcher->risk.accounts[session->account].messages++;
@@ -232,9 +226,8 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
         return 0;
     }
     const uint16_t session_index = command->session;
-    const uint32_t user_ref = command->user_ref;
-    uint32_t *bucket = ib_book_order_bucket(book, session_index, user_ref);
-    uint32_t index = ib_book_find_in(book, bucket, session_index, user_ref);
+    uint32_t *bucket = ib_book_order_bucket(book, session_index, command->user_ref);
+    uint32_t index = ib_book_find_in(book, bucket, session_index, command->user_ref);
     if (index == IB_NONE) {
         return 1; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }

@@ -97,6 +97,8 @@ static int step(struct ib_replay *replay, struct ib_event *events, size_t capaci
         }
     }
     replay->command_next += consumed;
+    IB_ASSERT(replay->command_next <= replay->command_count);
+    IB_ASSERT(*count <= capacity);
     return status;
 }
 
@@ -105,6 +107,7 @@ static int begin(struct ib_replay *replay, const struct ib_snapshot_wanted *want
 {
     struct ib_snapshot *snapshot = NULL;
     IB_ASSERT(replay->reader == NULL && replay->matcher == NULL);
+    IB_ASSERT(wanted->directory != NULL && wanted->until_seq == replay->until_seq);
     int status = whole ? IB_OK : ib_snapshot_newest(&snapshot, wanted, replay->note, replay->error);
     if (status == IB_OK) {
         status = ib_snapshot_follow(snapshot, wanted, replay->note, &replay->reader, replay->error);
@@ -151,12 +154,14 @@ int ib_replay_open_behind(struct ib_replay **replay, const char *directory, uint
 uint64_t ib_replay_from_seq(const struct ib_replay *replay)
 {
     IB_ASSERT(replay != NULL);
+    IB_ASSERT(replay->until_seq == 0 || replay->from_seq <= replay->until_seq); /* no snapshot from behind the end */
     return replay->from_seq;
 }
 
 const char *ib_replay_note(const struct ib_replay *replay)
 {
     IB_ASSERT(replay != NULL);
+    IB_ASSERT(memchr(replay->note, '\0', sizeof replay->note) != NULL);
     return replay->note;
 }
 
@@ -174,6 +179,7 @@ int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t c
     }
     *count = 0;
     int more = 1;
+    IB_ASSERT(replay->event_next <= replay->event_count && replay->event_count <= replay->event_capacity);
     while (replay->status == IB_OK && more && *count < capacity) {
         size_t waiting = replay->event_count - replay->event_next;
         size_t taken = waiting < capacity - *count ? waiting : capacity - *count;
@@ -185,6 +191,7 @@ int ib_replay_events(struct ib_replay *replay, struct ib_event *events, size_t c
         }
         *count += taken;
     }
+    IB_ASSERT(*count <= capacity);
     /* What came before a failure is handed out first; the next call repeats the failure. */
     return *count > 0 ? IB_OK : replay->status;
 }
@@ -202,6 +209,7 @@ int ib_replay_run(struct ib_replay *replay)
             size_t applied;
             replay->status = ib_matcher_apply_group(replay->matcher, &replay->commands[replay->command_next], count,
                                                     NULL, &applied);
+            IB_ASSERT(applied <= count && (applied == count || replay->status != IB_OK));
             replay->command_next += applied;
         }
     }

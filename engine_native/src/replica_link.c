@@ -14,19 +14,26 @@
 
 #include "check.h"
 
-enum { READS_A_TURN = 4 }; /* for one member, before the others have their turn */
+enum {
+    READS_A_TURN = 4, /* for one member, before the others have their turn */
+    COMPLAINT_MS = 10000,
+};
 
 /* ---- ending ---- */
 
-/* Each complaint once: a member that is configured wrongly dials again and again. */
+/* Each complaint once: a member that is configured wrongly dials again and again. And not every other one: whoever
+ * makes mistakes in turns would fill the log. */
 static void complain(struct ib_links *links, unsigned peer, const char *why)
 {
     unsigned place = peer < IB_REPLICA_MEMBERS_MAX ? peer : IB_REPLICA_MEMBERS_MAX;
+    uint64_t now_ms = links->loop->now_ms;
     IB_ASSERT(why != NULL);
-    if (links->told[place] == why) {
+    IB_ASSERT(links->told_ms[place] <= now_ms);
+    if (links->told[place] != NULL && (links->told[place] == why || now_ms - links->told_ms[place] < COMPLAINT_MS)) {
         return;
     }
     links->told[place] = why;
+    links->told_ms[place] = now_ms;
     if (place < IB_REPLICA_MEMBERS_MAX) {
         fprintf(stderr, "ironbook: replication: shard %u: refused member %u: %s\n", links->config.shard, peer, why);
     } else {
@@ -53,6 +60,7 @@ void ib_link_end(struct ib_link *link)
 static void refuse(struct ib_link *link, const char *why)
 {
     IB_ASSERT(link->state == IB_LINK_SHAKING);
+    IB_ASSERT(why != NULL && !ib_peer_is_proven(&link->proof));
     complain(link->links, link->peer, why);
     ib_link_end(link);
 }
@@ -110,6 +118,7 @@ static bool challenge(struct ib_link *link, uint8_t peer)
     struct ib_peer_message message;
     uint8_t random[12];
     IB_ASSERT(peer != config->member && peer < config->replication->member_count);
+    IB_ASSERT(link->output_end == 0); /* its first words */
     link->peer = peer;
     link->state = IB_LINK_SHAKING;
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
@@ -128,6 +137,7 @@ static void become_open(struct ib_link *link)
 {
     struct ib_links *links = link->links;
     IB_ASSERT(link->state == IB_LINK_SHAKING && link->peer < IB_REPLICA_MEMBERS_MAX);
+    IB_ASSERT(ib_peer_is_proven(&link->proof)); /* nobody else gets as far as a frame */
     if (links->open[link->peer] != NULL) {
         ib_link_end(links->open[link->peer]);
     }
@@ -192,6 +202,7 @@ static void take_input(struct ib_link *link)
 {
     size_t begin = 0;
     IB_ASSERT(link->input_end <= IB_LINK_INPUT_SIZE);
+    IB_ASSERT(link->state >= IB_LINK_SHAKING && !link->is_over);
     while (link->state >= IB_LINK_SHAKING && !link->is_over && begin < link->input_end) {
         const uint8_t *bytes = link->input + begin;
         size_t size = size_of(link, bytes, link->input_end - begin);
@@ -212,6 +223,7 @@ static void take_input(struct ib_link *link)
         }
     }
     if (link->state >= IB_LINK_SHAKING) {
+        IB_ASSERT(begin <= link->input_end);
         link->input_end -= begin;
         memmove(link->input, link->input + begin, link->input_end);
     }
@@ -240,7 +252,8 @@ static bool receive(struct ib_link *link)
 void ib_link_ready(void *owner, uint32_t events)
 {
     struct ib_link *link = owner;
-    IB_ASSERT(link->state != IB_LINK_FREE);
+    IB_ASSERT(link->state != IB_LINK_FREE && link->handler.fd >= 0);
+    IB_ASSERT(!link->is_over); /* it ends in the turn, or by the flush, in which that was found */
     if (link->state == IB_LINK_CALLING) {
         int reason = 0;
         socklen_t size = sizeof reason;

@@ -11,13 +11,16 @@
 #include "replica_peer.h"
 
 enum {
-    IB_LINK_STRANGERS = 8,
+    IB_LINK_STRANGERS = 16, /* those who called and have proven it keep their places */
+    IB_LINK_PACE = 8,       /* so many may call in each … */
+    IB_LINK_PACE_MS = 500,  /* … of these, for a proof takes two milliseconds of the I/O thread's */
     IB_LINK_PLACES = IB_REPLICA_MEMBERS_MAX + IB_LINK_STRANGERS,
     IB_LINK_INPUT_SIZE = 1 << 17,
     IB_LINK_OUTPUT_SIZE = 1 << 22, /* a window of commands, each in a frame of its own */
     IB_LINK_SHAKE_MS = 2000,
 };
 
+_Static_assert(IB_LINK_PACE <= IB_LINK_STRANGERS - (IB_REPLICA_MEMBERS_MAX - 1), "nobody is ended as soon as it came");
 _Static_assert(IB_LINK_INPUT_SIZE >= 2 * IB_REPLICA_FRAME_MAX, "a whole frame fits, wherever it begins");
 
 enum ib_link_state { IB_LINK_FREE, IB_LINK_CALLING, IB_LINK_SHAKING, IB_LINK_OPEN };
@@ -41,7 +44,11 @@ struct ib_links {
     struct ib_io_handler listener;
     uint8_t *buffers;
     uint64_t dial_ms[IB_REPLICA_MEMBERS_MAX]; /* when to try again */
-    const char *told[IB_REPLICA_MEMBERS_MAX + 1]; /* the last complaint of each member's connection; strangers' last */
+    /* the last complaint of each member's connection, and the strangers' last; and when it was */
+    const char *told[IB_REPLICA_MEMBERS_MAX + 1];
+    uint64_t told_ms[IB_REPLICA_MEMBERS_MAX + 1];
+    uint64_t pace_ms; /* since then `paced` have called */
+    unsigned paced;
     struct ib_link places[IB_LINK_PLACES];
     struct ib_link *open[IB_REPLICA_MEMBERS_MAX]; /* null: no connection over which frames pass */
 };

@@ -3,8 +3,9 @@
  * replica_links.c: see replica_links.h.
  *
  * A place for each connection: those of the members that are dialled come first, by number, then those for whoever
- * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, and there are few places for them:
- * so one without the key can keep a place for that long, and nothing else.
+ * connects. A stranger has to say within IB_LINK_SHAKE_MS who it is, and prove it, there are few places for them, and
+ * few are let in at a time: so one without the key can keep a place for that long, keep others waiting, and cost the
+ * I/O thread a proof or two, sixteen times a second at most.
  */
 #define _GNU_SOURCE
 #include "replica_links.h"
@@ -33,6 +34,7 @@ static void begin(struct ib_link *link, int fd, enum ib_link_state state, uint8_
     unsigned silence_ms = links->config.replication->silence_ms;
     IB_ASSERT(link->state == IB_LINK_FREE && link->handler.fd < 0);
     IB_ASSERT(fd >= 0 && (state == IB_LINK_CALLING || state == IB_LINK_SHAKING));
+    IB_ASSERT((state == IB_LINK_CALLING) == (peer < links->config.member)); /* who is called is known */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
@@ -48,6 +50,7 @@ static void begin(struct ib_link *link, int fd, enum ib_link_state state, uint8_
     if (ib_io_add(links->loop, &link->handler, state == IB_LINK_CALLING ? EPOLLOUT : EPOLLIN) != IB_OK) {
         ib_link_end(link);
     }
+    IB_ASSERT((link->state == IB_LINK_FREE) == (link->handler.fd < 0));
 }
 
 static void dial(struct ib_links *links, uint8_t peer)
@@ -57,6 +60,7 @@ static void dial(struct ib_links *links, uint8_t peer)
     socklen_t size;
     char error[IB_ERROR_TEXT_SIZE];
     IB_ASSERT(peer < links->config.member && links->places[peer].state == IB_LINK_FREE);
+    IB_ASSERT(links->open[peer] == NULL); /* it has no other place */
     links->dial_ms[peer] = links->loop->now_ms + links->config.replication->retry_ms;
     if (ib_private_address(member->host, member->port, "replication.members", "replication", &address, &size, error) !=
         IB_OK) {
@@ -73,11 +77,27 @@ static void dial(struct ib_links *links, uint8_t peer)
     begin(&links->places[peer], fd, IB_LINK_CALLING, peer);
 }
 
+/* Whether one more stranger may be let in now. */
+static bool keeps_pace(struct ib_links *links)
+{
+    IB_ASSERT(links->paced <= IB_LINK_PACE);
+    IB_ASSERT(links->loop->now_ms >= links->pace_ms);
+    if (links->loop->now_ms - links->pace_ms >= IB_LINK_PACE_MS) {
+        links->pace_ms = links->loop->now_ms;
+        links->paced = 0;
+    }
+    return links->paced < IB_LINK_PACE;
+}
+
 static void listener_ready(void *owner, uint32_t events)
 {
     struct ib_links *links = owner;
     (void)events;
     IB_ASSERT(links->listener.fd >= 0);
+    if (!keeps_pace(links)) {
+        ib_io_change(links->loop, &links->listener, 0); /* they wait until the tick listens again */
+        return;
+    }
     int fd = accept4(links->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
@@ -85,6 +105,7 @@ static void listener_ready(void *owner, uint32_t events)
         }
         return;
     }
+    links->paced++;
     struct ib_link *oldest = NULL;
     for (int i = IB_REPLICA_MEMBERS_MAX; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
@@ -100,6 +121,7 @@ static void listener_ready(void *owner, uint32_t events)
         close(fd);
         return;
     }
+    IB_ASSERT(oldest->peer >= IB_REPLICA_MEMBERS_MAX || links->open[oldest->peer] != oldest);
     ib_link_end(oldest);
     begin(oldest, fd, IB_LINK_SHAKING, IB_REPLICA_NOBODY);
 }
@@ -108,10 +130,13 @@ void ib_links_tick(struct ib_links *links)
 {
     uint64_t now_ms = links->loop->now_ms;
     IB_ASSERT(links->listener.fd >= 0);
-    ib_io_change(links->loop, &links->listener, EPOLLIN);
+    if (keeps_pace(links)) {
+        ib_io_change(links->loop, &links->listener, EPOLLIN);
+    }
     for (int i = 0; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
         bool is_new = link->state == IB_LINK_CALLING || link->state == IB_LINK_SHAKING;
+        IB_ASSERT(!is_new || now_ms >= link->began_ms);
         if (is_new && now_ms - link->began_ms > IB_LINK_SHAKE_MS) {
             ib_link_end(link);
         }
@@ -128,7 +153,8 @@ void ib_links_tick(struct ib_links *links)
 void ib_links_send(struct ib_links *links, unsigned peer, const uint8_t *bytes, size_t size)
 {
     IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX && bytes != NULL);
-    IB_ASSERT(size >= IB_REPLICA_HEADER_SIZE);
+    IB_ASSERT(size >= IB_REPLICA_HEADER_SIZE && peer != links->config.member);
+    IB_ASSERT(size <= IB_REPLICA_FRAME_MAX); /* the other end takes no longer one */
     struct ib_link *link = links->open[peer];
     if (link != NULL && !link->is_over) {
         (void)ib_link_put(link, bytes, size);
@@ -137,7 +163,7 @@ void ib_links_send(struct ib_links *links, unsigned peer, const uint8_t *bytes, 
 
 void ib_links_drop(struct ib_links *links, unsigned peer)
 {
-    IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX);
+    IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX && peer != links->config.member);
     if (links->open[peer] != NULL) {
         IB_ASSERT(links->open[peer]->state == IB_LINK_OPEN);
         links->open[peer]->is_over = true;
@@ -146,9 +172,10 @@ void ib_links_drop(struct ib_links *links, unsigned peer)
 
 void ib_links_flush(struct ib_links *links)
 {
-    IB_ASSERT(links != NULL);
+    IB_ASSERT(links != NULL && links->listener.fd >= 0);
     for (int i = 0; i < IB_LINK_PLACES; i++) {
         struct ib_link *link = &links->places[i];
+        IB_ASSERT(link->state != IB_LINK_OPEN || links->open[link->peer] == link);
         if (link->state == IB_LINK_OPEN && !link->is_over && link->output_end > 0 &&
             (link->handler.interest & EPOLLOUT) == 0) {
             ib_link_flush(link);
@@ -218,6 +245,7 @@ int ib_links_open(struct ib_links **links, const struct ib_links_config *config,
         ib_links_close(self);
         return status;
     }
+    IB_ASSERT(self->listener.fd >= 0);
     *links = self;
     return IB_OK;
 }

@@ -54,7 +54,8 @@ static bool prove(const struct ib_peer *peer, uint8_t from, uint8_t to, const ch
     if (data == NULL) {
         return false;
     }
-    (void)snprintf(words, sizeof words, "%s:%u:%u:%u:%.16s", peer->terms.key, (unsigned)peer->terms.shard, from, to, prover_nonce);
+    (void)snprintf(words, sizeof words, "%s:%u:%u:%u:%.16s", peer->terms.key, (unsigned)peer->terms.shard, from, to,
+                   prover_nonce);
     (void)snprintf(salt, sizeof salt, "$5$%.16s$", verifier_nonce);
     const char *computed = crypt_r(words, salt, data);
     bool done = computed != NULL && computed[0] != '*' && strlen(computed) < IB_PEER_PROOF_SIZE;

@@ -11,7 +11,8 @@
  * misconfigured members out, on a network that is private: what passes after it has checksums, but is neither encrypted
  * nor signed.
  *
- * A proof takes some hundred microseconds, and memory; so none of it belongs on the path of an order.
+ * A proof takes about two milliseconds, and memory; so none of it belongs on the path of an order, and few of them may
+ * be asked for by whoever connects (replica_links.c).
  */
 #ifndef IB_REPLICA_PEER_H
 #define IB_REPLICA_PEER_H

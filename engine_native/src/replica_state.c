@@ -42,7 +42,8 @@ _Static_assert(sizeof(struct file) == 64 && offsetof(struct file, crc32c) == 60,
 /* Null, or what is wrong with it. */
 static const char *fault_of(const struct file *file, uint32_t shard, uint32_t member, int *status)
 {
-    IB_ASSERT(file != NULL && status != NULL);
+    IB_ASSERT(file != NULL);
+    IB_ASSERT(status != NULL);
     *status = IB_ERROR_JOURNAL_DAMAGED;
     if (file->magic != STATE_MAGIC || file->crc32c != ib_crc32c(0, file, offsetof(struct file, crc32c)) ||
         file->is_cut > 1) {
@@ -67,6 +68,7 @@ int ib_replica_state_read(const char *directory, uint32_t shard, uint32_t member
     IB_ASSERT(directory != NULL && state != NULL && error != NULL);
     *state = (struct ib_replica_state){.doubt_seq = IB_DOUBT_NEW};
     int length = snprintf(path, sizeof path, "%s/" STATE_NAME, directory);
+    errno = ENAMETOOLONG; /* or what was left there before would say whether the disk is a new one */
     int fd = length > 0 && (size_t)length < sizeof path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0 && errno == ENOENT) {
         return IB_OK;
@@ -81,6 +83,7 @@ int ib_replica_state_read(const char *directory, uint32_t shard, uint32_t member
         return IB_ERROR_IO;
     }
     int status;
+    IB_ASSERT((size_t)size <= sizeof file);
     memset((char *)&file + size, 0, sizeof file - (size_t)size);
     const char *fault = fault_of(&file, shard, member, &status);
     if (fault != NULL) {

@@ -26,18 +26,30 @@ const char *ib_replica_role_text(enum ib_replica_role role)
                                         [IB_ROLE_OPENING] = "opening",
                                         [IB_ROLE_PRIMARY] = "primary",
                                         [IB_ROLE_STOPPED] = "stopped"};
-    IB_ASSERT(role <= IB_ROLE_STOPPED);
+    IB_ASSERT(role <= IB_ROLE_STOPPED && names[role] != NULL);
     return names[role];
 }
 
 /* The first failure ends the engine. */
 static void fail(struct ib_replication *self, int status, const char *what, const char *why)
 {
-    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(status != IB_OK && what != NULL && why != NULL);
     if (self->status == IB_OK) {
         self->status = status;
         snprintf(self->error, sizeof self->error, "replication: %s: %s", what, why);
     }
+}
+
+/* Durably; otherwise the engine has to end, and `error` has the line for people. */
+static int write_state(const struct ib_replication *self, char *error)
+{
+    const struct ib_engine_config *config = self->config;
+    int status = ib_replica_state_write(config->journal_directory, config->shard, config->replica, &self->state);
+    if (status != IB_OK) {
+        snprintf(error, IB_ERROR_TEXT_SIZE, "replica.state in %.300s cannot be written: %s", config->journal_directory,
+                 strerror(errno));
+    }
+    return status;
 }
 
 /* ---- what the replica asks for ---- */
@@ -46,6 +58,7 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
 {
     struct ib_replication *self = context;
     IB_ASSERT(self->links != NULL);
+    IB_ASSERT(peer != self->config->replica); /* nobody sends to itself */
     ib_links_send(self->links, peer, bytes, size);
 }
 
@@ -53,6 +66,7 @@ static void io_disconnect(void *context, unsigned peer)
 {
     struct ib_replication *self = context;
     IB_ASSERT(self->links != NULL);
+    IB_ASSERT(peer != self->config->replica);
     ib_links_drop(self->links, peer);
 }
 
@@ -100,6 +114,7 @@ static bool io_append(void *context, const struct ib_replica_entry *entries, siz
             fail(self, IB_ERROR_MEMORY, "entries", "no memory");
         }
     }
+    IB_ASSERT(self->entries.last_seq <= sequencer->seq || self->status != IB_OK);
     return true;
 }
 
@@ -113,10 +128,7 @@ static void io_truncate(void *context, uint64_t seq)
     }
     self->state.is_cut = true;
     self->state.cut_seq = seq;
-    if (ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        fail(self, IB_ERROR_IO, "replica.state cannot be written", strerror(errno));
-    }
+    self->status = write_state(self, self->error);
     self->restarts = true;
 }
 
@@ -124,6 +136,7 @@ static size_t io_read(void *context, uint64_t seq, struct ib_replica_entry *entr
 {
     struct ib_replication *self = context;
     size_t read = 0;
+    IB_ASSERT(count >= 1 && seq >= 1);
     int status = ib_entry_source_read(&self->entries, seq, entries, count, &read);
     if (status != IB_OK) {
         char what[64];
@@ -145,12 +158,8 @@ static void io_promise(void *context, uint64_t epoch, uint64_t doubt_seq)
     IB_ASSERT(epoch >= self->state.promised);
     self->state.promised = epoch;
     self->state.doubt_seq = doubt_seq;
-    if (ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        fail(self, IB_ERROR_IO, "replica.state cannot be written", strerror(errno));
-        return;
-    }
-    self->promises = true;
+    self->status = self->status == IB_OK ? write_state(self, self->error) : self->status;
+    self->promises = self->status == IB_OK;
 }
 
 static void io_store_read(void *context, uint64_t request)
@@ -171,13 +180,14 @@ static void io_commit(void *context, uint64_t seq)
 {
     struct ib_replication *self = context;
     IB_ASSERT(seq >= self->sequencer->commit_seq);
+    IB_ASSERT(seq <= self->sequencer->seq);
     self->sequencer->commit_seq = seq;
 }
 
 static void io_role(void *context, enum ib_replica_role role, const char *why)
 {
     struct ib_replication *self = context;
-    IB_ASSERT(why != NULL);
+    IB_ASSERT(why != NULL && role == self->replica.role);
     self->reason = why;
     if (role != IB_ROLE_TAKEOVER && (self->said != why || role != IB_ROLE_STANDBY)) { /* who may not tries again */
         self->said = why;
@@ -195,21 +205,22 @@ static void io_role(void *context, enum ib_replica_role role, const char *why)
 static void peer_connected(void *context, unsigned peer)
 {
     struct ib_replication *self = context;
-    IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX);
+    IB_ASSERT(peer < self->config->replication->member_count && peer != self->config->replica);
+    IB_ASSERT(self->links != NULL); /* it is greeted at once */
     ib_replica_connected(&self->replica, peer);
 }
 
 static void peer_disconnected(void *context, unsigned peer)
 {
     struct ib_replication *self = context;
-    IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX);
+    IB_ASSERT(peer < self->config->replication->member_count && peer != self->config->replica);
     ib_replica_disconnected(&self->replica, peer);
 }
 
 static void peer_received(void *context, unsigned peer, const uint8_t *frame, size_t size)
 {
     struct ib_replication *self = context;
-    IB_ASSERT(size >= IB_REPLICA_HEADER_SIZE);
+    IB_ASSERT(size >= IB_REPLICA_HEADER_SIZE && size <= IB_REPLICA_FRAME_MAX);
     if (!self->restarts && self->status == IB_OK) {
         ib_replica_received(&self->replica, peer, frame, size);
     }
@@ -220,6 +231,7 @@ static void store_answered(void *context, uint64_t request, enum ib_store_outcom
 {
     struct ib_replication *self = context;
     IB_ASSERT(outcome <= IB_STORE_UNKNOWN);
+    IB_ASSERT(outcome != IB_STORE_UNKNOWN || record == NULL);
     ib_replica_stored(&self->replica, request, outcome, record);
 }
 
@@ -227,6 +239,7 @@ static void record_seen(void *context, const struct ib_shard_record *record)
 {
     struct ib_replication *self = context;
     IB_ASSERT(record != NULL);
+    self->seen = record->version > self->seen.version ? *record : self->seen;
     ib_replica_record_seen(&self->replica, record);
 }
 
@@ -266,6 +279,7 @@ void ib_replication_progress(struct ib_replication *self)
     tell_states(self);
     uint64_t durable_seq = self->sequencer->base_seq + ib_ring_done(&self->sequencer->ring, IB_RING_JOURNAL);
     if (durable_seq > self->durable_seq) {
+        IB_ASSERT(durable_seq <= self->entries.last_seq); /* the others compare what is noted */
         self->durable_seq = durable_seq;
         ib_replica_durable(&self->replica, durable_seq);
     }
@@ -329,8 +343,7 @@ int ib_replication_prepare(struct ib_replication **replication, const struct ib_
     if (status == IB_OK && self->state.is_cut) {
         status = ib_journal_cut(directory, self->state.cut_seq, error);
         self->state.is_cut = false;
-        status = status == IB_OK ? ib_replica_state_write(directory, config->shard, config->replica, &self->state)
-                                 : status;
+        status = status == IB_OK ? write_state(self, error) : status;
     }
     if (status == IB_OK) {
         status = ib_entry_source_open(&self->entries, directory);
@@ -379,6 +392,7 @@ static void open_replica(struct ib_replication *self, bool torn)
     const struct ib_entry_source *entries = &self->entries;
     uint64_t last_seq = self->sequencer->seq;
     IB_ASSERT(entries->last_seq == last_seq);
+    IB_ASSERT(!self->state.is_cut); /* it was made before the journal was opened */
     if (torn && self->state.doubt_seq != IB_DOUBT_NEW) { /* it may be the end of what it acknowledged */
         uint64_t had_seq = last_seq > 0 ? last_seq : 1;
         self->state.doubt_seq = had_seq > self->state.doubt_seq ? had_seq : self->state.doubt_seq;
@@ -412,12 +426,8 @@ int ib_replication_open(struct ib_replication *self, struct ib_sequencer *sequen
         return status;
     }
     open_replica(self, torn);
-    if (self->state.doubt_seq != IB_DOUBT_NEW &&
-        ib_replica_state_write(self->config->journal_directory, self->config->shard, self->config->replica,
-                               &self->state) != IB_OK) {
-        snprintf(error, IB_ERROR_TEXT_SIZE, "replica.state in %.300s cannot be written: %s",
-                 self->config->journal_directory, strerror(errno));
-        return IB_ERROR_IO;
+    if (self->state.doubt_seq != IB_DOUBT_NEW && (status = write_state(self, error)) != IB_OK) {
+        return status;
     }
     sequencer->replica = &self->replica;
     status = ib_store_link_open(&self->store, &store, loop,

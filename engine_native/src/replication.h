@@ -26,6 +26,7 @@ struct ib_replication {
     struct ib_entry_source entries;
     struct ib_replica_state state; /* as on the disk */
     bool promises; /* what is on the disk since is not told yet */
+    struct ib_shard_record seen; /* the newest record that the agent has told of */
     const char *reason; /* of the last change of its role */
     const char *said;   /* … and of the last one that the log has */
     uint64_t durable_seq; /* as it was told */

@@ -25,6 +25,9 @@ static const uint32_t constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
+_Static_assert(sizeof constants == 64 * 4, "one for each round");
+_Static_assert(IB_SHA256_BLOCK == 64 && IB_SHA256_SIZE == 8 * 4, "FIPS 180-4");
+
 static uint32_t rotate(uint32_t word, unsigned bits)
 {
     return word >> bits | word << (32 - bits);
@@ -132,6 +135,7 @@ static void take_blocks_by_instruction(uint32_t state[8], const uint8_t *bytes, 
 static void take_blocks(struct ib_sha256 *sha, const uint8_t *bytes, size_t count)
 {
     IB_ASSERT(sha->is_portable == 0 || sha->is_portable == 1);
+    IB_ASSERT(bytes != NULL || count == 0);
     if (sha->is_portable) {
         take_blocks_portably(sha->state, bytes, count);
     } else {
@@ -176,6 +180,7 @@ void ib_sha256_end(struct ib_sha256 *sha, uint8_t digest[IB_SHA256_SIZE])
     uint64_t bits = __builtin_bswap64(sha->size * 8);
     size_t waiting = sha->size % IB_SHA256_BLOCK;
     IB_ASSERT(digest != NULL);
+    IB_ASSERT(sha->size <= UINT64_MAX / 8); /* or the length in bits would not be that of what was added */
     ib_sha256_add(sha, padding, (waiting < 56 ? 56 : 120) - waiting);
     ib_sha256_add(sha, &bits, sizeof bits);
     IB_ASSERT(sha->size % IB_SHA256_BLOCK == 0);

@@ -63,6 +63,7 @@ static const char magic[8] = {'I', 'B', 'S', 'T', 'O', 'R', 'E', '1'};
 static void give_up(struct ib_store_link *link, const char *fault)
 {
     IB_ASSERT(fault != NULL);
+    IB_ASSERT(!link->is_greeted || link->handler.fd >= 0);
     ib_io_drop(&link->handler);
     link->fault = fault;
     link->is_greeted = false;
@@ -100,42 +101,52 @@ static const char *reason_text(uint32_t reason)
 
 /* ---- what the agent says ---- */
 
-static bool take_record(const struct message *message, struct ib_shard_record *record)
+/* False: it says that there is a record in it, and what is there is none. */
+static bool is_sound(const struct message *message)
 {
-    IB_ASSERT(message != NULL && record != NULL);
-    *record = (struct ib_shard_record){.version = message->version,
-                                       .epoch = message->epoch,
-                                       .in_sync = message->in_sync,
-                                       .primary = (uint8_t)message->primary};
-    return (message->flags & HAS_RECORD) != 0 && message->primary <= IB_REPLICA_NOBODY;
+    IB_ASSERT(message != NULL);
+    return (message->flags & HAS_RECORD) == 0 || message->primary <= IB_REPLICA_NOBODY;
+}
+
+static struct ib_shard_record record_of(const struct message *message)
+{
+    IB_ASSERT((message->flags & HAS_RECORD) != 0);
+    IB_ASSERT(message->primary <= IB_REPLICA_NOBODY);
+    return (struct ib_shard_record){.version = message->version,
+                                    .epoch = message->epoch,
+                                    .in_sync = message->in_sync,
+                                    .primary = (uint8_t)message->primary};
 }
 
 static void take_answer(struct ib_store_link *link, const struct message *message)
 {
     struct ib_shard_record record;
-    bool has_record = take_record(message, &record);
-    IB_ASSERT(message->kind == KIND_ANSWER);
+    bool is_known = message->outcome == IB_STORE_OK || message->outcome == IB_STORE_CONFLICT;
+    bool has_record = is_known && (message->flags & HAS_RECORD) != 0;
+    IB_ASSERT(message->kind == KIND_ANSWER && message->outcome <= OUTCOME_REFUSED);
     if (!link->waits || message->request != link->request) {
         return; /* of a request that counts as unknown already */
     }
+    if (has_record) {
+        record = record_of(message);
+    }
     link->waits = false;
-    bool is_known = message->outcome == IB_STORE_OK || message->outcome == IB_STORE_CONFLICT;
     link->fault = is_known ? NULL : reason_text(message->reason);
     link->hooks.stored(link->hooks.context, message->request,
                        is_known ? (enum ib_store_outcome)message->outcome : IB_STORE_UNKNOWN,
-                       is_known && has_record ? &record : NULL);
+                       has_record ? &record : NULL);
     IB_ASSERT(link->request >= message->request);
 }
 
 static void take_message(struct ib_store_link *link, const uint8_t *bytes)
 {
     struct message message;
-    struct ib_shard_record record;
     memcpy(&message, bytes, sizeof message);
-    IB_ASSERT(link->is_greeted);
-    if (message.kind == KIND_ANSWER && message.outcome <= OUTCOME_REFUSED) {
+    IB_ASSERT(link->is_greeted && link->handler.fd >= 0);
+    if (is_sound(&message) && message.kind == KIND_ANSWER && message.outcome <= OUTCOME_REFUSED) {
         take_answer(link, &message);
-    } else if (message.kind == KIND_CHANGE && take_record(&message, &record)) {
+    } else if (is_sound(&message) && message.kind == KIND_CHANGE && (message.flags & HAS_RECORD) != 0) {
+        const struct ib_shard_record record = record_of(&message);
         link->hooks.seen(link->hooks.context, &record);
     } else {
         give_up(link, "what answers at store.sock is no agent of this build");
@@ -148,7 +159,7 @@ static void take_greeting(struct ib_store_link *link, const uint8_t *bytes)
                                            "another shard's", "store.sock: the agent is another member's"};
     struct answer answer;
     memcpy(&answer, bytes, sizeof answer);
-    IB_ASSERT(!link->is_greeted);
+    IB_ASSERT(!link->is_greeted && link->handler.fd >= 0);
     if (memcmp(answer.magic, magic, sizeof magic) != 0 || answer.version != PROTOCOL_VERSION || answer.status > 3) {
         give_up(link, refusals[0]);
     } else if (answer.status != 0) {
@@ -173,6 +184,7 @@ static void link_ready(void *owner, uint32_t events)
         return;
     }
     link->size += (size_t)got;
+    IB_ASSERT(link->size <= sizeof link->input);
     size_t begin = 0;
     while (link->handler.fd >= 0) {
         size_t wanted = link->is_greeted ? MESSAGE_SIZE : HELLO_SIZE;
@@ -188,6 +200,7 @@ static void link_ready(void *owner, uint32_t events)
         }
     }
     if (link->handler.fd >= 0) {
+        IB_ASSERT(link->size - begin < MESSAGE_SIZE); /* there is room for more the next time */
         link->size -= begin;
         memmove(link->input, link->input + begin, link->size);
     }
@@ -199,6 +212,7 @@ void ib_store_link_ask(struct ib_store_link *link, uint64_t request, const struc
 {
     struct message message = {.kind = record != NULL ? KIND_WRITE : KIND_READ, .request = request};
     IB_ASSERT(request > link->request);
+    IB_ASSERT(record == NULL || record->version > 0); /* a write names the version that it makes */
     link->request = request;
     link->waits = true;
     if (!link->is_greeted) {
@@ -221,7 +235,8 @@ static void dial(struct ib_store_link *link)
                                 .version = PROTOCOL_VERSION,
                                 .shard = link->config.shard,
                                 .member = link->config.member};
-    IB_ASSERT(link->handler.fd < 0);
+    IB_ASSERT(link->handler.fd < 0 && !link->is_greeted);
+    IB_ASSERT(link->size == 0); /* nothing of the connection before is taken for its greeting */
     int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/store.sock", link->config.run_directory);
     link->dial_ms = link->loop->now_ms + link->config.retry_ms;
     if (length < 0 || (size_t)length >= sizeof address.sun_path) {

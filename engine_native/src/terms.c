@@ -7,7 +7,7 @@
 /* Rule 5. */
 static int is_order_type(const struct ib_command *command, uint32_t rules)
 {
-    IB_ASSERT(rules >= IB_RULES_1);
+    IB_ASSERT(rules >= IB_RULES_1 && rules <= IB_RULES_NEWEST);
     uint8_t newest = rules == IB_RULES_1 ? IB_ORDER_MARKET : IB_ORDER_STOP_LIMIT;
     return command->order_type >= IB_ORDER_LIMIT && command->order_type <= newest;
 }

@@ -28,14 +28,15 @@ struct io_shim io_shim;
 
 enum { SECTOR = 512, UNDO_MAX = 4096, RECORD = 192 };
 
-/* One write that is not synced: what was there before. Or a name that a directory may not have yet. */
+/* One write that is not synced: what was there before. Or a name that a directory may not have yet, and under `kept`
+ * the file that has had it. */
 struct undo {
     int fd; /* a copy of the descriptor; of the directory */
     ino_t inode;
     off_t offset;
     size_t size;
     unsigned char *before;
-    char from[64], to[64];
+    char from[64], to[64], kept[32];
 };
 
 static struct undo undos[UNDO_MAX];
@@ -101,6 +102,9 @@ static void forget(int fd)
     for (int i = 0; i < undo_count; i++) {
         if (undos[i].inode == inode) {
             free(undos[i].before);
+            if (undos[i].kept[0] != '\0') {
+                syscall(SYS_unlinkat, undos[i].fd, undos[i].kept, 0);
+            }
             syscall(SYS_close, undos[i].fd);
         } else {
             undos[kept++] = undos[i];
@@ -120,8 +124,14 @@ void io_shim_cut_power(void)
     while (undo_count > 0) {
         struct undo *undo = &undos[--undo_count];
         if (undo->before == NULL) {
+            int has_old = undo->kept[0] != '\0';
             if (!survives()) {
                 syscall(SYS_renameat, undo->fd, undo->to, undo->fd, undo->from);
+                if (has_old) {
+                    syscall(SYS_renameat, undo->fd, undo->kept, undo->fd, undo->to);
+                }
+            } else if (has_old) {
+                syscall(SYS_unlinkat, undo->fd, undo->kept, 0);
             }
             continue;
         }
@@ -229,6 +239,10 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
         struct undo *undo = remember(to_fd);
         (void)snprintf(undo->from, sizeof undo->from, "%s", from);
         (void)snprintf(undo->to, sizeof undo->to, "%s", to);
+        (void)snprintf(undo->kept, sizeof undo->kept, ".kept-%d", undo_count);
+        if (syscall(SYS_linkat, to_fd, to, to_fd, undo->kept, 0) != 0) {
+            undo->kept[0] = '\0'; /* nothing had the name */
+        }
     }
     int status = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
     maybe_crash();

@@ -279,8 +279,8 @@ static void in_doubt_it_takes_over_only_with_the_newest_of_all_journals(void)
     EXPECT_EQUAL(host.promise, 2);
 }
 
-/* All disks are new, and nobody has led yet: so a shard begins. Where somebody has a journal the record is not believed,
- * and neither before all of them have said what they have. */
+/* All disks are new, and nobody has led yet: so a shard begins. Where somebody has a journal the record is not
+ * believed, and neither before all of them have said what they have. */
 static void a_shard_of_new_disks_begins(void)
 {
     static const struct ib_shard_record nobody = {

@@ -19,10 +19,10 @@ from typing import Any
 from ironbook import core
 from ironbook.core.records import CommandType
 from ironbook.drills import html
-from ironbook.drills.canary_log import CanaryLog, LogWriter, read_log
+from ironbook.drills.canary_log import NO_END, CanaryLog, LogWriter, read_log
 from ironbook.drills.report import JournalOrder, Target, build
 from ironbook.errors import CommandError
-from ironbook.order_entry import PATIENCE_SECONDS, OrderEntry, endpoint
+from ironbook.order_entry import PATIENCE_SECONDS, NoPrimaryError, OrderEntry, endpoint
 from ironbook.service import deadline_ticks, read_secret, write_json
 
 MISSED = 2  # exit status
@@ -95,7 +95,12 @@ def run_report(arguments: argparse.Namespace) -> int:
     """Compare, write both files, print the verdict as the last line."""
     log = read_log(arguments.log)
     target = Target(arguments.drill, arguments.rto_below, arguments.rpo_below)
-    stream = all_reports(arguments, log.begin["session"])
+    try:
+        stream = all_reports(arguments, log.begin["session"])
+    except NoPrimaryError as error:
+        if log.ended != NO_END:
+            raise
+        raise CommandError(f"{error}; {arguments.log} has no end: end the canary first, it has the session") from error
     journal = journal_orders(arguments.journal, log.begin["session"]) if arguments.journal else None
     report = build(log, stream, journal, target)
     report["log_sha256"] = hashlib.sha256(arguments.log.read_bytes()).hexdigest()

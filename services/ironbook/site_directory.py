@@ -30,7 +30,7 @@ _FIELD = re.compile(r"^(IRONBOOK_SITE|IRONBOOK_STATE|INODE|IRONBOOK_PORT_BASE)=(
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 # What `up`, the services and the roles make in it. The last two: what is left where the writing of a file was killed.
 _MADE = re.compile(
-    r"ansible|build|emulator|hosts|install|log|postgres(\.unfinished)?|publisher|reports|run|secrets|settlement-[0-9]+\.json"
+    r"ansible|build|drills|emulator|hosts|install|log|postgres(\.unfinished)?|publisher|reports|run|secrets|settlement-[0-9]+\.json"
     r"|supervisor\.d|supervisord\.conf|trade|\.ironbook-site"
     r"|\.(supervisord\.conf|\.ironbook-site)\.[0-9]+|\.ansible_tmp.*"
 )

@@ -74,6 +74,7 @@ class Engine:
             self.config[key] = {**self.config.get(key, {}), **value} if isinstance(value, dict) else value
         self.process: subprocess.Popen[bytes] | None = None
         self.enter: list[str] = []  # a command line that brings what follows it to another network
+        self.variables: dict[str, str] = {}  # of its environment, besides
 
     def start(self, wait: bool = True) -> Self:
         """Start the process; `wait` until it serves."""
@@ -90,7 +91,7 @@ class Engine:
         ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment() | self.variables
             )
         if wait:
             self._wait()

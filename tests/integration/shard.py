@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -152,10 +152,21 @@ class Shard:
 
 
 @contextmanager
-def replicated_shard(settings: dict[str, Any], store: Store, number: int, **changes: Any) -> Iterator[Shard]:
-    """A running shard with its first record; `settings` is the store for the agents, `store` a client of it."""
+def replicated_shard(
+    settings: dict[str, Any],
+    store: Store,
+    number: int,
+    before: Callable[[Engine], object] = lambda _: None,
+    **changes: Any,
+) -> Iterator[Shard]:
+    """A running shard with its first record; `settings` is the store for the agents, `store` a client of it.
+
+    `before` is called with each engine before it starts for the first time.
+    """
     with tempfile.TemporaryDirectory(prefix="ib") as name:
         shard = Shard(Path(name), number, settings, **changes)
+        for engine in shard.engines:
+            before(engine)
         members = tuple(member_name(number, replica) for replica in range(len(shard.engines)))
         assert isinstance(store.create(Record.first(number, "", members, "test")), Written)
         try:

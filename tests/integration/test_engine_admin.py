@@ -264,9 +264,8 @@ def test_names_of_instruments_by_their_numbers(engine: Engine) -> None:
 
 def test_how_an_instrument_is_defined(engine: Engine) -> None:
     """Enough to add it elsewhere: what is answered, as words, makes the same again; an auction moves its reference."""
-    words = (
-        "tick=5 lot=10 reference_price=900 static_band=400 dynamic_band=50 breach=halt price_scale=2 quantity_scale=1"
-    )
+    words = "tick=5 lot=10 reference_price=900 static_band=400 dynamic_band=50 breach=halt price_scale=2"
+    words += " quantity_scale=1"
     wanted: dict[str, int | str] = {
         key: int(value) if value.isdigit() else value for key, value in (word.split("=") for word in words.split())
     }

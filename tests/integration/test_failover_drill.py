@@ -113,6 +113,15 @@ def test_a_journal_that_has_lost_its_end_is_found(drill: MovingDrill, tmp_path: 
     assert "What is not as it was told" in (drill.directory / "drill.html").read_text()
 
 
+def test_a_report_is_not_made_beside_its_canary(drill: MovingDrill) -> None:
+    drill.start()
+    drill.done("wait", "--orders", "5", "--seconds", "20")
+    refused = drill.report("--patience", "0.5")
+    assert refused.returncode == 1 and not (drill.directory / "drill.json").exists()
+    assert "end the canary first, it has the session" in refused.stderr and len(refused.stderr.splitlines()) == 1
+    assert drill.stop()[0] == 0, "the report has not thrown it out"
+
+
 def test_a_canary_that_is_killed_leaves_a_log_that_can_be_read(drill: MovingDrill) -> None:
     drill.start()
     drill.done("wait", "--orders", "20", "--seconds", "20")

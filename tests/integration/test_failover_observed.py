@@ -171,4 +171,4 @@ def test_a_drill_measures_what_a_canary_saw(shard: Shard, tmp_path: Path) -> Non
     assert any(what.startswith("is primary") for what in words)
     assert any("it does not answer" in what for what in words)
     epochs = [said.epoch for said in read_log(drill.log).members if said.role == "primary" and said.epoch]
-    assert epochs == sorted(epochs) and epochs[-1] >= epochs[0] + len(FAULTS)
+    assert max(epochs) >= epochs[0] + len(FAULTS)  # the paused one may say once more that it is, when it wakes

@@ -331,7 +331,7 @@ def test_the_configuration_store_is_encrypted_backed_up_and_cannot_be_deleted(pl
     assert (table["SSEDescription"]["SSEType"], table["SSEDescription"]["KMSMasterKeyArn"]) == ("KMS", key)
     backups = dynamodb.describe_continuous_backups(**named)["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
-    with pytest.raises(dynamodb.exceptions.ClientError, match="deletion protection"):
+    with pytest.raises(dynamodb.exceptions.ClientError, match=r"(?i)deletion.?protect"):
         dynamodb.delete_table(**named)
 
 
@@ -576,15 +576,18 @@ def test_a_replayed_session_in_production_is_refused(platform: Platform) -> None
 @pytest.mark.parametrize(
     ("hosts", "complaint"),
     [
-        ([0], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
-        ([0, 1, 3], "engine_hosts lacks engine-0-3"),
+        ([(0, 0)], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
+        ([(0, 0), (0, 1), (0, 2), (1, 0)], "engine_hosts lacks engine-1-0"),
     ],
 )
 def test_discover_refuses_other_hosts_than_those_asked_for(
-    platform: Platform, hosts: list[int], complaint: str
+    platform: Platform, hosts: list[tuple[int, int]], complaint: str
 ) -> None:
-    asked = [{"shard": 0, "replica": n, "zone": ZONES[min(n, 2)], "role": "standby" if n else "primary"} for n in hosts]
-    change = set_variables(f"ironbook_engine_hosts: {json.dumps(asked)}")
+    asked = [
+        {"shard": shard, "replica": n, "zone": ZONES[n], "role": "standby" if n else "primary"} for shard, n in hosts
+    ]
+    shards = [{"shard": 0, "symbols": ["AAPL"]}, {"shard": 1, "symbols": ["MSFT"]}][: 1 + asked[-1]["shard"]]
+    change = set_variables(f"ironbook_engine_hosts: {json.dumps(asked)}\nironbook_shards: {json.dumps(shards)}")
     run = platform.play("discover", inventory=platform.inventory(f"hosts{len(hosts)}", change))
     assert run.returncode != 0
     assert complaint in run.output

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import shutil
 import signal
+import struct
 
 import pytest
-from integration.engine_process import enter
+from integration.engine_process import Engine, enter, used
 from integration.shard import Shard
 from local_processes import wait_for
 
@@ -73,6 +74,79 @@ def test_a_primary_that_slept_through_a_takeover_acknowledges_nothing(shard: Sha
     assert [report[:1] for report in again.wait_for(2)] == [b"A", b"E"]
     assert again.next_user_ref() == 2  # of what the zombie had nothing is left
     wait_for(shard.equal_states, "three equal states")
+
+
+def test_what_a_primary_alone_has_is_taken_back(shard: Shard) -> None:
+    """R5: it is on its disk and was never committed; the next primary has not got it, and the member discards it."""
+    first = shard.in_sync()
+    maker = shard.login("MAKER1")
+    maker.send(enter(1, "S", 100, 10000))
+    assert maker.report("A")
+    standbys = [shard.engines[number] for number in range(3) if number != first]
+    for standby in standbys:
+        standby.kill()
+    maker.send(b"".join(enter(ref, "S", 100, 10000 + ref) for ref in range(2, 22)))
+
+    def has_alone() -> bool:
+        status = shard.status(first)
+        return status is not None and (told := status["replication"])["durable_seq"] >= told["commit_seq"] + 20
+
+    wait_for(has_alone, "orders that are on one disk alone")
+    shard.engines[first].kill()
+    for standby in standbys:
+        standby.start()
+    second = shard.primary(other_than=[first])
+    again = shard.login("MAKER1")
+    assert again.next_user_ref() == 2
+    again.send(enter(2, "B", 40, 10000))
+    assert [report[:1] for report in again.wait_for(2)] == [b"A", b"A"]
+    shard.engines[first].start()
+    assert shard.in_sync() == second
+    wait_for(shard.equal_states, "three equal states")
+    assert "discards its state" in shard.engines[first].log.read_text()
+
+
+def promised_on_disk(engine: Engine) -> int:
+    """The epoch in replica.state."""
+    return int(struct.unpack_from("<Q", (engine.journal / "replica.state").read_bytes(), 16)[0])
+
+
+def test_what_a_member_promised_is_on_its_disk(shard: Shard) -> None:
+    """R3: nobody leads an epoch that a member, were it to start anew, would know nothing of."""
+    primary = shard.in_sync()
+    for _ in range(2):
+        status = shard.status(primary)
+        assert status is not None
+        epoch = status["replication"]["epoch"]
+        assert [promised_on_disk(engine) for engine in shard.engines] == [epoch] * 3
+        to = (primary + 1) % 3
+        wait_for(lambda: "accepted" in shard.engines[primary].admin(f"switch_over {to}"), "a switchover")  # noqa: B023
+        shard.primary(other_than=[primary])
+        primary = shard.in_sync()
+        assert primary == to and (shard.status(to) or {})["replication"]["epoch"] > epoch
+
+
+def test_a_member_whose_journal_was_torn_is_in_doubt_until_it_has_everything(shard: Shard) -> None:
+    """R7: what was cut off may be what it had acknowledged, so it does not lead, nor help anybody to."""
+    shard.in_sync()
+    maker = shard.login("MAKER1")
+    for ref in range(1, 101):
+        maker.send(enter(ref, "S", 100, 10000 + ref))
+    reports = maker.wait_for(100)
+    wait_for(shard.equal_states, "three equal states")
+    for engine in shard.engines:
+        engine.kill()
+    torn = shard.engines[0]
+    segment = max(torn.journal.glob("*.journal"))
+    segment.write_bytes(used(segment)[:-40])
+    for engine, is_in_doubt in ((torn, True), (shard.engines[1], False)):
+        engine.start()
+        assert engine.admin("status")["replication"]["in_doubt"] is is_in_doubt
+    shard.engines[2].start()
+    shard.in_sync()
+    assert shard.login("MAKER1").wait_for(100) == reports
+    wait_for(shard.equal_states, "three equal states")
+    wait_for(lambda: not torn.admin("status")["replication"]["in_doubt"], "a member that has everything")
 
 
 def test_all_members_are_killed_at_once(shard: Shard) -> None:

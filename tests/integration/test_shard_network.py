@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from integration.engine_process import Client, enter, login_request
+from integration.engine_process import PASSWORD, Client, enter, login_request
 from integration.etcd_cluster import LACKING
 from integration.networks import HUB, Networks, networks
 from integration.shard import Shard, replicated_shard
 from integration.trader import Trader
+from ironbook.order_entry import Endpoint, OrderEntry
+from ironbook.protocols import ouch50
 from ironbook.store.etcd import EtcdStore
 from ironbook.store.etcd_gateway import Gateway
 from local_processes import wait_for
@@ -179,3 +181,41 @@ def test_a_primary_that_does_not_reach_the_store_trades_on(world: World) -> None
     world.cables.hear(first, HUB)
     assert client.report("A")
     assert world.shard.in_sync() == first
+
+
+@pytest.mark.feature("ENG-15", by="G", part="our client library finds the member that took over by itself")
+@pytest.mark.parametrize("fault", ["lost host", "cut off from its standbys"])
+def test_our_client_goes_to_the_member_that_serves(world: World, fault: str) -> None:
+    """It hears nothing of a lost host, and heartbeats of one that is cut off: neither must keep it."""
+    first = world.shard.in_sync()
+    others = [number for number in range(3) if number != first]
+    places = [Endpoint(engine.config["order_entry"]["host"], engine.port) for engine in world.shard.engines]
+    with world.cables.inside_hub(), OrderEntry(places, "MAKER1", PASSWORD) as entry:
+        numbers: list[int] = []
+
+        def order(ref: int) -> float:
+            """Enter it; the moment of its acknowledgement."""
+            entry.send([ouch50.enter_order(ref, ouch50.SELL, 100, b"AAPL", 10000 + ref)])
+            deadline = time.monotonic() + OWNER_SECONDS
+            while ref not in numbers:
+                assert time.monotonic() < deadline, f"order {ref} has no answer"
+                numbers.extend(int.from_bytes(report[9:13], "big") for report in entry.receive(0.2))
+            return time.monotonic()
+
+        last = [order(ref) for ref in range(1, 51)][-1]
+        if fault == "lost host":
+            world.cables.pull_the_cable(first)
+        else:
+            for other in others:
+                world.cables.silence(first, world.cables.members[other].address)
+        took = order(51) - last
+        assert entry.peer != str(places[first]) and took < OWNER_SECONDS
+        if fault == "lost host":
+            world.cables.plug_it_in(first)
+        else:
+            for other in others:
+                world.cables.hear(first, world.cables.members[other].address)
+        order(52)
+        world.shard.in_sync()
+        assert entry.next_user_ref() == 53 and numbers == list(range(1, 53))
+    print(f"{fault}: {took * 1000:.0f} ms, {entry.logins} logins")

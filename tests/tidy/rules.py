@@ -64,7 +64,8 @@ PROCESS_TESTS = {
     "tests/integration/test_engine_configure.py": {"directory", "matcher"},
     "tests/integration/test_engine_admin.py": {"engine_request"},
     "tests/integration/test_commands.py": {"command_feed"},
-    "tests/integration/test_order_entry_session.py": {"authenticator", "gateway", "io_loop", "sequencer"},
+    "tests/integration/test_order_entry_session.py": {"authenticator", "gateway", "io_loop", "listen", "sequencer"},
+    "tests/integration/test_shard.py": {"replication"},
 }
 
 # The core's files that know no clock, file, socket or thread: their whole world is their arguments.

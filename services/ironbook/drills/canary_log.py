@@ -32,6 +32,7 @@ from ironbook.protocols import ouch50
 from ironbook.service import check_keys
 
 CLOCK_SECONDS = 1.0
+NO_END = "the canary was killed: its log has no end"
 BEGIN = {
     "session": str,
     "symbol": str,
@@ -102,7 +103,7 @@ class CanaryLog:
     members: list[MemberSaid] = field(default_factory=list)
     marks: list[Moment] = field(default_factory=list)
     faults: list[Moment] = field(default_factory=list)
-    ended: str = "the canary was killed: its log has no end"
+    ended: str = NO_END
 
     def wall_ns(self, at_ns: int) -> int:
         """Return the time of day of a moment, by the last anchor before it."""
