@@ -16,7 +16,10 @@ def shard_map(  # noqa: PLR0913, PLR0917  (a map has these parts)
 ) -> dict[str, Any]:
     """Judge the shard map; see the sidecar documentation."""
     try:
-        known = Deployed(int(deployed["version"]), str(deployed["sha256"])) if deployed else None
+        known = None
+        if deployed:
+            symbols, moving = dict(deployed.get("symbols", {})), str(deployed.get("moving", ""))
+            known = Deployed(int(deployed["version"]), str(deployed["sha256"]), symbols, moving)
         return asdict(check(shards, hosts, zones, environment, int(version), known))
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise AnsibleFilterError(f"shard_map: not a shard map with its hosts: {exc!r}") from exc

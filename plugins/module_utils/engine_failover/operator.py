@@ -159,12 +159,12 @@ class Operator:
             return Result(todo, before, before)
         if not todo.steps:
             return Result(todo, before, *self._wait(wanted, todo, before))
-        with self._alone(wanted):
+        with self.alone(f"state {wanted.state} of replica {wanted.replica}{', by force' if wanted.force else ''}"):
             before = self.view(verify)
             todo = plan(wanted, before)
             for step in todo.steps:
-                self._keep()
-                self._note(f"{step.action}: {step.why}")
+                self.keep()
+                self.note(f"{step.action}: {step.why}")
                 self._do(step, wanted)
             return Result(todo, before, *self._wait(wanted, todo, before))
 
@@ -196,7 +196,7 @@ class Operator:
         outcome = self.store.replace(known, wanted, allow_data_loss=True)
         end = time.monotonic() + self.seconds
         while isinstance(outcome, Unknown) and time.monotonic() < end:
-            self._keep()
+            self.keep()
             outcome = self.store.again(outcome)
         if isinstance(outcome, Conflict):
             raise ValueError(
@@ -213,10 +213,10 @@ class Operator:
 
         def reached() -> bool:
             nonlocal view
-            self._keep()
+            self.keep()
             seen, view = view.shown(), self.view(verify=False)
             if view.shown() != seen:
-                self._note(told(view))
+                self.note(told(view))
             return is_reached(todo.until, wanted, before, view)
 
         if self._until(reached, self.seconds):
@@ -227,7 +227,8 @@ class Operator:
             return view, alone if todo.until == "leads" and view.role == "opening" else ""
         raise ValueError(f"after {self.seconds:.0f} s {missing(todo.until, wanted, before, view)}")
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """Remember that something happened now."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self.timeline.append({"at": now, "what": what})
 
@@ -242,9 +243,9 @@ class Operator:
     # --------------------------------------------------------------------------------------------------- the lease
 
     @contextlib.contextmanager
-    def _alone(self, wanted: Wanted) -> Iterator[None]:
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Hold the lease of the shard's operators; ValueError, one line, where somebody else does."""
         name = lease_name(self.member.shard)
-        purpose = f"state {wanted.state} of replica {wanted.replica}{', by force' if wanted.force else ''}"
         first, answer = None, self._leases.acquire(name, LEASE_SECONDS, purpose)
         while isinstance(answer, Taken):
             first = first or answer.lease
@@ -264,7 +265,7 @@ class Operator:
                 self._leases.release(self._held)
             self._held = None
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Renew the lease where that is due."""
         if self._held is None or time.monotonic() - self._renewed < _RENEW_SECONDS:
             return

@@ -30,10 +30,15 @@ _CONSEQUENCES = {
 
 @dataclass(frozen=True)
 class Deployed:
-    """The map that a host was deployed with."""
+    """The map that a host was deployed with, and the symbol that is just being moved, which alone may change its shard.
+
+    `symbols`: the shard of each; empty of a host that was deployed before that was remembered.
+    """
 
     version: int
     sha256: str
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    moving: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     consequences: list[str] = field(default_factory=list)
     sha256: str = ""
+    symbols: dict[str, int] = field(default_factory=dict)  # the shard of each
 
 
 def check(  # noqa: PLR0913, PLR0917  (a map has these parts)
@@ -64,9 +70,11 @@ def check(  # noqa: PLR0913, PLR0917  (a map has these parts)
             *_of_symbols(shards),
             *_of_hosts(shards, hosts, zones, environment),
             *_of_version(shards, hosts, environment, version, deployed),
+            *_of_moves(shards, deployed),
         ],
         consequences=list(_consequences(shards, hosts)),
         sha256=digest(shards, hosts),
+        symbols=_shard_of(shards),
     )
 
 
@@ -172,6 +180,23 @@ def _of_version(
             f"the map of version {version} is another one than is deployed (sha256 {found[:12]}, there "
             f"{deployed.sha256[:12]}): raise the version to {version + 1} if the change is meant"
         )
+
+
+def _shard_of(shards: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {symbol: shard["shard"] for shard in shards for symbol in shard["symbols"]}
+
+
+def _of_moves(shards: Sequence[Mapping[str, Any]], deployed: Deployed | None) -> Iterator[str]:
+    """A start of an engine adds what its configuration names, while the other shard still trades it."""
+    if deployed is None:
+        return
+    now = _shard_of(shards)
+    for symbol, before in sorted(deployed.symbols.items()):
+        if symbol in now and now[symbol] != before and symbol != deployed.moving:
+            yield (
+                f"symbol {symbol} is of shard {before} by the map of version {deployed.version} that is deployed, and "
+                f"of shard {now[symbol]} by this one: both would trade it; move it with the playbook move_symbol"
+            )
 
 
 def _consequences(shards: Sequence[Mapping[str, Any]], hosts: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,7 +16,8 @@ _SHOWN = ("role", "state", "epoch", "primary", "in_sync", "last_seq", "commit_se
 def report(given: Mapping[str, Any]) -> dict[str, Any]:
     """Put it together. `given`: operation, shard, environment, started_at, ended_at, failure, before, after, timelines.
 
-    `before` and `after` map a host to what engine_failover_info has returned of its member, `timelines` to its steps.
+    And, where there is more to say of the operation as a whole, `about`: values by name. `before` and
+    `after` map a host to what engine_failover_info has returned of its member, `timelines` to its steps.
     """
     timeline = [
         {"at": step["at"], "host": host, "what": step["what"]}
@@ -28,6 +29,7 @@ def report(given: Mapping[str, Any]) -> dict[str, Any]:
         **{key: given[key] for key in ("operation", "shard", "environment", "started_at", "ended_at", "failure")},
         "outcome": "failed" if given["failure"] else "done",
         "changed": any(timeline),
+        "about": dict(given.get("about") or {}),
         "timeline": sorted(timeline, key=lambda step: (step["at"], step["host"])),
         "before": {host: _shown(one) for host, one in sorted(given["before"].items())},
         "after": {host: _shown(one) for host, one in sorted(given["after"].items())},
@@ -59,7 +61,7 @@ def render(made: Mapping[str, Any]) -> str:
 <div class="faint">{escape(str(made["started_at"]))} to {escape(str(made["ended_at"]))}</div>
 <p><span class="mark {mark}">{escape(made["outcome"])}</span></p>
 {failure}
-<h2>What happened</h2>
+{_about(made["about"])}<h2>What happened</h2>
 <table><thead>{head}</thead><tbody>{steps}</tbody></table>
 <h2>The shard before</h2>
 {_members(made["before"])}
@@ -68,6 +70,11 @@ def render(made: Mapping[str, Any]) -> str:
 </body>
 </html>
 """
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    rows = "".join(_row((key.replace("_", " "), value)) for key, value in sorted(found.items()))
+    return f"<h2>What it was about</h2>\n<table><tbody>{rows}</tbody></table>\n" if rows else ""
 
 
 def _members(found: Mapping[str, Mapping[str, Any]]) -> str:

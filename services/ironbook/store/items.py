@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands in the configuration store: a shard's record, and a lease.
+"""What stands in the configuration store: a shard's record, and a lease. move.py has the third: a symbol's move.
 
 An item is a flat document of whole numbers, texts and lists of texts, so that it is the same in DynamoDB's attributes
 and in etcd's JSON. Its `version` is 1 when it is created and one more with each write; its `writer` is different with
@@ -39,7 +39,7 @@ NOBODY = ""  # primary of epoch 0
 PURPOSE_MAX = 200
 
 _MEMBER = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}\Z")
-_WRITER = re.compile(r"[\x21-\x7e]{1,128}\Z")
+WRITER = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _LEASE = re.compile(r"[a-z0-9][a-z0-9/_-]{0,62}\Z")
 
 Document = Mapping[str, Any]
@@ -86,10 +86,11 @@ class Item(Protocol):
         """Read an item; raises an ItemError that names the key and what is wrong."""
 
 
-class _Fields:
+class Fields:
     """The keys of a document, taken one by one, each of its type; what is left over at the end is unknown."""
 
     def __init__(self, where: str, document: Document) -> None:
+        """Raises an ItemError where the format is not ours. `where`: what the item is called in every line about it."""
         self.where = where
         self._left = dict(document)
         number = self._left.pop("format", None)
@@ -102,28 +103,33 @@ class _Fields:
             raise self.wrong("format", number, "a whole number from 1")
 
     def wrong(self, name: str, value: Any, wanted: str) -> MalformedItemError:
+        """What is to be raised of a key."""
         shown = "is missing" if value is None else f"is {value!r:.80}"
         return MalformedItemError(f"{self.where} is malformed: {name} {shown}; wanted: {wanted}")
 
     def number(self, name: str, low: int, high: int) -> int:
+        """A whole number."""
         value = self._left.pop(name, None)
         if type(value) is not int or not low <= value <= high:
             raise self.wrong(name, value, f"a whole number from {low} to {high}")
         return value
 
     def text(self, name: str, pattern: re.Pattern[str], wanted: str) -> str:
+        """A text that a pattern matches; `wanted` is the pattern in words."""
         value = self._left.pop(name, None)
         if not isinstance(value, str) or not pattern.match(value):
             raise self.wrong(name, value, wanted)
         return value
 
     def free_text(self, name: str, most: int) -> str:
+        """Any printable text."""
         value = self._left.pop(name, None)
         if not isinstance(value, str) or len(value) > most or not (value.isprintable() or not value):
             raise self.wrong(name, value, f"printable text of at most {most} characters")
         return value
 
     def primary(self) -> str:
+        """The primary of a record."""
         value = self._left.get("primary")
         if isinstance(value, list) and len(value) > 1:
             raise TwoPrimariesError(
@@ -135,12 +141,14 @@ class _Fields:
         return self.text("primary", _MEMBER, "the name of a member, or an empty text in epoch 0")
 
     def members(self, name: str) -> tuple[str, ...]:
+        """The names of members."""
         value = self._left.pop(name, None)
         if not isinstance(value, list) or not all(isinstance(one, str) and _MEMBER.match(one) for one in value):
             raise self.wrong(name, value, "a list of names of members")
         return tuple(value)
 
     def end(self) -> None:
+        """Raise MalformedItemError where a key is left."""
         for name in self._left:
             raise MalformedItemError(f"{self.where} is malformed: {name!r} is no key of format {FORMAT}")
 
@@ -213,7 +221,7 @@ class Record:
 
     def require_valid(self) -> None:
         """Raise InvalidChangeError unless it may stand in the store."""
-        _require_valid(self)
+        require_valid_document(self)
 
     def require_follows(self, known: Record, allow_data_loss: bool = False) -> None:
         """Raise InvalidChangeError unless it may take the place of `known`."""
@@ -243,7 +251,7 @@ class Record:
     @classmethod
     def parse(cls, key: str, document: Document, revision: int = 0) -> Record:
         """Read a record; raises an ItemError that names the key and what is wrong."""
-        fields = _Fields(f"the record at {key}", document)
+        fields = Fields(f"the record at {key}", document)
         shard = fields.number("shard", 0, SHARD_MAX)
         primary = fields.primary()
         record = cls(
@@ -252,7 +260,7 @@ class Record:
             primary=primary,
             in_sync=fields.members("in_sync"),
             version=fields.number("version", 1, VERSION_MAX),
-            writer=fields.text("writer", _WRITER, "1 to 128 printable characters"),
+            writer=fields.text("writer", WRITER, "1 to 128 printable characters"),
             revision=revision,
         )
         fields.end()
@@ -323,7 +331,7 @@ class Lease:
 
     def require_valid(self) -> None:
         """Raise InvalidChangeError unless it may stand in the store."""
-        _require_valid(self)
+        require_valid_document(self)
 
     def require_follows(self, known: Lease, allow_data_loss: bool = False) -> None:
         """Raise InvalidChangeError unless it may take the place of `known`; no data hangs on it."""
@@ -340,7 +348,7 @@ class Lease:
     @classmethod
     def parse(cls, key: str, document: Document, revision: int = 0) -> Lease:
         """Read a lease; raises an ItemError that names the key and what is wrong."""
-        fields = _Fields(f"the lease at {key}", document)
+        fields = Fields(f"the lease at {key}", document)
         lease = cls(
             name=fields.text("name", _LEASE, "a name in small letters, digits, / _ and -"),
             holder=fields.free_text("holder", 128),
@@ -348,7 +356,7 @@ class Lease:
             term_ms=fields.number("term_ms", 1, 86_400_000),
             purpose=fields.free_text("purpose", PURPOSE_MAX),
             version=fields.number("version", 1, VERSION_MAX),
-            writer=fields.text("writer", _WRITER, "1 to 128 printable characters"),
+            writer=fields.text("writer", WRITER, "1 to 128 printable characters"),
             revision=revision,
         )
         fields.end()
@@ -357,7 +365,7 @@ class Lease:
         return lease
 
 
-def _require_valid(item: Record | Lease) -> None:
+def require_valid_document(item: Item) -> None:
     """Hold what is to be written against what a reader will take: one set of rules for both."""
     try:
         item.parse(item.key, item.document(), 0)

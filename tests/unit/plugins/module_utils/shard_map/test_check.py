@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,24 @@ def test_an_older_inventory_is_told_so() -> None:
     assert line == "the map has version 2, and version 3 is deployed: this inventory is an older one"
     (line,) = problems(environment="staging", version=0, deployed=Deployed(3, digest(SHARDS, HOSTS)))
     assert line.startswith("the map has version 0, and version 3 is deployed")
+
+
+def test_a_symbol_changes_its_shard_by_its_own_playbook_alone() -> None:
+    """A newer map is no reason: a deployment would have both shards trade it. What is new, or gone, is none of this."""
+    moved = [{"shard": 0, "symbols": ["AAPL", "NVDA"]}, {"shard": 1, "symbols": ["TSLA", "MSFT"]}]
+    symbols = check(SHARDS, HOSTS, ZONES, "production", 1).symbols
+    assert symbols == {"AAPL": 0, "MSFT": 0, "TSLA": 1}
+    deployed = Deployed(1, digest(SHARDS, HOSTS), symbols | {"GONE": 0})
+    (line,) = problems(moved, version=2, deployed=deployed)
+    assert line == (
+        "symbol MSFT is of shard 0 by the map of version 1 that is deployed, and of shard 1 by this one: both would "
+        "trade it; move it with the playbook move_symbol"
+    )
+    assert problems(moved, version=2, deployed=replace(deployed, moving="MSFT")) == []
+    assert len(problems(moved, version=2, deployed=replace(deployed, moving="AAPL"))) == 1
+    as_said = {"version": 1, "sha256": deployed.sha256, "symbols": symbols, "moving": ""}
+    assert shard_map(moved, HOSTS, ZONES, "production", 2, as_said)["problems"] == [line]
+    assert shard_map(moved, HOSTS, ZONES, "production", 2, as_said | {"moving": "MSFT"})["problems"] == []
 
 
 def test_production_needs_a_version_and_others_do_not() -> None:
