@@ -11,7 +11,7 @@
  * misconfigured members out, on a network that is private: what passes after it has checksums, but is neither encrypted
  * nor signed.
  *
- * A proof takes about half a millisecond, and memory; so none of it belongs on the path of an order, and few of them may
+ * A proof takes about half a millisecond, and memory; so none of it is on the path of an order, and few of them may
  * be asked for by whoever connects (replica_links.c).
  */
 #ifndef IB_REPLICA_PEER_H

@@ -160,7 +160,7 @@ def test_no_secret_is_shown(site) -> None:
     configuration = json.loads((site.state / "hosts" / "engine-0-0" / "engine.json").read_text())
     secrets += [session["secret"] for session in configuration["sessions"]]
     secrets.append((site.state / "secrets" / "replication_key_0").read_text().strip())
-    assert len(secrets) == 7 and configuration["replication"]["key"] == secrets[-1]
+    assert len(secrets) == 10 and configuration["replication"]["key"] == secrets[-1]
     everything = done.stdout + done.stderr + "".join(path.read_text() for path in (site.state / "log").iterdir())
     assert not [secret for secret in secrets if secret in everything]
 
