@@ -61,7 +61,7 @@ def plan(name: str, wanted: Table, known: Table | None) -> list[str]:
     if known is None:
         return ["create", *(["back_up"] if wanted.point_in_time_recovery else [])]
     if known.keys != wanted.keys:
-        has = ", ".join(f"{attribute} ({kind})" for attribute, kind, _ in known.keys)
+        has = ", ".join(f"{attribute} ({kind})" for attribute, kind, _part in known.keys)
         raise ValueError(f"the table {name} has the key {has}, not {KEY} (S) alone: it is not ours, give another name")
     actions = {
         "bill": known.on_demand != wanted.on_demand,
@@ -107,8 +107,8 @@ def apply(client: Any, name: str, wanted: Table, actions: Iterable[str]) -> None
     steps: dict[str, Callable[[], Any]] = {
         "create": lambda: client.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": attribute, "KeyType": part} for attribute, _, part in wanted.keys],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind, _ in wanted.keys],
+            KeySchema=[{"AttributeName": attribute, "KeyType": part} for attribute, _kind, part in wanted.keys],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind, _part in wanted.keys],
             BillingMode="PAY_PER_REQUEST",
             SSESpecification=encryption,
             DeletionProtectionEnabled=wanted.deletion_protection,

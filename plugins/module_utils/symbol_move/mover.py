@@ -135,7 +135,7 @@ class Mover:
 
     def _cancel(self) -> None:
         canceled = 0
-        for _ in range(_ROUNDS):
+        for _round in range(_ROUNDS):
             answer = self._ask(f"mass_cancel symbol={self.asked.symbol}")
             canceled += int(answer["canceled"])
             if not answer["event_count"]:
