@@ -66,10 +66,10 @@ static int take_seal_away(const struct cut *cut, uint64_t first_seq)
 
 static int take_snapshots_away(const struct cut *cut)
 {
-    int fd = openat(cut->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
     int status = IB_OK;
     IB_ASSERT(cut->directory_fd >= 0);
+    int fd = openat(cut->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
     if (listing == NULL) {
         if (fd >= 0) {
             close(fd);
