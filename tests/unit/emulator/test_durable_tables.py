@@ -79,7 +79,7 @@ def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
         assert client.list_tables()["TableNames"] == []
 
 
-def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+def test_stock_moto_keeps_nothing(tmp_path: Path) -> None:
     """As moto has it: as soon as this fails, the repair goes."""
     with emulator(tmp_path) as client:
         client.create_table(**TABLE)
