@@ -253,7 +253,10 @@ void ib_link_ready(void *owner, uint32_t events)
 {
     struct ib_link *link = owner;
     IB_ASSERT(link->state != IB_LINK_FREE && link->handler.fd >= 0);
-    IB_ASSERT(!link->is_over); /* it ends in the turn, or by the flush, in which that was found */
+    if (link->is_over) { /* dropped by what another one of this turn was told */
+        ib_link_end(link);
+        return;
+    }
     if (link->state == IB_LINK_CALLING) {
         int reason = 0;
         socklen_t size = sizeof reason;

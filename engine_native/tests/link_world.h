@@ -32,7 +32,7 @@ struct side { /* one member, and what it was told */
     unsigned received, damaged;
     uint64_t numbers[HEARD_MAX];
     uint8_t from[HEARD_MAX];
-    int drops; /* ends the connection of whoever sends it something */
+    int drops; /* ends all of its connections when somebody sends it something */
 };
 
 static struct side sides[MEMBERS];
@@ -72,8 +72,10 @@ static inline void told_received(void *context, unsigned peer, const uint8_t *fr
         side->numbers[side->received] = read.number;
         side->from[side->received++] = (uint8_t)peer;
     }
-    if (side->drops) {
-        ib_links_drop(side->links, peer);
+    for (unsigned i = 0; side->drops && i < MEMBERS; i++) {
+        if (side != &sides[i]) {
+            ib_links_drop(side->links, i);
+        }
     }
 }
 

@@ -466,6 +466,24 @@ static void who_is_dropped_is_told_once(void)
     close_sides();
 }
 
+/* Two have something to say in one turn, and the first one's words end both. */
+static void who_is_dropped_while_it_speaks_is_not_heard(void)
+{
+    open_sides(3);
+    EXPECT_SOUND();
+    EXPECT(comes(0, 1, 1) && comes(0, 2, 1));
+    sides[0].drops = 1;
+    send_number(1, 0, 2);
+    send_number(2, 0, 3);
+    ib_links_flush(sides[1].links);
+    ib_links_flush(sides[2].links);
+    EXPECT_EQUAL(ib_io_turn(&sides[0].loop, 1000), IB_OK);
+    ib_links_flush(sides[0].links);
+    EXPECT_EQUAL(sides[0].received, 1);
+    EXPECT(sides[0].disconnected[1] == 1 && sides[0].disconnected[2] == 1);
+    close_sides();
+}
+
 static unsigned lines_of(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -563,6 +581,7 @@ static const struct test_case cases[] = {
     CASE(the_newer_connection_takes_the_place_of_the_older),
     CASE(what_finds_no_room_is_left_out_whole),
     CASE(who_is_dropped_is_told_once),
+    CASE(who_is_dropped_while_it_speaks_is_not_heard),
     CASE(complaints_are_few),
     CASE(a_configuration_that_cannot_be_is_named),
 };
