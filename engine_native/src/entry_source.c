@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "crc32c.h"
 #include "journal_record.h"
 
 enum { READ_RECORDS = 64, STRIDES_FIRST = 1024 };
@@ -147,18 +146,6 @@ static int open_segment(struct ib_entry_source *source, uint64_t seq)
     return source->fd >= 0 ? IB_OK : IB_ERROR_IO;
 }
 
-/* One sound record, which has to be that of seq. */
-static bool take_record(const unsigned char *bytes, uint64_t seq, struct ib_command *command)
-{
-    struct ib_record_header header;
-    IB_ASSERT(seq >= 1);
-    memcpy(&header, bytes, sizeof header);
-    const unsigned char *payload = bytes + sizeof header;
-    return ib_record_header_is_sound(&header) && header.type == IB_RECORD_COMMAND && header.seq == seq &&
-           header.length == sizeof *command && header.payload_crc32c == ib_crc32c(0, payload, header.length) &&
-           ib_record_read(&header, payload, command);
-}
-
 /* Commands from seq on, at most READ_RECORDS, of the segment that is open; `*read` 0: it has none of them. */
 static int read_open(struct ib_entry_source *source, uint64_t seq, struct ib_command *commands, size_t count,
                      size_t *read)
@@ -168,14 +155,14 @@ static int read_open(struct ib_entry_source *source, uint64_t seq, struct ib_com
     IB_ASSERT(source->fd >= 0 && seq >= source->first_seq && seq < source->next_first_seq);
     uint64_t left = source->next_first_seq - seq;
     count = left < count ? (size_t)left : count;
-    off_t offset = (off_t)(IB_RECORD_SEGMENT_SIZE + (seq - source->first_seq) * IB_RECORD_COMMAND_SIZE);
+    off_t offset = (off_t)ib_record_offset(source->first_seq, seq);
     ssize_t size;
     do {
         size = pread(source->fd, bytes, count * IB_RECORD_COMMAND_SIZE, offset);
     } while (size < 0 && errno == EINTR);
     *read = 0;
     while (size > 0 && *read < (size_t)size / IB_RECORD_COMMAND_SIZE &&
-           take_record(bytes + *read * IB_RECORD_COMMAND_SIZE, seq + *read, &commands[*read])) {
+           ib_record_open(bytes + *read * IB_RECORD_COMMAND_SIZE, seq + *read, &commands[*read])) {
         ++*read;
     }
     IB_ASSERT(*read <= count);

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "crc32c.h"
 #include "journal_record.h"
 #include "snapshot_store.h"
 
@@ -98,18 +97,14 @@ static bool is_at(int fd, off_t place, uint64_t seq)
         pread(fd, record, sizeof record, place) != (ssize_t)sizeof record) {
         return false;
     }
-    memcpy(&header, record, sizeof header);
-    const unsigned char *payload = record + sizeof header;
-    return ib_record_header_is_sound(&header) && header.type == IB_RECORD_COMMAND && header.seq == seq &&
-           header.length == sizeof command && header.payload_crc32c == ib_crc32c(0, payload, header.length) &&
-           ib_record_read(&header, payload, &command);
+    return ib_record_open(record, seq, &command);
 }
 
 static off_t place_of(const struct cut *cut)
 {
     IB_ASSERT(cut->kept > 0 && cut->kept <= cut->count);
     IB_ASSERT(cut->first_seqs[cut->kept - 1] <= cut->seq);
-    return (off_t)(IB_RECORD_SEGMENT_SIZE + (cut->seq - cut->first_seqs[cut->kept - 1]) * IB_RECORD_COMMAND_SIZE);
+    return (off_t)ib_record_offset(cut->first_seqs[cut->kept - 1], cut->seq);
 }
 
 /* What is kept, and that its end is there. */

@@ -99,6 +99,18 @@ int ib_record_read(const struct ib_record_header *header, const unsigned char *p
     return command->seq == header->seq && command->time_ns == header->time_ns && end == IB_RECORD_END;
 }
 
+bool ib_record_open(const unsigned char *bytes, uint64_t seq, struct ib_command *command)
+{
+    struct ib_record_header header;
+    IB_ASSERT(bytes != NULL && command != NULL);
+    IB_ASSERT(seq >= 1);
+    memcpy(&header, bytes, sizeof header);
+    const unsigned char *payload = bytes + sizeof header;
+    return ib_record_header_is_sound(&header) && header.type == IB_RECORD_COMMAND && header.seq == seq &&
+           header.length == sizeof *command && header.payload_crc32c == ib_crc32c(0, payload, header.length) &&
+           ib_record_read(&header, payload, command);
+}
+
 void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq)
 {
     IB_ASSERT(first_seq >= 1);

@@ -5,6 +5,9 @@
 #ifndef IB_JOURNAL_RECORD_H
 #define IB_JOURNAL_RECORD_H
 
+#include <stdbool.h>
+
+#include "check.h"
 #include "journal.h"
 
 enum { IB_SEGMENT_NAME_SIZE = 32 }; /* 20 digits, ".journal", and room for ".new" with its closing zero */
@@ -21,6 +24,16 @@ int ib_record_header_is_sound(const struct ib_record_header *header);
 uint64_t ib_record_write(unsigned char *to, struct ib_record_header header, const struct ib_command *command);
 /* The command of a sound record; 0 when header and payload disagree. */
 int ib_record_read(const struct ib_record_header *header, const unsigned char *payload, struct ib_command *command);
+
+/* Where the record of command `seq` begins in the segment whose first one is `first_seq`, from format 2 on. */
+static inline uint64_t ib_record_offset(uint64_t first_seq, uint64_t seq)
+{
+    IB_ASSERT(first_seq >= 1 && first_seq <= seq);
+    return IB_RECORD_SEGMENT_SIZE + (seq - first_seq) * IB_RECORD_COMMAND_SIZE;
+}
+/* The command of a whole record, IB_RECORD_COMMAND_SIZE bytes, in which every sum is right; false when it is none, or
+ * another command's than that of `seq`. */
+bool ib_record_open(const unsigned char *bytes, uint64_t seq, struct ib_command *command);
 
 void ib_segment_name(char name[IB_SEGMENT_NAME_SIZE], uint64_t first_seq);
 /* First sequence numbers of all segments in a directory, ascending, in malloc'ed memory. enum ib_status. */
