@@ -176,19 +176,19 @@ static void progress(struct ib_engine *engine)
     ib_latency_released(sequencer->latency, sequencer->released_seq);
     ib_admin_progress(engine->admin);
     if (engine->replication != NULL) {
-        ib_links_flush(engine->replication->links); /* what was sequenced just now */
+        ib_links_flush(engine->replication->links); /* what came of all that */
     }
     IB_ASSERT(sequencer->passed_seq >= sequencer->base_seq);
 }
 
-void ib_engine_turn(struct ib_engine *engine, bool may_sleep)
+void ib_engine_turn(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
     progress(engine);
     bool has_venue = ib_engine_has_venue(engine);
     bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
-    bool sleep = may_sleep && !busy &&
-                 ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
+    bool sleep =
+        !busy && ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
     int sleep_ms = has_venue && ib_gateway_is_waiting(engine->gateway) ? 1 : -1;
     if (ib_io_turn(&engine->loop, sleep ? sleep_ms : 0) != IB_OK) {
         ib_engine_fail(engine, IB_ERROR_IO, "epoll_wait failed: this is a defect");
@@ -239,7 +239,7 @@ int ib_engine_run(struct ib_engine *engine)
         if (engine->replication != NULL) {
             ib_engine_follow_role(engine);
         }
-        ib_engine_turn(engine, true);
+        ib_engine_turn(engine);
     }
     atomic_store(&engine->stopping, true); /* for the history */
     ib_ring_close(&engine->sequencer.ring);

@@ -132,8 +132,8 @@ static inline bool ib_engine_has_venue(const struct ib_engine *engine)
 void ib_engine_follow_role(struct ib_engine *engine);
 /* A primary's own command, sequenced and matched when it returns; IB_RESTART: it is primary no more. */
 int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_command *command, char *error);
-/* One turn of the loop: shows what may be shown, takes what has come; `may_sleep`: and waits for it. */
-void ib_engine_turn(struct ib_engine *engine, bool may_sleep);
+/* One turn of the loop: shows what may be shown, waits for what comes, and takes it. */
+void ib_engine_turn(struct ib_engine *engine);
 
 /* engine_timed.c: sequences what is due. Once a tick. */
 void ib_engine_timed_tick(struct ib_engine *engine);

@@ -43,7 +43,7 @@ static bool settle(struct ib_engine *engine)
         if (sequencer->released_seq == sequencer->seq) {
             return true;
         }
-        ib_engine_turn(engine, true);
+        ib_engine_turn(engine);
     }
     return false;
 }
@@ -63,7 +63,7 @@ int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_comm
                      (unsigned long long)engine->config.events);
             return IB_ERROR_CAPACITY;
         }
-        ib_engine_turn(engine, true);
+        ib_engine_turn(engine);
     }
     ib_sequencer_publish(sequencer);
     while (sequencer->base_seq + ib_ring_done(&sequencer->ring, IB_RING_MATCHER) < sequencer->seq) {

@@ -59,7 +59,9 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
     struct ib_replication *self = context;
     IB_ASSERT(self->links != NULL);
     IB_ASSERT(peer != self->config->replica); /* nobody sends to itself */
-    ib_links_send(self->links, peer, bytes, size);
+    if (self->status == IB_OK) { /* what could not be read is nothing that the others are told */
+        ib_links_send(self->links, peer, bytes, size);
+    }
 }
 
 static void io_disconnect(void *context, unsigned peer)
@@ -142,7 +144,7 @@ static size_t io_read(void *context, uint64_t seq, struct ib_replica_entry *entr
         char what[64];
         (void)snprintf(what, sizeof what, "entry %" PRIu64 " cannot be read from the journal", seq);
         fail(self, status, what, status == IB_ERROR_IO ? strerror(errno) : ib_status_text(status));
-        /* Nobody is told of this: the engine ends before anything is sent. */
+        /* Nobody is told of this (io_send), and the engine ends. */
         memset(entries, 0, sizeof *entries);
         entries->command.seq = seq;
         read = 1;
@@ -282,9 +284,6 @@ void ib_replication_progress(struct ib_replication *self)
         IB_ASSERT(durable_seq <= self->entries.last_seq); /* the others compare what is noted */
         self->durable_seq = durable_seq;
         ib_replica_durable(&self->replica, durable_seq);
-    }
-    if (self->status == IB_OK) {
-        ib_links_flush(self->links);
     }
     IB_ASSERT(self->replica.last_seq == self->sequencer->seq || self->status != IB_OK);
 }

@@ -49,7 +49,7 @@ void ib_replication_close(struct ib_replication *replication); /* null is allowe
 
 /* Several times a heartbeat. */
 void ib_replication_tick(struct ib_replication *replication);
-/* Tells what matcher, journal and disk have done since, and sends. Once a turn. */
+/* Tells what matcher, journal and disk have done since. Once a turn; what is to be sent goes with ib_links_flush. */
 void ib_replication_progress(struct ib_replication *replication);
 
 /* Matcher thread: whether the state behind a command is compared; if so, it says what it is. */
