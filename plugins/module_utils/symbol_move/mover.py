@@ -36,12 +36,6 @@ def look(member: Member, config: Path, symbol: str) -> Here:
         return Here(member.shard, member.replica, "down", None, False, 0, None, is_configured(config, symbol, None))
     says = status.get("replication") or {}
     role = str(status.get("role"))
-    instrument = None
-    if role == "primary":
-        with contextlib.suppress(AdminError):  # of a symbol that is not traded
-            instrument = request(member.socket, f"instrument {symbol}")
-        if instrument is None:
-            require_untraded(member, symbol)
     return Here(
         shard=member.shard,
         replica=member.replica,
@@ -49,18 +43,19 @@ def look(member: Member, config: Path, symbol: str) -> Here:
         primary=says.get("primary"),
         whole=role == "primary" and len(says.get("in_sync", ())) == member.members > 0,
         epoch=int(status["epoch"]),
-        instrument=instrument,
+        instrument=traded(member, symbol) if role == "primary" else None,
         configured=is_configured(config, symbol, status.get("started_at")),
     )
 
 
-def require_untraded(member: Member, symbol: str) -> None:
-    """An error is no word for it: that it is not traded has to be what the engine says. Raises AdminError."""
+def traded(member: Member, symbol: str) -> dict[str, Any] | None:
+    """How a primary has a symbol, None where it does not trade it: for that no other error is a word. AdminError."""
     try:
-        request(member.socket, f"instrument {symbol}")
+        return request(member.socket, f"instrument {symbol}")
     except AdminError as error:
         if "is not traded here" not in str(error):
             raise
+    return None
 
 
 def is_configured(config: Path, symbol: str, started_at: int | None) -> bool:
