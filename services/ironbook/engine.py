@@ -11,6 +11,7 @@ import argparse
 import datetime
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,8 @@ _INSTRUMENT_FIELDS = (
     "quantity_scale",
     "removed",
 )
-# Of struct ib_engine_replication, of the same names in ReplicationConfig.
-_REPLICATION_FIELDS = (
-    "min_in_sync",
-    "window",
-    "check_every",
-    "heartbeat_ms",
-    "silence_ms",
-    "down_ms",
-    "lag_ms",
-    "retry_ms",
-    "stagger_ms",
-    "store_ms",
-    "drain_ms",
-)
+# Of struct ib_engine_replication, of the same names in ReplicationConfig; those two are pointers there.
+_REPLICATION_FIELDS = tuple(each.name for each in fields(ReplicationConfig) if each.name not in {"members", "key"})
 
 
 def add_parser(subparsers: Any) -> None:
