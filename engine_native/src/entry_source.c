@@ -21,13 +21,12 @@ int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
 {
     IB_ASSERT(source != NULL && directory != NULL);
     *source = (struct ib_entry_source){.fd = -1, .last = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY}};
-    source->directory = strdup(directory);
-    if (source->directory == NULL) {
+    source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
+    if (source->strides == NULL) {
         return IB_ERROR_MEMORY;
     }
     source->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
-    if (source->directory_fd < 0 || source->strides == NULL) {
+    if (source->directory_fd < 0) {
         ib_entry_source_close(source);
         return IB_ERROR_IO;
     }
@@ -40,7 +39,7 @@ int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
 void ib_entry_source_close(struct ib_entry_source *source)
 {
     IB_ASSERT(source != NULL);
-    if (source->directory == NULL) {
+    if (source->strides == NULL) {
         return; /* was never opened, or is closed */
     }
     if (source->fd >= 0) {
@@ -51,7 +50,6 @@ void ib_entry_source_close(struct ib_entry_source *source)
     }
     free(source->strides);
     free(source->marks);
-    free(source->directory);
     *source = (struct ib_entry_source){.fd = -1, .directory_fd = -1};
 }
 

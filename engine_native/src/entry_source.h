@@ -23,14 +23,13 @@ struct ib_entry_mark {
 };
 
 struct ib_entry_source {
-    char *directory;
     int directory_fd;
     const struct ib_ring *ring;  /* null until it is there */
     uint64_t base_seq;           /* the entry before the ring's first */
     uint64_t last_seq;           /* the newest that was noted */
     struct ib_entry_mark last;   /* its mark */
     struct ib_entry_mark *marks; /* of those in the ring, by place */
-    struct ib_entry_mark *strides; /* [i]: behind entry i * IB_ENTRY_STRIDE */
+    struct ib_entry_mark *strides; /* [i]: behind entry i * IB_ENTRY_STRIDE; null: it is not open */
     size_t stride_count, stride_capacity;
     /* the segment that was read last */
     int fd;
