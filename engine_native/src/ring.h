@@ -112,13 +112,19 @@ static inline void ib_ring_futex_wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* Producer: how many more may be claimed. */
+static inline uint64_t ib_ring_free_slots(const struct ib_ring *ring)
+{
+    uint64_t in_use = ring->claimed - ib_ring_done_by_all(ring);
+    IB_ASSERT(in_use <= ring->capacity);
+    return ring->capacity - in_use;
+}
+
 /* Producer: the next slot, or NULL when the ring is full. Invisible until published. */
 static inline struct ib_command *ib_ring_claim(struct ib_ring *ring)
 {
     IB_ASSERT(ring->claimed >= atomic_load_explicit(&ring->published, memory_order_relaxed));
-    uint64_t in_use = ring->claimed - ib_ring_done_by_all(ring);
-    IB_ASSERT(in_use <= ring->capacity);
-    if (in_use == ring->capacity) {
+    if (ib_ring_free_slots(ring) == 0) {
         return NULL;
     }
     return &ring->commands[ring->claimed++ & (ring->capacity - 1)];
@@ -130,14 +136,6 @@ static inline uint64_t ib_ring_unpublished(const struct ib_ring *ring)
     uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
     IB_ASSERT(ring->claimed >= published);
     return ring->claimed - published;
-}
-
-/* Producer: how many more may be claimed. */
-static inline uint64_t ib_ring_free_slots(const struct ib_ring *ring)
-{
-    uint64_t in_use = ring->claimed - ib_ring_done_by_all(ring);
-    IB_ASSERT(in_use <= ring->capacity);
-    return ring->capacity - in_use;
 }
 
 /* Producer: shows all claimed slots to the consumers and wakes those that sleep. */
