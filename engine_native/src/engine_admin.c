@@ -54,10 +54,10 @@ static void add_totals(struct ib_text *text, const struct ib_engine *engine)
         [IB_TRADING_OPEN] = "serving", [IB_TRADING_HALTED] = "halted", [IB_TRADING_ENDED] = "ended"};
     _Static_assert(sizeof states / sizeof states[0] == IB_TRADING_ENDED + 1, "a name for each state");
     const struct ib_totals *totals = &engine->snapshot;
-    uint64_t epoch = engine->replication != NULL ? engine->replication->replica.epoch : engine->config.epoch;
     IB_ASSERT(engine->trading_state >= IB_TRADING_OPEN && engine->trading_state <= IB_TRADING_ENDED);
     ib_say(text, "\"shard\": %u, \"replica\": %u, \"epoch\": %" PRIu64 ", \"state\": \"%s\", \"seq\": %" PRIu64,
-        engine->config.shard, engine->config.replica, epoch, states[engine->trading_state], totals->seq);
+        engine->config.shard, engine->config.replica, ib_engine_epoch(engine), states[engine->trading_state],
+        totals->seq);
     ib_say(text, ", \"event_count\": %" PRIu64 ", \"trades\": %" PRIu64 ", \"quantity\": %" PRIu64 ", \"notional\": \"",
         totals->event_count, totals->trades, totals->quantity);
     add_decimal(text, totals->notional_high, totals->notional_low);

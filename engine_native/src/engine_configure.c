@@ -368,6 +368,7 @@ int ib_engine_configure(struct ib_engine *engine, char *error)
 {
     const struct ib_engine_config *config = &engine->config;
     uint64_t before = ib_matcher_seq(engine->matcher);
+    engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED; /* nothing here ends it */
     int status = engine->ended ? IB_OK : set_rules(engine, error);
     bool rules_2 = ib_matcher_rules(engine->matcher) >= IB_RULES_2;
     IB_ASSERT(engine->recovered_seq <= before);

@@ -127,6 +127,12 @@ static inline bool ib_engine_has_venue(const struct ib_engine *engine)
     return engine->commands != NULL; /* it is opened last */
 }
 
+/* Of the primary that it is or follows; of an engine that runs alone, the configuration's. */
+static inline uint64_t ib_engine_epoch(const struct ib_engine *engine)
+{
+    return engine->replication != NULL ? engine->replication->replica.epoch : engine->config.epoch;
+}
+
 /* engine_member.c: opens the venue of a member that has become primary, and closes that of one that is it no more. In
  * each turn, outside of all handlers. */
 void ib_engine_follow_role(struct ib_engine *engine);

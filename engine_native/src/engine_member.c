@@ -84,7 +84,6 @@ static void open_venue(struct ib_engine *engine)
     if (!settle(engine)) {
         return;
     }
-    engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->is_new = ib_matcher_rules(engine->matcher) == IB_RULES_1 &&
                      ib_matcher_session_count(engine->matcher) == 0 &&
                      ib_matcher_instrument_count(engine->matcher) == 0;

@@ -298,7 +298,6 @@ int ib_engine_recover(struct ib_engine *engine, char *error)
     if (status != IB_OK) {
         return status;
     }
-    engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->recovered_seq = ib_journal_seq(engine->journal);
     engine->is_new = engine->recovered_seq == 0;
     /* What a member's configuration adds is sequenced when it is primary. */

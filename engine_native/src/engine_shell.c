@@ -121,12 +121,10 @@ static int open_gateway(struct ib_engine *engine, char *error)
 int ib_engine_open_venue(struct ib_engine *engine, char *error)
 {
     const struct ib_engine_config *config = &engine->config;
-    uint64_t epoch = engine->replication != NULL ? engine->replication->replica.epoch : config->epoch;
     IB_ASSERT(engine->directory == NULL && engine->feed == NULL && engine->commands == NULL);
     (void)ib_sequencer_release(&engine->sequencer);
     IB_ASSERT(engine->sequencer.released_seq == engine->sequencer.seq);
     engine->rules = ib_matcher_rules(engine->matcher);
-    engine->ended = ib_matcher_trading_state(engine->matcher) == IB_TRADING_ENDED;
     engine->sequencer.sessions = ib_matcher_session_count(engine->matcher);
     engine->timed = (struct ib_timed){0};
     int status = ib_directory_open(&engine->directory, engine->matcher, engine->past.since_ns);
@@ -134,8 +132,8 @@ int ib_engine_open_venue(struct ib_engine *engine, char *error)
         status = open_gateway(engine, error);
     }
     if (status == IB_OK) {
-        status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, epoch, &engine->loop,
-                                    &engine->sequencer, engine->log, error);
+        status = ib_event_feed_open(&engine->feed, config->run_directory, config->shard, ib_engine_epoch(engine),
+                                    &engine->loop, &engine->sequencer, engine->log, error);
     }
     if (status == IB_OK) {
         const struct ib_command_feed_config commands = {
