@@ -15,16 +15,6 @@ description:
   - Whoever changes something holds the shard's lease of operators meanwhile. A second operator is told who that is.
   - A run that was cut off can be repeated. It goes on where the shard is.
 options:
-  config:
-    description: The member's C(engine.json).
-    type: path
-    required: true
-  agent_config:
-    description:
-      - C(agent.json) of the agent beside it, which says where the store is.
-      - Region, endpoint and credentials of DynamoDB come from the environment of the task.
-    type: path
-    required: true
   state:
     description:
       - V(primary) makes O(replica) primary. The present primary hands over, so this runs on its host. Nothing is lost,
@@ -80,8 +70,9 @@ attributes:
   diff_mode:
     description: Shows role, epoch, primary and in-sync set, before and after.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
+  - ironbook.trading.engine_member.agent
 seealso:
   - module: ironbook.trading.engine_failover_info
 author:
@@ -137,7 +128,7 @@ member:
 
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover import operator
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover.plan import STATES, Wanted
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover.service import Service
@@ -150,8 +141,7 @@ SERVICE = {
     "supervisor_config": {"type": "path"},
 }
 ARGUMENTS = {
-    "config": {"type": "path", "required": True},
-    "agent_config": {"type": "path", "required": True},
+    **member.WITH_AGENT,
     "state": {"type": "str", "choices": list(STATES), "required": True},
     "replica": {"type": "int"},
     "force": {"type": "bool", "default": False},
@@ -164,8 +154,7 @@ ARGUMENTS = {
 def main() -> None:
     """Look, decide, act, wait, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    member.require_ironbook(module)
     given = module.params
     try:
         mine = member.read(Path(given["config"]))

@@ -12,14 +12,6 @@ version_added: 0.1.0
 description:
   - Asks a member's engine and the configuration store. Where one of them does not answer, it says so and goes on.
 options:
-  config:
-    description: The member's C(engine.json).
-    type: path
-    required: true
-  agent_config:
-    description: C(agent.json) of the agent beside it, which says where the store is.
-    type: path
-    required: true
   verify:
     description: Read the whole journal of a member whose engine is down, and say what is wrong with it.
     type: bool
@@ -28,8 +20,9 @@ attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
+  - ironbook.trading.engine_member.agent
 seealso:
   - module: ironbook.trading.engine_failover
 author:
@@ -62,13 +55,12 @@ store_error:
 
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_failover import operator
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 
 ARGUMENTS = {
-    "config": {"type": "path", "required": True},
-    "agent_config": {"type": "path", "required": True},
+    **member.WITH_AGENT,
     "verify": {"type": "bool", "default": False},
 }
 
@@ -76,8 +68,7 @@ ARGUMENTS = {
 def main() -> None:
     """Look, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    member.require_ironbook(module)
     given = module.params
     try:
         mine = member.read(Path(given["config"]))

@@ -16,10 +16,6 @@ description:
   - Every snapshot that is there is loaded and checked first. A damaged one counts for nothing.
   - On the primary of a replicated shard nothing is taken while another member is in sync, unless O(on_primary) says so.
 options:
-  config:
-    description: The member's C(engine.json).
-    type: path
-    required: true
   at_least:
     description: A sound snapshot at this sequence number or a later one is enough.
     type: int
@@ -44,8 +40,8 @@ attributes:
   diff_mode:
     description: Shows the snapshots that are sound, before and after.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
 seealso:
   - module: ironbook.trading.engine_snapshot_info
 author:
@@ -83,13 +79,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot import directory
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot.plan import Found, Wanted, plan
 
 ARGUMENTS = {
-    "config": {"type": "path", "required": True},
+    **member.ARGUMENTS,
     "at_least": {"type": "int"},
     "max_age": {"type": "int"},
     "keep": {"type": "int"},
@@ -115,8 +111,7 @@ def sound(snapshots: list[Found]) -> list[str]:
 def main() -> None:
     """Read, plan, apply, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    member.require_ironbook(module)
     given = module.params
     for name, least in LEAST.items():
         if given[name] is not None and given[name] < least:

@@ -12,10 +12,6 @@ version_added: 0.1.0
 description:
   - Lists the snapshots beside a member's journal. The engine need not run; where it runs, nothing waits for this.
 options:
-  config:
-    description: The member's C(engine.json).
-    type: path
-    required: true
   verify:
     description: Load each and check every sum and invariant of it, not its head alone.
     type: bool
@@ -24,8 +20,8 @@ attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
 seealso:
   - module: ironbook.trading.engine_snapshot
 author:
@@ -56,18 +52,17 @@ problems:
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_snapshot import directory
 
-ARGUMENTS = {"config": {"type": "path", "required": True}, "verify": {"type": "bool", "default": False}}
+ARGUMENTS = {**member.ARGUMENTS, "verify": {"type": "bool", "default": False}}
 
 
 def main() -> None:
     """Read, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    member.require_ironbook(module)
     try:
         found = directory.read(member.read(Path(module.params["config"])), None, module.params["verify"])
     except member.FAULTS as error:

@@ -17,30 +17,6 @@ description:
   - At no moment do both shards trade the symbol, whatever step is repeated or left out. A step whose turn has not come
     is refused.
 options:
-  config:
-    description: The member's C(engine.json). It must not name the symbol where a start would trade it twice.
-    type: path
-    required: true
-  agent_config:
-    description: C(agent.json) of the agent beside it, which says where the store is.
-    type: path
-    required: true
-  symbol:
-    description: What is moved.
-    type: str
-    required: true
-  source:
-    description: Number of the shard that trades it.
-    type: int
-    required: true
-  target:
-    description: Number of the shard that is to.
-    type: int
-    required: true
-  map_version:
-    description: Version of the shard map that has the symbol in its new place.
-    type: int
-    required: true
   step:
     description:
       - V(drain), on the source, closes the symbol and cancels its orders until none is left.
@@ -62,8 +38,10 @@ attributes:
   diff_mode:
     description: Shows how far the move has come, before and after.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
+  - ironbook.trading.engine_member.agent
+  - ironbook.trading.symbol_move
 seealso:
   - module: ironbook.trading.symbol_move_info
 author:
@@ -108,21 +86,13 @@ here:
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
-from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move.mover import Mover, shown
+from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move import mover
 from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move.plan import STEPS, Asked
 
-WHICH = {
-    "config": {"type": "path", "required": True},
-    "agent_config": {"type": "path", "required": True},
-    "symbol": {"type": "str", "required": True},
-    "source": {"type": "int", "required": True},
-    "target": {"type": "int", "required": True},
-    "map_version": {"type": "int", "required": True},
-}
 ARGUMENTS = {
-    **WHICH,
+    **mover.ARGUMENTS,
     "step": {"type": "str", "choices": list(STEPS), "required": True},
     "timeout": {"type": "int", "default": 60},
 }
@@ -131,24 +101,23 @@ ARGUMENTS = {
 def main() -> None:
     """Look, decide, act, report."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    member.require_ironbook(module)
     given = module.params
     asked = Asked(given["symbol"], given["source"], given["target"], given["map_version"])
-    mover = None
+    acting = None
     try:
         config = Path(given["config"])
-        mover = Mover(member.read(config), config, Path(given["agent_config"]), asked, given["timeout"])
-        before = shown(mover.move())
-        actions = mover.run(given["step"], module.check_mode)
-        after, here = shown(mover.move()), mover.here()
+        acting = mover.Mover(member.read(config), config, Path(given["agent_config"]), asked, given["timeout"])
+        before = mover.shown(acting.move())
+        actions = acting.run(given["step"], module.check_mode)
+        after, here = mover.shown(acting.move()), acting.here()
     except member.FAULTS as error:
-        done = mover.operator.timeline if mover else []
+        done = acting.operator.timeline if acting else []
         module.fail_json(msg=" ".join(str(error).split()), timeline=done)
     module.exit_json(
         changed=bool(actions),
         actions=list(actions),
-        timeline=mover.operator.timeline,
+        timeline=acting.operator.timeline,
         move=after,
         here=asdict(here),
         diff={"before": before, "after": after},

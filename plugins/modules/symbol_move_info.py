@@ -11,37 +11,14 @@ short_description: Say how far a symbol's move has come, and what stands against
 version_added: 0.1.0
 description:
   - Asks a member of either shard, and the configuration store.
-options:
-  config:
-    description: The member's C(engine.json).
-    type: path
-    required: true
-  agent_config:
-    description: C(agent.json) of the agent beside it, which says where the store is.
-    type: path
-    required: true
-  symbol:
-    description: What is moved.
-    type: str
-    required: true
-  source:
-    description: Number of the shard that trades it.
-    type: int
-    required: true
-  target:
-    description: Number of the shard that is to.
-    type: int
-    required: true
-  map_version:
-    description: Version of the shard map that has the symbol in its new place.
-    type: int
-    required: true
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
     support: full
-requirements:
-  - The distribution C(ironbook) that runs the engine, and its Python.
+extends_documentation_fragment:
+  - ironbook.trading.engine_member
+  - ironbook.trading.engine_member.agent
+  - ironbook.trading.symbol_move
 seealso:
   - module: ironbook.trading.symbol_move
 author:
@@ -84,35 +61,25 @@ problems:
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
-from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move.mover import Mover, shown
+from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move import mover
 from ansible_collections.ironbook.trading.plugins.module_utils.symbol_move.plan import Asked, problems
-
-ARGUMENTS = {
-    "config": {"type": "path", "required": True},
-    "agent_config": {"type": "path", "required": True},
-    "symbol": {"type": "str", "required": True},
-    "source": {"type": "int", "required": True},
-    "target": {"type": "int", "required": True},
-    "map_version": {"type": "int", "required": True},
-}
 
 
 def main() -> None:
     """Look, report."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not member.HAS_IRONBOOK:
-        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {member.NEEDS}")
+    module = AnsibleModule(argument_spec=mover.ARGUMENTS, supports_check_mode=True)
+    member.require_ironbook(module)
     given = module.params
     asked = Asked(given["symbol"], given["source"], given["target"], given["map_version"])
     try:
         config = Path(given["config"])
-        mover = Mover(member.read(config), config, Path(given["agent_config"]), asked, 0)
-        move, here = mover.move(), mover.here()
+        acting = mover.Mover(member.read(config), config, Path(given["agent_config"]), asked, 0)
+        move, here = acting.move(), acting.here()
     except member.FAULTS as error:
         module.fail_json(msg=" ".join(str(error).split()))
-    module.exit_json(changed=False, move=shown(move), here=asdict(here), problems=problems(asked, move, here))
+    module.exit_json(changed=False, move=mover.shown(move), here=asdict(here), problems=problems(asked, move, here))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.basic import missing_required_lib  # type: ignore[import-untyped]
+
 # What a module ends with in one line.
 FAULTS: tuple[type[Exception], ...] = (ValueError, OSError)
 try:
@@ -27,7 +29,16 @@ else:
     FAULTS = (*FAULTS, CommandError, CoreError)
 
 STATUS_SECONDS = 3.0  # an engine answers within milliseconds; one that is stopped dead must not hold up who ends it
-NEEDS = "import it with the engine's own Python: set ansible_python_interpreter, and PYTHONPATH to its directory"
+# What the documentation fragment engine_member describes, and its part `agent` besides.
+ARGUMENTS = {"config": {"type": "path", "required": True}}
+WITH_AGENT = {**ARGUMENTS, "agent_config": {"type": "path", "required": True}}
+_NEEDS = "import it with the engine's own Python: set ansible_python_interpreter, and PYTHONPATH to its directory"
+
+
+def require_ironbook(module: Any) -> None:
+    """End a module that was not started with the engine's own Python."""
+    if not HAS_IRONBOOK:
+        module.fail_json(msg=f"{missing_required_lib('ironbook')}; {_NEEDS}")
 
 
 @dataclass(frozen=True)

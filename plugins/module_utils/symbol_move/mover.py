@@ -23,6 +23,14 @@ with contextlib.suppress(ImportError):  # the modules say what is missing
     from ironbook.store.items import new_writer
     from ironbook.store.move import Move
 
+# What the documentation fragments engine_member and symbol_move describe.
+ARGUMENTS = {
+    **members.WITH_AGENT,
+    "symbol": {"type": "str", "required": True},
+    "source": {"type": "int", "required": True},
+    "target": {"type": "int", "required": True},
+    "map_version": {"type": "int", "required": True},
+}
 _OF_THE_STORE = {"format", "version", "writer"}
 _ABOUT_TO_LEAD = ("takeover", "opening")
 _POLL_SECONDS = 0.1

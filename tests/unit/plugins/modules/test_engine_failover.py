@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbook.trading.plugins.doc_fragments.engine_member import ModuleDocFragment
 from ansible_collections.ironbook.trading.plugins.modules import engine_failover, engine_failover_info
 from fixtures.fake_admin import FakeMember, fake_member
 
@@ -44,7 +45,9 @@ def call(capsys: pytest.CaptureFixture[str], member: FakeMember, **options: Any)
 
 def test_their_options_are_documented() -> None:
     for module in (engine_failover, engine_failover_info):
-        assert set(yaml.safe_load(module.DOCUMENTATION)["options"]) == set(module.ARGUMENTS)
+        parts = (module.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.AGENT)
+        documented = [set(yaml.safe_load(part)["options"]) for part in parts]
+        assert set.union(*documented) == set(module.ARGUMENTS) and sum(map(len, documented)) == len(module.ARGUMENTS)
     documented = yaml.safe_load(engine_failover.DOCUMENTATION)["options"]["service"]["suboptions"]
     assert set(documented) == set(engine_failover.SERVICE)
 

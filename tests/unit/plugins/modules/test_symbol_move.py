@@ -9,4 +9,4 @@ from ansible_collections.ironbook.trading.plugins.modules import symbol_move
 
 def test_it_takes_every_step_there_is() -> None:
     assert symbol_move.ARGUMENTS["step"]["choices"] == list(STEPS)
-    assert all(symbol_move.WHICH[name]["required"] for name in ("symbol", "source", "target", "map_version"))
+    assert all(symbol_move.ARGUMENTS[name]["required"] for name in ("symbol", "source", "target", "map_version"))
