@@ -21,7 +21,7 @@ from typing import Any
 from ironbook import admin
 from ironbook.drills.canary_log import LogWriter
 from ironbook.errors import CommandError
-from ironbook.order_entry import OrderEntry, endpoint
+from ironbook.order_entry import OrderEntry, add_endpoints
 from ironbook.protocols import ouch50
 from ironbook.service import Stop, read_secret
 
@@ -189,14 +189,7 @@ def _member(text: str) -> tuple[str, Path]:
 def add_parser(subparsers: Any) -> None:
     """Add `ironbook canary` to the command line."""
     parser = subparsers.add_parser("canary", help="keep sending small orders and write down when they are acknowledged")
-    parser.add_argument(
-        "--endpoint",
-        type=endpoint,
-        action="append",
-        required=True,
-        metavar="HOST:PORT",
-        help="each member's order entry",
-    )
+    add_endpoints(parser)
     parser.add_argument("--session", required=True, help="user name of a session that is the canary's alone")
     parser.add_argument("--password-file", type=Path, required=True, metavar="FILE", help="one line: its password")
     parser.add_argument("--symbol", required=True, help="what it trades, or rather does not")

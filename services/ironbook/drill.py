@@ -22,7 +22,7 @@ from ironbook.drills import html
 from ironbook.drills.canary_log import NO_END, CanaryLog, LogWriter, read_log
 from ironbook.drills.report import JournalOrder, Target, build
 from ironbook.errors import CommandError
-from ironbook.order_entry import PATIENCE_SECONDS, NoPrimaryError, OrderEntry, endpoint
+from ironbook.order_entry import PATIENCE_SECONDS, NoPrimaryError, OrderEntry, add_endpoints
 from ironbook.service import deadline_ticks, read_secret, write_json
 
 MISSED = 2  # exit status
@@ -42,14 +42,7 @@ def add_parser(subparsers: Any) -> None:
     wait.add_argument("--seconds", type=float, default=60.0, help="how long to wait at most (default %(default)g)")
     wait.set_defaults(function=run_wait)
     report = actions.add_parser("report", help="compare, measure, judge: one JSON and one HTML file")
-    report.add_argument(
-        "--endpoint",
-        type=endpoint,
-        action="append",
-        required=True,
-        metavar="HOST:PORT",
-        help="each member's order entry",
-    )
+    add_endpoints(report)
     report.add_argument("--password-file", type=Path, required=True, metavar="FILE", help="of the canary's session")
     report.add_argument("--journal", type=Path, metavar="DIRECTORY", help="the journal of the primary, if it is here")
     report.add_argument("--drill", required=True, metavar="NAME", help="the exercise, as dr_targets calls it")

@@ -23,6 +23,7 @@ is over, and never begun anew with: that would hide a loss.
 
 from __future__ import annotations
 
+import argparse
 import random
 import time
 from collections import deque
@@ -65,6 +66,18 @@ def endpoint(text: str) -> Endpoint:
     if not colon or not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise CommandError(f"{text!r} is no endpoint: give it as host:port")
     return Endpoint(host, int(port))
+
+
+def add_endpoints(parser: argparse.ArgumentParser) -> None:
+    """Add `--endpoint`, which is given once for each member of the shard."""
+    parser.add_argument(
+        "--endpoint",
+        type=endpoint,
+        action="append",
+        required=True,
+        metavar="HOST:PORT",
+        help="each member's order entry",
+    )
 
 
 class NoPrimaryError(SoupError):

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from integration import agent_process
-from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.etcd_cluster import Cluster
 from integration.store_proxy import Proxy, store_proxy
 from integration.stores import AWS, TABLE, DynamoDb, Etcd, emulated_dynamodb
 from ironbook.store.client import Written
@@ -135,12 +135,6 @@ class Agent(agent_process.Agent):
 
     def client(self, **changes: Any) -> Client:
         return Client(self.socket, **({"shard": self.shard, "replica": self.replica} | changes))
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
 
 
 @pytest.fixture

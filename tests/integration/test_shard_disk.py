@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from integration.engine_process import Engine, compiled_shim, enter
-from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.etcd_cluster import Cluster
 from integration.shard import Shard, replicated_shard
 from integration.stores import Etcd
 from integration.trader import Trader
@@ -16,12 +16,6 @@ from local_processes import wait_for
 
 SEGMENT = 65536
 COMMANDS = (SEGMENT - 128) // 192  # that fit into a segment
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with etcd_cluster(tmp_path_factory.mktemp("etcd")) as cluster:
-        yield cluster
 
 
 @pytest.fixture
