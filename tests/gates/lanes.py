@@ -70,7 +70,7 @@ class Outcome:
     state: str
     seconds: float
     closing: str
-    failed: tuple[str, ...] = ()  # the tests, each with its reason, where pytest names them
+    failed: tuple[str, ...] = ()  # the tests, where pytest names them
 
 
 def native(target: str) -> str:
@@ -275,7 +275,7 @@ def last_line(log: Path) -> str:
 
 
 def failures(log: Path) -> tuple[str, ...]:
-    """Return what pytest's short summary says of each test that failed, or that could not be set up."""
+    """Return the lines of pytest's short summary: each test that failed, or that could not be set up."""
     return tuple(re.findall(r"^(?:FAILED|ERROR) \S+::.+$", log.read_text(errors="replace"), re.MULTILINE))
 
 

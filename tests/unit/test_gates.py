@@ -76,7 +76,7 @@ def test_the_end_of_a_run_names_each_test_that_failed(tmp_path: Path, capsys: py
     _, _, end = capsys.readouterr().out.partition("bad: 1 failed, 1 passed, 1 error")
     named = [line.strip() for line in end.splitlines() if "::" in line]
     assert [line.partition("test_it.py::")[2].split(" - ")[0] for line in named] == ["test_it[x y]", "test_fixture"]
-    assert named[0].startswith("FAILED ") and named[1].startswith("ERROR ") and named[1].endswith("OSError: no disk")
+    assert named[0].startswith("FAILED ") and named[1].startswith("ERROR ")
 
 
 @pytest.mark.usefixtures("clean_tree")
