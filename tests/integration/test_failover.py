@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Failovers of a real shard under load, of every kind; then the clients' logs against the journals (tests/history).
 
-`FAILOVERS=300 pytest tests/integration/test_failover.py` is the long run.
+`make failovers-long` is the long run (bench/long_proofs.py): FAILOVERS says how many, FAILOVERS_REPORT names the file
+for what came of it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import json
 import os
 import random
 import signal
+import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from history.check import History, StateTold, check
+from history.check import History, Led, StateTold, check
 from history.journal_bytes import read
 from integration.shard import Shard
 from integration.trader import Trader, replayed
@@ -99,7 +102,15 @@ def trade(traders: list[Trader], luck: random.Random, orders: int) -> None:
         trader.send(luck.choice("BS"), luck.randrange(1, 50), 10000 + luck.randrange(20))
 
 
-def history_of(shard: Shard, traders: list[Trader], survivor: int, states: list[StateTold]) -> History:
+def led(shard: Shard, primary: int) -> Led:
+    """What a primary says of itself."""
+    told = shard.engines[primary].admin("status")["replication"]
+    return Led(f"engine-{primary}", told["epoch"], told["commit_seq"])
+
+
+def history_of(
+    shard: Shard, traders: list[Trader], survivor: int, states: list[StateTold], leaders: list[Led]
+) -> History:
     directories = {f"engine-{replica}": engine.journal for replica, engine in enumerate(shard.engines)}
     journals = {name: read(directory) for name, directory in directories.items()}
     name = f"engine-{survivor}"
@@ -109,26 +120,54 @@ def history_of(shard: Shard, traders: list[Trader], survivor: int, states: list[
         survivor=name,
         states=states,
         replayed=replayed(directories[name], journals[name]),
+        led=leaders,
     )
 
 
-def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard, tmp_path: Path) -> None:
+def report(history: History, faults: list[str], waits: dict[str, list[float]], seed: int) -> None:
+    """Say what came of it, where FAILOVERS_REPORT names a file."""
+    kinds = {
+        name: {"rounds": len(times), "p50_s": round(statistics.median(times), 2), "worst_s": round(max(times), 2)}
+        for name, times in sorted(waits.items())
+    }
+    acked = [order for order in history.orders if order.acked_ns is not None]
+    found = {
+        "rounds": sum(len(times) for times in waits.values()),
+        "seed": seed,
+        "kinds": kinds,
+        "epochs": history.journals[history.survivor].commands[-1].epoch,
+        "sent": len(history.orders),
+        "acknowledged": len(acked),
+        "fills": sum(len(order.fills) for order in acked),
+        "lost_doubled_or_changed": sum(line.startswith(("I1", "I2", "I4", "I5")) for line in faults),
+        "faults": faults,
+    }
+    if path := os.environ.get("FAILOVERS_REPORT"):
+        Path(path).write_text(json.dumps(found))
+
+
+def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard) -> None:
     luck = random.Random(ROUNDS)
     shard.in_sync()
     traders = [Trader(user, shard.login) for user in USERS]
     waits: dict[str, list[float]] = {}
+    leaders: list[Led] = []
     for number in range(ROUNDS):
         fault = FAULTS[number % len(FAULTS)] if number < len(FAULTS) else luck.choice(FAULTS)
         primary = shard.in_sync()
+        leaders.append(led(shard, primary))
         trade(traders, luck, 60)  # on their way while it breaks
         began = time.monotonic()
         mend = fault(shard, primary)
         trade(traders, luck, 20)
         for trader in traders:
             trader.settle_somewhere()
-        waits.setdefault(fault.__name__, []).append(time.monotonic() - began)
+        took = time.monotonic() - began
+        waits.setdefault(fault.__name__, []).append(took)
+        print(f"failover {number + 1} of {ROUNDS}: {fault.__name__}, {took:.2f} s", file=sys.stderr, flush=True)
         mend()
     survivor = shard.in_sync()
+    leaders.append(led(shard, survivor))
     for trader in traders:
         trader.again()
     sessions = shard.engines[survivor].admin("status")["sessions"]
@@ -142,8 +181,8 @@ def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard, tmp_path: Pa
     for replica, engine in enumerate(shard.engines):
         state = core.replay(engine.journal, live["seq"])
         states.append(StateTold(f"replay-{replica}", state.seq, f"{state.state_hash:016x}"))
-    history = history_of(shard, traders, survivor, states)
-    (tmp_path / "waits.json").write_text(json.dumps(waits))
-    print(json.dumps({name: [round(one, 2) for one in times] for name, times in waits.items()}))
-    assert check(history) == [], shard.logs()
+    history = history_of(shard, traders, survivor, states, leaders)
+    faults = check(history)
+    report(history, faults, waits, ROUNDS)
+    assert faults == [], shard.logs()
     assert sum(len(order.fills) for order in history.orders) > ROUNDS * 20
