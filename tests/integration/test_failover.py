@@ -17,15 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from history.check import History, Led, StateTold, check
-from history.journal_bytes import read
+from history.check import History, Led, check
 from integration.shard import Shard
-from integration.trader import Trader, replayed
-from ironbook import core
+from integration.shard_history import USERS, ended, led, trade
+from integration.trader import Trader
 from local_processes import wait_for
 
 ROUNDS = int(os.environ.get("FAILOVERS", "20"))
-USERS = ("MAKER1", "TAKER1")
 
 
 # ---- what breaks, and how it is mended; each returns the member that must not be primary after it, or None ----
@@ -96,34 +94,6 @@ FAULTS = (
 )
 
 
-def trade(traders: list[Trader], luck: random.Random, orders: int) -> None:
-    for _ in range(orders):
-        trader = luck.choice(traders)
-        trader.send(luck.choice("BS"), luck.randrange(1, 50), 10000 + luck.randrange(20))
-
-
-def led(shard: Shard, primary: int) -> Led:
-    """What a primary says of itself."""
-    told = shard.engines[primary].admin("status")["replication"]
-    return Led(f"engine-{primary}", told["epoch"], told["commit_seq"])
-
-
-def history_of(
-    shard: Shard, traders: list[Trader], survivor: int, states: list[StateTold], leaders: list[Led]
-) -> History:
-    directories = {f"engine-{replica}": engine.journal for replica, engine in enumerate(shard.engines)}
-    journals = {name: read(directory) for name, directory in directories.items()}
-    name = f"engine-{survivor}"
-    return History(
-        orders=[order for trader in traders for order in trader.orders.values()],
-        journals=journals,
-        survivor=name,
-        states=states,
-        replayed=replayed(directories[name], journals[name]),
-        led=leaders,
-    )
-
-
 def report(history: History, faults: list[str], waits: dict[str, list[float]], seed: int) -> None:
     """Say what came of it, where FAILOVERS_REPORT names a file."""
     kinds = {
@@ -166,22 +136,7 @@ def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard) -> None:
         waits.setdefault(fault.__name__, []).append(took)
         print(f"failover {number + 1} of {ROUNDS}: {fault.__name__}, {took:.2f} s", file=sys.stderr, flush=True)
         mend()
-    survivor = shard.in_sync()
-    leaders.append(led(shard, survivor))
-    for trader in traders:
-        trader.again()
-    sessions = shard.engines[survivor].admin("status")["sessions"]
-    for trader in traders:
-        trader.drain(next(one["session_seq"] for one in sessions if one["username"] == trader.username))
-    live = shard.engines[survivor].admin("totals")
-    wait_for(shard.equal_states, "three equal states")
-    states = [StateTold(f"engine-{i}", live["seq"], live["state_hash"]) for i in range(3)]
-    for engine in shard.engines:
-        engine.kill(signal.SIGTERM)
-    for replica, engine in enumerate(shard.engines):
-        state = core.replay(engine.journal, live["seq"])
-        states.append(StateTold(f"replay-{replica}", state.seq, f"{state.state_hash:016x}"))
-    history = history_of(shard, traders, survivor, states, leaders)
+    history = ended(shard, traders, leaders)
     faults = check(history)
     report(history, faults, waits, ROUNDS)
     assert faults == [], shard.logs()
