@@ -111,8 +111,9 @@ struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const stru
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
 
-/* engine_match.c: the thread that matches, until the ring is closed. */
+/* engine_match.c: the thread that matches, until the ring is closed; and what the I/O thread does in its place. */
 void *ib_engine_run_matcher(void *context);
+void ib_engine_match_kept(struct ib_engine *engine);
 
 /* engine_room.c: the thread that makes the journal's next segment ahead of need, until the ring is closed. */
 void *ib_engine_run_room(void *context);
