@@ -90,7 +90,7 @@ static void signals_ready(void *owner, uint32_t events)
     (void)events;
     ssize_t size = read(engine->signals.fd, &information, sizeof information);
     IB_ASSERT(size == (ssize_t)sizeof information || errno == EAGAIN);
-    if (size == (ssize_t)sizeof information) {
+    if (size == (ssize_t)sizeof information && !ib_engine_leave(engine)) {
         atomic_store(&engine->stopping, true);
     }
 }
