@@ -162,7 +162,9 @@ static void take_append(struct ib_replica *self, const struct ib_replica_frame *
     }
     ib_replica_commit_to(self, frame->commit_seq < self->matched_seq ? frame->commit_seq : self->matched_seq);
     end_doubt(self, frame);
-    ib_standby_acknowledge(self);
+    if (frame->count == 0 || self->no_room || self->durable_seq >= self->matched_seq) {
+        ib_standby_acknowledge(self); /* otherwise that comes when they are durable, which is all that is of use */
+    }
 }
 
 /* The primary has seen another state at check_seq than I had. */

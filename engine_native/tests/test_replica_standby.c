@@ -18,9 +18,12 @@ static void acknowledges_what_is_durable_and_compared(void)
     EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4);
     EXPECT_EQUAL(host.committed, 2);
     host_make(5, 2, 1, false, 0);
+    host.count = 0;
     give_append(0, 1, 5, 6, 2, 0);
     EXPECT_EQUAL(host.last, 6);
-    EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4); /* not yet on disk */
+    EXPECT(last_sent(0, IB_FRAME_ACK) == NULL); /* not yet on disk */
+    give_append(0, 1, 7, 6, 2, 0);
+    EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4); /* but a heartbeat is answered */
     ib_replica_durable(&host.replica, 6);
     EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 6);
 }
