@@ -33,8 +33,9 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
     net_send(index_of(context), peer, bytes, size);
 }
 
-static void io_disconnect(void *context, unsigned peer)
+static void io_disconnect(void *context, unsigned peer, const char *why)
 {
+    (void)why;
     net_disconnect(index_of(context), peer);
 }
 

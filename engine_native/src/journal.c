@@ -233,13 +233,13 @@ void ib_journal_wait(struct ib_journal *journal, uint32_t milliseconds)
 {
     IB_ASSERT(journal != NULL);
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may be set back, by an hour */
     until.tv_sec += milliseconds / 1000;
     until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     IB_ASSERT(until.tv_nsec >= 0 && until.tv_nsec < 1000000000);
-    (void)sem_timedwait(&journal->next.taken, &until);
+    (void)sem_clockwait(&journal->next.taken, CLOCK_MONOTONIC, &until);
 }
 
 void ib_journal_nudge(struct ib_journal *journal)

@@ -163,7 +163,7 @@ void ib_replica_tick(struct ib_replica *self, uint64_t now_ns)
         struct ib_replica_peer *peer = &self->peers[i];
         if (peer->connected && now_ns - peer->heard_ns > self->config.silence_ns && ib_replica_leads(self)) {
             peer->heard_ns = now_ns; /* once; the connection's end is told by whoever holds it */
-            self->io.disconnect(self->io.context, i);
+            self->io.disconnect(self->io.context, i, NULL);
         }
     }
     ib_store_tick(self);
@@ -266,7 +266,7 @@ void ib_replica_received(struct ib_replica *self, unsigned peer, const uint8_t *
     if (!ib_replica_frame_read(bytes, size, &frame, self->entries) || frame.shard != self->config.shard ||
         frame.from != peer || frame.epoch > IB_SEQ_MAX ||
         (frame.epoch == 0 && frame.type != IB_FRAME_HELLO)) {
-        self->io.disconnect(self->io.context, peer);
+        self->io.disconnect(self->io.context, peer, ib_replica_no_frame);
         return;
     }
     self->peers[peer].heard_ns = self->now_ns;

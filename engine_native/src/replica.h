@@ -85,7 +85,7 @@ struct ib_replica_recovered {
 struct ib_replica_io {
     void *context;
     void (*send)(void *context, unsigned peer, const uint8_t *bytes, size_t size);
-    void (*disconnect)(void *context, unsigned peer);
+    void (*disconnect)(void *context, unsigned peer, const char *why); /* null: it says nothing any more */
     /* Journal these behind what is there, and match them. False: there is no room now, nothing happened. */
     bool (*append)(void *context, const struct ib_replica_entry *entries, size_t count);
     /* Cut the journal behind seq, durably; discard the state, and replay. */

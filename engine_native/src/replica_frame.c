@@ -11,6 +11,9 @@
 #include "hash.h"
 #include "layout.h"
 
+const char ib_replica_no_frame[] = "what came of it is no frame, or was damaged on its way; the connection begins anew: "
+                                   "look at the network between the two";
+
 uint64_t ib_replica_chain(uint64_t chain, uint64_t epoch, const struct ib_command *command)
 {
     uint64_t words[sizeof *command / 8];

@@ -95,6 +95,8 @@ struct ib_entry_mark ib_entry_mark_behind(struct ib_entry_mark before, const str
 /* Completes magic, count and checksums, and writes frame and entries to `bytes` (IB_REPLICA_FRAME_MAX). Its size. */
 size_t ib_replica_frame_write(struct ib_replica_frame *frame, const struct ib_replica_entry *entries, size_t count,
                               uint8_t *bytes);
+/* What is said of whatever comes instead of one. */
+extern const char ib_replica_no_frame[];
 /* False: not a whole, sound frame. The entries' chains are not in the frame: the reader computes them. */
 bool ib_replica_frame_read(const uint8_t *bytes, size_t size, struct ib_replica_frame *frame,
                            struct ib_replica_entry entries[IB_REPLICA_BATCH_MAX]);

@@ -64,12 +64,12 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
     }
 }
 
-static void io_disconnect(void *context, unsigned peer)
+static void io_disconnect(void *context, unsigned peer, const char *why)
 {
     struct ib_replication *self = context;
     IB_ASSERT(self->links != NULL);
     IB_ASSERT(peer != self->config->replica);
-    ib_links_drop(self->links, peer);
+    ib_links_drop(self->links, peer, why);
 }
 
 /* Null, or why this build cannot follow: a state that only a newer one can compute; or epochs that no primary makes,

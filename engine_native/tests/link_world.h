@@ -74,7 +74,7 @@ static inline void told_received(void *context, unsigned peer, const uint8_t *fr
     }
     for (unsigned i = 0; side->drops && i < MEMBERS; i++) {
         if (side != &sides[i]) {
-            ib_links_drop(side->links, i);
+            ib_links_drop(side->links, i, NULL);
         }
     }
 }

@@ -45,9 +45,10 @@ static inline void host_send(void *context, unsigned peer, const uint8_t *bytes,
     }
 }
 
-static inline void host_disconnect(void *context, unsigned peer)
+static inline void host_disconnect(void *context, unsigned peer, const char *why)
 {
     (void)context;
+    (void)why;
     host.disconnected |= 1u << peer;
 }
 

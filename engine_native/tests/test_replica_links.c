@@ -443,9 +443,9 @@ static void who_is_dropped_is_told_once(void)
     open_sides(2);
     EXPECT_SOUND();
     EXPECT(comes(0, 1, 1) && comes(1, 0, 1));
-    ib_links_drop(sides[0].links, 1);
-    ib_links_drop(sides[0].links, 1);
-    ib_links_drop(sides[0].links, 2); /* is not there: nothing */
+    ib_links_drop(sides[0].links, 1, NULL);
+    ib_links_drop(sides[0].links, 1, NULL);
+    ib_links_drop(sides[0].links, 2, NULL); /* is not there: nothing */
     send_number(0, 1, 1);
     EXPECT_EQUAL(sides[0].disconnected[1], 0); /* not from within */
     ib_links_flush(sides[0].links);
@@ -538,6 +538,45 @@ static void complaints_are_few(void)
     close_sides();
 }
 
+/* A frame that is none is one line in ten seconds, however often the member connects anew. */
+static void a_network_that_damages_frames_is_said_to(void)
+{
+    char directory[256], path[300];
+    uint8_t garbage[256] = {1};
+    unsigned lines[3];
+    open_sides(1);
+    EXPECT_SOUND();
+    test_make_directory(directory);
+    (void)snprintf(path, sizeof path, "%s/log", directory);
+    int log = open(path, O_RDWR | O_CREAT, 0600), before = dup(2);
+    dup2(log, 2);
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 4; i++) {
+            struct ib_peer peer;
+            int fd = shake(0, 2, KEY, &peer);
+            turns(2);
+            if (i % 2 == 0) {
+                (void)say(fd, garbage, sizeof garbage);
+            } else {
+                ib_links_drop(sides[0].links, 2, ib_replica_no_frame); /* the sum was wrong, and the replica said so */
+                ib_links_flush(sides[0].links);
+            }
+            turns(2);
+            close(fd);
+            sleep_ms(1000);
+        }
+        lines[round] = lines_of(path);
+        sleep_ms(60000);
+    }
+    dup2(before, 2);
+    close(before);
+    close(log);
+    EXPECT_EQUAL(sides[0].disconnected[2], 12);
+    EXPECT(lines[0] == 1 && lines[1] == 2 && lines[2] == 3);
+    test_remove_directory(directory);
+    close_sides();
+}
+
 static void a_configuration_that_cannot_be_is_named(void)
 {
     static char key[IB_PEER_KEY_MAX + 2];
@@ -583,6 +622,7 @@ static const struct test_case cases[] = {
     CASE(who_is_dropped_is_told_once),
     CASE(who_is_dropped_while_it_speaks_is_not_heard),
     CASE(complaints_are_few),
+    CASE(a_network_that_damages_frames_is_said_to),
     CASE(a_configuration_that_cannot_be_is_named),
 };
 
