@@ -110,10 +110,12 @@ def test_it_reads_only_what_is_behind_leads_and_serves_a_new_disk(shard: Shard) 
 
 
 def test_all_of_them_begin_with_snapshots(shard: Shard) -> None:
+    """One of them of the shard's very first entry, which has no events; another of one before the shard traded."""
     shard.in_sync()
     trade(shard, 1, 800)
-    for engine in shard.engines:
-        snapshot_of_what_is_committed(engine)
+    core.snapshot_take(shard.engines[0].journal, 1, shard.number)
+    core.snapshot_take(shard.engines[1].journal, 3, shard.number)
+    snapshot_of_what_is_committed(shard.engines[2])
     trade(shard, 800, 900)
     reports = stream(shard)
     for _ in range(2):
@@ -126,6 +128,8 @@ def test_all_of_them_begin_with_snapshots(shard: Shard) -> None:
     trade(shard, 900, 1000)
     wait_for(shard.equal_states, "three equal states")
     assert [len(begun_with(engine)) for engine in shard.engines] == [2, 2, 2]
+    assert [begun_with(engine)[-1][0] for engine in shard.engines[:2]] == [1, 3]
+    assert [told(engine)["reads_from"] for engine in shard.engines] == [1, 1, 1]
 
 
 def test_what_it_alone_has_is_cut_off_behind_its_snapshot_and_with_it(shard: Shard) -> None:
