@@ -204,6 +204,13 @@ int ib_journal_append(struct ib_journal *journal, const struct ib_command *comma
 
 /* ---- room ---- */
 
+uint64_t ib_journal_segment_left(const struct ib_journal *journal)
+{
+    IB_ASSERT(journal != NULL);
+    IB_ASSERT(journal->size <= journal->limit);
+    return (journal->limit - journal->size) / IB_RECORD_COMMAND_SIZE;
+}
+
 uint64_t ib_journal_room_seq(const struct ib_journal *journal)
 {
     IB_ASSERT(journal != NULL);
