@@ -105,6 +105,8 @@ int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, cha
 /* engine_history.c: the events of before a snapshot, made again while the engine runs. */
 void ib_engine_history_start(struct ib_engine *engine);
 void ib_engine_history_join(struct ib_engine *engine);
+/* The snapshot that this member began with is not used again; false: it is, its name cannot be changed. Any thread. */
+bool ib_engine_distrust_snapshot(const struct ib_engine *engine);
 /* engine_configure.c: sequences what of the configuration the journal does not say already. */
 int ib_engine_configure(struct ib_engine *engine, char *error);
 /* INSTRUMENT_ADD or _CHANGE of an instrument as it shall be. */

@@ -28,6 +28,9 @@ static bool goes_on(struct ib_engine *engine)
     IB_ASSERT(replication != NULL);
     IB_ASSERT(replication->status == IB_OK || replication->error[0] != '\0'); /* who ends it says why */
     if (replication->status != IB_OK) {
+        if (replication->replica.role == IB_ROLE_STOPPED) { /* maybe for the state that it began with */
+            (void)ib_engine_distrust_snapshot(engine);
+        }
         ib_engine_fail(engine, replication->status, replication->error);
     } else if (replication->restarts) {
         ib_engine_fail(engine, IB_RESTART, "this member has what the primary has not: it discards its state");

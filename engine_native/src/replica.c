@@ -26,6 +26,8 @@ void ib_replica_open(struct ib_replica *self, const struct ib_replica_config *co
     self->primary = IB_REPLICA_NOBODY;
     self->handover_to = IB_REPLICA_NOBODY;
     self->store.due_ns = IB_NEVER;
+    IB_ASSERT(recovered->begin_seq <= recovered->last_seq);
+    self->begin_seq = recovered->begin_seq;
     self->last_seq = self->durable_seq = recovered->last_seq;
     self->last_epoch = recovered->last_epoch;
     self->last_time_ns = recovered->last_time_ns;
@@ -116,18 +118,20 @@ void ib_replica_commit_to(struct ib_replica *self, uint64_t seq)
     }
 }
 
-struct ib_replica_entry ib_replica_entry_at(struct ib_replica *self, uint64_t seq)
+bool ib_replica_chain_at(struct ib_replica *self, uint64_t seq, uint64_t *chain)
 {
     struct ib_replica_entry entry = {.chain = IB_REPLICA_CHAIN_EMPTY};
     IB_ASSERT(seq <= self->last_seq);
     if (seq == self->last_seq) {
-        entry.epoch = self->last_epoch;
         entry.chain = self->chain;
     } else if (seq > 0) {
-        size_t count = self->io.read(self->io.context, seq, &entry, 1);
-        IB_ASSERT(count == 1 && entry.command.seq == seq);
+        if (self->io.read(self->io.context, seq, &entry, 1) == 0) {
+            return false;
+        }
+        IB_ASSERT(entry.command.seq == seq);
     }
-    return entry;
+    *chain = entry.chain;
+    return true;
 }
 
 /* ---- what happened ---- */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * io_shim.c: stands between the journal and the operating system, so that a test can have a disk that is full, slow or
- * broken, a power cut, and a clock that somebody sets. Two ways in: a C test includes this file, and the linker takes these functions for libc's;
- * an engine's process gets it by LD_PRELOAD, and the environment says what happens:
+ * broken, a power cut, and a clock that somebody sets. Two ways in: a C test includes this file, and the linker takes
+ * these functions for libc's; an engine's process gets it by LD_PRELOAD, and the environment says what happens:
  *
  *   SHIM_DELAY_US=N             each write of a group takes so long
  *   SHIM_FULL_FILE=PATH         while PATH exists the disk has no room to reserve
  *   SHIM_BROKEN_SYNC_FILE=PATH  while PATH exists each sync fails with EIO
  *   SHIM_SYNC_DELAY_US=N        each sync takes so long
  *   SHIM_SHORT_WRITES=1         each write of a group takes half of it at most
- *   SHIM_CLOCK_FILE=PATH        the eight bytes of PATH say by how many nanoseconds CLOCK_REALTIME is wrong, at any time
+ *   SHIM_CLOCK_FILE=PATH        the eight bytes of PATH say by how many nanoseconds CLOCK_REALTIME is wrong
  */
 #define _GNU_SOURCE
 #include "io_shim.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * link_world.h: two or three members' connections in one process, over loopback, with a clock that a test moves on; and
- * whoever calls them with a socket of its own. For test_replica_links.c.
+ * whoever calls them with a socket of its own. For test_replica_link*.c.
  */
 #ifndef IB_TEST_LINK_WORLD_H
 #define IB_TEST_LINK_WORLD_H

@@ -106,7 +106,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 130, ("ps", "ss")),
-    "failover": (("failover", "shard"), 200, ()),
+    "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
     "site": ((), 90, ()),
