@@ -14,16 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .segments import File, chain, promises
+from ironbook.journal_segments import File, chain, promises
 
 SIZE_MAX = 5 * 1024**3  # bytes; what S3 takes in one PutObject (User Guide, "Uploading objects")
 METADATA = "sha256"
 MODES = ("GOVERNANCE", "COMPLIANCE")
-# What both modules take.
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "bucket": {"type": "str", "required": True},
-    "prefix": {"type": "str", "required": True},
-}
 
 
 @dataclass(frozen=True)
@@ -152,8 +147,9 @@ def _date(seconds: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
-def apply(s3: Any, bucket: str, actions: Iterable[Action], files: Sequence[File]) -> None:
-    """Do it, and read back each content and each retention; ValueError where S3 did not keep what it was given."""
+def apply(s3: Any, bucket: str, actions: Iterable[Action], files: Sequence[File]) -> dict[str, Archived]:
+    """Do it, and read back each content and each retention: key -> object. ValueError where S3 did not keep it so."""
+    kept = {}
     paths = {file.name: file.path for file in files}
     for action in actions:
         until = _date(action.retain_until)
@@ -178,9 +174,11 @@ def apply(s3: Any, bucket: str, actions: Iterable[Action], files: Sequence[File]
             if found.sha256 != action.sha256:
                 raise ValueError(f"{action.key}: {bucket} has another SHA-256 of it than was given: {found.sha256!r}")
         if found.mode != action.mode or found.retain_until < action.retain_until:
-            kept = f"until {_date(found.retain_until):%Y-%m-%d} under {found.mode}" if found.mode else "for no time"
+            said = f"until {_date(found.retain_until):%Y-%m-%d} under {found.mode}" if found.mode else "for no time"
             raise ValueError(f"{action.key}: was to be kept until {until:%Y-%m-%d} under {action.mode}, and {bucket} "
-                             f"keeps it {kept}")  # fmt: skip
+                             f"keeps it {said}")  # fmt: skip
+        kept[action.key] = found
+    return kept
 
 
 def problems(s3: Any, bucket: str, there: Mapping[str, Archived]) -> list[str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A journal's sealed segments as they lie in its directory: what may be archived, and whether it is what was sealed.
 
-A host that ships journals need not have the engine's distribution, so the little that is asked of a journal stands here
-once more: the names, the words of sha256sum(1), and one field of a segment's first record (docs/engine.md).
+What is archived is held against its seals by code of its own, that shares nothing with what made them (seals.py): the
+names, the words of sha256sum(1), and one field of a segment's first record (docs/engine.md).
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ _MAGIC = b"JNL1"
 
 @dataclass(frozen=True)
 class File:
-    """One file to archive: a segment or its seal. `last_ns`: time of the segment's last command."""
+    """One file to archive: a segment or its seal. `last_ns`: time of the segment's last command.
+
+    `written_ns`: when it was last written (st_mtime_ns).
+    """
 
     name: str
     path: Path
     size: int
     sha256: str
     last_ns: int
+    written_ns: int
 
 
 def hash_of(path: Path) -> str:
@@ -77,8 +81,19 @@ def _time_before(segment: Path) -> int:
     return time_ns
 
 
-def read(directory: Path) -> list[File]:
+def _file(path: Path, last_ns: int, known: Mapping[str, File]) -> File:
+    """Describe it; its content is read again only where its size or its time is another one than was known."""
+    there = path.stat()
+    before = known.get(path.name)
+    same = before is not None and (before.size, before.written_ns) == (there.st_size, there.st_mtime_ns)
+    sha256 = before.sha256 if before is not None and same else hash_of(path)
+    return File(path.name, path, there.st_size, sha256, last_ns, there.st_mtime_ns)
+
+
+def read(directory: Path, known: Mapping[str, File] | None = None) -> list[File]:
     """Each sealed segment and its seal, in order, held against each other. ValueError names what is not as sealed.
+
+    `known`: what was read before, by name; what was not written since is not hashed again.
 
     The last segment has no seal, and neither has one that was filled a moment ago: they are left for the next time.
     """
@@ -94,7 +109,7 @@ def read(directory: Path) -> list[File]:
         last_ns = _time_before(following)
         said = promises(seal.read_text(encoding="ascii", errors="replace"), str(seal))
         for path in (segment, seal):
-            files.append(File(path.name, path, path.stat().st_size, hash_of(path), last_ns))
+            files.append(_file(path, last_ns, known or {}))
         seals.append((seal.name, said, files[-1].sha256))
         if said.get(segment.name) != files[-2].sha256:
             raise ValueError(f"{segment}: is not what {seal.name} has sealed: it was changed since")
