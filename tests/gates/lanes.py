@@ -143,6 +143,7 @@ LANES = (
     Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
     Lane("cluster", native("cluster"), 75, ("gcc", "make")),
+    Lane("probe", native("probe"), 10, ("gcc", "make"), (FAST,)),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("journal", native("journal"), 45, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
