@@ -171,6 +171,7 @@ GATES = {
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
     "molecule": "molecule test",
+    "probe": "/probe probe",
     "mypy": "mypy services",
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",
