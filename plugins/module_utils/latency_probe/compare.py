@@ -3,8 +3,8 @@
 
 A difference is claimed where all of this holds: its confidence interval does not contain 0; no run after lies among
 those before; and it is more than the probe can resolve. The confidence (95 %) is that of all figures of a pair
-together: each gets its part (Bonferroni). "No difference" is a claim, too: the whole interval lies within what is relevant. All else
-"cannot be told": the noise floor, half the width of the interval, is above the difference.
+together: each gets its part (Bonferroni). "No difference" is a claim, too: the whole interval lies within what is
+relevant. All else "cannot be told": the noise floor, half the width of the interval, is above the difference.
 """
 
 from __future__ import annotations
