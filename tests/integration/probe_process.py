@@ -52,7 +52,7 @@ class Probe:
     @contextmanager
     def serving(self, address: str, port: int) -> Iterator[None]:
         """Have it answer there meanwhile."""
-        words = ["serve", "--seconds", "300", "--idle-seconds", "300", "--bind", address, "--port", str(port)]
+        words = ["serve", "--seconds", "900", "--idle-seconds", "900", "--bind", address, "--port", str(port)]
         with subprocess.Popen([*self.enter, str(self.program), *words], stdout=subprocess.DEVNULL) as echo:
             try:
                 yield

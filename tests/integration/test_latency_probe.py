@@ -246,7 +246,7 @@ def test_who_does_not_answer_is_named_with_the_remedy(probe: Probe) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="networks of their own need root")
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
 def test_a_cable_of_two_milliseconds_is_in_the_round_trip_and_the_verdict(probe: Probe, protocol: str) -> None:
-    """Two hosts with a network each; packets take 2 ms each way: worse. Without: better. Quiet beside quiet: the same."""
+    """Two hosts with a network each; packets take 2 ms each way: worse. Without: better. Quiet by quiet: the same."""
     port = free_port()
     measured = []
     with delayed_cable() as cable:

@@ -163,6 +163,7 @@ GATES = {
     "integration-deploy": "tests/integration/",
     "integration-engine": "tests/integration/",
     "integration-input": "tests/integration/",
+    "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",
