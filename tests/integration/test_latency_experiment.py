@@ -22,6 +22,7 @@ from local_processes import ROOT, free_port
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="a guest with a root and a network of its own needs root"),
 ]
 COLLECTIONS = ROOT / ".venv/collections"
@@ -69,10 +70,12 @@ for group in module.params["groups"]:
                 file.write_text(known.pop(group))
     elif group == "irq":
         known[group], changed = file.read_text(), True
-        pathlib.Path("/run/broken").write_text("")
+        if not module.check_mode:
+            pathlib.Path("/run/broken").write_text("")
     elif file.read_text().strip() != value:
         known[group], changed = file.read_text(), True
-        file.write_text(value)
+        if not module.check_mode:
+            file.write_text(value)
 if not module.check_mode:
     kept.write_text(json.dumps(known))
 module.exit_json(changed=changed, reboot_required=changed and module.params["groups"] == ["clock"])
@@ -104,7 +107,7 @@ class Experiment:
         enter.write_text(f'#!/bin/sh\nshift\nexec {" ".join(guest.enter)} "$@"\n')
         enter.chmod(0o700)
         self.collections = stand_in_collection(directory)
-        probe = {"mode": "pingpong", "protocol": "udp", "peer": CLIENT_ADDRESS, "port": port, "seconds": 3}
+        probe = {"mode": "pingpong", "protocol": "udp", "peer": CLIENT_ADDRESS, "port": port, "seconds": 2}
         host = {
             "ansible_connection": "community.general.chroot",
             "ansible_host": str(guest.root),
@@ -179,11 +182,11 @@ def test_what_helps_is_kept_and_all_else_is_undone(experiment: Experiment) -> No
         ("memory", "reverted"),
         ("adapter", "kept"),
         ("packet", "reverted"),
-        ("clock", "reverted"),
+        ("clock", "left"),
         ("cpu", "left"),
         ("adapter", "left"),
     ], [(row["group"], row["outcome"], row["because"]) for row in rows]
-    assert (report["kept"], report["reverted"]) == (["adapter"], ["memory", "packet", "clock"])
+    assert (report["kept"], report["reverted"]) == (["adapter"], ["memory", "packet"])
     # And so the guest is: one group stays, and nothing else of what was tried is left.
     assert experiment.value(WAIT) == "0"
     assert experiment.value("/proc/sys/net/ipv4/tcp_sack") == sack
@@ -192,14 +195,12 @@ def test_what_helps_is_kept_and_all_else_is_undone(experiment: Experiment) -> No
     none, better, worse = (row["judged"]["comparisons"][0]["metrics"]["p50_ns"] for row in rows[:3])
     assert better["verdict"] == "better" and better["difference"] < -5_000_000
     assert worse["verdict"] == "worse" and worse["difference"] > 20_000_000
-    assert none["verdict"] in ("no_difference", "cannot_tell") and rows[0]["because"] == none["verdict"].replace(
-        "_", " "
-    )
-    assert rows[3]["because"] == "it takes a reboot, and was not measured" and rows[3]["judged"] is None
-    assert rows[4]["because"] == "the host was tuned so already"
+    assert none["verdict"] in ("no_difference", "cannot_tell")
+    assert rows[3]["because"].startswith("it takes a reboot") and rows[3]["judged"] is None
+    assert rows[4]["because"] == "the host is tuned so already"
     assert rows[5]["because"].startswith("it was applied before")
     for comparison in (rows[1]["judged"]["comparisons"][0], rows[2]["judged"]["comparisons"][0]):
-        assert all(comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 90 for when in ("before", "after"))
+        assert all(comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 60 for when in ("before", "after"))
     assert "engine-0-0: adapter kept: better" in said and "engine-0-0: packet reverted: worse" in said
 
 

@@ -18,6 +18,7 @@ from local_processes import ROOT, free_port
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(os.geteuid() != 0, reason="hosts with a network of their own need root"),
 ]
 HOSTS = ("engine-0-0", "engine-0-1")
