@@ -12,7 +12,7 @@ from typing import Any
 from .audit import VERDICTS
 from .report import by_group
 
-WORDS = {"ok": "ok", "drift": "drift", "not_applicable": "not applicable", "unknown": "unknown"}
+WORDS = {verdict: verdict.replace("_", " ") for verdict in VERDICTS}
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfbf9; --ink: #1d2126; --faint: #667079; --line: #dcdfe1; --card: #ffffff;
@@ -212,7 +212,8 @@ def _row(anchor: str, row: dict[str, Any]) -> str:
     because = f"<p>{escape(row['because'])}</p>" if row["because"] else ""
     tolerance = f"<p>{escape(row['tolerance'])}</p>" if row["tolerance"] != "exact" else ""
     why = f"<p>{escape(row['why'])}</p>"
-    values = f"<td>{escape(row['wanted'])}{tolerance}</td><td>{escape(row['live']) or '–'}{because}</td>"
+    desired, live = row["planes"]["desired"], row["planes"]["live"] or "–"
+    values = f"<td>{escape(desired)}{tolerance}</td><td>{escape(live)}{because}</td>"
     if verdict == "not_applicable":  # why it would matter is of no use where it cannot
         why, values = "", f'<td colspan="2" class="faint">{escape(row["because"])}</td>'
     return (

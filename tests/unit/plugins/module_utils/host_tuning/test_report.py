@@ -7,14 +7,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.audit import fingerprint
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.audit import VERDICTS, fingerprint
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.html import render
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.report import by_group, fleet_report
 
 VOID = {"meta", "input", "col", "br"}
 
 
-def finding(name: str = "cpu.smt", verdict: str = "ok", severity: str = "high", **changes: Any) -> dict[str, Any]:
+def finding(
+    name: str = "cpu.smt", verdict: str = "ok", severity: str = "high", live: str = "0", **changes: Any
+) -> dict[str, Any]:
     return {
         "id": name,
         "group": name.partition(".")[0],
@@ -22,9 +24,8 @@ def finding(name: str = "cpu.smt", verdict: str = "ok", severity: str = "high", 
         "severity": severity,
         "verdict": verdict,
         "path": f"/sys/{name}",
-        "wanted": "0",
         "tolerance": "exact",
-        "live": "0",
+        "planes": {"desired": "0", "persisted": None, "boot": None, "live": live, "effect": None},
         "because": "",
         "why": "Because.",
         "source": "tuned",
@@ -36,7 +37,7 @@ def finding(name: str = "cpu.smt", verdict: str = "ok", severity: str = "high", 
 def audit(*findings: dict[str, Any], boot_id: str = "boot-1") -> dict[str, Any]:
     verdicts = [row["verdict"] for row in findings]
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "host": {
             "name": "vm",
             "kernel": "6.1",
@@ -53,7 +54,7 @@ def audit(*findings: dict[str, Any], boot_id: str = "boot-1") -> dict[str, Any]:
             "housekeeping_cpus": "0-1",
             "huge_pages": 0,
         },
-        "counts": {verdict: verdicts.count(verdict) for verdict in ("drift", "unknown", "ok", "not_applicable")},
+        "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
         "fingerprint": fingerprint(findings),
         "findings": list(findings),
     }
@@ -64,7 +65,7 @@ def test_hosts_that_share_a_machine_share_its_section() -> None:
         {"b": audit(finding()), "a": audit(finding()), "c": audit(finding(), boot_id="boot-2")}, "now"
     )
     assert [machine["names"] for machine in report["machines"]] == [["a", "b"], ["c"]]
-    assert (report["hosts"], report["counts"]["ok"], report["schema_version"]) == (3, 2, 1)
+    assert (report["hosts"], report["counts"]["ok"], report["schema_version"]) == (3, 2, 2)
 
 
 def test_the_fingerprint_knows_verdicts_and_ignores_time_values_and_counters() -> None:
