@@ -55,21 +55,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 audit:
-  description: The report, version 1 of its schema.
+  description: The report, version 2 of its schema.
   returned: success
   type: dict
   contains:
     schema_version:
       description: Version of this structure.
       type: int
-      sample: 1
+      sample: 2
     host:
       description: What kind of host it is, and the plan that it was judged against.
       type: dict
     counts:
       description: How many tunables have each verdict.
       type: dict
-      sample: {"drift": 2, "not_applicable": 10, "ok": 57, "unknown": 0}
+      sample:
+        {"drift": 2, "harmful": 0, "not_applicable": 10, "not_persisted": 1, "ok": 98, "pending_reboot": 1,
+        "unknown": 0, "waived": 1}
     fingerprint:
       description: Hash of all verdicts but those of counters. It changes when the audit says something else of the
         host's tuning.
@@ -82,23 +84,35 @@ audit:
         id:
           description: Name of the tunable, with its group before the dot.
           type: str
-        verdict:
-          description: One of V(ok), V(drift), V(not_applicable) and V(unknown).
+        group:
+          description: The part of the name before the dot.
+          type: str
+        title:
+          description: What holds where the tunable is as it should be.
           type: str
         severity:
           description: One of V(critical), V(high), V(medium) and V(low).
           type: str
-        path:
-          description: Where the value is read.
+        confidence:
+          description: From 0 to 1. It is 1 where the live value was read, and lower where it was inferred.
+          type: float
+        verdict:
+          description: One of V(ok), V(drift), V(not_persisted) (right now, lost at the next boot), V(pending_reboot)
+            (right at the next boot), V(not_applicable), V(unknown), V(waived) and V(harmful).
           type: str
-        wanted:
-          description: The value it should have.
+        path:
+          description: Where the live value is read.
+          type: str
+        planes:
+          description: The V(desired) value, the one that is V(persisted) for the next boot, the one that this
+            V(boot) was told, the V(live) one, and the measured V(effect). Null where there is no such plane, or
+            nothing is known.
+          type: dict
+        persisted_by:
+          description: The file that sets it at the next boot.
           type: str
         tolerance:
-          description: How far from it is still right.
-          type: str
-        live:
-          description: The value it has.
+          description: How far from the desired value is still right.
           type: str
         because:
           description: Why the verdict is what it is, where the values do not say it.
@@ -109,6 +123,21 @@ audit:
         source:
           description: Who recommends it.
           type: str
+        risk:
+          description: What it costs.
+          type: str
+        fix:
+          description: The exact command or line that makes it right.
+          type: str
+        needs_reboot:
+          description: Whether the fix takes a boot.
+          type: bool
+        counter:
+          description: Whether the value moves by itself.
+          type: bool
+        waiver:
+          description: Who accepted the difference, until when and why. Null where nobody did.
+          type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

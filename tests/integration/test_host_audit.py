@@ -45,16 +45,16 @@ def test_this_machine_gets_a_verdict_on_every_tunable_quickly() -> None:
     result = run_module()
     took = time.monotonic() - began
     audit = result["audit"]
-    assert result["changed"] is False and audit["schema_version"] == 1
+    assert result["changed"] is False and audit["schema_version"] == 2
     assert len(audit["findings"]) >= 40 and sum(audit["counts"].values()) == len(audit["findings"])
     assert audit["counts"]["ok"] + audit["counts"]["drift"] >= 30, "most of it must have been read, not waved through"
     assert took < 3, f"{took:.2f} s"
     for row in audit["findings"]:
-        assert row["live"] or row["because"], row["id"]
+        assert row["planes"]["live"] or row["because"], row["id"]
 
 
 def test_what_it_says_is_what_the_kernel_says() -> None:
-    live = {row["id"]: row["live"] for row in run_module()["audit"]["findings"]}
+    live = {row["id"]: row["planes"]["live"] for row in run_module()["audit"]["findings"]}
     assert live["memory.swappiness"] == Path("/proc/sys/vm/swappiness").read_text().strip()
     assert live["network.sack"] == Path("/proc/sys/net/ipv4/tcp_sack").read_text().strip()
     clock = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
@@ -247,7 +247,7 @@ def test_the_role_reports_and_its_second_run_changes_nothing(tmp_path: Path) -> 
     first = json.loads((reports / "host_audit.json").read_text())
     assert (first["schema"], first["schema_version"], first["hosts"], len(first["machines"])) == (
         "ironbook.host_audit",
-        1,
+        2,
         3,
         1,
     )
@@ -265,6 +265,16 @@ def test_the_role_reports_and_its_second_run_changes_nothing(tmp_path: Path) -> 
     # Another verdict, here because another plan is asked for, is a change.
     output, changed = play(tmp_path, host_audit_huge_pages=1 << 30)
     assert sum(changed.values()) == 1, output
+
+
+def test_it_fails_from_the_chosen_severity_on_and_the_report_is_there(tmp_path: Path) -> None:
+    """No machine has as many huge pages as are asked for here; that tunable is `high`, and no critical one is judged."""
+    (tmp_path / "state").mkdir()
+    output, _changed = play(tmp_path, host_audit_huge_pages=1 << 30, host_audit_fail_at="critical")
+    assert "failed=0" in output, output
+    output, _changed = play(tmp_path, host_audit_huge_pages=1 << 30, host_audit_fail_at="high")
+    assert "failed=1" in output and "memory.huge_pages (high) is drift" in output, output
+    assert (tmp_path / "state/reports/host_audit.sarif").exists()
 
 
 def test_a_check_run_writes_no_report(tmp_path: Path) -> None:

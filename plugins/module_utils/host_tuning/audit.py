@@ -9,20 +9,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import values
-from .catalogue import CHECKS
-from .check import Check, Machine, NotApplicableError, Verdict
+from .catalogue import TUNABLES
+from .check import Machine, NotApplicableError, Tunable, Verdict
 from .host import AbsentError, UnreadableError
 
-SCHEMA_VERSION = 1
-VERDICTS: tuple[Verdict, ...] = ("drift", "unknown", "ok", "not_applicable")
+SCHEMA_VERSION = 2
+VERDICTS: tuple[Verdict, ...] = (
+    "harmful",
+    "drift",
+    "pending_reboot",
+    "not_persisted",
+    "unknown",
+    "waived",
+    "ok",
+    "not_applicable",
+)
 """In the order in which a reader wants them."""
 SHOWN_DISTINCT = 4
 """How many different values of one tunable are listed before the rest is counted."""
 
 
-def audit(machine: Machine, checks: Iterable[Check] = CHECKS) -> dict[str, Any]:
-    """Judge a host; the result is schema version 1 of the report, without the time, which the caller knows."""
-    findings = [judge(check, machine) for check in checks]
+def audit(machine: Machine, tunables: Iterable[Tunable] = TUNABLES) -> dict[str, Any]:
+    """Judge a host; the result is schema version 2 of the report, without the time, which the caller knows."""
+    findings = [judge(tunable, machine) for tunable in tunables]
     counts = Counter(finding["verdict"] for finding in findings)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -33,46 +42,58 @@ def audit(machine: Machine, checks: Iterable[Check] = CHECKS) -> dict[str, Any]:
     }
 
 
-def judge(check: Check, machine: Machine) -> dict[str, Any]:
+def judge(tunable: Tunable, machine: Machine) -> dict[str, Any]:
     """Judge one tunable."""
     facts = machine.facts
-    verdict, because, live = _verdict(check, machine)
+    verdict, because, live = _verdict(tunable, machine)
+    setting = tunable.setting
     return {
-        "id": check.id,
-        "group": check.group,
-        "title": check.title,
-        "severity": check.severity,
+        "id": tunable.id,
+        "group": tunable.group,
+        "title": tunable.title,
+        "severity": tunable.severity,
+        "confidence": 1.0,
         "verdict": verdict,
-        "path": check.reader.path,
-        "wanted": check.wanted.text(facts),
-        "tolerance": check.wanted.tolerance(),
-        "live": live,
+        "path": tunable.live.path,
+        "planes": {
+            "desired": tunable.wanted.text(facts),
+            "persisted": None,
+            "boot": None,
+            "live": live or None,
+            "effect": None,
+        },
+        "persisted_by": None,
+        "tolerance": tunable.wanted.tolerance(),
         "because": because,
-        "why": check.why,
-        "source": check.source,
-        "counter": check.counter,
+        "why": tunable.why,
+        "source": tunable.source,
+        "risk": tunable.risk,
+        "fix": "",
+        "needs_reboot": setting is not None and setting.needs_reboot,
+        "counter": tunable.counter,
+        "waiver": None,
     }
 
 
-def _verdict(check: Check, machine: Machine) -> tuple[Verdict, str, str]:
+def _verdict(tunable: Tunable, machine: Machine) -> tuple[Verdict, str, str]:
     """Return the verdict, the reason for it, and the live value for people."""
-    for condition in check.needs:
+    for condition in tunable.needs:
         reason = condition(machine.facts)
         if reason:
             return "not_applicable", reason, ""
     try:
-        found = check.reader.read(machine)
+        found = tunable.live.read(machine)
     except NotApplicableError as exc:
         return "not_applicable", str(exc), ""
     except AbsentError as exc:
-        missing = "no such path" if str(exc) == check.reader.path else f"no {exc}"
-        return check.absence.verdict(machine.facts), f"{missing}: {check.absence.because}", ""
+        missing = "no such path" if str(exc) == tunable.live.path else f"no {exc}"
+        return tunable.absence.verdict(machine.facts), f"{missing}: {tunable.absence.because}", ""
     except UnreadableError as exc:
         return "unknown", str(exc), ""
     if not found:  # nothing to judge is nothing proved
-        return "unknown", f"{check.reader.path}: nothing in it", ""
-    live = summary(found) + (getattr(check.wanted, "unit", "") if len(set(found.values())) == 1 else "")
-    wrong = {name: value for name, value in found.items() if not check.wanted.accepts(value, machine.facts)}
+        return "unknown", f"{tunable.live.path}: nothing in it", ""
+    live = summary(found) + (getattr(tunable.wanted, "unit", "") if len(set(found.values())) == 1 else "")
+    wrong = {name: value for name, value in found.items() if not tunable.wanted.accepts(value, machine.facts)}
     return ("drift", _explain(wrong, found), live) if wrong else ("ok", "", live)
 
 

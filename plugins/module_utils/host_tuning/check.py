@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check is made of: where the value is read, what is wanted, and when neither question makes sense.
+"""What a tunable is made of: where the value is read, what is wanted, and when neither question makes sense.
 
 A catalogue entry is data put together from these small parts; the parts are pure but for the readers, which see the
 host only through :class:`Host` and :class:`Ethtool`.
@@ -15,9 +15,10 @@ from . import values
 from .ethtool import Ethtool
 from .facts import Facts
 from .host import AbsentError, Host, UnreadableError
+from .settings import Setting
 
 Severity = Literal["critical", "high", "medium", "low"]
-Verdict = Literal["ok", "drift", "not_applicable", "unknown"]
+Verdict = Literal["harmful", "drift", "pending_reboot", "not_persisted", "unknown", "waived", "ok", "not_applicable"]
 Parse = Callable[[str], Any]
 
 
@@ -102,7 +103,7 @@ class Offload:
         return f"ethtool -{self.option} {{interface}}: {self.name}"
 
     def read(self, machine: Machine) -> dict[str, Any]:
-        """Read it from each judged interface; a driver that lacks it on all of them makes the check not applicable."""
+        """Read it from each judged interface; a driver that lacks it on all of them makes it not applicable."""
         found: dict[str, Any] = {}
         for interface in judged_interfaces(machine):
             known = machine.ethtool.values(interface.name)
@@ -260,7 +261,7 @@ class FromFacts:
 
 
 Condition = Callable[[Facts], "str | None"]
-"""Why a check makes no sense on a host; None where it does."""
+"""Why a tunable makes no sense on a host; None where it does."""
 
 
 def isolates(facts: Facts) -> str | None:
@@ -326,12 +327,12 @@ def hidden_by_hypervisor(because: str) -> Absence:
 
 
 @dataclass(frozen=True)
-class Check:
+class Tunable:
     """One tunable."""
 
     id: str
     title: str
-    reader: Reader
+    live: Reader
     wanted: Wanted
     severity: Severity
     why: str
@@ -341,6 +342,10 @@ class Check:
     counter: bool = False
     """A counter or a table's fill: it moves by itself, so that a change of its verdict is no change of the host's
     tuning."""
+    risk: str = ""
+    """What it costs, in one sentence; empty where it costs nothing."""
+    setting: Setting | None = None
+    """How it is set; None where nothing on the host sets it."""
 
     @property
     def group(self) -> str:

@@ -10,7 +10,7 @@ and realtime of redhat-performance/tuned, kernel the kernel's own documentation.
 
 from __future__ import annotations
 
-from ..check import Check
+from ..check import Tunable
 from .clock import CLOCK
 from .cpu import CPU
 from .irq import IRQ
@@ -18,7 +18,7 @@ from .kernel import KERNEL
 from .memory import MEMORY
 from .network import NETWORK
 
-CHECKS: tuple[Check, ...] = (*CPU, *IRQ, *NETWORK, *MEMORY, *CLOCK, *KERNEL)
+TUNABLES: tuple[Tunable, ...] = (*CPU, *IRQ, *NETWORK, *MEMORY, *CLOCK, *KERNEL)
 TITLES = {
     "cpu": "CPU: isolation, idle states, frequency",
     "irq": "Interrupts and kernel work",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import values
-from ..check import Check, Computed, File, FromFacts, Machine, Parameter, exactly, isolates, not_in_kernel, x86
+from ..check import Computed, File, FromFacts, Machine, Parameter, Tunable, exactly, isolates, not_in_kernel, x86
 from ..host import AbsentError
 
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -20,8 +20,8 @@ def tsc_flags(machine: Machine) -> dict[str, Any]:
     return {"/proc/cpuinfo flags": " ".join(sorted(TSC_FLAGS & machine.facts.cpu_flags)) or "neither"}
 
 
-CLOCK: tuple[Check, ...] = (
-    Check(
+CLOCK: tuple[Tunable, ...] = (
+    Tunable(
         "clock.source",
         "The clock is the CPU's own",
         File(CLOCKSOURCE),
@@ -30,7 +30,7 @@ CLOCK: tuple[Check, ...] = (
         "Any other source takes a system call or a device access for each time stamp.",
         "tuned: network-latency; BP",
     ),
-    Check(
+    Tunable(
         "clock.tsc",
         "The CPU's counter keeps its rate and does not stop",
         Computed("/proc/cpuinfo flags", tsc_flags),
@@ -40,7 +40,7 @@ CLOCK: tuple[Check, ...] = (
         "kernel: timekeeping",
         needs=(x86,),
     ),
-    Check(
+    Tunable(
         "clock.timer_migration",
         "Timers fire where they were set",
         File("/proc/sys/kernel/timer_migration", values.number),
@@ -50,7 +50,7 @@ CLOCK: tuple[Check, ...] = (
         "tuned: network-latency",
         absence=not_in_kernel("this kernel does not migrate timers"),
     ),
-    Check(
+    Tunable(
         "clock.skew_tick",
         "The CPUs' ticks do not coincide",
         Parameter("skew_tick", values.number),

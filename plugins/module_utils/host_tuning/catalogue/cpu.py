@@ -8,13 +8,13 @@ from typing import Any
 from .. import values
 from ..check import (
     Between,
-    Check,
     Computed,
     Cpus,
     File,
     Machine,
     OneOf,
     Parameter,
+    Tunable,
     exactly,
     hidden_by_hypervisor,
     isolates,
@@ -55,8 +55,8 @@ def mitigations(text: str) -> str:
     return "switched off" if "off" in text.split(",") else "kept"
 
 
-CPU: tuple[Check, ...] = (
-    Check(
+CPU: tuple[Tunable, ...] = (
+    Tunable(
         "cpu.smt",
         "Simultaneous multithreading is off",
         File(f"{CPU_PATH}/smt/active", values.number),
@@ -66,7 +66,7 @@ CPU: tuple[Check, ...] = (
         "EC2: CPU options; tuned",
         absence=not_in_kernel("this kernel has no control of multithreading"),
     ),
-    Check(
+    Tunable(
         "cpu.offline",
         "No CPU is offline",
         File(f"{CPU_PATH}/offline", values.cpu_list),
@@ -75,7 +75,7 @@ CPU: tuple[Check, ...] = (
         "A CPU that was taken offline at run time moved its interrupts to others, past every plan.",
         "kernel: cpu hotplug",
     ),
-    Check(
+    Tunable(
         "cpu.isolated",
         "The engine's CPUs are taken from the scheduler",
         File(f"{CPU_PATH}/isolated", values.cpu_list),
@@ -85,7 +85,7 @@ CPU: tuple[Check, ...] = (
         "tuned: realtime; kernel: isolcpus",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "cpu.isolation_flags",
         "Isolation covers scheduling domains and managed interrupts",
         Parameter("isolcpus", isolcpus_flags),
@@ -95,7 +95,7 @@ CPU: tuple[Check, ...] = (
         "kernel: isolcpus; tuned: realtime",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "cpu.nohz_full",
         "The engine's CPUs have no periodic tick",
         File(f"{CPU_PATH}/nohz_full", values.cpu_list),
@@ -106,7 +106,7 @@ CPU: tuple[Check, ...] = (
         needs=(isolates,),
         absence=not_in_kernel("this kernel is built without CONFIG_NO_HZ_FULL"),
     ),
-    Check(
+    Tunable(
         "cpu.rcu_nocbs",
         "RCU callbacks run elsewhere",
         Parameter("rcu_nocbs", values.cpu_list),
@@ -116,7 +116,7 @@ CPU: tuple[Check, ...] = (
         "tuned: cpu-partitioning",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "cpu.idle_latency",
         "No CPU may sleep deeply",
         Computed(f"{CPU_PATH}/cpu*/cpuidle/state*/{{latency,disable}}", enabled_idle_latency),
@@ -126,7 +126,7 @@ CPU: tuple[Check, ...] = (
         "EC2: processor state control; BP",
         absence=hidden_by_hypervisor("the hypervisor owns the idle states"),
     ),
-    Check(
+    Tunable(
         "cpu.governor",
         "The frequency governor is performance",
         File(f"{CPU_PATH}/cpu[0-9]*/cpufreq/scaling_governor"),
@@ -136,7 +136,7 @@ CPU: tuple[Check, ...] = (
         "tuned: latency-performance; EC2",
         absence=NO_CPUFREQ,
     ),
-    Check(
+    Tunable(
         "cpu.frequency_floor",
         "The lowest frequency is the highest",
         File(f"{CPU_PATH}/intel_pstate/min_perf_pct", values.number),
@@ -147,7 +147,7 @@ CPU: tuple[Check, ...] = (
         needs=(metal, x86),
         absence=not_in_kernel("intel_pstate does not drive this CPU"),
     ),
-    Check(
+    Tunable(
         "cpu.energy_bias",
         "The energy bias is performance",
         File(f"{CPU_PATH}/cpu[0-9]*/power/energy_perf_bias", values.number),
@@ -158,7 +158,7 @@ CPU: tuple[Check, ...] = (
         needs=(metal, x86),
         absence=not_in_kernel("this CPU has no energy bias"),
     ),
-    Check(
+    Tunable(
         "cpu.corrected_errors",
         "Corrected machine checks are not polled",
         File("/sys/devices/system/machinecheck/machinecheck[0-9]*/ignore_ce", values.number),
@@ -169,7 +169,7 @@ CPU: tuple[Check, ...] = (
         needs=(metal, x86),
         absence=not_in_kernel("this kernel has no machine check control"),
     ),
-    Check(
+    Tunable(
         "cpu.mitigations",
         "Mitigations of CPU flaws are as the distribution set them",
         Parameter("mitigations", mitigations),

@@ -8,12 +8,12 @@ from typing import Any
 
 from .. import values
 from ..check import (
-    Check,
     Computed,
     Cpus,
     File,
     Machine,
     NotApplicableError,
+    Tunable,
     isolates,
     judged_interfaces,
     not_in_kernel,
@@ -94,8 +94,8 @@ def first_process_cpus(machine: Machine) -> dict[str, Any]:
     raise UnreadableError("/proc/1/status: no Cpus_allowed_list")
 
 
-IRQ: tuple[Check, ...] = (
-    Check(
+IRQ: tuple[Tunable, ...] = (
+    Tunable(
         "irq.default_affinity",
         "New interrupts start on housekeeping CPUs",
         File("/proc/irq/default_smp_affinity", values.cpu_mask),
@@ -105,7 +105,7 @@ IRQ: tuple[Check, ...] = (
         "kernel: irqaffinity",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "irq.interface",
         "The adapter's interrupts arrive on housekeeping CPUs",
         Computed("/proc/irq/*/effective_affinity_list", interface_interrupts),
@@ -115,7 +115,7 @@ IRQ: tuple[Check, ...] = (
         "BP; tuned: realtime",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "irq.ena_management",
         "The adapter's management interrupt arrives on a housekeeping CPU",
         Computed("/proc/interrupts ena-mgmnt@", management_interrupts),
@@ -125,7 +125,7 @@ IRQ: tuple[Check, ...] = (
         "ENA",
         needs=(with_ena, isolates),
     ),
-    Check(
+    Tunable(
         "irq.irqbalance",
         "irqbalance keeps off the engine's CPUs",
         Computed("/etc/default/irqbalance", irqbalance_bans),
@@ -135,7 +135,7 @@ IRQ: tuple[Check, ...] = (
         "irqbalance(1)",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "irq.workqueues",
         "Unbound kernel workers run on housekeeping CPUs",
         File("/sys/devices/virtual/workqueue/cpumask", values.cpu_mask),
@@ -145,7 +145,7 @@ IRQ: tuple[Check, ...] = (
         "tuned: cpu-partitioning",
         needs=(isolates,),
     ),
-    Check(
+    Tunable(
         "irq.writeback",
         "Writeback runs on housekeeping CPUs",
         File("/sys/devices/virtual/workqueue/writeback/cpumask", values.cpu_mask),
@@ -156,7 +156,7 @@ IRQ: tuple[Check, ...] = (
         needs=(isolates,),
         absence=not_in_kernel("this kernel does not show the writeback workers"),
     ),
-    Check(
+    Tunable(
         "irq.services",
         "Services start on housekeeping CPUs",
         Computed("/proc/1/status Cpus_allowed_list", first_process_cpus),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .. import values
-from ..check import Check, File, OneOf, exactly, isolates, not_in_kernel, x86
+from ..check import File, OneOf, Tunable, exactly, isolates, not_in_kernel, x86
 
 SYS = "/proc/sys/kernel"
 NO_WATCHDOG = not_in_kernel("this kernel is built without it")
@@ -16,8 +16,8 @@ def seconds_or_never(text: str) -> str:
     return "600 s or never" if seconds == 0 or seconds >= 600 else f"{seconds} s"
 
 
-KERNEL: tuple[Check, ...] = (
-    Check(
+KERNEL: tuple[Tunable, ...] = (
+    Tunable(
         "kernel.nmi_watchdog",
         "No watchdog interrupts by NMI",
         File(f"{SYS}/nmi_watchdog", values.number),
@@ -28,7 +28,7 @@ KERNEL: tuple[Check, ...] = (
         needs=(x86,),
         absence=NO_WATCHDOG,
     ),
-    Check(
+    Tunable(
         "kernel.soft_watchdog",
         "No watchdog runs on every CPU",
         File(f"{SYS}/soft_watchdog", values.number),
@@ -38,7 +38,7 @@ KERNEL: tuple[Check, ...] = (
         "tuned: cpu-partitioning",
         absence=NO_WATCHDOG,
     ),
-    Check(
+    Tunable(
         "kernel.hung_task",
         "Hung tasks are looked for rarely",
         File(f"{SYS}/hung_task_timeout_secs", seconds_or_never),
@@ -48,7 +48,7 @@ KERNEL: tuple[Check, ...] = (
         "tuned: network-latency",
         absence=NO_WATCHDOG,
     ),
-    Check(
+    Tunable(
         "kernel.rt_throttling",
         "Real-time threads are not stopped",
         File(f"{SYS}/sched_rt_runtime_us", values.number),

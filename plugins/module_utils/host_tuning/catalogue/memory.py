@@ -8,12 +8,12 @@ from typing import Any
 from .. import values
 from ..check import (
     Between,
-    Check,
     Computed,
     File,
     FromFacts,
     Machine,
     OneOf,
+    Tunable,
     exactly,
     hidden_by_hypervisor,
     not_in_kernel,
@@ -66,8 +66,8 @@ def huge_pages(machine: Machine) -> dict[str, Any]:
     return {pattern: sum(parsed(values.number, machine.host.read(path), path) for path in paths)}
 
 
-MEMORY: tuple[Check, ...] = (
-    Check(
+MEMORY: tuple[Tunable, ...] = (
+    Tunable(
         "memory.thp",
         "Transparent huge pages are not made",
         File(f"{HUGE}/enabled", values.choice),
@@ -77,7 +77,7 @@ MEMORY: tuple[Check, ...] = (
         "tuned: network-latency; AWS Graviton guide",
         absence=NO_THP,
     ),
-    Check(
+    Tunable(
         "memory.thp_defrag",
         "A page fault does not compact memory",
         File(f"{HUGE}/defrag", values.choice),
@@ -87,7 +87,7 @@ MEMORY: tuple[Check, ...] = (
         "kernel: transhuge",
         absence=NO_THP,
     ),
-    Check(
+    Tunable(
         "memory.khugepaged",
         "khugepaged does not compact memory",
         File(f"{HUGE}/khugepaged/defrag", values.number),
@@ -97,7 +97,7 @@ MEMORY: tuple[Check, ...] = (
         "kernel: transhuge",
         absence=NO_THP,
     ),
-    Check(
+    Tunable(
         "memory.ksm",
         "Equal pages are not merged",
         File("/sys/kernel/mm/ksm/run", values.number),
@@ -107,7 +107,7 @@ MEMORY: tuple[Check, ...] = (
         "tuned: cpu-partitioning",
         absence=not_in_kernel("this kernel is built without page merging"),
     ),
-    Check(
+    Tunable(
         "memory.swap",
         "There is no swap",
         Computed("/proc/swaps", swap_areas),
@@ -116,7 +116,7 @@ MEMORY: tuple[Check, ...] = (
         "A swapped page comes back in milliseconds.",
         "tuned: latency-performance",
     ),
-    Check(
+    Tunable(
         "memory.swappiness",
         "Pages of programs are kept",
         File(f"{VM}/swappiness", values.number),
@@ -125,7 +125,7 @@ MEMORY: tuple[Check, ...] = (
         "It also steers how readily a program's pages are reclaimed where there is swap.",
         "tuned: latency-performance",
     ),
-    Check(
+    Tunable(
         "memory.compaction",
         "Memory is not compacted in advance",
         File(f"{VM}/compaction_proactiveness", values.number),
@@ -135,7 +135,7 @@ MEMORY: tuple[Check, ...] = (
         "kernel: sysctl/vm",
         absence=not_in_kernel("this kernel has no proactive compaction"),
     ),
-    Check(
+    Tunable(
         "memory.locked_pages",
         "Locked pages are not moved",
         File(f"{VM}/compact_unevictable_allowed", values.number),
@@ -145,7 +145,7 @@ MEMORY: tuple[Check, ...] = (
         "kernel: sysctl/vm",
         absence=not_in_kernel("this kernel is built without compaction"),
     ),
-    Check(
+    Tunable(
         "memory.zone_reclaim",
         "A node takes memory from another one before it reclaims",
         File(f"{VM}/zone_reclaim_mode", values.number),
@@ -155,7 +155,7 @@ MEMORY: tuple[Check, ...] = (
         "kernel: sysctl/vm",
         absence=not_in_kernel("this kernel is built without NUMA"),
     ),
-    Check(
+    Tunable(
         "memory.numa_balancing",
         "Pages are not moved between nodes",
         File("/proc/sys/kernel/numa_balancing", values.number),
@@ -166,7 +166,7 @@ MEMORY: tuple[Check, ...] = (
         needs=(several_nodes,),
         absence=not_in_kernel("this kernel is built without NUMA balancing"),
     ),
-    Check(
+    Tunable(
         "memory.reserve",
         "Interrupts find free memory",
         Computed(f"{VM}/min_free_kbytes", reserve_percent),
@@ -175,7 +175,7 @@ MEMORY: tuple[Check, ...] = (
         "A driver allocates in an interrupt and cannot wait; 1 to 3 % survive a burst.",
         "BP",
     ),
-    Check(
+    Tunable(
         "memory.writeback",
         "Dirty pages are written early",
         Computed(f"{VM}/dirty_background_{{bytes,ratio}}", background_percent),
@@ -184,7 +184,7 @@ MEMORY: tuple[Check, ...] = (
         "Little and often: a late start writes gigabytes at once, and the journal's own write waits behind them.",
         "tuned: latency-performance",
     ),
-    Check(
+    Tunable(
         "memory.statistics",
         "Memory statistics are folded rarely",
         File(f"{VM}/stat_interval", values.number),
@@ -193,7 +193,7 @@ MEMORY: tuple[Check, ...] = (
         "Each interval wakes a kernel worker on every CPU.",
         "tuned: network-latency",
     ),
-    Check(
+    Tunable(
         "memory.huge_pages",
         "The planned huge pages are there",
         Computed("/sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages", huge_pages),

@@ -8,13 +8,13 @@ from typing import Any
 from .. import values
 from ..check import (
     Between,
-    Check,
     Computed,
     File,
     FromFacts,
     Machine,
     Offload,
     OneOf,
+    Tunable,
     exactly,
     judged_interfaces,
     not_in_kernel,
@@ -43,8 +43,8 @@ def backlog_drops(machine: Machine) -> dict[str, Any]:
         raise UnreadableError("/proc/net/softnet_stat: not in the known form") from None
 
 
-NETWORK: tuple[Check, ...] = (
-    Check(
+NETWORK: tuple[Tunable, ...] = (
+    Tunable(
         "network.driver",
         "The adapter is an ENA",
         Computed("/sys/class/net/{interface}/device/driver", drivers),
@@ -54,7 +54,7 @@ NETWORK: tuple[Check, ...] = (
         "EC2: enhanced networking",
         needs=(on_ec2,),
     ),
-    Check(
+    Tunable(
         "network.ena_version",
         "The ENA driver is recent",
         File("/sys/module/ena/version", values.version),
@@ -65,7 +65,7 @@ NETWORK: tuple[Check, ...] = (
         needs=(with_ena,),
         absence=not_in_kernel("the driver in the kernel's own tree has no version but the kernel's"),
     ),
-    Check(
+    Tunable(
         "network.rx_coalescing",
         "A received packet interrupts at once",
         Offload("c", "rx-usecs"),
@@ -74,7 +74,7 @@ NETWORK: tuple[Check, ...] = (
         "The adapter's default holds a packet back for 20 µs to spare interrupts.",
         "EC2; BP",
     ),
-    Check(
+    Tunable(
         "network.rx_adaptive",
         "Receive moderation does not adapt",
         Offload("c", "adaptive-rx", switch=True),
@@ -83,7 +83,7 @@ NETWORK: tuple[Check, ...] = (
         "Adaptive moderation raises the delay exactly when a burst arrives.",
         "EC2; BP",
     ),
-    Check(
+    Tunable(
         "network.tx_coalescing",
         "A sent packet is completed at once",
         Offload("c", "tx-usecs"),
@@ -92,7 +92,7 @@ NETWORK: tuple[Check, ...] = (
         "The default of 64 µs delays the release of buffers, and with it back pressure.",
         "BP",
     ),
-    Check(
+    Tunable(
         "network.rx_ring",
         "The receive ring is neither short nor deep",
         Offload("g", "ring-rx"),
@@ -101,7 +101,7 @@ NETWORK: tuple[Check, ...] = (
         "A short ring drops a burst, a deep one hides that the host is too slow.",
         "BP",
     ),
-    Check(
+    Tunable(
         "network.tx_ring",
         "The send ring is not deep",
         Offload("g", "ring-tx"),
@@ -110,7 +110,7 @@ NETWORK: tuple[Check, ...] = (
         "ENA takes 1024 at most, and a deeper queue is only a longer wait.",
         "BP; ENA",
     ),
-    Check(
+    Tunable(
         "network.queues",
         "No more queues than cores for them",
         Offload("l", "channels-combined"),
@@ -119,7 +119,7 @@ NETWORK: tuple[Check, ...] = (
         "A queue without a housekeeping core of its own interrupts a core that has other work.",
         "BP",
     ),
-    Check(
+    Tunable(
         "network.gro",
         "Receive offload (GRO) is off",
         Offload("k", "generic-receive-offload", switch=True),
@@ -128,7 +128,7 @@ NETWORK: tuple[Check, ...] = (
         "It holds packets back to merge them.",
         "kernel: segmentation offloads",
     ),
-    Check(
+    Tunable(
         "network.lro",
         "Large receive offload is off",
         Offload("k", "large-receive-offload", switch=True),
@@ -137,7 +137,7 @@ NETWORK: tuple[Check, ...] = (
         "It merges packets in the adapter, so that the second one pays for the first.",
         "kernel: segmentation offloads",
     ),
-    Check(
+    Tunable(
         "network.gso",
         "Segmentation offload (GSO) is off",
         Offload("k", "generic-segmentation-offload", switch=True),
@@ -146,7 +146,7 @@ NETWORK: tuple[Check, ...] = (
         "Orders are smaller than a segment; the code path is longer for nothing.",
         "kernel: segmentation offloads",
     ),
-    Check(
+    Tunable(
         "network.rx_checksum",
         "The adapter checks checksums",
         Offload("k", "rx-checksumming", switch=True),
@@ -155,7 +155,7 @@ NETWORK: tuple[Check, ...] = (
         "It batches nothing; without it the CPU does the work for each packet.",
         "kernel: checksum offloads",
     ),
-    Check(
+    Tunable(
         "network.tx_checksum",
         "The adapter makes checksums",
         Offload("k", "tx-checksumming", switch=True),
@@ -164,7 +164,7 @@ NETWORK: tuple[Check, ...] = (
         "It batches nothing; without it the CPU does the work for each packet.",
         "kernel: checksum offloads",
     ),
-    Check(
+    Tunable(
         "network.mtu",
         "The MTU suits the VPC",
         File("/sys/class/net/{interface}/mtu", values.number),
@@ -174,7 +174,7 @@ NETWORK: tuple[Check, ...] = (
         "EC2: Nitro considerations",
         needs=(on_ec2,),
     ),
-    Check(
+    Tunable(
         "network.rps",
         "Packets are not passed between CPUs (RPS)",
         File("/sys/class/net/{interface}/queues/rx-*/rps_cpus", values.cpu_mask),
@@ -183,7 +183,7 @@ NETWORK: tuple[Check, ...] = (
         "It costs an interrupt between processors and a second softirq for each packet.",
         "BP",
     ),
-    Check(
+    Tunable(
         "network.rfs",
         "Flows are not chased over CPUs (RFS)",
         File(f"{CORE}/rps_sock_flow_entries", values.number),
@@ -192,7 +192,7 @@ NETWORK: tuple[Check, ...] = (
         "It moves packets after the thread that last read, and the engine's thread does not move.",
         "kernel: scaling",
     ),
-    Check(
+    Tunable(
         "network.threaded_napi",
         "Packets are handled in the interrupt",
         File("/sys/class/net/{interface}/threaded", values.number),
@@ -202,7 +202,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: NAPI",
         absence=not_in_kernel("this kernel cannot thread NAPI"),
     ),
-    Check(
+    Tunable(
         "network.deferred_irqs",
         "Interrupts are not deferred",
         File("/sys/class/net/{interface}/napi_defer_hard_irqs", values.number),
@@ -212,7 +212,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: NAPI",
         absence=not_in_kernel("this kernel cannot defer them"),
     ),
-    Check(
+    Tunable(
         "network.gro_timeout",
         "No timer holds received packets back",
         File("/sys/class/net/{interface}/gro_flush_timeout", values.number),
@@ -222,7 +222,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: NAPI",
         absence=not_in_kernel("this kernel has no such timer"),
     ),
-    Check(
+    Tunable(
         "network.busy_read",
         "Reads poll the adapter",
         File(f"{CORE}/busy_read", values.number),
@@ -232,7 +232,7 @@ NETWORK: tuple[Check, ...] = (
         "EC2; BP; tuned: network-latency",
         absence=not_in_kernel("this kernel is built without busy polling"),
     ),
-    Check(
+    Tunable(
         "network.busy_poll",
         "poll() and select() poll the adapter",
         File(f"{CORE}/busy_poll", values.number),
@@ -242,7 +242,7 @@ NETWORK: tuple[Check, ...] = (
         "EC2; BP; tuned: network-latency",
         absence=not_in_kernel("this kernel is built without busy polling"),
     ),
-    Check(
+    Tunable(
         "network.qdisc",
         "Packets leave in the order of their arrival",
         File(f"{CORE}/default_qdisc"),
@@ -252,7 +252,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: default_qdisc",
         absence=not_in_kernel("this kernel has no traffic control"),
     ),
-    Check(
+    Tunable(
         "network.bpf_jit",
         "Packet filters are compiled",
         File(f"{CORE}/bpf_jit_enable", values.number),
@@ -262,7 +262,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: bpf_jit_enable",
         absence=not_in_kernel("this kernel has no BPF compiler"),
     ),
-    Check(
+    Tunable(
         "network.conntrack",
         "No connection is tracked",
         File("/proc/sys/net/netfilter/nf_conntrack_count", values.number),
@@ -273,7 +273,7 @@ NETWORK: tuple[Check, ...] = (
         absence=not_in_kernel("connection tracking is not loaded"),
         counter=True,
     ),
-    Check(
+    Tunable(
         "network.backlog_drops",
         "No CPU's backlog overflowed",
         Computed("/proc/net/softnet_stat", backlog_drops),
@@ -283,7 +283,7 @@ NETWORK: tuple[Check, ...] = (
         "kernel: netdev_max_backlog",
         counter=True,
     ),
-    Check(
+    Tunable(
         "network.idle_restart",
         "TCP does not start slowly after a pause",
         File(f"{IPV4}/tcp_slow_start_after_idle", values.number),
@@ -292,7 +292,7 @@ NETWORK: tuple[Check, ...] = (
         "A burst after a quiet second would wait for acknowledgements again.",
         "kernel: ip-sysctl",
     ),
-    Check(
+    Tunable(
         "network.timestamps",
         "TCP timestamps are on",
         File(f"{IPV4}/tcp_timestamps", values.number),
@@ -301,7 +301,7 @@ NETWORK: tuple[Check, ...] = (
         "They make round-trip estimates, and so retransmission timers, exact; switching them off is folklore.",
         "kernel: ip-sysctl",
     ),
-    Check(
+    Tunable(
         "network.sack",
         "Selective acknowledgement is on",
         File(f"{IPV4}/tcp_sack", values.number),

@@ -33,7 +33,7 @@ def test_a_captured_tree_is_audited_with_a_warning_that_it_is_one(
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
     host_trees.write(host_trees.tuned_metal(), tmp_path)
     code, result = call(capsys, root=str(tmp_path), isolated_cpus="4-35", huge_pages=1024)
-    assert (code, result["changed"], result["audit"]["schema_version"]) == (0, False, 1)
+    assert (code, result["changed"], result["audit"]["schema_version"]) == (0, False, 2)
     assert result["audit"]["host"]["instance_type"] == "c5n.metal"
     assert result["audit"]["counts"]["ok"] == len(result["audit"]["findings"])
     assert len(warnings) == 1 and str(tmp_path) in warnings[0]
