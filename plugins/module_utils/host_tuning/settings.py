@@ -118,7 +118,10 @@ class Sysctl(Setting):
 
 @dataclass(frozen=True)
 class Sysfs(Setting):
-    """A file below /sys or /proc, or with a pattern every file that matches; ``{interface}`` is each judged one."""
+    """A file below /sys or /proc, or with a pattern every file that matches.
+
+    ``{interface}`` is each judged one, and ``{isolated}`` each of the plan's isolated CPUs.
+    """
 
     path: str
     spell: Spell = spelled
@@ -129,7 +132,9 @@ class Sysfs(Setting):
             return persistence.reapplied(
                 machine, lambda entry, name: entry.get("write") == self.path.format(interface=name)
             )
-        return persistence.tmpfiles(machine.host, self.path)
+        found = [persistence.tmpfiles(machine.host, pattern) for pattern in self._patterns(machine)]
+        kept = [each for each in found if each is not None]
+        return kept[0] if kept and len(kept) == len(found) else None
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Write every file that matches."""
@@ -149,7 +154,8 @@ class Sysfs(Setting):
         """Add a line to our file of tmpfiles.d, or an entry for each interface to what is set again."""
         text = self._text(machine, value)
         if "{interface}" not in self.path:
-            return [Line(TMPFILES_FILE, f"w {self.path} - - - - {text.replace('%', '%%')}")]
+            escaped = text.replace("%", "%%")
+            return [Line(TMPFILES_FILE, f"w {pattern} - - - - {escaped}") for pattern in self._patterns(machine)]
         return [
             reapply(interface.name, write=self.path.format(interface=interface.name), value=text)
             for interface in machine.facts.interfaces
@@ -165,6 +171,8 @@ class Sysfs(Setting):
         return as_cpu_mask(value) if shape_of(self.path, value) == "cpu_mask" else self.spell(value, machine.facts)
 
     def _patterns(self, machine: Machine) -> list[str]:
+        if "{isolated}" in self.path:
+            return [self.path.format(isolated=cpu) for cpu in sorted(machine.facts.isolated)]
         if "{interface}" not in self.path:
             return [self.path]
         return [self.path.format(interface=interface.name) for interface in machine.facts.interfaces]
