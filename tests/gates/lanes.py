@@ -35,6 +35,7 @@ CACHE = ROOT / ".cache"
 STATE = ROOT / ".test"
 AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
+LINE_LENGTH = 300
 FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
@@ -69,6 +70,7 @@ class Outcome:
     state: str
     seconds: float
     closing: str
+    failed: tuple[str, ...] = ()  # the tests, where pytest names them
 
 
 def native(target: str) -> str:
@@ -106,7 +108,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 130, ("ps", "ss")),
-    "failover": (("failover", "shard"), 200, ()),
+    "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
     "site": ((), 90, ()),
@@ -243,7 +245,7 @@ class Runner:
             del self.started[lane.name]
         if not code and self.strict and lane.is_pytest and (skipped := skips(log)):
             return Outcome(lane, "FAIL", seconds, f"skipped: {'; '.join(skipped)}")
-        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log))
+        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log), failures(log) if code else ())
 
     def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
         """Run the lanes and print a line as each ends."""
@@ -275,6 +277,11 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(counts or lines) if line), "")
 
 
+def failures(log: Path) -> tuple[str, ...]:
+    """Return the lines of pytest's short summary: each test that failed, or that could not be set up."""
+    return tuple(re.findall(r"^(?:FAILED|ERROR) \S+::.+$", log.read_text(errors="replace"), re.MULTILINE))
+
+
 def skips(log: Path) -> list[str]:
     """Return the reasons that pytest gives for skipped tests, without the one that is allowed."""
     found = re.findall(r"^SKIPPED \[\d+\] (.+)$", log.read_text(errors="replace"), re.MULTILINE)
@@ -296,6 +303,7 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     for outcome in outcomes:
         if outcome.lane.is_pytest and outcome.state != "not run":
             lines.append(f"{outcome.lane.name}: {outcome.closing}")
+        lines.extend(f"  {line[:LINE_LENGTH]}" for line in outcome.failed)
     counts = {state: [o.lane.name for o in outcomes if o.state == state] for state in ("ok", "FAIL", "not run")}
     for state in ("not run", "FAIL"):
         if counts[state]:

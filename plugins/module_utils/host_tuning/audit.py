@@ -130,7 +130,7 @@ def _judge_live(tunable: Tunable, machine: Machine) -> tuple[Verdict, str, str]:
         return "not_applicable", str(exc), ""
     except AbsentError as exc:
         missing = "no such path" if str(exc) == tunable.live.path else f"no {exc}"
-        return tunable.absence.verdict(machine.facts), f"{missing}: {tunable.absence.because}", ""
+        return tunable.absence.verdict(machine.facts), f"{missing}: {tunable.absence.reason(machine.facts)}", ""
     except UnreadableError as exc:
         return "unknown", str(exc), ""
     if not found:  # nothing to judge is nothing proved

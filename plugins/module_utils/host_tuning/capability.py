@@ -35,6 +35,7 @@ class Capability:
     whole_host: bool | None = None
     """No other customer's instance is on the same machine."""
     burstable: bool = False
+    architecture: str = "x86_64"
 
 
 NITRO_3 = Capability(
@@ -49,7 +50,7 @@ NITRO_4 = Capability(nitro=4, flow_steering=False, large_llq=True, ena_express=T
 NITRO_5 = Capability(nitro=5, flow_steering=True, large_llq=True, ena_express=True)
 VIRTUAL = {"p_states": False, "threads_option": True, "iommu": False}
 METAL = {"metal": True, "c_states": True, "p_states": True, "threads_option": False, "iommu": True, "whole_host": True}
-ARM = {"c_states": False, "p_states": False, "threads_option": False}
+ARM = {"architecture": "aarch64", "c_states": False, "p_states": False, "threads_option": False}
 
 TYPES: dict[str, Capability] = {
     "c5n.9xlarge": replace(NITRO_3, c_states=True, whole_host=False, **VIRTUAL),

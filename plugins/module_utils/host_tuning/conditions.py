@@ -119,6 +119,12 @@ class Absence:
             return "unknown"  # a type that the table does not know
         return self.virtual if facts.virtual else self.otherwise
 
+    def reason(self, facts: Facts) -> str:
+        """Say why it may be absent."""
+        if self.capability and facts.instance_type and facts.can(self.capability) is None:
+            return f"the table of instance types does not know {facts.instance_type}"
+        return self.because
+
 
 UNEXPLAINED = Absence()
 

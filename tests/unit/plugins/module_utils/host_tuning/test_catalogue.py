@@ -6,7 +6,6 @@ The hosts are synthetic (tests/fixtures/host_trees.py): what is proved here is t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -15,18 +14,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import audit as auditing
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import facts as host_facts
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import values
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.catalogue import TITLES, TUNABLES
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.check import Machine, Tunable
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.ethtool import CapturedEthtool
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import (
-    AbsentError,
     Host,
-    UnreadableError,
 )
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.runner import CapturedRunner
 from fixtures import host_trees
+from fixtures.host_audits import findings, machine, verdicts
 from fixtures.host_cases import CASES, Case, forgotten, this_boot
 from fixtures.host_trees import Link, Tree
 from fixtures.host_types import TYPES
@@ -34,26 +30,6 @@ from fixtures.host_types import TYPES
 BY_ID = {tunable.id: tunable for tunable in TUNABLES}
 SETTABLE = [tunable.id for tunable in TUNABLES if tunable.settable]
 RIGHT = ("ok", "not_applicable")
-PLAN = {"huge_pages": host_trees.PAGES, "gigantic_pages": host_trees.GIGANTIC, "venue_zone": "use1-az4"}
-
-
-def machine(root: Path, kind: str = "c5n.metal", **plan: Any) -> Machine:
-    host = Host(str(root))
-    isolated = plan.pop("isolated", values.cpu_list(TYPES[kind].isolated))
-    facts = host_facts.gather(host, isolated, **{**PLAN, **plan})
-    try:
-        ec2 = json.loads(host.read(host_trees.API))
-    except (AbsentError, UnreadableError):
-        ec2 = None
-    return Machine(host, CapturedEthtool(host), facts, CapturedRunner(host), ec2)
-
-
-def findings(root: Path, kind: str = "c5n.metal", **plan: Any) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in auditing.audit(machine(root, kind, **plan))["findings"]}
-
-
-def verdicts(root: Path, kind: str = "c5n.metal", **plan: Any) -> dict[str, str]:
-    return {name: row["verdict"] for name, row in findings(root, kind, **plan).items()}
 
 
 @lru_cache
