@@ -139,6 +139,10 @@ failovers-long: debian venv-test  ## 300 failovers under load; see bench/long_pr
 every-byte-long: venv-test  ## a journal of 10,000 records cut at every length, each bit turned
 	@$(BIN)/python bench/long_proofs.py every-byte --save $(LONG)
 
+.PHONY: host-docs
+host-docs: venv-test  ## writes docs/host_tuning.md, which is made from the catalogue of tunables
+	@$(BIN)/python tests/host_tuning_docs.py
+
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md
 	@$(BIN)/python tests/feature_rows.py

@@ -11,7 +11,8 @@ short_description: Audit how a host is tuned for low latency
 version_added: 0.1.0
 description:
   - Reads every tunable of the catalogue back from C(/proc), C(/sys) and the adapters, and judges it.
-  - It writes nothing, starts no process and needs no root. What it may not read is V(unknown), never V(ok).
+  - It writes nothing and needs no root. What it may not read is V(unknown), never V(ok). It asks C(systemctl),
+    C(chronyc), C(tc) and C(ethtool) where the host has them, without a shell, and stays on the housekeeping CPUs.
   - A knob that a host cannot have, because it is a virtual machine or its kernel lacks it, is V(not_applicable).
 author:
   - The Ironbook maintainers (@ironbook)
@@ -40,6 +41,53 @@ options:
     description: The network interfaces to judge. Those with a device behind them that are not down, if none is named.
     type: list
     elements: str
+  gigantic_pages:
+    description: How many 1 GiB pages the plan sets aside.
+    type: int
+    default: 0
+  always_polling:
+    description: Whether the engine polls the adapter all the time, so that interrupts may be deferred.
+    type: bool
+    default: false
+  venue_zone:
+    description: The ID of the zone that the venue is in, such as V(use1-az4). Nothing is judged by it if none is given.
+    type: str
+  waivers:
+    description: The differences that somebody has accepted. One that has expired counts for nothing, and is named.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: The name of the tunable.
+        type: str
+        required: true
+      host:
+        description: The hosts that it is meant for, as a pattern such as V(engine-0-*).
+        type: str
+        required: true
+      owner:
+        description: Who accepts it.
+        type: str
+        required: true
+      reason:
+        description: Why.
+        type: str
+        required: true
+      expires:
+        description: The last day on which it counts, such as V(2026-12-31).
+        type: str
+        required: true
+  inventory_name:
+    description: The name by which waivers know this host. The host's own name if none is given.
+    type: str
+  ec2:
+    description:
+      - What the EC2 API says of the instance, in its own words. V(instance) is the entry of DescribeInstances,
+        V(placement_group) of DescribePlacementGroups, V(status) of DescribeInstanceStatus, and V(security_groups) and
+        V(mirror_sessions) are lists of the entries of DescribeSecurityGroups and DescribeTrafficMirrorSessions.
+      - What is missing in it is V(unknown) on an instance, and V(not_applicable) elsewhere.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -47,6 +95,17 @@ EXAMPLES = r"""
   ironbook.trading.host_tuning_info:
     isolated_cpus: 2-7
   register: audit
+
+- name: Audit it with a difference that is accepted for a while
+  ironbook.trading.host_tuning_info:
+    isolated_cpus: 2-7
+    inventory_name: "{{ inventory_hostname }}"
+    waivers:
+      - id: kernel.audit
+        host: engine-0-*
+        owner: compliance
+        reason: the trail of system calls is asked for until the review
+        expires: "2026-12-31"
 
 - name: Audit a tree that was captured on another host
   ironbook.trading.host_tuning_info:
@@ -142,12 +201,24 @@ audit:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.service import AuditError, run
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.waivers import FIELDS
 
 ARGUMENTS = dict(
     root={"type": "path", "default": "/"},
     isolated_cpus={"type": "str", "default": ""},
     huge_pages={"type": "int", "default": 0},
     interfaces={"type": "list", "elements": "str"},
+    gigantic_pages={"type": "int", "default": 0},
+    always_polling={"type": "bool", "default": False},
+    venue_zone={"type": "str"},
+    waivers={
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {name: {"type": "str", "required": True} for name in FIELDS},
+    },
+    inventory_name={"type": "str"},
+    ec2={"type": "dict"},
 )
 
 

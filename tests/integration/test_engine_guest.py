@@ -132,7 +132,7 @@ print(done.stdout.split(": ")[-1].strip())
 
 # What the guest's interface is detuned by: moderation as an adapter has it that is made for throughput. A received
 # packet waits for half a millisecond.
-DETUNED = {"network.gro": "on", "network.deferred_irqs": "2", "network.gro_timeout": "500000"}
+DETUNED = {"packet.gro": "on", "packet.deferred_interrupts": "2", "packet.gro_timeout": "500000"}
 AUDIT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -220,13 +220,13 @@ def observe(guest: Guest, installed: str, name: str) -> Observed:
 def test_orders_take_less_time_once_what_the_audit_names_is_tuned(guest: Guest, installed: str) -> None:
     """Audited, measured, tuned as the audit says, measured again; and detuned once more, so that it is no chance."""
     fresh = {row["id"]: row for row in guest.python(AUDIT, str(COLLECTIONS), INTERFACE)["findings"]}
-    assert {fresh[name]["verdict"] for name in DETUNED} == {"ok"}
+    assert {fresh[name]["verdict"] for name in DETUNED} <= {"ok", "not_persisted"}
     detuned = {fresh[name]["path"]: value for name, value in DETUNED.items()}
     guest.python(SET, INTERFACE, json.dumps(detuned))
     before = observe(guest, installed, "before")
     assert before.drift == DETUNED.keys()
 
-    tuned = {before.findings[name]["path"]: before.findings[name]["wanted"] for name in before.drift}
+    tuned = {before.findings[name]["path"]: before.findings[name]["planes"]["desired"] for name in before.drift}
     guest.python(SET, INTERFACE, json.dumps(tuned))
     after = observe(guest, installed, "after")
     assert after.drift == set()
