@@ -422,10 +422,10 @@ def cut_fail_over(shard: Site) -> None:
     """Behind the record and before its engine runs, and before the others rejoin. An old word forces nothing anew."""
     primary = shard.in_sync()
     left = (primary + 1) % 3
-    epoch = shard.record().epoch
     shard.trade(10)
     for number in range(3):
         shard.site.supervisorctl("stop", f"engine-0-{number}")
+    epoch = shard.record().epoch  # a primary that is ended hands over, so it is not that of the beginning
     wanted = ["-e", f"engine_operation_confirm=local/shard-0/epoch-{epoch}", "-e", f"engine_operation_replica={left}"]
     wanted += ["-e", "engine_operation_allow_data_loss=true"]
     shard.cut("fail_over", "Make it primary", *wanted, after=lambda: shard.record().epoch > epoch)
