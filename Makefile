@@ -23,7 +23,7 @@ export AWS_SHARED_CREDENTIALS_FILE := /dev/null
 
 .PHONY: help
 help:  ## this text
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # ---------------------------------------------------------------------------------------------- environment
 
@@ -129,6 +129,19 @@ bench-durable: debian venv-test  ## what durability and replication cost an orde
 .PHONY: bench-failover
 bench-failover: debian venv-test  ## how long a shard acknowledges nothing when something breaks; fails where a bar is missed
 	@$(BIN)/python bench/failover.py $(FAILOVER)
+
+# The long forms of two lanes' proofs; each ends by itself and writes its result file.
+.PHONY: failovers-long
+failovers-long: debian venv-test  ## 300 failovers under load; see bench/long_proofs.py
+	@$(BIN)/python bench/long_proofs.py failovers --save $(LONG)
+
+.PHONY: every-byte-long
+every-byte-long: venv-test  ## a journal of 10,000 records cut at every length, each bit turned
+	@$(BIN)/python bench/long_proofs.py every-byte --save $(LONG)
+
+.PHONY: host-docs
+host-docs: venv-test  ## writes docs/host_tuning.md, which is made from the catalogue of tunables
+	@$(BIN)/python tests/host_tuning_docs.py
 
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md

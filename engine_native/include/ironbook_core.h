@@ -186,6 +186,9 @@ int ib_journal_append(struct ib_journal *journal, const struct ib_command *comma
 uint64_t ib_journal_seq(const struct ib_journal *journal); /* last appended */
 uint64_t ib_journal_time_ns(const struct ib_journal *journal); /* of that one */
 const char *ib_journal_error(const struct ib_journal *journal); /* why the last call failed */
+/* Commands that the segment has room for which is written now: so many are appended without a new one. */
+uint64_t ib_journal_segment_left(const struct ib_journal *journal);
+
 /* These another thread may call while one appends. Makes the segment to come, if it is not there: IB_OK, or with errno
  * IB_ERROR_CAPACITY (the disk is full) or IB_ERROR_IO. Who never calls it has segments made when they are needed. */
 int ib_journal_prepare(struct ib_journal *journal);

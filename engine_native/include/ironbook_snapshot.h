@@ -23,6 +23,8 @@ struct ib_snapshot_report {
     uint64_t chain;       /* of the journal up to and with its record */
     uint64_t event_count; /* so far */
     uint64_t state_hash;
+    uint64_t entry_epoch; /* of its record, as members of a shard compare entries; 0 = not known (format 1) … */
+    uint64_t entry_chain; /* … and the chain of their entries, up to and with it */
     uint64_t bytes;       /* of the file */
     uint64_t from_seq;    /* of the snapshot that it was made from; 0 = of the whole journal */
     char sha256[65];      /* of the file without its last 32 bytes, which are this; hexadecimal */

@@ -82,6 +82,7 @@ struct member {
     struct ib_event events[EVENTS_MAX];
     uint64_t last_seq, applied_seq, written_seq, syncing_seq, commit_seq, shown_seq;
     uint64_t led_seq; /* committed while it led */
+    uint64_t begin_seq, readable_ns; /* of the snapshot that it began with; until then nothing before it can be read */
     uint64_t chain_disk, group_seq;  /* the journal's own chain, and first entry of the group being written */
     bool syncing, cutting;
     uint32_t fuse;               /* so many more promises, writes of the record and truncations, and it crashes */
@@ -141,7 +142,7 @@ __attribute__((format(printf, 1, 2))) void say(const char *what, ...);
 /* What a run has reached, counted over all runs. */
 enum reached {
     TAKEOVERS, RACES_LOST, STEPPED_DOWN, CUTS, TORN, IN_DOUBT, DIVERGED, WRITTEN_LATE, UNKNOWN_WRITES,
-    RESENDS, WINDOWS_FULL, REACHED
+    RESENDS, WINDOWS_FULL, UNREADABLE, REACHED
 };
 extern uint64_t reached[REACHED];
 

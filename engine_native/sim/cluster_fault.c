@@ -21,7 +21,7 @@ static uint64_t counts[FAULTS];
 static const char *const reached_names[REACHED] = {
     "takeovers", "races lost", "primaries stepped down", "suffixes cut off", "recoveries that cut off",
     "starts in doubt", "states told apart", "writes carried out late", "writes without an answer", "resends",
-    "windows full"};
+    "windows full", "reads of before a snapshot"};
 uint64_t reached[REACHED];
 
 unsigned fault_primary(void)

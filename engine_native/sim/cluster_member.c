@@ -33,8 +33,9 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
     net_send(index_of(context), peer, bytes, size);
 }
 
-static void io_disconnect(void *context, unsigned peer)
+static void io_disconnect(void *context, unsigned peer, const char *why)
 {
+    (void)why;
     net_disconnect(index_of(context), peer);
 }
 
@@ -69,6 +70,10 @@ static size_t io_read(void *context, uint64_t seq, struct ib_replica_entry *entr
     if (seq < 1 || seq > last) {
         fail("member %u reads entry %llu of %llu", index_of(context), (unsigned long long)seq,
              (unsigned long long)last);
+    }
+    if (seq < member->begin_seq && world.now_ns < member->readable_ns) {
+        reached[UNREADABLE]++;
+        return 0;
     }
     size_t read = last - seq + 1 < count ? (size_t)(last - seq + 1) : count;
     memcpy(entries, &member->log[seq], read * sizeof *entries);
@@ -227,6 +232,7 @@ void member_truncated(const struct event *event)
     }
     member->last_seq = member->written_seq = member->cut_seq;
     member->chain_disk = chain_at(member, member->cut_seq);
+    member->readable_ns = 0;
     open_matcher(member); /* R5: its state is discarded, and replayed */
     while (member->applied_seq < member->last_seq) {
         match_next(event->member);
@@ -289,6 +295,19 @@ void member_after(unsigned index)
     }
 }
 
+/* Now and then it begins with a snapshot: of what it knew to be committed, as they are to be taken; or of anything that
+ * it had, as a person might. Nothing is drawn for that, so that seeds keep their runs. */
+static void begin_with_snapshot(unsigned index, const struct ib_replica_recovered *recovered)
+{
+    struct member *member = &world.members[index];
+    uint64_t noise = (world.now_ns ^ (index + 1)) * 0x9e3779b97f4a7c15u >> 16;
+    uint64_t committed = member->shown_seq < recovered->last_seq ? member->shown_seq : recovered->last_seq;
+    member->begin_seq = noise % 8 == 0 && recovered->last_seq > 0 ? 1 + noise / 8 % recovered->last_seq
+                        : noise % 2 != 0                          ? committed
+                                                                  : 0;
+    member->readable_ns = world.now_ns + noise / 1024 % 4000 * MS;
+}
+
 void member_start(unsigned index)
 {
     static const struct ib_replica_config config = {
@@ -302,6 +321,8 @@ void member_start(unsigned index)
     struct ib_replica_recovered recovered = disk_recover(member);
     mine.member = (uint8_t)index;
     reached[IN_DOUBT] += recovered.doubt_seq > 0;
+    begin_with_snapshot(index, &recovered);
+    recovered.begin_seq = member->begin_seq;
     member->up = true;
     member->stopped = member->syncing = member->cutting = member->cut_wanted = false;
     member->last_seq = member->written_seq = recovered.last_seq;

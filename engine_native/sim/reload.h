@@ -50,7 +50,8 @@ static inline struct reload_bytes reload_dump(const struct ib_matcher *matcher, 
                                     .time_ns = ib_matcher_time_ns(matcher),
                                     .chain = 0x1234,
                                     .event_count = totals.event_count,
-                                    .state_hash = totals.state_hash};
+                                    .state_hash = totals.state_hash,
+                                    .entry = {.epoch = 1, .chain = 0x5678}};
     writer->write = reload_write;
     writer->context = &bytes;
     if (ib_snapshot_write(writer, &head, matcher, past) != IB_OK) {

@@ -8,8 +8,10 @@
  *   I/O                  released = what both have passed ─► reports, event feed
  *
  * Nothing leaves that is not in the journal: the I/O thread shows events only up to the slower of the two. Each
- * thread sleeps when it has nothing to do. Any fatal error (disk, lost invariant) ends the whole engine at once,
- * with one line that says why; what was acknowledged is in the journal, and the next start goes on from there.
+ * thread sleeps when it has nothing to do; and while both others sleep, the I/O thread does for a few orders what they
+ * would do: to wake them and be woken by them takes longer. Any fatal error (disk, lost invariant) ends the whole
+ * engine at once, with one line that says why; what was acknowledged is in the journal, and the next start goes on from
+ * there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,6 +44,22 @@ void ib_engine_fail(struct ib_engine *engine, int status, const char *text)
     ib_ring_wake_producer(&engine->sequencer.ring);
 }
 
+/* One group, durable when it returns true. False: the engine has to end. */
+static bool journal_group(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
+{
+    int status = ib_journal_append(engine->journal, commands, count);
+    IB_ASSERT(count >= 1);
+    if (status != IB_OK) {
+        char error[IB_ERROR_TEXT_SIZE];
+        ib_engine_journal_error(status, ib_journal_error(engine->journal), error);
+        ib_engine_fail(engine, status, error);
+        return false;
+    }
+    IB_ASSERT(ib_journal_seq(engine->journal) == commands[count - 1].seq);
+    ib_latency_journaled(engine->sequencer.latency, ib_journal_seq(engine->journal));
+    return true;
+}
+
 static void *run_journal(void *context)
 {
     struct ib_engine *engine = context;
@@ -53,17 +71,10 @@ static void *run_journal(void *context)
         uint64_t count = ib_ring_peek(ring, IB_RING_JOURNAL, &commands);
         if (count > 0) { /* all that waits is one group: the busier the shard, the fewer writes a command */
             count = count < IB_JOURNAL_GROUP_MAX ? count : IB_JOURNAL_GROUP_MAX;
-            int status = ib_journal_append(engine->journal, commands, count);
-            if (status != IB_OK) {
-                char error[IB_ERROR_TEXT_SIZE];
-                ib_engine_journal_error(status, ib_journal_error(engine->journal), error);
-                ib_engine_fail(engine, status, error);
+            if (!journal_group(engine, commands, count)) {
                 return NULL;
             }
-            ib_latency_journaled(engine->sequencer.latency, ib_journal_seq(engine->journal));
-            ib_ring_advance(ring, IB_RING_JOURNAL, count);
-            uint64_t done = ib_ring_done(ring, IB_RING_JOURNAL);
-            IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.base_seq + done);
+            ib_ring_advance(ring, IB_RING_JOURNAL, count); /* the journal is the I/O thread's from here on */
         } else if (closed) {
             return NULL;
         } else {
@@ -79,7 +90,7 @@ static void signals_ready(void *owner, uint32_t events)
     (void)events;
     ssize_t size = read(engine->signals.fd, &information, sizeof information);
     IB_ASSERT(size == (ssize_t)sizeof information || errno == EAGAIN);
-    if (size == (ssize_t)sizeof information) {
+    if (size == (ssize_t)sizeof information && !ib_engine_leave(engine)) {
         atomic_store(&engine->stopping, true);
     }
 }
@@ -181,10 +192,47 @@ static void progress(struct ib_engine *engine)
     IB_ASSERT(sequencer->passed_seq >= sequencer->base_seq);
 }
 
+static void write_kept(struct ib_engine *engine)
+{
+    struct ib_ring *ring = &engine->sequencer.ring;
+    struct ib_command *commands;
+    uint64_t count;
+    IB_ASSERT(ib_ring_shown(ring, IB_RING_JOURNAL) < ring->claimed);
+    while ((count = ib_ring_unshown(ring, IB_RING_JOURNAL, &commands)) > 0) {
+        IB_ASSERT(ib_ring_is_idle(ring, IB_RING_JOURNAL));
+        if (!journal_group(engine, commands, count)) {
+            return;
+        }
+        ib_ring_pass(ring, IB_RING_JOURNAL, count);
+    }
+    IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.seq);
+}
+
+/* What the two threads are spared (ib_sequencer_publish). The other members have it by now. */
+static void serve_kept(struct ib_engine *engine)
+{
+    struct ib_command *first;
+    if (ib_ring_unshown(&engine->sequencer.ring, IB_RING_JOURNAL, &first) == 0) {
+        return;
+    }
+    bool has_venue = ib_engine_has_venue(engine);
+    IB_ASSERT(has_venue || engine->replication != NULL); /* who runs alone has nothing to serve without one */
+    if (has_venue) {
+        ib_engine_match_kept(engine);
+    }
+    write_kept(engine);
+    progress(engine);
+    if (!has_venue) { /* the primary waits for what is durable; for what becomes of it nobody does here */
+        ib_engine_match_kept(engine);
+        progress(engine);
+    }
+}
+
 void ib_engine_turn(struct ib_engine *engine)
 {
     struct ib_sequencer *sequencer = &engine->sequencer;
     progress(engine);
+    serve_kept(engine);
     bool has_venue = ib_engine_has_venue(engine);
     bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
     bool sleep =

@@ -98,8 +98,11 @@ static void add_gateway(struct ib_text *text, const struct ib_engine *engine)
 
 static void add_status(struct ib_text *text, const struct ib_engine *engine)
 {
-    uint64_t released = ib_event_log_released(engine->log);
+    static const struct ib_event_log_history nothing = {0};
     const struct ib_event_log_history *history = ib_event_log_history(engine->log);
+    bool is_known = history->seq <= engine->sequencer.released_seq; /* a member may not know yet that it is committed */
+    uint64_t released = is_known ? ib_event_log_released(engine->log) : 0;
+    history = is_known ? history : &nothing;
     const struct ib_event *last = released > history->count ? ib_event_log_at(engine->log, released - 1) : NULL;
     uint64_t last_seq = last != NULL ? last->seq : history->seq;
     IB_ASSERT(last_seq <= engine->sequencer.released_seq); /* no event is shown before its command */

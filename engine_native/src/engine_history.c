@@ -7,14 +7,20 @@
  * It ends at the snapshot's sequence number, and there its state hash must be the snapshot's: so each start compares a
  * snapshot with the journal that it stands for. If they differ, the engine ends. If the journal does not reach back to
  * its first command, or a record of then is damaged, trading goes on and those who ask for such events are refused.
+ *
+ * A member of a shard has to know the chain of those entries, too, for a member that lacks them: that is read first.
+ * And where snapshot and journal differ, it discards its state: the next start does not use that snapshot.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "check.h"
 #include "engine_internal.h"
+#include "snapshot.h"
 
 enum { BATCH = 1024, NICE = 10 /* behind everything that trades */ };
 
@@ -36,30 +42,71 @@ static int fill(struct ib_engine *engine, struct ib_replay *replay)
     return status;
 }
 
+bool ib_engine_distrust_snapshot(const struct ib_engine *engine)
+{
+    IB_ASSERT(engine->replication != NULL);
+    if (engine->snapshot_seq == 0) {
+        return true;
+    }
+    bool done = ib_snapshot_set_aside(engine->config.journal_directory, engine->snapshot_seq);
+    IB_ASSERT(engine->config.journal_directory != NULL);
+    fprintf(stderr, "ironbook: engine: shard %u replica %u: the snapshot of sequence %llu is not used again: %s\n",
+            engine->config.shard, engine->config.replica, (unsigned long long)engine->snapshot_seq,
+            done ? "its name ends in .refused now" : strerror(errno));
+    return done;
+}
+
+/* The journal is another one than the snapshot says. */
+static void contradict(struct ib_engine *engine, const char *what)
+{
+    char text[IB_ERROR_TEXT_SIZE];
+    bool is_discarded = engine->replication != NULL && ib_engine_distrust_snapshot(engine);
+    IB_ASSERT(engine->snapshot_seq > 0 && what != NULL);
+    snprintf(text, sizeof text, "the journal leads to another %s at sequence %llu than the snapshot of it says: %s",
+             what, (unsigned long long)engine->snapshot_seq,
+             is_discarded ? "this member discards its state, and begins without that snapshot"
+                          : "move the snapshot out of journal_directory and start again; this is a defect");
+    IB_ASSERT(text[0] != '\0');
+    ib_engine_fail(engine, is_discarded ? IB_RESTART : IB_ERROR_JOURNAL_DAMAGED, text);
+}
+
+/* The entries of before the snapshot can be read again, or a line says why not. */
+static int recall(struct ib_engine *engine)
+{
+    char error[IB_ERROR_TEXT_SIZE] = "";
+    IB_ASSERT(engine->replication != NULL);
+    int status = ib_entry_source_recall(&engine->replication->entries, engine->config.journal_directory,
+                                        engine->config.shard, &engine->stopping, error);
+    if (status == IB_ERROR_CONFIGURATION) {
+        contradict(engine, "chain of entries");
+    } else if (status != IB_OK) {
+        fprintf(stderr, "ironbook: engine: shard %u replica %u: the entries before sequence %llu cannot be read again, "
+                "and a member that lacks them cannot have them from here: %s\n", engine->config.shard,
+                engine->config.replica, (unsigned long long)engine->snapshot_seq,
+                error[0] != '\0' ? error : ib_status_text(status));
+    }
+    IB_ASSERT(status != IB_OK || error[0] == '\0');
+    return status;
+}
+
 /* The journal has come to the snapshot: do they agree? */
 static void compare(struct ib_engine *engine, const struct ib_replay *replay)
 {
     struct ib_totals totals;
-    char text[IB_ERROR_TEXT_SIZE];
     ib_replay_totals(replay, &totals);
     IB_ASSERT(engine->snapshot_seq > 0);
-    if (totals.seq == engine->snapshot_seq && totals.state_hash == engine->snapshot_hash &&
-        ib_event_log_filled(engine->log)) {
-        return;
+    IB_ASSERT(ib_event_log_history_state(engine->log) == IB_HISTORY_COMING);
+    if (totals.seq != engine->snapshot_seq || totals.state_hash != engine->snapshot_hash ||
+        !ib_event_log_filled(engine->log)) {
+        contradict(engine, "state");
     }
-    snprintf(text, sizeof text, "the journal leads to another state at sequence %llu than the snapshot of it says: "
-             "move the snapshot out of journal_directory and start again; this is a defect",
-             (unsigned long long)engine->snapshot_seq);
-    IB_ASSERT(text[0] != '\0');
-    ib_engine_fail(engine, IB_ERROR_JOURNAL_DAMAGED, text);
 }
 
-static void *run_history(void *context)
+/* The events of before the snapshot. */
+static void make_events(struct ib_engine *engine)
 {
-    struct ib_engine *engine = context;
     struct ib_replay *replay = NULL;
-    IB_ASSERT(engine->snapshot_seq > 0);
-    (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone; a wish */
+    IB_ASSERT(ib_event_log_history_state(engine->log) == IB_HISTORY_COMING);
     int status = ib_replay_open(&replay, engine->config.journal_directory, engine->snapshot_seq);
     if (status == IB_OK) {
         status = fill(engine, replay);
@@ -74,7 +121,20 @@ static void *run_history(void *context)
         ib_event_log_lose_history(engine->log);
     }
     ib_replay_close(replay);
+    IB_ASSERT(ib_event_log_history_state(engine->log) != IB_HISTORY_COMING || atomic_load(&engine->stopping) ||
+              atomic_load(&engine->fatal) != IB_OK);
+}
+
+static void *run_history(void *context)
+{
+    struct ib_engine *engine = context;
+    IB_ASSERT(engine->snapshot_seq > 0);
     IB_ASSERT(engine->history_runs);
+    (void)setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone; a wish */
+    int status = engine->replication == NULL ? IB_OK : recall(engine);
+    if (status != IB_ERROR_CONFIGURATION && ib_event_log_history_state(engine->log) == IB_HISTORY_COMING) {
+        make_events(engine);
+    }
     ib_ring_wake_producer(&engine->sequencer.ring);
     return NULL;
 }
@@ -82,14 +142,17 @@ static void *run_history(void *context)
 void ib_engine_history_start(struct ib_engine *engine)
 {
     IB_ASSERT(!engine->history_runs);
-    if (ib_event_log_history_state(engine->log) != IB_HISTORY_COMING) {
+    bool has_events = ib_event_log_history_state(engine->log) == IB_HISTORY_COMING;
+    IB_ASSERT(!has_events || engine->snapshot_seq > 0);
+    if (!has_events && (engine->replication == NULL || engine->snapshot_seq == 0)) {
         return;
     }
-    IB_ASSERT(engine->snapshot_seq > 0);
     engine->history_runs = true;
     if (pthread_create(&engine->history_thread, NULL, run_history, engine) != 0) {
         engine->history_runs = false;
-        ib_event_log_lose_history(engine->log);
+        if (has_events) {
+            ib_event_log_lose_history(engine->log);
+        }
     }
 }
 

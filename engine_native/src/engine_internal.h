@@ -87,6 +87,7 @@ struct ib_engine {
     struct ib_totals snapshot; /* the I/O thread's own */
     int trading_state;
 
+    uint64_t leave_ms; /* it has handed over, and ends at this time at the latest; 0: it does not */
     _Atomic bool stopping;
     _Atomic int fatal; /* the first status that stopped it; its text is below */
     pthread_mutex_t fatal_mutex;
@@ -104,6 +105,8 @@ int ib_engine_sequence(struct ib_engine *engine, struct ib_command *command, cha
 /* engine_history.c: the events of before a snapshot, made again while the engine runs. */
 void ib_engine_history_start(struct ib_engine *engine);
 void ib_engine_history_join(struct ib_engine *engine);
+/* The snapshot that this member began with is not used again; false: it is, its name cannot be changed. Any thread. */
+bool ib_engine_distrust_snapshot(const struct ib_engine *engine);
 /* engine_configure.c: sequences what of the configuration the journal does not say already. */
 int ib_engine_configure(struct ib_engine *engine, char *error);
 /* INSTRUMENT_ADD or _CHANGE of an instrument as it shall be. */
@@ -111,8 +114,9 @@ struct ib_command ib_engine_definition(uint16_t type, uint32_t index, const stru
 /* What the journal said, with its remedy, into `error` (IB_ERROR_TEXT_SIZE). */
 void ib_engine_journal_error(int status, const char *cause, char *error);
 
-/* engine_match.c: the thread that matches, until the ring is closed. */
+/* engine_match.c: the thread that matches, until the ring is closed; and what the I/O thread does in its place. */
 void *ib_engine_run_matcher(void *context);
+void ib_engine_match_kept(struct ib_engine *engine);
 
 /* engine_room.c: the thread that makes the journal's next segment ahead of need, until the ring is closed. */
 void *ib_engine_run_room(void *context);
@@ -136,6 +140,9 @@ static inline uint64_t ib_engine_epoch(const struct ib_engine *engine)
 /* engine_member.c: opens the venue of a member that has become primary, and closes that of one that is it no more. In
  * each turn, outside of all handlers. */
 void ib_engine_follow_role(struct ib_engine *engine);
+/* It is to end: a primary begins to hand over to a member that is in sync, and ends when that has happened, or by
+ * itself after LEAVE_MS. False: there is nobody, or it is no primary, or it was told before: it may end at once. */
+bool ib_engine_leave(struct ib_engine *engine);
 /* A primary's own command, sequenced and matched when it returns; IB_RESTART: it is primary no more. */
 int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_command *command, char *error);
 /* One turn of the loop: shows what may be shown, waits for what comes, and takes it. */

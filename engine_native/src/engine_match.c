@@ -123,6 +123,39 @@ static int match_batch(struct ib_engine *engine, const struct ib_command *comman
     return IB_OK;
 }
 
+/* False: the engine has to end. */
+static bool match(struct ib_engine *engine, const struct ib_command *commands, uint64_t count)
+{
+    int status = match_batch(engine, commands, count);
+    IB_ASSERT(commands != NULL);
+    if (status != IB_OK) {
+        ib_engine_fail(engine, status,
+                       status == IB_ERROR_IO ? "the event log in run_directory cannot grow: is its disk full?"
+                                             : "the matcher refused a sequenced command: this is a defect");
+    }
+    return status == IB_OK;
+}
+
+void ib_engine_match_kept(struct ib_engine *engine)
+{
+    struct ib_ring *ring = &engine->sequencer.ring;
+    struct ib_command *commands;
+    uint64_t count;
+    if (atomic_load(&engine->snapshot_state) == IB_SNAPSHOT_WANTED) { /* the other thread is looking at the matcher */
+        ib_ring_show(ring, IB_RING_MATCHER);
+        return;
+    }
+    while ((count = ib_ring_unshown(ring, IB_RING_MATCHER, &commands)) > 0) {
+        IB_ASSERT(ib_ring_is_idle(ring, IB_RING_MATCHER));
+        IB_ASSERT(ib_matcher_seq(engine->matcher) + 1 == commands->seq);
+        count = batch_of(engine, commands, count);
+        if (!match(engine, commands, count)) {
+            return;
+        }
+        ib_ring_pass(ring, IB_RING_MATCHER, count);
+    }
+}
+
 void *ib_engine_run_matcher(void *context)
 {
     struct ib_engine *engine = context;
@@ -134,16 +167,10 @@ void *ib_engine_run_matcher(void *context)
         uint64_t count = ib_ring_peek(ring, IB_RING_MATCHER, &commands);
         if (count > 0) {
             count = batch_of(engine, commands, count);
-            int status = match_batch(engine, commands, count);
-            if (status != IB_OK) {
-                ib_engine_fail(engine, status,
-                               status == IB_ERROR_IO ? "the event log in run_directory cannot grow: is its disk full?"
-                                                     : "the matcher refused a sequenced command: this is a defect");
+            if (!match(engine, commands, count)) {
                 return NULL;
             }
-            ib_ring_advance(ring, IB_RING_MATCHER, count);
-            uint64_t done = ib_ring_done(ring, IB_RING_MATCHER);
-            IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->sequencer.base_seq + done);
+            ib_ring_advance(ring, IB_RING_MATCHER, count); /* the matcher is the I/O thread's from here on */
         }
         take_snapshot(engine);
         if (count == 0) {

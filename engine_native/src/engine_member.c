@@ -11,6 +11,8 @@
 #include "check.h"
 #include "engine_internal.h"
 
+enum { LEAVE_MS = 2000 }; /* for a handover before the end: one that waits for others is given up after drain_ms */
+
 static bool is_primary(const struct ib_engine *engine)
 {
     IB_ASSERT(engine->replication != NULL);
@@ -26,6 +28,9 @@ static bool goes_on(struct ib_engine *engine)
     IB_ASSERT(replication != NULL);
     IB_ASSERT(replication->status == IB_OK || replication->error[0] != '\0'); /* who ends it says why */
     if (replication->status != IB_OK) {
+        if (replication->replica.role == IB_ROLE_STOPPED) { /* maybe for the state that it began with */
+            (void)ib_engine_distrust_snapshot(engine);
+        }
         ib_engine_fail(engine, replication->status, replication->error);
     } else if (replication->restarts) {
         ib_engine_fail(engine, IB_RESTART, "this member has what the primary has not: it discards its state");
@@ -100,9 +105,44 @@ static void open_venue(struct ib_engine *engine)
     IB_ASSERT(status != IB_OK || !ib_engine_has_venue(engine) || engine->sequencer.released_seq > 0);
 }
 
+/* The next member in the order of takeover: should this one end before the other leads, it is not raced by a third. */
+bool ib_engine_leave(struct ib_engine *engine)
+{
+    IB_ASSERT(engine->signals.fd >= 0);
+    if (engine->replication == NULL || !ib_engine_has_venue(engine) || engine->leave_ms != 0) {
+        return false;
+    }
+    struct ib_replica *replica = &engine->replication->replica;
+    IB_ASSERT(replica->config.members >= 1);
+    for (unsigned i = 1; i < replica->config.members && engine->leave_ms == 0; i++) {
+        if (ib_replica_switch_over(replica, (replica->config.member + i) % replica->config.members) == IB_OK) {
+            engine->leave_ms = engine->loop.now_ms + LEAVE_MS;
+        }
+    }
+    return engine->leave_ms != 0;
+}
+
+/* Whether a member that has begun to hand over may end: another one leads, or it comes to nothing. */
+static bool has_left(const struct ib_engine *engine)
+{
+    const struct ib_replica *replica = &engine->replication->replica;
+    bool is_alone = true;
+    IB_ASSERT(engine->leave_ms != 0);
+    IB_ASSERT(replica->primary == IB_REPLICA_NOBODY || replica->primary < replica->config.members);
+    for (unsigned i = 0; i < replica->config.members; i++) {
+        is_alone = is_alone && !replica->peers[i].connected;
+    }
+    bool drains = replica->role == IB_ROLE_PRIMARY && replica->handover_to != IB_REPLICA_NOBODY;
+    bool waits = replica->role == IB_ROLE_STANDBY && replica->primary == IB_REPLICA_NOBODY; /* for the new primary */
+    return !(drains || waits) || engine->replication->restarts || is_alone || engine->loop.now_ms >= engine->leave_ms;
+}
+
 void ib_engine_follow_role(struct ib_engine *engine)
 {
     IB_ASSERT(engine->replication != NULL);
+    if (engine->leave_ms != 0 && has_left(engine)) {
+        atomic_store(&engine->stopping, true);
+    }
     if (!goes_on(engine)) {
         return;
     }

@@ -66,6 +66,9 @@ void ib_engine_say_replication(const struct ib_engine *engine, struct ib_text *t
                  ", \"commit_seq\": %" PRIu64 ", \"in_doubt\": %s",
            record->version, replica->last_seq, replica->durable_seq, replica->commit_seq,
            replica->doubt_seq > 0 ? "true" : "false");
+    bool is_whole = engine->snapshot_seq == 0 || ib_entry_source_has(&replication->entries, 1);
+    ib_say(text, ", \"snapshot_seq\": %" PRIu64 ", \"reads_from\": %" PRIu64, engine->snapshot_seq,
+           is_whole ? 1 : engine->snapshot_seq);
     say_members(replica, record->in_sync, text);
     if (fault != NULL) {
         ib_say(text, ", \"store_fault\": \"%s\"", fault);

@@ -80,12 +80,15 @@ static int apply(struct ib_engine *engine, const struct ib_command *command)
 static int visit(void *context, const struct ib_command *commands, size_t count)
 {
     struct ib_engine *engine = context;
+    struct ib_entry_source *entries = engine->replication != NULL ? &engine->replication->entries : NULL;
     size_t applied;
     int status = IB_OK;
     IB_ASSERT(commands != NULL && count > 0);
     for (size_t i = 0; i < count && status == IB_OK; i++) {
         ib_past_command(&engine->past, &commands[i]);
-        status = engine->replication == NULL ? IB_OK : ib_replication_recovered(engine->replication, &commands[i]);
+        if (entries != NULL) {
+            status = ib_entry_source_note(entries, commands[i].seq, ib_entry_source_follow(entries, &commands[i]));
+        }
     }
     if (status == IB_OK) {
         status = ib_matcher_apply_group(engine->matcher, commands, count, ib_event_log_sink(engine->log), &applied);
@@ -145,6 +148,11 @@ static int begin_with(struct ib_engine *engine, struct ib_snapshot *snapshot, ch
     if (status == IB_ERROR_CAPACITY) {
         say_events(engine, error);
     }
+    if (status == IB_OK && engine->replication != NULL) {
+        const struct ib_entry_mark mark = {.epoch = snapshot->report.entry_epoch,
+                                           .chain = snapshot->report.entry_chain};
+        status = ib_entry_source_begin_behind(&engine->replication->entries, engine->snapshot_seq, mark);
+    }
     IB_ASSERT(ib_matcher_seq(engine->matcher) == engine->snapshot_seq);
     return status;
 }
@@ -160,14 +168,16 @@ static int open_matcher(struct ib_engine *engine, char *error)
 }
 
 /* The newest sound snapshot beside the journal, if there is one; `*place` is where it stands. `note` gets a line about
- * those that were passed over. */
+ * those that were passed over: of a member each that does not fit, since its journal is whole, and compared. */
 static int open_snapshot(struct ib_engine *engine, struct ib_journal_place *place, char *note, char *error)
 {
     struct ib_snapshot *snapshot = NULL;
     struct ib_journal_reader *reader = NULL;
     const struct ib_snapshot_wanted wanted = {.directory = engine->config.journal_directory,
                                               .shard = engine->config.shard,
-                                              .orders = engine->config.orders};
+                                              .orders = engine->config.orders,
+                                              .marked = engine->replication != NULL,
+                                              .fitting = engine->replication != NULL};
     IB_ASSERT(engine->matcher == NULL && engine->snapshot_seq == 0);
     char cause[IB_ERROR_TEXT_SIZE] = "";
     int status = ib_snapshot_newest(&snapshot, &wanted, note, cause);
@@ -209,8 +219,7 @@ static int recover_journal(struct ib_engine *engine, char *error)
     struct ib_journal_place place = {0};
     char note[IB_ERROR_TEXT_SIZE] = "";
     IB_ASSERT(engine->journal == NULL && engine->matcher == NULL);
-    /* A member has to know the chain of all entries, which no snapshot has. */
-    int status = engine->replication != NULL ? open_matcher(engine, error) : open_snapshot(engine, &place, note, error);
+    int status = open_snapshot(engine, &place, note, error);
     if (status != IB_OK) {
         return status;
     }
@@ -227,6 +236,11 @@ static int recover_journal(struct ib_engine *engine, char *error)
         engine->torn_bytes = report.torn_bytes;
         if (note[0] != '\0') {
             fprintf(stderr, "ironbook: engine: %s\n", note);
+        }
+        if (place.seq > 0) {
+            fprintf(stderr, "ironbook: engine: shard %u replica %u begins with the snapshot of sequence %llu, and the "
+                    "%llu commands behind it\n", engine->config.shard, engine->config.replica,
+                    (unsigned long long)place.seq, (unsigned long long)report.records);
         }
         return IB_OK;
     }

@@ -15,12 +15,12 @@
 #include "check.h"
 #include "journal_record.h"
 
-enum { READ_RECORDS = 64, STRIDES_FIRST = 1024 };
+enum { READ_RECORDS = 64, STRIDES_FIRST = 1024, RECALL_BATCH = 1024 };
 
 int ib_entry_source_open(struct ib_entry_source *source, const char *directory)
 {
     IB_ASSERT(source != NULL && directory != NULL);
-    *source = (struct ib_entry_source){.fd = -1, .last = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY}};
+    *source = (struct ib_entry_source){.fd = -1, .last = ib_entry_mark_empty()};
     source->strides = calloc(STRIDES_FIRST, sizeof *source->strides);
     if (source->strides == NULL) {
         return IB_ERROR_MEMORY;
@@ -49,8 +49,68 @@ void ib_entry_source_close(struct ib_entry_source *source)
         close(source->directory_fd);
     }
     free(source->strides);
+    free(source->recalled);
     free(source->marks);
     *source = (struct ib_entry_source){.fd = -1, .directory_fd = -1};
+}
+
+int ib_entry_source_begin_behind(struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark mark)
+{
+    IB_ASSERT(source->last_seq == 0 && source->ring == NULL && source->begin_seq == 0);
+    IB_ASSERT(seq >= 1 && mark.epoch >= 1);
+    source->stride_first = seq / IB_ENTRY_STRIDE + 1;
+    source->stride_count = 0;
+    source->recalled = calloc(source->stride_first, sizeof *source->recalled);
+    if (source->recalled == NULL) {
+        return IB_ERROR_MEMORY;
+    }
+    source->begin_seq = source->last_seq = source->read_seq = seq;
+    source->begin = source->last = source->read = mark;
+    return IB_OK;
+}
+
+int ib_entry_source_recall(struct ib_entry_source *source, const char *directory, int64_t shard,
+                           const _Atomic bool *stopping, char *error)
+{
+    struct ib_journal_reader *reader = NULL;
+    struct ib_entry_mark mark = ib_entry_mark_empty();
+    struct ib_command *commands = malloc(RECALL_BATCH * sizeof *commands);
+    uint64_t seq = 0;
+    size_t count = 1;
+    IB_ASSERT(source->begin_seq > 0 && !atomic_load(&source->is_recalled));
+    int status = commands == NULL ? IB_ERROR_MEMORY : ib_journal_reader_open(&reader, directory, shard);
+    source->recalled[0] = mark;
+    while (status == IB_OK && count > 0 && seq < source->begin_seq && !atomic_load(stopping)) {
+        uint64_t left = source->begin_seq - seq;
+        status = ib_journal_reader_next(reader, commands, left < RECALL_BATCH ? (size_t)left : RECALL_BATCH, &count);
+        for (size_t i = 0; i < count; i++) {
+            mark = ib_entry_mark_behind(mark, &commands[i]);
+            seq = commands[i].seq;
+            if (seq % IB_ENTRY_STRIDE == 0) {
+                IB_ASSERT(seq / IB_ENTRY_STRIDE < source->stride_first);
+                source->recalled[seq / IB_ENTRY_STRIDE] = mark;
+            }
+        }
+    }
+    if (status != IB_OK && reader != NULL) {
+        memcpy(error, ib_journal_reader_report(reader)->error, IB_ERROR_TEXT_SIZE);
+    }
+    if (status == IB_OK && !atomic_load(stopping)) {
+        bool is_same = seq == source->begin_seq && mark.epoch == source->begin.epoch &&
+                       mark.chain == source->begin.chain;
+        status = is_same ? IB_OK : IB_ERROR_CONFIGURATION;
+        atomic_store_explicit(&source->is_recalled, is_same, memory_order_release);
+    }
+    ib_journal_reader_close(reader);
+    free(commands);
+    return status;
+}
+
+bool ib_entry_source_has(const struct ib_entry_source *source, uint64_t seq)
+{
+    IB_ASSERT(source->strides != NULL);
+    IB_ASSERT(seq >= 1 && seq <= source->last_seq);
+    return seq >= source->begin_seq || atomic_load_explicit(&source->is_recalled, memory_order_acquire);
 }
 
 int ib_entry_source_use_ring(struct ib_entry_source *source, const struct ib_ring *ring)
@@ -71,7 +131,7 @@ int ib_entry_source_note(struct ib_entry_source *source, uint64_t seq, struct ib
     IB_ASSERT(seq == source->last_seq + 1 && mark.epoch >= source->last.epoch);
     IB_ASSERT(source->ring == NULL || seq <= source->base_seq + source->ring->claimed); /* in the ring first */
     if (seq % IB_ENTRY_STRIDE == 0) {
-        IB_ASSERT(source->stride_count == seq / IB_ENTRY_STRIDE);
+        IB_ASSERT(source->stride_first + source->stride_count == seq / IB_ENTRY_STRIDE);
         if (source->stride_count == source->stride_capacity) {
             struct ib_entry_mark *more =
                 realloc(source->strides, 2 * source->stride_capacity * sizeof *source->strides);
@@ -91,19 +151,11 @@ int ib_entry_source_note(struct ib_entry_source *source, uint64_t seq, struct ib
     return IB_OK;
 }
 
-static struct ib_entry_mark mark_behind(struct ib_entry_mark before, const struct ib_command *command)
-{
-    uint64_t epoch = command->type == IB_COMMAND_EPOCH ? command->value : before.epoch;
-    IB_ASSERT(command->seq > 0);
-    IB_ASSERT(epoch >= before.epoch); /* was looked at before it was noted or journaled */
-    return (struct ib_entry_mark){.epoch = epoch, .chain = ib_replica_chain(before.chain, epoch, command)};
-}
-
 struct ib_entry_mark ib_entry_source_follow(const struct ib_entry_source *source, const struct ib_command *command)
 {
     IB_ASSERT(command->seq == source->last_seq + 1);
     IB_ASSERT(source->ring == NULL); /* then the replica says what the marks are */
-    return mark_behind(source->last, command);
+    return ib_entry_mark_behind(source->last, command);
 }
 
 /* ---- the segments ---- */
@@ -194,6 +246,20 @@ static bool is_in_ring(const struct ib_entry_source *source, uint64_t seq)
            seq - source->base_seq - 1 + source->ring->capacity >= source->ring->claimed;
 }
 
+/* The nearest mark at seq or before it that is remembered; its entry. */
+static uint64_t nearest_mark(const struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark *mark)
+{
+    uint64_t i = seq / IB_ENTRY_STRIDE;
+    IB_ASSERT(seq >= source->begin_seq || atomic_load(&source->is_recalled));
+    IB_ASSERT(i < source->stride_first + source->stride_count);
+    if (i < source->stride_first && seq >= source->begin_seq) {
+        *mark = source->begin;
+        return source->begin_seq;
+    }
+    *mark = i < source->stride_first ? source->recalled[i] : source->strides[i - source->stride_first];
+    return i * IB_ENTRY_STRIDE;
+}
+
 /* The mark behind entry seq, which is older than the ring. */
 static int find_mark(struct ib_entry_source *source, uint64_t seq, struct ib_entry_mark *mark)
 {
@@ -201,8 +267,7 @@ static int find_mark(struct ib_entry_source *source, uint64_t seq, struct ib_ent
     uint64_t at = source->read_seq;
     *mark = source->read;
     if (at > seq || seq - at >= IB_ENTRY_STRIDE) {
-        at = seq / IB_ENTRY_STRIDE * IB_ENTRY_STRIDE;
-        *mark = source->strides[seq / IB_ENTRY_STRIDE];
+        at = nearest_mark(source, seq, mark);
     }
     IB_ASSERT(at <= seq && seq - at < IB_ENTRY_STRIDE); /* so much is read at most, whatever is asked for */
     while (at < seq) {
@@ -213,12 +278,25 @@ static int find_mark(struct ib_entry_source *source, uint64_t seq, struct ib_ent
             return status;
         }
         for (size_t i = 0; i < read; i++) {
-            *mark = mark_behind(*mark, &commands[i]);
+            *mark = ib_entry_mark_behind(*mark, &commands[i]);
         }
         at += read;
     }
     IB_ASSERT(at == seq);
     return IB_OK;
+}
+
+/* That of the snapshot, whose mark is known without those before it. */
+static int read_first(struct ib_entry_source *source, struct ib_replica_entry *entry)
+{
+    const struct ib_entry_mark mark = source->begin;
+    size_t read;
+    IB_ASSERT(source->begin_seq > 0 && mark.epoch > 0);
+    int status = read_commands(source, source->begin_seq, &entry->command, 1, &read);
+    IB_ASSERT(status != IB_OK || read == 1);
+    entry->epoch = mark.epoch;
+    entry->chain = mark.chain;
+    return status;
 }
 
 static int read_segments(struct ib_entry_source *source, uint64_t seq, struct ib_replica_entry *entries, size_t count,
@@ -227,12 +305,16 @@ static int read_segments(struct ib_entry_source *source, uint64_t seq, struct ib
     struct ib_command commands[READ_RECORDS];
     struct ib_entry_mark mark;
     IB_ASSERT(count >= 1);
+    if (seq == source->begin_seq) {
+        *read = 1;
+        return read_first(source, entries);
+    }
     int status = find_mark(source, seq - 1, &mark);
     if (status == IB_OK) {
         status = read_commands(source, seq, commands, count < READ_RECORDS ? count : READ_RECORDS, read);
     }
     for (size_t i = 0; status == IB_OK && i < *read; i++) {
-        mark = mark_behind(mark, &commands[i]);
+        mark = ib_entry_mark_behind(mark, &commands[i]);
         entries[i] = (struct ib_replica_entry){.epoch = mark.epoch, .chain = mark.chain, .command = commands[i]};
     }
     if (status == IB_OK) {
@@ -246,7 +328,7 @@ static int read_segments(struct ib_entry_source *source, uint64_t seq, struct ib
 int ib_entry_source_read(struct ib_entry_source *source, uint64_t seq, struct ib_replica_entry *entries, size_t count,
                          size_t *read)
 {
-    IB_ASSERT(seq >= 1 && seq <= source->last_seq && count >= 1);
+    IB_ASSERT(ib_entry_source_has(source, seq) && count >= 1);
     uint64_t left = source->last_seq - seq + 1;
     count = left < count ? (size_t)left : count;
     if (!is_in_ring(source, seq)) {

@@ -204,6 +204,13 @@ int ib_journal_append(struct ib_journal *journal, const struct ib_command *comma
 
 /* ---- room ---- */
 
+uint64_t ib_journal_segment_left(const struct ib_journal *journal)
+{
+    IB_ASSERT(journal != NULL);
+    IB_ASSERT(journal->size <= journal->limit);
+    return (journal->limit - journal->size) / IB_RECORD_COMMAND_SIZE;
+}
+
 uint64_t ib_journal_room_seq(const struct ib_journal *journal)
 {
     IB_ASSERT(journal != NULL);
@@ -233,13 +240,13 @@ void ib_journal_wait(struct ib_journal *journal, uint32_t milliseconds)
 {
     IB_ASSERT(journal != NULL);
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may be set back, by an hour */
     until.tv_sec += milliseconds / 1000;
     until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     IB_ASSERT(until.tv_nsec >= 0 && until.tv_nsec < 1000000000);
-    (void)sem_timedwait(&journal->next.taken, &until);
+    (void)sem_clockwait(&journal->next.taken, CLOCK_MONOTONIC, &until);
 }
 
 void ib_journal_nudge(struct ib_journal *journal)

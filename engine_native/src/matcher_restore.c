@@ -341,7 +341,7 @@ int ib_matcher_restore(struct ib_matcher **matcher, const struct ib_snapshot_hea
 {
     struct ib_matcher *restored;
     IB_ASSERT(matcher != NULL && head != NULL && past != NULL && what != NULL);
-    IB_ASSERT(head->format == IB_SNAPSHOT_FORMAT);
+    IB_ASSERT(head->format >= 1 && head->format <= IB_SNAPSHOT_FORMAT);
     *matcher = NULL;
     if (head->seq > IB_SEQ_MAX || head->orders == 0 || head->orders > IB_ORDERS_MAX) {
         (void)snprintf(what, IB_ERROR_TEXT_SIZE, "its head makes no sense");

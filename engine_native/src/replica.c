@@ -26,6 +26,8 @@ void ib_replica_open(struct ib_replica *self, const struct ib_replica_config *co
     self->primary = IB_REPLICA_NOBODY;
     self->handover_to = IB_REPLICA_NOBODY;
     self->store.due_ns = IB_NEVER;
+    IB_ASSERT(recovered->begin_seq <= recovered->last_seq);
+    self->begin_seq = recovered->begin_seq;
     self->last_seq = self->durable_seq = recovered->last_seq;
     self->last_epoch = recovered->last_epoch;
     self->last_time_ns = recovered->last_time_ns;
@@ -116,18 +118,20 @@ void ib_replica_commit_to(struct ib_replica *self, uint64_t seq)
     }
 }
 
-struct ib_replica_entry ib_replica_entry_at(struct ib_replica *self, uint64_t seq)
+bool ib_replica_chain_at(struct ib_replica *self, uint64_t seq, uint64_t *chain)
 {
     struct ib_replica_entry entry = {.chain = IB_REPLICA_CHAIN_EMPTY};
     IB_ASSERT(seq <= self->last_seq);
     if (seq == self->last_seq) {
-        entry.epoch = self->last_epoch;
         entry.chain = self->chain;
     } else if (seq > 0) {
-        size_t count = self->io.read(self->io.context, seq, &entry, 1);
-        IB_ASSERT(count == 1 && entry.command.seq == seq);
+        if (self->io.read(self->io.context, seq, &entry, 1) == 0) {
+            return false;
+        }
+        IB_ASSERT(entry.command.seq == seq);
     }
-    return entry;
+    *chain = entry.chain;
+    return true;
 }
 
 /* ---- what happened ---- */
@@ -159,7 +163,7 @@ void ib_replica_tick(struct ib_replica *self, uint64_t now_ns)
         struct ib_replica_peer *peer = &self->peers[i];
         if (peer->connected && now_ns - peer->heard_ns > self->config.silence_ns && ib_replica_leads(self)) {
             peer->heard_ns = now_ns; /* once; the connection's end is told by whoever holds it */
-            self->io.disconnect(self->io.context, i);
+            self->io.disconnect(self->io.context, i, NULL);
         }
     }
     ib_store_tick(self);
@@ -262,7 +266,7 @@ void ib_replica_received(struct ib_replica *self, unsigned peer, const uint8_t *
     if (!ib_replica_frame_read(bytes, size, &frame, self->entries) || frame.shard != self->config.shard ||
         frame.from != peer || frame.epoch > IB_SEQ_MAX ||
         (frame.epoch == 0 && frame.type != IB_FRAME_HELLO)) {
-        self->io.disconnect(self->io.context, peer);
+        self->io.disconnect(self->io.context, peer, ib_replica_no_frame);
         return;
     }
     self->peers[peer].heard_ns = self->now_ns;

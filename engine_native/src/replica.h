@@ -77,6 +77,7 @@ struct ib_replica_recovered {
     uint64_t last_epoch;
     uint64_t last_time_ns;
     uint64_t chain;      /* IB_REPLICA_CHAIN_EMPTY of an empty one */
+    uint64_t begin_seq;  /* of the snapshot that it began with: what is before may not be read yet; 0: none */
 };
 
 /* What the state machine asks of the member around it. Of append, promise, truncate and the store the completion comes
@@ -84,12 +85,13 @@ struct ib_replica_recovered {
 struct ib_replica_io {
     void *context;
     void (*send)(void *context, unsigned peer, const uint8_t *bytes, size_t size);
-    void (*disconnect)(void *context, unsigned peer);
+    void (*disconnect)(void *context, unsigned peer, const char *why); /* null: it says nothing any more */
     /* Journal these behind what is there, and match them. False: there is no room now, nothing happened. */
     bool (*append)(void *context, const struct ib_replica_entry *entries, size_t count);
     /* Cut the journal behind seq, durably; discard the state, and replay. */
     void (*truncate)(void *context, uint64_t seq);
-    /* Entries from seq on, which the journal has; how many were read, at least 1. Durable or not. */
+    /* Entries from seq on, which the journal has; how many were read. Durable or not. At least 1; before `begin_seq` it
+     * may be 0, now or for ever. */
     size_t (*read)(void *context, uint64_t seq, struct ib_replica_entry *entries, size_t count);
     void (*promise)(void *context, uint64_t epoch, uint64_t doubt_seq);
     void (*store_read)(void *context, uint64_t request);
@@ -154,6 +156,7 @@ struct ib_replica {
     struct ib_replica_store store;
     /* the journal */
     uint64_t last_seq, last_epoch, last_time_ns, chain; /* its end, durable or not */
+    uint64_t begin_seq; /* as recovery found */
     uint64_t durable_seq;
     uint64_t commit_seq;
     bool matched;         /* standby: compared with this epoch's primary … */

@@ -11,6 +11,9 @@
 #include "hash.h"
 #include "layout.h"
 
+const char ib_replica_no_frame[] = "what came of it is no frame, or was damaged on its way; the connection begins "
+                                   "anew: look at the network between the two";
+
 uint64_t ib_replica_chain(uint64_t chain, uint64_t epoch, const struct ib_command *command)
 {
     uint64_t words[sizeof *command / 8];
@@ -22,6 +25,14 @@ uint64_t ib_replica_chain(uint64_t chain, uint64_t epoch, const struct ib_comman
         chain = ib_mix(chain + words[i], words[i + 1]);
     }
     return chain;
+}
+
+struct ib_entry_mark ib_entry_mark_behind(struct ib_entry_mark before, const struct ib_command *command)
+{
+    bool begins = command->type == IB_COMMAND_EPOCH && command->value > before.epoch; /* one that goes back is none */
+    uint64_t epoch = begins ? command->value : before.epoch;
+    IB_ASSERT(command->seq > 0 && before.epoch > 0);
+    return (struct ib_entry_mark){.epoch = epoch, .chain = ib_replica_chain(before.chain, epoch, command)};
 }
 
 size_t ib_replica_frame_write(struct ib_replica_frame *frame, const struct ib_replica_entry *entries, size_t count,

@@ -69,6 +69,12 @@ struct ib_replica_entry {
     struct ib_command command;
 };
 
+/* Epoch and chain up to and with an entry. */
+struct ib_entry_mark {
+    uint64_t epoch;
+    uint64_t chain;
+};
+
 _Static_assert(sizeof(struct ib_replica_frame) == IB_REPLICA_HEADER_SIZE, "layout");
 _Static_assert(offsetof(struct ib_replica_frame, epoch) == 16, "layout");
 _Static_assert(offsetof(struct ib_replica_frame, check_seq) == 56, "layout");
@@ -77,9 +83,20 @@ _Static_assert(sizeof(struct ib_replica_entry) == 16 + sizeof(struct ib_command)
 
 uint64_t ib_replica_chain(uint64_t chain, uint64_t epoch, const struct ib_command *command);
 
+/* Before the first entry. */
+static inline struct ib_entry_mark ib_entry_mark_empty(void)
+{
+    return (struct ib_entry_mark){.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY};
+}
+/* The mark of the entry behind it, by its command alone: its epoch is that of the last EPOCH. So whoever reads a
+ * journal comes to the same marks. */
+struct ib_entry_mark ib_entry_mark_behind(struct ib_entry_mark before, const struct ib_command *command);
+
 /* Completes magic, count and checksums, and writes frame and entries to `bytes` (IB_REPLICA_FRAME_MAX). Its size. */
 size_t ib_replica_frame_write(struct ib_replica_frame *frame, const struct ib_replica_entry *entries, size_t count,
                               uint8_t *bytes);
+/* What is said of whatever comes instead of one. */
+extern const char ib_replica_no_frame[];
 /* False: not a whole, sound frame. The entries' chains are not in the frame: the reader computes them. */
 bool ib_replica_frame_read(const uint8_t *bytes, size_t size, struct ib_replica_frame *frame,
                            struct ib_replica_entry entries[IB_REPLICA_BATCH_MAX]);

@@ -47,8 +47,8 @@ void ib_replica_promise(struct ib_replica *self, uint64_t epoch, uint64_t doubt_
 /* Journals entries that follow on the last one. */
 bool ib_replica_append(struct ib_replica *self, const struct ib_replica_entry *entries, size_t count);
 void ib_replica_commit_to(struct ib_replica *self, uint64_t seq);
-/* Epoch and chain of the entry at seq, which the journal has; of 0, an empty one's. */
-struct ib_replica_entry ib_replica_entry_at(struct ib_replica *self, uint64_t seq);
+/* The chain up to the entry at seq, which the journal has; of 0, an empty one's. False: it cannot be told now. */
+bool ib_replica_chain_at(struct ib_replica *self, uint64_t seq, uint64_t *chain);
 
 /* ---- replica_primary.c ---- */
 

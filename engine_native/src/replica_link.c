@@ -22,14 +22,15 @@ enum {
 /* ---- ending ---- */
 
 /* Each complaint once: a member that is configured wrongly dials again and again. And not every other one: whoever
- * makes mistakes in turns would fill the log. */
-static void complain(struct ib_links *links, unsigned peer, const char *why)
+ * makes mistakes in turns would fill the log. A network that damages frames does so whatever was said of it before. */
+void ib_link_complain(struct ib_links *links, unsigned peer, const char *why)
 {
     unsigned place = peer < IB_REPLICA_MEMBERS_MAX ? peer : IB_REPLICA_MEMBERS_MAX;
     uint64_t now_ms = links->loop->now_ms;
     IB_ASSERT(why != NULL);
     IB_ASSERT(links->told_ms[place] <= now_ms);
-    if (links->told[place] != NULL && (links->told[place] == why || now_ms - links->told_ms[place] < COMPLAINT_MS)) {
+    bool is_told = links->told[place] == why && why != ib_replica_no_frame;
+    if (links->told[place] != NULL && (is_told || now_ms - links->told_ms[place] < COMPLAINT_MS)) {
         return;
     }
     links->told[place] = why;
@@ -61,7 +62,7 @@ static void refuse(struct ib_link *link, const char *why)
 {
     IB_ASSERT(link->state == IB_LINK_SHAKING);
     IB_ASSERT(why != NULL && !ib_peer_is_proven(&link->proof));
-    complain(link->links, link->peer, why);
+    ib_link_complain(link->links, link->peer, why);
     ib_link_end(link);
 }
 
@@ -143,7 +144,9 @@ static void become_open(struct ib_link *link)
     }
     link->state = IB_LINK_OPEN;
     links->open[link->peer] = link;
-    links->told[link->peer] = NULL;
+    if (links->told[link->peer] != ib_replica_no_frame) { /* that was no mistake of its own */
+        links->told[link->peer] = NULL;
+    }
     links->hooks.connected(links->hooks.context, link->peer);
 }
 
@@ -207,6 +210,7 @@ static void take_input(struct ib_link *link)
         const uint8_t *bytes = link->input + begin;
         size_t size = size_of(link, bytes, link->input_end - begin);
         if (size == SIZE_MAX) {
+            ib_link_complain(link->links, link->peer, ib_replica_no_frame);
             link->is_over = true;
             return;
         }

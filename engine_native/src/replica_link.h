@@ -53,6 +53,8 @@ struct ib_links {
     struct ib_link *open[IB_REPLICA_MEMBERS_MAX]; /* null: no connection over which frames pass */
 };
 
+/* One line for the log, but not of everybody and at all times. */
+void ib_link_complain(struct ib_links *links, unsigned peer, const char *why);
 void ib_link_end(struct ib_link *link);
 void ib_link_ready(void *link, uint32_t events);
 /* False: there is no room for it. */

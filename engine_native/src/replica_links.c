@@ -161,11 +161,14 @@ void ib_links_send(struct ib_links *links, unsigned peer, const uint8_t *bytes, 
     }
 }
 
-void ib_links_drop(struct ib_links *links, unsigned peer)
+void ib_links_drop(struct ib_links *links, unsigned peer, const char *why)
 {
     IB_ASSERT(peer < IB_REPLICA_MEMBERS_MAX && peer != links->config.member);
     if (links->open[peer] != NULL) {
         IB_ASSERT(links->open[peer]->state == IB_LINK_OPEN);
+        if (why != NULL && !links->open[peer]->is_over) {
+            ib_link_complain(links, peer, why);
+        }
         links->open[peer]->is_over = true;
     }
 }

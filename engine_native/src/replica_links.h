@@ -41,8 +41,8 @@ int ib_links_open(struct ib_links **links, const struct ib_links_config *config,
 void ib_links_close(struct ib_links *links); /* null is allowed; tells nobody */
 
 void ib_links_send(struct ib_links *links, unsigned peer, const uint8_t *bytes, size_t size);
-/* Ends the connection to a member, and says so, in the next ib_links_flush. */
-void ib_links_drop(struct ib_links *links, unsigned peer);
+/* Ends the connection to a member, and tells so, in the next ib_links_flush. `why` is for the log, or null. */
+void ib_links_drop(struct ib_links *links, unsigned peer, const char *why);
 void ib_links_flush(struct ib_links *links);
 /* Dials those that are not there, and ends what takes too long. Several times a second. */
 void ib_links_tick(struct ib_links *links);

@@ -84,24 +84,39 @@ bool ib_primary_counts(const struct ib_replica *self, unsigned member)
            peer->acked_seq >= self->commit_seq && self->role == IB_ROLE_PRIMARY;
 }
 
-/* Sends what is next: a frame of nothing when there is nothing, or when it is not known yet what would fit. */
-void ib_primary_stream(struct ib_replica *self, unsigned to)
+/* Sends what is next, how many entries. Where that is none: a frame of nothing, if one is `due`. Where it cannot be
+ * read now, that frame is of my end, so that I am heard all the same. */
+static size_t send_next(struct ib_replica *self, unsigned to, bool due)
 {
     struct ib_replica_peer *peer = &self->peers[to];
     IB_ASSERT(ib_replica_leads(self) && peer->connected);
     IB_ASSERT(peer->next_seq >= 1 && peer->next_seq <= self->last_seq + 1);
-    struct ib_replica_entry before = ib_replica_entry_at(self, peer->next_seq - 1);
-    size_t count = sendable(self, peer);
+    uint64_t seq = peer->next_seq - 1;
+    uint64_t chain = self->chain;
+    bool is_known = ib_replica_chain_at(self, seq, &chain);
+    seq = is_known ? seq : self->last_seq;
+    size_t count = is_known ? sendable(self, peer) : 0;
     if (count > 0) {
         count = self->io.read(self->io.context, peer->next_seq, self->entries, count);
-        IB_ASSERT(count >= 1);
     }
-    struct ib_replica_frame frame = {.type = IB_FRAME_APPEND, .epoch = self->epoch, .seq = peer->next_seq - 1,
-                                     .chain = before.chain, .commit_seq = self->commit_seq, .number = ++peer->number};
+    if (count == 0 && !due) {
+        return 0; /* or each frame would be answered by the next */
+    }
+    struct ib_replica_frame frame = {.type = IB_FRAME_APPEND, .epoch = self->epoch, .seq = seq, .chain = chain,
+                                     .commit_seq = self->commit_seq, .number = ++peer->number};
     frame.flags = ib_primary_counts(self, to) ? IB_FRAME_IN_SYNC : 0;
     peer->next_seq += count;
     peer->heartbeat_ns = self->now_ns + self->config.heartbeat_ns;
     ib_replica_send(self, to, frame, self->entries, count);
+    return count;
+}
+
+/* … also nothing: when there is nothing, or when it is not known yet what would fit. */
+void ib_primary_stream(struct ib_replica *self, unsigned to)
+{
+    IB_ASSERT(ib_replica_leads(self));
+    IB_ASSERT(to < self->config.members);
+    (void)send_next(self, to, true);
 }
 
 /* Sends all that may be sent. */
@@ -110,8 +125,7 @@ static void stream_all(struct ib_replica *self, unsigned to)
     struct ib_replica_peer *peer = &self->peers[to];
     IB_ASSERT(ib_replica_leads(self));
     IB_ASSERT(to < self->config.members);
-    while (sendable(self, peer) > 0) {
-        ib_primary_stream(self, to);
+    while (sendable(self, peer) > 0 && send_next(self, to, false) > 0) {
     }
 }
 

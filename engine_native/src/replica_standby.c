@@ -78,6 +78,7 @@ void ib_replica_truncated(struct ib_replica *self, uint64_t seq)
     self->last_time_ns = entry.command.time_ns;
     self->chain = entry.chain;
     self->matched_seq = self->matched_seq < seq ? self->matched_seq : seq;
+    self->begin_seq = self->begin_seq <= seq ? self->begin_seq : 0; /* then it went with what was cut off */
     for (unsigned i = 0; i < IB_REPLICA_CHECKS; i++) {
         self->checks[i].seq = self->checks[i].seq <= seq ? self->checks[i].seq : 0;
     }
@@ -88,13 +89,15 @@ void ib_replica_truncated(struct ib_replica *self, uint64_t seq)
 }
 
 /* Where the primary shall look next: twice as far back from the end each time. What no primary has committed is at most
- * a window, so few steps find the last entry that both have, or one before. */
+ * a window, so few steps find the last entry that both have, or one before. Not past the snapshot that this member
+ * began with, before that was looked at: it holds what was committed, and what is before it may not be there. */
 static uint64_t further_back(const struct ib_replica *self, uint64_t seq)
 {
     uint64_t back = self->last_seq - seq + 1;
     IB_ASSERT(seq <= self->last_seq);
     IB_ASSERT(back > 0);
-    return seq > back ? seq - back : 0;
+    uint64_t next = seq > back ? seq - back : 0;
+    return seq > self->begin_seq && next < self->begin_seq ? self->begin_seq : next;
 }
 
 /* The entries behind frame->seq, up to which both have the same. */
@@ -112,7 +115,11 @@ static void take_entries(struct ib_replica *self, const struct ib_replica_frame 
         if (seq > self->last_seq) {
             continue;
         }
-        if (ib_replica_entry_at(self, seq).chain != chain) { /* R5: compared, and another one */
+        uint64_t mine;
+        if (!ib_replica_chain_at(self, seq, &mine)) {
+            return; /* it comes again */
+        }
+        if (mine != chain) { /* R5: compared, and another one */
             cut(self, seq - 1);
             return;
         }
@@ -148,7 +155,11 @@ static void take_append(struct ib_replica *self, const struct ib_replica_frame *
         reply(self, IB_FRAME_NACK, self->last_seq, frame->number);
         return;
     }
-    if (ib_replica_entry_at(self, frame->seq).chain != frame->chain) {
+    uint64_t mine;
+    if (!ib_replica_chain_at(self, frame->seq, &mine)) {
+        return; /* it cannot be compared yet, and comes again */
+    }
+    if (mine != frame->chain) {
         if (frame->seq <= self->commit_seq) {
             stop(self, "the primary's journal is another one where mine is committed");
         } else {
@@ -162,7 +173,9 @@ static void take_append(struct ib_replica *self, const struct ib_replica_frame *
     }
     ib_replica_commit_to(self, frame->commit_seq < self->matched_seq ? frame->commit_seq : self->matched_seq);
     end_doubt(self, frame);
-    ib_standby_acknowledge(self);
+    if (frame->count == 0 || self->no_room || self->durable_seq >= self->matched_seq) {
+        ib_standby_acknowledge(self); /* otherwise that comes when they are durable, which is all that is of use */
+    }
 }
 
 /* The primary has seen another state at check_seq than I had. */

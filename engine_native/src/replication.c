@@ -64,12 +64,12 @@ static void io_send(void *context, unsigned peer, const uint8_t *bytes, size_t s
     }
 }
 
-static void io_disconnect(void *context, unsigned peer)
+static void io_disconnect(void *context, unsigned peer, const char *why)
 {
     struct ib_replication *self = context;
     IB_ASSERT(self->links != NULL);
     IB_ASSERT(peer != self->config->replica);
-    ib_links_drop(self->links, peer);
+    ib_links_drop(self->links, peer, why);
 }
 
 /* Null, or why this build cannot follow: a state that only a newer one can compute; or epochs that no primary makes,
@@ -139,6 +139,9 @@ static size_t io_read(void *context, uint64_t seq, struct ib_replica_entry *entr
     struct ib_replication *self = context;
     size_t read = 0;
     IB_ASSERT(count >= 1 && seq >= 1);
+    if (!ib_entry_source_has(&self->entries, seq)) {
+        return 0;
+    }
     int status = ib_entry_source_read(&self->entries, seq, entries, count, &read);
     if (status != IB_OK) {
         char what[64];
@@ -355,12 +358,6 @@ int ib_replication_prepare(struct ib_replication **replication, const struct ib_
     return IB_OK;
 }
 
-int ib_replication_recovered(struct ib_replication *self, const struct ib_command *command)
-{
-    IB_ASSERT(self->entries.ring == NULL);
-    return ib_entry_source_note(&self->entries, command->seq, ib_entry_source_follow(&self->entries, command));
-}
-
 static uint64_t ns_of(uint32_t milliseconds)
 {
     return (uint64_t)milliseconds * IB_NS_A_MS;
@@ -401,7 +398,8 @@ static void open_replica(struct ib_replication *self, bool torn)
                                                    .last_seq = last_seq,
                                                    .last_epoch = last_seq > 0 ? entries->last.epoch : 0,
                                                    .last_time_ns = self->sequencer->time_ns,
-                                                   .chain = entries->last.chain};
+                                                   .chain = entries->last.chain,
+                                                   .begin_seq = entries->begin_seq};
     self->durable_seq = last_seq;
     ib_replica_open(&self->replica, &config, &io, &recovered, ib_clock_ns(CLOCK_MONOTONIC));
 }

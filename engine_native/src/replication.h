@@ -38,10 +38,10 @@ struct ib_replication {
     _Atomic uint64_t noted, told;
 };
 
-/* Before the journal is opened: its state, and the cut that it may have to make first. Then each command that recovery
- * finds is followed, and ib_replication_open goes on. */
+/* Before the journal is opened: its state, and the cut that it may have to make first. Then `entries` is told where the
+ * snapshot stands that the engine begins with, if it does, and each command that recovery finds; and
+ * ib_replication_open goes on. */
 int ib_replication_prepare(struct ib_replication **replication, const struct ib_engine_config *config, char *error);
-int ib_replication_recovered(struct ib_replication *replication, const struct ib_command *command);
 /* The journal is read, `torn`: and more than zeros was cut off it. The sequencer is ready, nothing runs yet. */
 int ib_replication_open(struct ib_replication *replication, struct ib_sequencer *sequencer, bool torn,
                         struct ib_io_loop *loop, char *error);

@@ -8,6 +8,10 @@
  *
  * Positions count commands since the ring was opened and never wrap (64 bits).
  *
+ * A consumer that has nothing to do may be left asleep: the producer does its part for it and passes the commands in
+ * its place (ib_ring_pass). Whoever has a part to do owns what belongs to it: a consumer while it has been shown more
+ * than it has passed, the producer otherwise.
+ *
  * Sleeping: nobody spins. Consumers sleep on a futex; the producer is woken through an eventfd, since
  * it sleeps in epoll_wait. Each side raises its flag, looks once more, and only then sleeps; the other
  * side publishes first and then looks at the flag. Both orders are sequentially consistent, so at least
@@ -23,9 +27,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,16 +42,16 @@ struct ib_ring_consumer {
     alignas(IB_RING_LINE) _Atomic uint64_t done; /* commands this consumer has passed */
     alignas(IB_RING_LINE) _Atomic uint32_t asleep;
     _Atomic uint32_t nudged; /* the producer wants something that is no command */
+    alignas(IB_RING_LINE) _Atomic uint64_t shown; /* commands that it may read */
 };
 
 struct ib_ring {
     struct ib_command *commands;
     uint64_t capacity; /* a power of two */
     int producer_event; /* eventfd that wakes the producer */
-    alignas(IB_RING_LINE) _Atomic uint64_t published;
-    _Atomic uint32_t producer_asleep;
+    alignas(IB_RING_LINE) _Atomic uint32_t producer_asleep;
     _Atomic bool closed;
-    uint64_t claimed; /* the producer's own: slots handed out, published or not */
+    uint64_t claimed; /* the producer's own: slots handed out, shown or not */
     struct ib_ring_consumer consumers[IB_RING_CONSUMERS];
 };
 
@@ -59,38 +60,13 @@ _Static_assert(sizeof(_Atomic uint32_t) == 4, "a futex is a word of 32 bits");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "no lock hides behind an atomic");
 _Static_assert(sizeof(struct ib_ring_consumer) % IB_RING_LINE == 0, "consumers share no cache line");
 _Static_assert(offsetof(struct ib_ring_consumer, asleep) == IB_RING_LINE, "nor does a flag share with a count");
-_Static_assert(offsetof(struct ib_ring, published) % IB_RING_LINE == 0, "what is written often begins one");
+_Static_assert(offsetof(struct ib_ring, producer_asleep) % IB_RING_LINE == 0, "what is written often begins one");
 _Static_assert(offsetof(struct ib_ring, consumers) % IB_RING_LINE == 0, "and so do the consumers");
 
-static inline int ib_ring_open(struct ib_ring *ring, uint64_t capacity)
-{
-    IB_ASSERT(ring != NULL);
-    IB_ASSERT(capacity >= 2 && (capacity & (capacity - 1)) == 0);
-    memset(ring, 0, sizeof *ring);
-    ring->capacity = capacity;
-    ring->commands = aligned_alloc(IB_RING_LINE, capacity * sizeof *ring->commands);
-    ring->producer_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (ring->commands == NULL || ring->producer_event < 0) {
-        free(ring->commands);
-        ring->commands = NULL; /* or ib_ring_free would free it again */
-        if (ring->producer_event >= 0) {
-            close(ring->producer_event);
-        }
-        return IB_ERROR_MEMORY;
-    }
-    memset(ring->commands, 0, capacity * sizeof *ring->commands); /* touch every page now, not on the path */
-    return IB_OK;
-}
-
-static inline void ib_ring_free(struct ib_ring *ring)
-{
-    IB_ASSERT(ring != NULL);
-    if (ring->commands != NULL) {
-        close(ring->producer_event);
-    }
-    free(ring->commands);
-    ring->commands = NULL;
-}
+int ib_ring_open(struct ib_ring *ring, uint64_t capacity); /* a power of two */
+void ib_ring_free(struct ib_ring *ring);
+/* Producer: no more will come; consumers finish what is claimed and then see `closed`. */
+void ib_ring_close(struct ib_ring *ring);
 
 /* Commands that this consumer has passed. */
 static inline uint64_t ib_ring_done(const struct ib_ring *ring, enum ib_ring_consumer_id id)
@@ -120,38 +96,74 @@ static inline uint64_t ib_ring_free_slots(const struct ib_ring *ring)
     return ring->capacity - in_use;
 }
 
-/* Producer: the next slot, or NULL when the ring is full. Invisible until published. */
+/* Producer: the next slot, or NULL when the ring is full. Invisible until it is shown. */
 static inline struct ib_command *ib_ring_claim(struct ib_ring *ring)
 {
-    IB_ASSERT(ring->claimed >= atomic_load_explicit(&ring->published, memory_order_relaxed));
     if (ib_ring_free_slots(ring) == 0) {
         return NULL;
     }
     return &ring->commands[ring->claimed++ & (ring->capacity - 1)];
 }
 
-/* Producer: slots that are claimed and not shown yet. */
-static inline uint64_t ib_ring_unpublished(const struct ib_ring *ring)
+/* Producer: commands that this consumer has been shown. */
+static inline uint64_t ib_ring_shown(const struct ib_ring *ring, enum ib_ring_consumer_id id)
 {
-    uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
-    IB_ASSERT(ring->claimed >= published);
-    return ring->claimed - published;
+    IB_ASSERT(id < IB_RING_CONSUMERS);
+    uint64_t shown = atomic_load_explicit(&ring->consumers[id].shown, memory_order_relaxed);
+    IB_ASSERT(shown <= ring->claimed);
+    return shown;
 }
 
-/* Producer: shows all claimed slots to the consumers and wakes those that sleep. */
-static inline void ib_ring_publish(struct ib_ring *ring)
+/* Producer: shows all claimed slots to a consumer, and wakes it if it sleeps. */
+static inline void ib_ring_show(struct ib_ring *ring, enum ib_ring_consumer_id id)
 {
-    if (atomic_load_explicit(&ring->published, memory_order_relaxed) == ring->claimed) {
+    struct ib_ring_consumer *consumer = &ring->consumers[id];
+    if (ib_ring_shown(ring, id) == ring->claimed) {
         return;
     }
-    atomic_store_explicit(&ring->published, ring->claimed, memory_order_seq_cst);
-    for (int id = 0; id < IB_RING_CONSUMERS; id++) {
-        _Atomic uint32_t *asleep = &ring->consumers[id].asleep;
-        if (atomic_load_explicit(asleep, memory_order_seq_cst) != 0) {
-            atomic_store_explicit(asleep, 0, memory_order_seq_cst);
-            ib_ring_futex_wake(asleep);
-        }
+    atomic_store_explicit(&consumer->shown, ring->claimed, memory_order_seq_cst);
+    if (atomic_load_explicit(&consumer->asleep, memory_order_seq_cst) != 0) {
+        atomic_store_explicit(&consumer->asleep, 0, memory_order_seq_cst);
+        ib_ring_futex_wake(&consumer->asleep);
     }
+}
+
+/* Producer: shows them to both. */
+static inline void ib_ring_publish(struct ib_ring *ring)
+{
+    ib_ring_show(ring, IB_RING_MATCHER);
+    ib_ring_show(ring, IB_RING_JOURNAL);
+}
+
+/* Producer: the consumer has passed all that it was shown. What it had been doing is seen by whoever asks. */
+static inline bool ib_ring_is_idle(const struct ib_ring *ring, enum ib_ring_consumer_id id)
+{
+    IB_ASSERT(ib_ring_shown(ring, id) <= ring->claimed);
+    return ib_ring_done(ring, id) == ib_ring_shown(ring, id);
+}
+
+/* Producer: how many claimed slots a consumer was not shown, in one piece of memory, and the first of them. */
+static inline uint64_t ib_ring_unshown(const struct ib_ring *ring, enum ib_ring_consumer_id id,
+                                       struct ib_command **first)
+{
+    uint64_t shown = ib_ring_shown(ring, id);
+    uint64_t count = ring->claimed - shown;
+    uint64_t offset = shown & (ring->capacity - 1);
+    IB_ASSERT(count <= ring->capacity);
+    *first = &ring->commands[offset];
+    return count < ring->capacity - offset ? count : ring->capacity - offset;
+}
+
+/* Producer: passes the first of these in place of a consumer that is idle. `done` first: at no time does the consumer,
+ * which looks at `shown` first, find anything that is for it. */
+static inline void ib_ring_pass(struct ib_ring *ring, enum ib_ring_consumer_id id, uint64_t count)
+{
+    struct ib_ring_consumer *consumer = &ring->consumers[id];
+    uint64_t passed = ib_ring_shown(ring, id) + count;
+    IB_ASSERT(count >= 1);
+    IB_ASSERT(ib_ring_is_idle(ring, id) && passed <= ring->claimed);
+    atomic_store_explicit(&consumer->done, passed, memory_order_seq_cst);
+    atomic_store_explicit(&consumer->shown, passed, memory_order_seq_cst);
 }
 
 /* Producer: makes the consumer's wait return although nothing was published. */
@@ -189,22 +201,23 @@ static inline void ib_ring_wake_producer(struct ib_ring *ring)
 /* Consumer: how many commands wait for it, in one piece of memory, and the first of them. */
 static inline uint64_t ib_ring_peek(struct ib_ring *ring, enum ib_ring_consumer_id id, struct ib_command **first)
 {
-    uint64_t done = atomic_load_explicit(&ring->consumers[id].done, memory_order_relaxed);
-    uint64_t count = atomic_load_explicit(&ring->published, memory_order_acquire) - done;
+    uint64_t shown = atomic_load_explicit(&ring->consumers[id].shown, memory_order_acquire);
+    uint64_t done = atomic_load_explicit(&ring->consumers[id].done, memory_order_acquire);
+    uint64_t count = shown > done ? shown - done : 0; /* see ib_ring_pass */
     uint64_t offset = done & (ring->capacity - 1);
     IB_ASSERT(count <= ring->capacity);
     *first = &ring->commands[offset];
     return count < ring->capacity - offset ? count : ring->capacity - offset;
 }
 
-/* Consumer: sleeps until something is published or it is nudged. May return early. Whoever nudges writes down what
+/* Consumer: sleeps until something is shown to it or it is nudged. May return early. Whoever nudges writes down what
  * it wants first: the consumer looks for it after each wait. */
 static inline void ib_ring_wait(struct ib_ring *ring, enum ib_ring_consumer_id id)
 {
     struct ib_ring_consumer *consumer = &ring->consumers[id];
-    uint64_t done = atomic_load_explicit(&consumer->done, memory_order_relaxed);
     atomic_store_explicit(&consumer->asleep, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&ring->published, memory_order_seq_cst) == done &&
+    uint64_t shown = atomic_load_explicit(&consumer->shown, memory_order_seq_cst);
+    if (shown <= atomic_load_explicit(&consumer->done, memory_order_seq_cst) &&
         atomic_load_explicit(&consumer->nudged, memory_order_seq_cst) == 0) {
         syscall(SYS_futex, &consumer->asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
     }
@@ -218,20 +231,11 @@ static inline void ib_ring_advance(struct ib_ring *ring, enum ib_ring_consumer_i
 {
     struct ib_ring_consumer *consumer = &ring->consumers[id];
     uint64_t before = atomic_load_explicit(&consumer->done, memory_order_relaxed);
-    IB_ASSERT(before + count <= atomic_load_explicit(&ring->published, memory_order_relaxed));
+    IB_ASSERT(before + count <= atomic_load_explicit(&consumer->shown, memory_order_relaxed));
     atomic_store_explicit(&consumer->done, before + count, memory_order_seq_cst);
     uint64_t other = atomic_load_explicit(&ring->consumers[1 - id].done, memory_order_seq_cst);
     if (other > before && atomic_exchange_explicit(&ring->producer_asleep, 0, memory_order_seq_cst) != 0) {
         ib_ring_wake_producer(ring);
-    }
-}
-
-/* Producer: no more will come; consumers finish what is published and then see `closed`. */
-static inline void ib_ring_close(struct ib_ring *ring)
-{
-    atomic_store_explicit(&ring->closed, true, memory_order_seq_cst);
-    for (int id = 0; id < IB_RING_CONSUMERS; id++) {
-        ib_ring_nudge(ring, (enum ib_ring_consumer_id)id);
     }
 }
 

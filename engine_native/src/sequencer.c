@@ -16,6 +16,7 @@ enum {
     ROOM_FOR_REJECTS = 4096, /* kept back for rejects and cancels of parts once Enter is refused */
     ROOM_FOR_ADMINISTRATOR = 1024, /* … for kills, halts and phases, by hand or by the clock, once those are */
     ROOM_TO_END = 64,              /* … and for the end of the day and cancels of all, whatever came before */
+    FEW = 8,                       /* commands that the I/O thread writes itself, at most */
     RESERVE_MAX = 65536,           /* commands of the journal's last room that no new order may use: 12 MiB */
 };
 
@@ -128,7 +129,7 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     IB_ASSERT(sequencer != NULL && command != NULL);
     IB_ASSERT(command->seq == 0 && command->time_ns == 0); /* both are given here, and nowhere else */
     if (sequencer->replica != NULL &&
-        !ib_replica_may_sequence(sequencer->replica, ib_ring_unpublished(&sequencer->ring) + 1)) {
+        !ib_replica_may_sequence(sequencer->replica, sequencer->seq - sequencer->replica->last_seq + 1)) {
         return false;
     }
     struct ib_command *slot = ib_ring_claim(&sequencer->ring);
@@ -154,13 +155,44 @@ bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command
     return true;
 }
 
+/* What of claimed commands nobody has seen is kept for the I/O thread: a few plain ones while the other two threads
+ * have nothing to do. What could take long, or begins an epoch, is not. */
+static bool may_keep(const struct ib_sequencer *sequencer)
+{
+    const struct ib_ring *ring = &sequencer->ring;
+    uint64_t position = ib_ring_shown(ring, IB_RING_JOURNAL);
+    uint64_t count = ring->claimed - position;
+    IB_ASSERT(position <= ring->claimed);
+    IB_ASSERT(sequencer->seq == sequencer->base_seq + ring->claimed);
+    if (sequencer->journal == NULL || count > FEW || !ib_ring_is_idle(ring, IB_RING_JOURNAL) ||
+        !ib_ring_is_idle(ring, IB_RING_MATCHER) || ib_journal_segment_left(sequencer->journal) < count) {
+        return false;
+    }
+    for (; position < ring->claimed; position++) {
+        uint16_t type = ring->commands[position & (ring->capacity - 1)].type;
+        if (type != IB_COMMAND_ENTER && type != IB_COMMAND_REPLACE && type != IB_COMMAND_CANCEL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void show_or_keep(struct ib_sequencer *sequencer)
+{
+    IB_ASSERT(sequencer != NULL);
+    IB_ASSERT(sequencer->released_seq <= sequencer->seq);
+    if (!may_keep(sequencer)) {
+        ib_ring_publish(&sequencer->ring);
+    }
+}
+
 void ib_sequencer_publish(struct ib_sequencer *sequencer)
 {
     IB_ASSERT(sequencer != NULL);
     const struct ib_ring *ring = &sequencer->ring;
-    uint64_t position = atomic_load_explicit(&ring->published, memory_order_relaxed);
-    ib_ring_publish(&sequencer->ring); /* matcher and journal begin while the others are told */
-    while (sequencer->replica != NULL && position < ring->claimed) {
+    show_or_keep(sequencer); /* matcher and journal begin while the others are told */
+    uint64_t position = sequencer->replica != NULL ? sequencer->replica->last_seq - sequencer->base_seq : ring->claimed;
+    while (position < ring->claimed) {
         uint64_t place = position & (ring->capacity - 1);
         uint64_t count = ring->claimed - position;
         count = count < IB_REPLICA_BATCH_MAX ? count : IB_REPLICA_BATCH_MAX;
@@ -174,7 +206,7 @@ void ib_sequencer_publish(struct ib_sequencer *sequencer)
 
 bool ib_sequencer_follow(struct ib_sequencer *sequencer, const struct ib_replica_entry *entries, size_t count)
 {
-    IB_ASSERT(ib_ring_unpublished(&sequencer->ring) == 0 && count >= 1);
+    IB_ASSERT(sequencer->seq == sequencer->replica->last_seq && count >= 1);
     if (ib_ring_free_slots(&sequencer->ring) < count ||
         ib_journal_room_seq(sequencer->journal) - sequencer->seq < count) {
         return false;
@@ -188,7 +220,7 @@ bool ib_sequencer_follow(struct ib_sequencer *sequencer, const struct ib_replica
         sequencer->time_ns = slot->time_ns > sequencer->time_ns ? slot->time_ns : sequencer->time_ns;
         ib_latency_sequenced(sequencer->latency, slot->seq);
     }
-    ib_ring_publish(&sequencer->ring);
+    show_or_keep(sequencer);
     return true;
 }
 

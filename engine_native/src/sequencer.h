@@ -56,6 +56,8 @@ bool ib_sequencer_disk_is_full(const struct ib_sequencer *sequencer);
 /* Stamps seq and time, and puts the command into the ring, unseen until ib_sequencer_publish. False when the
  * ring is full, or the replica takes none now: nothing happened, try again after progress. */
 bool ib_sequencer_submit(struct ib_sequencer *sequencer, const struct ib_command *command);
+/* To the replica, and to matcher and journal; but a few orders, while those have nothing to do, are kept from both:
+ * the I/O thread does their part itself in the next turn, so that a lone order is not handed from thread to thread. */
 void ib_sequencer_publish(struct ib_sequencer *sequencer);
 
 /* Entries of the shard's primary, or this one's EPOCH, as they are: into the ring, and shown. False when there is no

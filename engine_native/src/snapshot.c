@@ -79,6 +79,8 @@ static void tell(struct ib_snapshot_report *report, const struct ib_snapshot_hea
     report->chain = head->chain;
     report->event_count = head->event_count;
     report->state_hash = head->state_hash;
+    report->entry_epoch = head->entry.epoch;
+    report->entry_chain = head->entry.chain;
     if (content->size == report->bytes && content->size >= IB_SHA256_SIZE) {
         for (unsigned i = 0; i < IB_SHA256_SIZE; i++) {
             const uint8_t *digest = content->bytes + content->size - IB_SHA256_SIZE;
@@ -229,6 +231,36 @@ static void add_note(char *note, const char *error)
                    error);
 }
 
+/* Whether a sound one is one that is wanted; otherwise its report says why not. */
+static int judge(struct ib_snapshot *found, const struct ib_snapshot_wanted *wanted)
+{
+    struct ib_snapshot_report *report = &found->report;
+    struct ib_journal_reader *reader = NULL;
+    IB_ASSERT(found->matcher != NULL && report->error[0] == '\0');
+    if (wanted->marked && report->entry_epoch == 0) {
+        return fail(report, wanted->directory, IB_ERROR_JOURNAL_DAMAGED, "it does not have the chain of the members' "
+                                                                         "entries, as those of format 1 have not");
+    }
+    if (!wanted->fitting) {
+        return IB_OK; /* whoever takes it follows it, and refuses it then */
+    }
+    int status = ib_snapshot_follow(found, wanted, "", &reader, report->error);
+    uint64_t epoch = status == IB_OK ? ib_journal_reader_report(reader)->epoch : 0;
+    ib_journal_reader_close(reader);
+    if (status == IB_OK && report->entry_epoch > epoch && report->entry_epoch > 1) { /* 1: before the first EPOCH */
+        status = fail(report, wanted->directory, IB_ERROR_CONFIGURATION, "it is of a higher epoch than the journal is");
+    }
+    return status;
+}
+
+static bool is_passed_over(int status, const struct ib_snapshot_wanted *wanted)
+{
+    IB_ASSERT(status != IB_OK);
+    IB_ASSERT(wanted != NULL);
+    return status == IB_ERROR_JOURNAL_DAMAGED ||
+           (wanted->fitting && (status == IB_ERROR_JOURNAL_FOREIGN || status == IB_ERROR_CONFIGURATION));
+}
+
 int ib_snapshot_newest(struct ib_snapshot **snapshot, const struct ib_snapshot_wanted *wanted, char *note, char *error)
 {
     uint64_t below = wanted->until_seq != 0 ? wanted->until_seq + 1 : IB_SEQ_MAX;
@@ -252,17 +284,19 @@ int ib_snapshot_newest(struct ib_snapshot **snapshot, const struct ib_snapshot_w
             return IB_ERROR_MEMORY;
         }
         status = load(found, wanted);
+        status = status == IB_OK ? judge(found, wanted) : status;
         if (status == IB_OK) {
             *snapshot = found;
             return IB_OK;
         }
-        if (status == IB_ERROR_JOURNAL_DAMAGED) {
+        bool goes_on = is_passed_over(status, wanted);
+        if (goes_on) {
             add_note(note, found->report.error);
         } else {
             memcpy(error, found->report.error, sizeof found->report.error);
         }
         ib_snapshot_close(found);
-        if (status != IB_ERROR_JOURNAL_DAMAGED) {
+        if (!goes_on) {
             return status;
         }
     }

@@ -5,7 +5,8 @@
  * ironbook_snapshot.h.
  *
  * A snapshot that is damaged is passed over for an older one, or for the whole journal, and a line says so. One that
- * contradicts the journal or the configuration is refused, by its name: to pass that over would be to guess.
+ * contradicts the journal or the configuration is refused, by its name: to pass that over would be to guess. A member
+ * of a shard passes that over, too: what it then has is compared with the others' (0019).
  */
 #ifndef IB_SNAPSHOT_H
 #define IB_SNAPSHOT_H
@@ -27,6 +28,8 @@ struct ib_snapshot_wanted {
     int64_t shard;      /* or IB_JOURNAL_SHARD_ANY */
     uint32_t orders;    /* capacity of the book; 0 = any */
     uint64_t until_seq; /* none behind it; 0 = any */
+    bool marked;        /* one that has the mark of its entry */
+    bool fitting;       /* one that contradicts journal or configuration is passed over, and not refused */
 };
 
 /* The newest sound one; *snapshot is null where there is none. `note` (IB_ERROR_TEXT_SIZE) gets a line about those that
@@ -39,6 +42,8 @@ int ib_snapshot_follow(const struct ib_snapshot *snapshot, const struct ib_snaps
 struct ib_journal_place ib_snapshot_place(const struct ib_snapshot *snapshot);
 void ib_snapshot_close(struct ib_snapshot *snapshot); /* null is allowed */
 
+/* Gives it a name under which nobody looks for it, durably: false with errno. */
+bool ib_snapshot_set_aside(const char *directory, uint64_t seq);
 /* Writes one under its name. The matcher is at the journal's `place`. */
 int ib_snapshot_store(const char *directory, const struct ib_snapshot_head *head, const struct ib_matcher *matcher,
                       const struct ib_past *past, struct ib_snapshot_report *report);

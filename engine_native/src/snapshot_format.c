@@ -87,6 +87,11 @@ static void put_head(struct ib_snapshot_record *record, const struct ib_snapshot
     ib_put_u64(record, head->event_count);
     ib_put_u64(record, head->state_hash);
     ib_put_u32(record, ib_crc32c(0, record->bytes, record->size));
+    IB_ASSERT(record->size == IB_SNAPSHOT_HEAD_SIZE_FORMAT_1);
+    ib_put_u64(record, head->entry.epoch);
+    ib_put_u64(record, head->entry.chain);
+    ib_put_u32(record, ib_crc32c(0, record->bytes + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1,
+                                 record->size - IB_SNAPSHOT_HEAD_SIZE_FORMAT_1));
     IB_ASSERT(record->size == IB_SNAPSHOT_HEAD_SIZE);
 }
 
@@ -120,7 +125,7 @@ static int refuse(char *what, int status, const char *text)
 
 static void get_head(struct ib_snapshot_part *part, struct ib_snapshot_head *head)
 {
-    IB_ASSERT(part->end - part->at >= IB_SNAPSHOT_HEAD_SIZE - IB_SNAPSHOT_MAGIC_SIZE);
+    IB_ASSERT(part->end - part->at >= IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - IB_SNAPSHOT_MAGIC_SIZE);
     head->format = ib_get_u32(part);
     head->shard = ib_get_u32(part);
     head->rules = ib_get_u32(part);
@@ -134,6 +139,22 @@ static void get_head(struct ib_snapshot_part *part, struct ib_snapshot_head *hea
     IB_ASSERT(!part->is_short);
 }
 
+/* What stands behind the head of format 1: null, or what is wrong with it. */
+static const char *get_entry(struct ib_snapshot_part *part, struct ib_snapshot_head *head)
+{
+    const uint8_t *begin = part->at;
+    IB_ASSERT(head->format > 1 && head->entry.epoch == 0);
+    head->entry.epoch = ib_get_u64(part);
+    head->entry.chain = ib_get_u64(part);
+    uint32_t crc = ib_get_u32(part);
+    if (part->is_short) {
+        return "it is shorter than the head of a snapshot";
+    }
+    IB_ASSERT(part->at == begin + IB_SNAPSHOT_ENTRY_SIZE);
+    bool fits = crc == ib_crc32c(0, begin, IB_SNAPSHOT_ENTRY_SIZE - sizeof crc);
+    return fits ? NULL : "its head does not fit its checksum";
+}
+
 int ib_snapshot_read_head(const uint8_t *bytes, size_t size, struct ib_snapshot_head *head, char *what)
 {
     struct ib_snapshot_part part = {.at = bytes, .end = bytes + size};
@@ -141,7 +162,7 @@ int ib_snapshot_read_head(const uint8_t *bytes, size_t size, struct ib_snapshot_
     char text[120];
     IB_ASSERT(bytes != NULL && head != NULL && what != NULL);
     *head = (struct ib_snapshot_head){0};
-    if (size < IB_SNAPSHOT_HEAD_SIZE) {
+    if (size < IB_SNAPSHOT_HEAD_SIZE_FORMAT_1) {
         return refuse(what, IB_ERROR_JOURNAL_DAMAGED, "it is shorter than the head of a snapshot");
     }
     ib_get_bytes(&part, magic, sizeof magic);
@@ -149,12 +170,12 @@ int ib_snapshot_read_head(const uint8_t *bytes, size_t size, struct ib_snapshot_
         return refuse(what, IB_ERROR_JOURNAL_DAMAGED, "it does not begin as a snapshot does");
     }
     get_head(&part, head);
-    IB_ASSERT(part.at == bytes + IB_SNAPSHOT_HEAD_SIZE - sizeof(uint32_t));
-    if (ib_get_u32(&part) != ib_crc32c(0, bytes, IB_SNAPSHOT_HEAD_SIZE - sizeof(uint32_t))) {
+    IB_ASSERT(part.at == bytes + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - sizeof(uint32_t));
+    if (ib_get_u32(&part) != ib_crc32c(0, bytes, IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - sizeof(uint32_t))) {
         return refuse(what, IB_ERROR_JOURNAL_DAMAGED, "its head does not fit its checksum");
     }
-    if (head->format != IB_SNAPSHOT_FORMAT) {
-        (void)snprintf(text, sizeof text, "format %" PRIu32 ", but this build reads format %d", head->format,
+    if (head->format < 1 || head->format > IB_SNAPSHOT_FORMAT) {
+        (void)snprintf(text, sizeof text, "format %" PRIu32 ", but this build reads formats 1 to %d", head->format,
                        IB_SNAPSHOT_FORMAT);
         return refuse(what, IB_ERROR_JOURNAL_FOREIGN, text);
     }
@@ -163,7 +184,8 @@ int ib_snapshot_read_head(const uint8_t *bytes, size_t size, struct ib_snapshot_
                        IB_RULES_NEWEST);
         return refuse(what, IB_ERROR_JOURNAL_FOREIGN, text);
     }
-    return IB_OK;
+    const char *wrong = head->format > 1 ? get_entry(&part, head) : NULL;
+    return wrong == NULL ? IB_OK : refuse(what, IB_ERROR_JOURNAL_DAMAGED, wrong);
 }
 
 /* Takes the section that comes next, which has to be of this kind. */
@@ -201,8 +223,9 @@ int ib_snapshot_read(const uint8_t *bytes, size_t size, struct ib_snapshot_head 
     }
     uint8_t digest[IB_SHA256_SIZE];
     struct ib_sha256 sha;
-    IB_ASSERT(size >= IB_SNAPSHOT_HEAD_SIZE);
-    if (size < IB_SNAPSHOT_HEAD_SIZE + IB_SHA256_SIZE) {
+    size_t head_size = ib_snapshot_head_size(head);
+    IB_ASSERT(size >= head_size);
+    if (size < head_size + IB_SHA256_SIZE) {
         return refuse(what, IB_ERROR_JOURNAL_DAMAGED, "it ends before its last section");
     }
     ib_sha256_begin(&sha);
@@ -211,7 +234,7 @@ int ib_snapshot_read(const uint8_t *bytes, size_t size, struct ib_snapshot_head 
     if (memcmp(digest, bytes + size - IB_SHA256_SIZE, sizeof digest) != 0) {
         return refuse(what, IB_ERROR_JOURNAL_DAMAGED, "its content does not fit its SHA-256");
     }
-    struct ib_snapshot_part rest = {.at = bytes + IB_SNAPSHOT_HEAD_SIZE, .end = bytes + size - IB_SHA256_SIZE};
+    struct ib_snapshot_part rest = {.at = bytes + head_size, .end = bytes + size - IB_SHA256_SIZE};
     for (uint32_t kind = 0; kind < IB_SNAPSHOT_KINDS; kind++) {
         const char *wrong = read_section(&rest, kind, &parts[kind]);
         if (wrong != NULL) {

@@ -3,7 +3,8 @@
  * snapshot_format.h: the bytes of a snapshot, and what writes and reads them one number at a time: no struct lies on
  * disk as it lies in memory, so that every build writes the same ones.
  *
- *   head      76 bytes: the magic, struct ib_snapshot_head in its order, and the CRC32C of what is before it
+ *   head      76 bytes: the magic, struct ib_snapshot_head in its order up to the state hash, and the CRC32C of what is
+ *             before it; from format 2 on 20 more: epoch and chain of the entry, and their CRC32C
  *   sections  in the order of enum ib_snapshot_kind, each once:
  *               u32 kind · u32 CRC32C of kind and length · u64 length · content · u32 CRC32C of the content
  *   SHA-256   of everything before it: the last 32 bytes
@@ -20,12 +21,15 @@
 #include "check.h"
 #include "crc32c.h"
 #include "past.h"
+#include "replica_frame.h"
 #include "sha256.h"
 
 enum {
-    IB_SNAPSHOT_FORMAT = 1,
+    IB_SNAPSHOT_FORMAT = 2,
     IB_SNAPSHOT_MAGIC_SIZE = 8,
-    IB_SNAPSHOT_HEAD_SIZE = 76,
+    IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 = 76, /* every format begins so */
+    IB_SNAPSHOT_ENTRY_SIZE = 20,
+    IB_SNAPSHOT_HEAD_SIZE = IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 + IB_SNAPSHOT_ENTRY_SIZE,
     IB_SNAPSHOT_SECTION_SIZE = 16, /* before the content; behind it come four more */
     IB_SNAPSHOT_BUFFER_SIZE = 1 << 16,
 };
@@ -55,7 +59,13 @@ struct ib_snapshot_head {
     uint64_t chain;          /* of the journal, up to and with that record */
     uint64_t event_count;    /* events so far: where the next one goes in the event log */
     uint64_t state_hash;     /* as struct ib_totals has it */
+    struct ib_entry_mark entry; /* of `seq`, as members of a shard compare entries; epoch 0: not known (format 1) */
 };
+
+static inline size_t ib_snapshot_head_size(const struct ib_snapshot_head *head)
+{
+    return head->format == 1 ? IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 : IB_SNAPSHOT_HEAD_SIZE;
+}
 
 /* ---- writing ---- */
 

@@ -41,6 +41,23 @@ uint64_t ib_snapshot_seq_of(const char *name)
     return seq <= IB_SEQ_MAX ? seq : 0;
 }
 
+bool ib_snapshot_set_aside(const char *directory, uint64_t seq)
+{
+    char name[IB_SNAPSHOT_NAME_SIZE], aside[IB_SNAPSHOT_NAME_SIZE + 16];
+    IB_ASSERT(directory != NULL);
+    ib_snapshot_name(name, seq);
+    (void)snprintf(aside, sizeof aside, "%s.refused", name);
+    IB_ASSERT(ib_snapshot_seq_of(aside) == 0);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && (renameat(fd, name, fd, aside) == 0 || errno == ENOENT) && fsync(fd) == 0;
+    int reason = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = reason;
+    return done;
+}
+
 /* ---- the file ---- */
 
 static int write_out(void *context, const void *bytes, size_t size)
@@ -157,6 +174,7 @@ struct follower {
     struct ib_event_sink sink; /* the first, so that its address is the follower's */
     struct ib_matcher *matcher;
     struct ib_past past;
+    struct ib_entry_mark entry; /* epoch 0: of what was before nobody knows */
     struct ib_event events[EVENTS];
 };
 
@@ -184,6 +202,9 @@ static int follow(struct follower *follower, struct ib_journal_reader *reader, u
         status = ib_journal_reader_next(reader, commands, left < BATCH ? (size_t)left : BATCH, &count);
         for (size_t i = 0; status == IB_OK && i < count; i++) {
             ib_past_command(&follower->past, &commands[i]);
+            if (follower->entry.epoch > 0) {
+                follower->entry = ib_entry_mark_behind(follower->entry, &commands[i]);
+            }
             status = ib_matcher_apply(follower->matcher, &commands[i], &follower->sink);
             take_down(&follower->sink);
         }
@@ -192,16 +213,16 @@ static int follow(struct follower *follower, struct ib_journal_reader *reader, u
     return status;
 }
 
-static struct ib_snapshot_head head_of(const struct ib_matcher *matcher, const struct ib_journal_report *journal)
+static struct ib_snapshot_head head_of(const struct follower *follower, const struct ib_journal_report *journal)
 {
     struct ib_totals totals;
-    ib_matcher_totals(matcher, &totals);
+    ib_matcher_totals(follower->matcher, &totals);
     IB_ASSERT(totals.seq == journal->seq);
-    IB_ASSERT(ib_matcher_time_ns(matcher) == journal->time_ns);
+    IB_ASSERT(ib_matcher_time_ns(follower->matcher) == journal->time_ns);
     return (struct ib_snapshot_head){
         .format = IB_SNAPSHOT_FORMAT,
         .shard = journal->shard,
-        .rules = ib_matcher_rules(matcher),
+        .rules = ib_matcher_rules(follower->matcher),
         .orders = journal->orders,
         .epoch = journal->epoch,
         .seq = totals.seq,
@@ -209,6 +230,7 @@ static struct ib_snapshot_head head_of(const struct ib_matcher *matcher, const s
         .chain = journal->seq_chain,
         .event_count = totals.event_count,
         .state_hash = totals.state_hash,
+        .entry = follower->entry,
     };
 }
 
@@ -228,7 +250,7 @@ static int take(struct follower *follower, const struct ib_journal_report *journ
                        text);
         return IB_ERROR_ARGUMENT;
     }
-    struct ib_snapshot_head head = head_of(follower->matcher, journal);
+    struct ib_snapshot_head head = head_of(follower, journal);
     return ib_snapshot_store(wanted->directory, &head, follower->matcher, &follower->past, report);
 }
 
@@ -242,9 +264,12 @@ static int take_from(struct follower *follower, struct ib_snapshot *snapshot, co
     if (status == IB_OK && snapshot != NULL) {
         follower->matcher = snapshot->matcher;
         follower->past = snapshot->past;
+        follower->entry = (struct ib_entry_mark){.epoch = snapshot->report.entry_epoch,
+                                                 .chain = snapshot->report.entry_chain};
         report->from_seq = snapshot->report.seq;
         snapshot->matcher = NULL;
     } else if (status == IB_OK) {
+        follower->entry = ib_entry_mark_empty();
         status = ib_matcher_open(&follower->matcher, ib_journal_reader_report(reader)->orders);
     }
     if (status == IB_OK) {
@@ -262,6 +287,17 @@ static int take_from(struct follower *follower, struct ib_snapshot *snapshot, co
     return status;
 }
 
+/* Whether the journal has its first command: then a chain can be had that the newest snapshot may not have. */
+static bool reaches_back(const char *directory)
+{
+    char path[600], name[IB_SEGMENT_NAME_SIZE];
+    IB_ASSERT(directory != NULL);
+    ib_segment_name(name, 1);
+    int length = snprintf(path, sizeof path, "%s/%s", directory, name);
+    IB_ASSERT(length > 0);
+    return (size_t)length < sizeof path && access(path, R_OK) == 0;
+}
+
 int ib_snapshot_take(const char *directory, int64_t shard, uint64_t until_seq, struct ib_snapshot_report *report)
 {
     if (directory == NULL || report == NULL || until_seq > IB_SEQ_MAX) {
@@ -275,7 +311,8 @@ int ib_snapshot_take(const char *directory, int64_t shard, uint64_t until_seq, s
     }
     follower->sink = (struct ib_event_sink){
         .next = follower->events, .end = follower->events + EVENTS, .make_room = take_down};
-    const struct ib_snapshot_wanted wanted = {.directory = directory, .shard = shard, .until_seq = until_seq};
+    const struct ib_snapshot_wanted wanted = {
+        .directory = directory, .shard = shard, .until_seq = until_seq, .marked = reaches_back(directory)};
     int status = ib_snapshot_newest(&snapshot, &wanted, report->note, report->error);
     if (status == IB_OK) {
         status = take_from(follower, snapshot, &wanted, report);

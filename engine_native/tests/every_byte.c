@@ -7,7 +7,13 @@
  *   every_byte GOLDEN.hex [RECORDS [PART PARTS]]
  *
  * The commands are those of a golden journal, which has every type there is, and orders up to RECORDS (default: only
- * those). PART of PARTS (from 0) turns only its share of the bits: for several processes at a time.
+ * those). PART of PARTS (from 0) takes only its share of the bytes: for several processes at a time.
+ *
+ * A reader has no way back: what it says of a record depends on the bytes from there on, and on what it holds of those
+ * before. So each damage is judged by a reader that has read all before it, a copy of the one that did; it reads on
+ * until it refuses or is at the end of the whole journal. That this comes to the same as reading from the first byte,
+ * with the same report in each field, is looked at for each damage of a short journal, and for one of WHOLE_EVERY
+ * of a long one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +22,7 @@
 #include <time.h>
 
 #include "commands.h"
+#include "journal_reader.h"
 #include "journal_record.h"
 #include "matcher.h"
 #include "test.h"
@@ -27,6 +34,10 @@ enum {
     SPARE = 512,            /* zeros behind the last record, as a live journal has them */
     WRITER_EVERY = 61,      /* of so many one is given to the writer, too: of the last segment each cut */
     REPLAY_EVERY = 61,      /* of so many cuts one is replayed to its state */
+    SHORT = 1000,           /* records: up to here each damage is also read from the first byte on … */
+    WHOLE_EVERY = 61,       /* … and above, one of so many */
+    SEGMENT_RECORDS_MAX = 490, /* what is behind a damage in its segment is looked through for each of them */
+    SEGMENTS_MAX = RECORDS_MAX / SEGMENT_RECORDS_MAX + 8,
 };
 
 static struct ib_command *commands;
@@ -37,7 +48,7 @@ static char directory[256];
 static struct ib_journal_report report;
 
 static struct {
-    uint64_t cuts, cut_prefixes, cut_refusals, turns, turn_prefixes, turn_refusals, writers, replays;
+    uint64_t cuts, cut_prefixes, cut_refusals, turns, turn_prefixes, turn_refusals, wholes, writers, replays;
 } counts;
 
 static void fail(const char *what, uint64_t first_seq, uint64_t at)
@@ -130,21 +141,118 @@ static int see(void *context, const struct ib_command *read, size_t count)
     return IB_OK;
 }
 
-/* Status of a reading; `seen` is how many commands came out, each of them the one that was written. */
-static int look(void)
+/* Reads on to the end, or to a failure: its status. */
+static int read_on(struct ib_journal_reader *reader, int status)
 {
     static struct ib_command batch[256];
-    struct ib_journal_reader *reader;
     size_t count = 1;
-    seen = 0;
-    int status = ib_journal_reader_open(&reader, directory, SHARD);
     while (status == IB_OK && count > 0) {
         status = ib_journal_reader_next(reader, batch, 256, &count);
         (void)see(NULL, batch, status == IB_OK ? count : 0);
     }
     report = *ib_journal_reader_report(reader);
+    return status;
+}
+
+/* Status of a reading; `seen` is how many commands came out, each of them the one that was written. */
+static int look(void)
+{
+    struct ib_journal_reader *reader;
+    seen = 0;
+    int status = read_on(reader, ib_journal_reader_open(&reader, directory, SHARD));
     ib_journal_reader_close(reader);
     return status;
+}
+
+/* ---- looking from where the damage is ---- */
+
+enum { STATE_SIZE = offsetof(struct ib_journal_reader, buffer) };
+
+static struct ib_journal_reader *walker;       /* has read the whole journal; its copies borrow what it owns */
+static unsigned char (*walked)[STATE_SIZE];    /* what it held behind each command; [0]: behind the first header */
+static int segment_fds[SEGMENTS_MAX];
+
+static void walk(void)
+{
+    struct ib_command command;
+    char path[600], name[IB_SEGMENT_NAME_SIZE];
+    size_t count = 1;
+    walked = calloc(command_count + 1, sizeof *walked);
+    int status = walked == NULL ? IB_ERROR_MEMORY : ib_journal_reader_open(&walker, directory, SHARD);
+    for (size_t i = 0; status == IB_OK && count > 0; i += count) {
+        memcpy(walked[i], walker, STATE_SIZE);
+        status = ib_journal_reader_next(walker, &command, 1, &count);
+    }
+    if (status != IB_OK || walker->report.seq != command_count || walker->segment_count > SEGMENTS_MAX) {
+        fprintf(stderr, "every_byte: the journal cannot be walked through\n");
+        exit(2);
+    }
+    for (size_t i = 0; i < walker->segment_count; i++) {
+        ib_segment_name(name, walker->first_seqs[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+        segment_fds[i] = open(path, O_RDONLY);
+        if (segment_fds[i] < 0) {
+            perror(path);
+            exit(2);
+        }
+    }
+}
+
+/* As look(), by a reader that is behind command `from` and has read nothing ahead. */
+static int look_behind(uint64_t from)
+{
+    static struct ib_journal_reader reader;
+    memcpy(&reader, walked[from], STATE_SIZE);
+    reader.begin = reader.end = 0;
+    reader.fd = dup(segment_fds[reader.segment - 1]);
+    if (reader.fd < 0 || lseek(reader.fd, (off_t)reader.offset, SEEK_SET) < 0) {
+        perror("every_byte: lseek");
+        exit(2);
+    }
+    seen = from;
+    int status = read_on(&reader, IB_OK);
+    if (reader.fd >= 0) {
+        close(reader.fd);
+    }
+    return status;
+}
+
+static int is_same_report(const struct ib_journal_report *one, const struct ib_journal_report *other)
+{
+    _Static_assert(offsetof(struct ib_journal_report, error) ==
+                       offsetof(struct ib_journal_report, file) + sizeof one->file, "the texts come last");
+    return memcmp(one, other, offsetof(struct ib_journal_report, file)) == 0 && strcmp(one->file, other->file) == 0 &&
+           strcmp(one->error, other->error) == 0;
+}
+
+/* The verdict on a journal that is as it was written before byte `at` of the segment that begins with `first_seq`. */
+static int judge(uint64_t first_seq, size_t at, int is_sample)
+{
+    static struct ib_journal_report by_copy;
+    uint64_t before = at < IB_RECORD_SEGMENT_SIZE ? 0 : (at - IB_RECORD_SEGMENT_SIZE) / IB_RECORD_COMMAND_SIZE;
+    uint64_t from = first_seq - 1 + before;
+    if (from == 0 && at < IB_RECORD_SEGMENT_SIZE) {
+        return look(); /* nothing is before it */
+    }
+    int status = look_behind(from < command_count ? from : command_count);
+    if (is_sample) {
+        uint64_t seen_by_copy = seen;
+        by_copy = report;
+        int whole = look();
+        if (whole != status || seen != seen_by_copy || !is_same_report(&report, &by_copy)) {
+            fprintf(stderr, "every_byte: segment %" PRIu64 ", damage at %zu: ", first_seq, at);
+            fprintf(stderr, "a copy of the reader says %d (%s), and the whole reading %d (%s)\n", status, by_copy.error,
+                    whole, report.error);
+            exit(1);
+        }
+        counts.wholes++;
+    }
+    return status;
+}
+
+static int is_sample(size_t number)
+{
+    return command_count <= SHORT || number % WHOLE_EVERY == 0;
 }
 
 static int is_refused(int status)
@@ -244,7 +352,7 @@ static void cut(const struct segment *segment, size_t at, int with_zeros)
         perror("every_byte: ftruncate");
         exit(2);
     }
-    int status = look();
+    int status = judge(segment->first_seq, at, is_sample(at));
     int may_be_read = segment->is_last && at >= IB_RECORD_SEGMENT_SIZE;
     whole = whole < command_count ? whole : command_count;
     if (segment->is_last && with_zeros && at < IB_RECORD_SEGMENT_SIZE && status == IB_OK && seen == whole) {
@@ -268,7 +376,7 @@ static void turn(const struct segment *segment, size_t at, int bit)
 {
     unsigned char turned = (unsigned char)(segment->bytes[at] ^ 1 << bit);
     put(segment, at, &turned, 1);
-    int status = look();
+    int status = judge(segment->first_seq, at, is_sample(at * 8 + (size_t)bit));
     /* Behind the last record a stray bit is what a write that was cut short may look like: all before it is there. */
     int may_be_read = at >= segment->used && status == IB_OK && seen == command_count;
     if (!may_be_read && !is_refused(status)) {
@@ -308,6 +416,17 @@ static void try_segment(struct segment *segment, size_t part, size_t parts)
     free(segment->bytes);
 }
 
+/* One object, so that those of all parts can be added up (bench/proofs.py). */
+static void say(size_t segments, long seconds)
+{
+    printf("{\"records\": %zu, \"segments\": %zu, \"cuts\": %" PRIu64 ", \"cuts_a_beginning\": %" PRIu64
+           ", \"cuts_refused\": %" PRIu64 ", \"bits\": %" PRIu64 ", \"bits_a_beginning\": %" PRIu64
+           ", \"bits_refused\": %" PRIu64 ", \"read_from_the_first_byte_too\": %" PRIu64
+           ", \"by_the_writer_too\": %" PRIu64 ", \"replayed\": %" PRIu64 ", \"seconds\": %ld}\n",
+           command_count, segments, counts.cuts, counts.cut_prefixes, counts.cut_refusals, counts.turns,
+           counts.turn_prefixes, counts.turn_refusals, counts.wholes, counts.writers, counts.replays, seconds);
+}
+
 int main(int argc, char **argv)
 {
     size_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
@@ -326,21 +445,24 @@ int main(int argc, char **argv)
     }
     load_golden(argv[1]);
     append_orders(wanted);
-    segment_records = command_count / 5; /* five whole segments and a sixth, or nearly so */
+    segment_records = command_count / 5; /* five whole segments and a sixth, or nearly so; more of a long journal */
+    segment_records = segment_records < SEGMENT_RECORDS_MAX ? segment_records : SEGMENT_RECORDS_MAX;
     test_make_directory(directory);
     write_journal();
+    walk();
     size_t segments = 0;
     for (size_t first = 0; first < command_count; first += segment_records, segments++) {
         struct segment segment = {.first_seq = first + 1, .is_last = first + segment_records >= command_count};
         try_segment(&segment, part, parts);
+        if (command_count > SHORT) {
+            size_t done = segment.is_last ? command_count : first + segment_records;
+            (void)clock_gettime(CLOCK_MONOTONIC, &end);
+            fprintf(stderr, "every_byte: part %zu: %zu of %zu records, %ld s\n", part, done, command_count,
+                    (long)(end.tv_sec - begin.tv_sec));
+        }
     }
     test_remove_directory(directory);
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("every_byte: %zu records in %zu segments: %" PRIu64 " cuts (%" PRIu64 " a beginning, %" PRIu64 " refused), ",
-           command_count, segments, counts.cuts, counts.cut_prefixes, counts.cut_refusals);
-    printf("%" PRIu64 " bits turned (%" PRIu64 " a beginning, %" PRIu64 " refused), ", counts.turns,
-           counts.turn_prefixes, counts.turn_refusals);
-    printf("%" PRIu64 " also by the writer, %" PRIu64 " replayed; never another state; %ld s\n", counts.writers,
-           counts.replays, (long)(end.tv_sec - begin.tv_sec));
+    say(segments, (long)(end.tv_sec - begin.tv_sec));
     return 0;
 }

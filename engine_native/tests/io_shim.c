@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * io_shim.c: stands between the journal and the operating system, so that a test can have a disk that is full, slow or
- * broken, and a power cut. Two ways in: a C test includes this file, and the linker takes these functions for libc's;
- * an engine's process gets it by LD_PRELOAD, and the environment says what happens:
+ * broken, a power cut, and a clock that somebody sets. Two ways in: a C test includes this file, and the linker takes
+ * these functions for libc's; an engine's process gets it by LD_PRELOAD, and the environment says what happens:
  *
  *   SHIM_DELAY_US=N             each write of a group takes so long
  *   SHIM_FULL_FILE=PATH         while PATH exists the disk has no room to reserve
  *   SHIM_BROKEN_SYNC_FILE=PATH  while PATH exists each sync fails with EIO
  *   SHIM_SYNC_DELAY_US=N        each sync takes so long
  *   SHIM_SHORT_WRITES=1         each write of a group takes half of it at most
+ *   SHIM_CLOCK_FILE=PATH        the eight bytes of PATH say by how many nanoseconds CLOCK_REALTIME is wrong
  */
 #define _GNU_SOURCE
 #include "io_shim.h"
@@ -18,10 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 struct io_shim io_shim;
@@ -246,5 +249,33 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
     }
     int status = (int)syscall(SYS_renameat, from_fd, from, to_fd, to);
     maybe_crash();
+    return status;
+}
+
+/* Mapped, so that whoever writes the file sets the clock. */
+static int64_t clock_error_ns(void)
+{
+    static const volatile int64_t *error_ns;
+    const char *path = error_ns == NULL ? getenv("SHIM_CLOCK_FILE") : NULL;
+    if (path != NULL) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        void *mapped = mmap(NULL, sizeof *error_ns, PROT_READ, MAP_SHARED, fd, 0);
+        if (mapped == MAP_FAILED) {
+            abort();
+        }
+        syscall(SYS_close, fd);
+        error_ns = mapped;
+    }
+    return error_ns == NULL ? 0 : *error_ns;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int status = (int)syscall(SYS_clock_gettime, clock, time);
+    if (status == 0 && clock == CLOCK_REALTIME) {
+        int64_t ns = (int64_t)time->tv_sec * 1000000000 + time->tv_nsec + clock_error_ns();
+        time->tv_sec = (time_t)(ns / 1000000000);
+        time->tv_nsec = (long)(ns % 1000000000);
+    }
     return status;
 }

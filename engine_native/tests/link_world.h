@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * link_world.h: two or three members' connections in one process, over loopback, with a clock that a test moves on; and
- * whoever calls them with a socket of its own. For test_replica_links.c.
+ * whoever calls them with a socket of its own. For test_replica_link*.c.
  */
 #ifndef IB_TEST_LINK_WORLD_H
 #define IB_TEST_LINK_WORLD_H
@@ -74,7 +74,7 @@ static inline void told_received(void *context, unsigned peer, const uint8_t *fr
     }
     for (unsigned i = 0; side->drops && i < MEMBERS; i++) {
         if (side != &sides[i]) {
-            ib_links_drop(side->links, i);
+            ib_links_drop(side->links, i, NULL);
         }
     }
 }

@@ -20,7 +20,7 @@ struct sent {
 static struct {
     struct ib_replica replica;
     struct ib_replica_entry log[HOST_LOG];
-    uint64_t last, cut_to, committed;
+    uint64_t last, cut_to, committed, unread; /* entries before `unread` cannot be read now */
     bool no_room;
     struct sent sent[HOST_SENT];
     unsigned count;           /* of sent */
@@ -45,9 +45,9 @@ static inline void host_send(void *context, unsigned peer, const uint8_t *bytes,
     }
 }
 
-static inline void host_disconnect(void *context, unsigned peer)
+static inline void host_disconnect(void *context, unsigned peer, const char *why)
 {
-    (void)context;
+    (void)context, (void)why;
     host.disconnected |= 1u << peer;
 }
 
@@ -72,7 +72,7 @@ static inline void host_truncate(void *context, uint64_t seq)
 static inline size_t host_read(void *context, uint64_t seq, struct ib_replica_entry *entries, size_t count)
 {
     (void)context;
-    count = host.last - seq + 1 < count ? (size_t)(host.last - seq + 1) : count;
+    count = seq < host.unread ? 0 : host.last - seq + 1 < count ? (size_t)(host.last - seq + 1) : count;
     memcpy(entries, &host.log[seq], count * sizeof *entries);
     return count;
 }

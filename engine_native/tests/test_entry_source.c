@@ -15,7 +15,7 @@
 
 enum { ENTRIES = 9000, RECOVERED = 5300, CAPACITY = 512, SEGMENT = 700, READS = 3000, BATCH = 64 };
 
-static char directory[256];
+static char directory[256], error[IB_ERROR_TEXT_SIZE];
 static struct ib_replica_entry truth[ENTRIES + 1];
 static struct ib_journal *journal;
 static struct ib_ring ring;
@@ -302,6 +302,94 @@ static void the_marks_grow(void)
     close_all();
 }
 
+/* As an engine that begins with the snapshot of entry `begin`: it knows that entry's mark, and follows from there. */
+static void begin_behind(uint64_t begin)
+{
+    open_journal();
+    EXPECT_SOUND();
+    write_to_journal(1, RECOVERED);
+    const struct ib_entry_mark mark = {.epoch = truth[begin].epoch, .chain = truth[begin].chain};
+    EXPECT_EQUAL(ib_entry_source_begin_behind(&source, begin, mark), IB_OK);
+    follow(begin + 1, RECOVERED);
+}
+
+static int recall(void)
+{
+    static const _Atomic bool stopping = false;
+    error[0] = '\0';
+    return ib_entry_source_recall(&source, directory, IB_JOURNAL_SHARD_ANY, &stopping, error);
+}
+
+/* What is behind the snapshot at once, with its own entry; what is before it once it was read. Around each edge. */
+static void behind_a_snapshot_entries_come_as_ever_and_those_before_it_later(void)
+{
+    static const uint64_t begins[] = {1, 2, 700, 701, 1023, 1024, 1025, 3000, 4096, RECOVERED - 1, RECOVERED};
+    for (unsigned i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        uint64_t begin = begins[i];
+        begin_behind(begin);
+        EXPECT_SOUND();
+        for (int reads = 0; reads < READS / 10; reads++) {
+            expect_read(begin + draw(RECOVERED - begin + 1), 1 + draw(BATCH));
+            EXPECT_SOUND();
+        }
+        EXPECT_EQUAL(ib_entry_source_has(&source, begin), true);
+        EXPECT_EQUAL(ib_entry_source_has(&source, begin > 1 ? begin - 1 : 1), begin == 1);
+        EXPECT_EQUAL(recall(), IB_OK);
+        EXPECT(ib_entry_source_has(&source, 1));
+        for (int reads = 0; reads < READS / 10; reads++) {
+            expect_read(1 + draw(RECOVERED), 1 + draw(BATCH));
+            EXPECT_SOUND();
+            uint64_t edge = begin > 40 ? begin - 40 : 1;
+            expect_read(edge + draw(begin - edge + 1), 1 + draw(BATCH));
+            EXPECT_SOUND();
+        }
+        read_all(RECOVERED);
+        EXPECT_EQUAL(ib_ring_open(&ring, CAPACITY), IB_OK);
+        EXPECT_EQUAL(ib_entry_source_use_ring(&source, &ring), IB_OK);
+        for (uint64_t seq = RECOVERED + 1; seq <= RECOVERED + 1200; seq++) {
+            sequence(seq);
+            write_to_journal(seq, seq);
+            pass(seq - RECOVERED);
+            expect_read(1 + draw(seq), 1 + draw(BATCH));
+            EXPECT_SOUND();
+        }
+        close_all();
+    }
+}
+
+static void a_journal_of_another_chain_or_without_its_beginning_is_never_read(void)
+{
+    char name[IB_SEGMENT_NAME_SIZE], path[600];
+    open_journal();
+    EXPECT_SOUND();
+    write_to_journal(1, RECOVERED);
+    struct ib_entry_mark mark = {.epoch = truth[3000].epoch, .chain = truth[3000].chain ^ 1};
+    EXPECT_EQUAL(ib_entry_source_begin_behind(&source, 3000, mark), IB_OK);
+    EXPECT_EQUAL(recall(), IB_ERROR_CONFIGURATION);
+    EXPECT(!ib_entry_source_has(&source, 2999));
+    ib_entry_source_close(&source);
+    EXPECT_EQUAL(ib_entry_source_open(&source, directory), IB_OK);
+    mark = (struct ib_entry_mark){.epoch = truth[3000].epoch + 1, .chain = truth[3000].chain};
+    EXPECT_EQUAL(ib_entry_source_begin_behind(&source, 3000, mark), IB_OK);
+    EXPECT_EQUAL(recall(), IB_ERROR_CONFIGURATION);
+    EXPECT(!ib_entry_source_has(&source, 2999));
+    ib_entry_source_close(&source);
+    ib_segment_name(name, 1);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    EXPECT_EQUAL(unlink(path), 0);
+    EXPECT_EQUAL(ib_entry_source_open(&source, directory), IB_OK);
+    mark.epoch--;
+    EXPECT_EQUAL(ib_entry_source_begin_behind(&source, 3000, mark), IB_OK);
+    EXPECT_EQUAL(recall(), IB_ERROR_JOURNAL_DAMAGED);
+    EXPECT(strstr(error, "the records before this segment are missing") != NULL);
+    EXPECT(!ib_entry_source_has(&source, 2999));
+    follow(3001, RECOVERED);
+    expect_read(3000, BATCH); /* and what is behind it is */
+    EXPECT_SOUND();
+    expect_read(RECOVERED - 10, BATCH);
+    close_all();
+}
+
 static void without_a_directory_there_is_no_source(void)
 {
     test_make_directory(directory);
@@ -316,6 +404,8 @@ static const struct test_case cases[] = {
     CASE(damage_is_an_error),
     CASE(a_record_of_another_place_is_none),
     CASE(the_marks_grow),
+    CASE(behind_a_snapshot_entries_come_as_ever_and_those_before_it_later),
+    CASE(a_journal_of_another_chain_or_without_its_beginning_is_never_read),
     CASE(without_a_directory_there_is_no_source),
 };
 

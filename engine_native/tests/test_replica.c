@@ -284,6 +284,64 @@ static void an_old_nack_does_not_begin_anew_again(void)
     EXPECT_EQUAL(host.count, 1);
 }
 
+/* Member 0 leads epoch 2; of the nine entries before it began with the snapshot of the sixth. Entry 10 is its EPOCH. */
+static void lead_behind(void)
+{
+    host_make(1, 9, 1, true, 0);
+    host_open(0, 1, 0, 9);
+    host.replica.begin_seq = host.unread = 6;
+    pass(1000);
+    answer(IB_STORE_OK, (struct ib_shard_record){.version = 2, .epoch = 1, .in_sync = 7, .primary = 0});
+    keep_promise();
+    answer(IB_STORE_OK, host.record);
+    ib_replica_durable(&host.replica, 10);
+    host.count = 0;
+}
+
+static void give_hello(unsigned from, uint64_t seq)
+{
+    give(from, (struct ib_replica_frame){.type = IB_FRAME_HELLO, .epoch = 2, .seq = seq, .last_epoch = 1,
+                                         .chain = seq > 0 ? host.log[seq].chain : IB_REPLICA_CHAIN_EMPTY});
+}
+
+static void who_lacks_what_cannot_be_read_hears_the_primary_and_waits(void)
+{
+    lead_behind();
+    give_hello(2, 2);
+    const struct sent *probe = last_sent(2, IB_FRAME_APPEND);
+    EXPECT(probe != NULL && probe->frame.seq == 10 && probe->frame.count == 0);
+    EXPECT(probe->frame.chain == host.log[10].chain); /* what it says is true */
+    give(2, (struct ib_replica_frame){.type = IB_FRAME_NACK, .epoch = 2, .seq = 2, .number = probe->frame.number});
+    EXPECT_EQUAL(host.count, 1);
+    pass(60);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.seq, 10); /* a heartbeat */
+    host.unread = 0;
+    pass(60);
+    probe = last_sent(2, IB_FRAME_APPEND);
+    EXPECT(probe->frame.seq == 2 && probe->frame.count == 0 && probe->frame.chain == host.log[2].chain);
+    give_ack(2, 2, 2, 0, 0);
+    EXPECT(last_sent(2, IB_FRAME_APPEND)->entries[0].command.seq == 3);
+    give_hello(1, 9); /* whom it has all for is not concerned */
+    EXPECT_EQUAL(last_sent(1, IB_FRAME_APPEND)->frame.seq, 9);
+}
+
+/* Of an empty journal it is known what is before its first entry: none of its answers begets another frame. */
+static void a_new_disk_waits_for_the_first_entry_without_being_asked_for_ever(void)
+{
+    lead_behind();
+    give_hello(2, 0);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_APPEND)->frame.seq, 0);
+    unsigned before = host.count;
+    give_ack(2, 2, 0, 0, 0);
+    EXPECT_EQUAL(host.count, before);
+    pass(60);
+    EXPECT(last_sent(2, IB_FRAME_APPEND)->frame.count == 0);
+    host.unread = 0;
+    give_ack(2, 2, 0, 0, 0);
+    const struct sent *first = last_sent(2, IB_FRAME_APPEND);
+    EXPECT(first->frame.seq == 0 && first->frame.count == 8 && first->entries[0].command.seq == 1);
+}
+
 static void another_state_is_told_to_who_has_it(void)
 {
     lead();
@@ -392,6 +450,8 @@ static const struct test_case cases[] = {
     CASE(r6_takes_nothing_that_the_journal_has_no_room_for),
     CASE(a_member_that_has_no_room_is_left_alone_until_the_next_heartbeat),
     CASE(an_old_nack_does_not_begin_anew_again),
+    CASE(who_lacks_what_cannot_be_read_hears_the_primary_and_waits),
+    CASE(a_new_disk_waits_for_the_first_entry_without_being_asked_for_ever),
     CASE(another_state_is_told_to_who_has_it),
     CASE(two_that_agree_against_the_primary_are_right),
     CASE(silence_shuts_a_member_out),

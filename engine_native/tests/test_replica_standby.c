@@ -18,9 +18,12 @@ static void acknowledges_what_is_durable_and_compared(void)
     EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4);
     EXPECT_EQUAL(host.committed, 2);
     host_make(5, 2, 1, false, 0);
+    host.count = 0;
     give_append(0, 1, 5, 6, 2, 0);
     EXPECT_EQUAL(host.last, 6);
-    EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4); /* not yet on disk */
+    EXPECT(last_sent(0, IB_FRAME_ACK) == NULL); /* not yet on disk */
+    give_append(0, 1, 7, 6, 2, 0);
+    EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 4); /* but a heartbeat is answered */
     ib_replica_durable(&host.replica, 6);
     EXPECT_EQUAL(last_sent(0, IB_FRAME_ACK)->frame.seq, 6);
 }
@@ -143,6 +146,68 @@ static void looks_further_back_each_time(void)
     }
 }
 
+/* Member 1 with entries 1 … 12 and the snapshot of entry 6; the primary of epoch 2 has others from `from` on. */
+static void begin_behind(uint64_t from, struct ib_replica_entry theirs[12])
+{
+    host_make(1, 12, 1, true, 0);
+    host_make(from, 12 - from + 1, 2, true, 1);
+    memcpy(theirs, &host.log[1], 12 * sizeof *theirs);
+    host_make(from, 12 - from + 1, 1, false, 0);
+    host_open(1, 2, 0, 12);
+    host.replica.begin_seq = host.unread = 6;
+}
+
+/* The primary's heartbeat behind entry `seq`; or with the next `count` of its entries. */
+static void give_theirs(const struct ib_replica_entry theirs[12], uint64_t seq, size_t count)
+{
+    host.count = 0;
+    give_entries(2, (struct ib_replica_frame){.type = IB_FRAME_APPEND, .epoch = 2, .seq = seq,
+                                              .chain = seq > 0 ? theirs[seq - 1].chain : IB_REPLICA_CHAIN_EMPTY},
+                 theirs + seq, count);
+}
+
+static void looks_at_its_snapshot_before_it_looks_behind_it(void)
+{
+    struct ib_replica_entry theirs[12];
+    begin_behind(8, theirs);
+    static const uint64_t asked[] = {12, 11, 9, 6};
+    for (unsigned i = 0; i + 1 < sizeof asked / sizeof asked[0]; i++) {
+        give_theirs(theirs, asked[i], 0);
+        EXPECT_EQUAL(last_sent(2, IB_FRAME_NACK)->frame.seq, asked[i + 1]);
+    }
+    give_theirs(theirs, 6, 6); /* and nothing of before it had to be read */
+    EXPECT_EQUAL(host.cut_to, 7);
+    begin_behind(5, theirs);
+    give_theirs(theirs, 9, 0);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_NACK)->frame.seq, 6);
+    give_theirs(theirs, 6, 0);
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_NACK)->frame.seq, 0); /* there, too, the primary has another one */
+}
+
+/* It comes again. */
+static void what_it_cannot_read_it_neither_acknowledges_nor_cuts_off(void)
+{
+    struct ib_replica_entry theirs[12];
+    for (uint64_t seq = 0; seq <= 4; seq += 4) { /* of the first entry it is known what is before it */
+        begin_behind(5, theirs);
+        for (int i = 0; i < 2; i++) {
+            give_theirs(theirs, seq, 8);
+            EXPECT_EQUAL(host.count, 0);
+            EXPECT(host.cut_to == 0 && host.last == 12 && host.role == IB_ROLE_STANDBY);
+        }
+        host.unread = 0;
+        give_theirs(theirs, seq, 8);
+        EXPECT_EQUAL(host.cut_to, 4);
+        ib_replica_truncated(&host.replica, 4); /* the snapshot is gone, too */
+        EXPECT_EQUAL(host.replica.begin_seq, 0);
+    }
+    begin_behind(9, theirs);
+    give_theirs(theirs, 4, 0); /* the same entry, and nobody can say so yet */
+    EXPECT_EQUAL(host.count, 0);
+    give_theirs(theirs, 6, 0); /* of the snapshot's own it can be said */
+    EXPECT_EQUAL(last_sent(2, IB_FRAME_ACK)->frame.seq, 6);
+}
+
 static void no_commit_beyond_what_was_compared(void)
 {
     host_make(1, 6, 1, true, 0);
@@ -207,6 +272,8 @@ static const struct test_case cases[] = {
     CASE(r5_a_longer_journal_is_not_cut_off_by_a_heartbeat),
     CASE(r5_never_cuts_off_what_is_committed),
     CASE(looks_further_back_each_time),
+    CASE(looks_at_its_snapshot_before_it_looks_behind_it),
+    CASE(what_it_cannot_read_it_neither_acknowledges_nor_cuts_off),
     CASE(no_commit_beyond_what_was_compared),
     CASE(a_full_journal_says_so),
     CASE(doubt_ends_when_the_primary_says_that_it_has_everything),

@@ -308,14 +308,190 @@ static void a_later_builds_is_refused_by_name(void)
         struct reload_bytes whole = reload_dump(matcher, past_of_world(), ORDERS);
         memcpy(bytes, whole.at, sizeof bytes);
         bytes[field == 0 ? 8 : 16] = 9;
-        uint32_t crc = ib_crc32c(0, bytes, sizeof bytes - 4);
-        memcpy(bytes + sizeof bytes - 4, &crc, sizeof crc);
+        uint32_t crc = ib_crc32c(0, bytes, IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - 4);
+        memcpy(bytes + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - 4, &crc, sizeof crc);
         EXPECT_EQUAL(ib_snapshot_read_head(bytes, sizeof bytes, &head, error), IB_ERROR_JOURNAL_FOREIGN);
-        EXPECT(strstr(error, field == 0 ? "format 9, but this build reads format 1"
+        EXPECT(strstr(error, field == 0 ? "format 9, but this build reads formats 1 to 2"
                                         : "matching rules 9, but this build knows rules 1 to ") != NULL);
         free(whole.at);
     }
     ib_matcher_close(matcher);
+}
+
+/* The chain of the first `seq` entries, straight from what it is said to be. */
+static struct ib_entry_mark mark_at(uint64_t seq)
+{
+    struct ib_entry_mark mark = {.epoch = 1, .chain = IB_REPLICA_CHAIN_EMPTY};
+    for (uint64_t i = 0; i < seq; i++) {
+        mark.chain = ib_replica_chain(mark.chain, 1, &world[i]);
+    }
+    return mark;
+}
+
+static int has_its_mark(void)
+{
+    struct ib_entry_mark mark = mark_at(taken.seq);
+    return taken.entry_epoch == mark.epoch && taken.entry_chain == mark.chain;
+}
+
+static void it_has_the_chain_of_the_entries(void)
+{
+    struct ib_snapshot_report seen;
+    begin();
+    for (uint64_t seq = 3; seq <= world_size; seq += 5) {
+        EXPECT_EQUAL(take(seq), IB_OK); /* of the one before */
+        EXPECT_EQUAL(taken.from_seq, seq == 3 ? 0 : seq - 5);
+        EXPECT(has_its_mark());
+        EXPECT_EQUAL(ib_snapshot_look(directory, taken.file, &seen), IB_OK);
+        EXPECT(seen.entry_epoch == taken.entry_epoch && seen.entry_chain == taken.entry_chain);
+    }
+    test_remove_directory(directory);
+}
+
+/* The epoch of an entry is that of the last EPOCH, and one that goes back begins none. */
+static void the_mark_follows_the_epochs(void)
+{
+    struct ib_command command = {.type = IB_COMMAND_EPOCH, .seq = 1, .value = 7};
+    struct ib_entry_mark mark = ib_entry_mark_behind(ib_entry_mark_empty(), &command);
+    EXPECT_EQUAL(mark.epoch, 7);
+    EXPECT(mark.chain == ib_replica_chain(IB_REPLICA_CHAIN_EMPTY, 7, &command));
+    command.value = 6;
+    struct ib_entry_mark next = ib_entry_mark_behind(mark, &command);
+    EXPECT_EQUAL(next.epoch, 7);
+    EXPECT(next.chain == ib_replica_chain(mark.chain, 7, &command));
+    command = (struct ib_command){.type = IB_COMMAND_CANCEL, .seq = 2, .value = 9};
+    EXPECT_EQUAL(ib_entry_mark_behind(mark, &command).epoch, 7);
+}
+
+/* As a build of before wrote it: format 1, whose head ends with its checksum. */
+static void make_format_1(const char *name)
+{
+    static uint8_t bytes[1 << 16];
+    char path[600];
+    path_of(path, name);
+    FILE *file = fopen(path, "rb");
+    size_t size = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
+    EXPECT(file != NULL && size > IB_SNAPSHOT_HEAD_SIZE && size < sizeof bytes && fclose(file) == 0);
+    size -= IB_SNAPSHOT_ENTRY_SIZE;
+    memmove(bytes + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1, bytes + IB_SNAPSHOT_HEAD_SIZE,
+            size - IB_SNAPSHOT_HEAD_SIZE_FORMAT_1);
+    bytes[IB_SNAPSHOT_MAGIC_SIZE] = 1;
+    uint32_t crc = ib_crc32c(0, bytes, IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - 4);
+    memcpy(bytes + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - 4, &crc, sizeof crc);
+    struct ib_sha256 sha;
+    ib_sha256_begin(&sha);
+    ib_sha256_add(&sha, bytes, size - IB_SHA256_SIZE);
+    ib_sha256_end(&sha, bytes + size - IB_SHA256_SIZE);
+    file = fopen(path, "wb");
+    EXPECT(file != NULL && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+}
+
+/* The newest that a member may begin with. */
+static uint64_t newest_of_member(uint64_t until_seq)
+{
+    struct ib_snapshot *snapshot;
+    const struct ib_snapshot_wanted wanted = {.directory = directory, .shard = SHARD, .orders = ORDERS,
+                                              .until_seq = until_seq, .marked = true, .fitting = true};
+    int status = ib_snapshot_newest(&snapshot, &wanted, note, error);
+    uint64_t seq = snapshot != NULL ? snapshot->report.seq : 0;
+    ib_snapshot_close(snapshot);
+    return status == IB_OK ? seq : UINT64_MAX;
+}
+
+static void one_of_format_1_is_read_and_is_none_for_a_member(void)
+{
+    uint64_t from_seq;
+    begin();
+    EXPECT(take(10) == IB_OK && take(20) == IB_OK);
+    make_format_1("00000000000000000020.snapshot");
+    EXPECT_EQUAL(replayed(0, &from_seq), hash_at(world_size));
+    EXPECT_EQUAL(from_seq, 20);
+    EXPECT(note[0] == '\0');
+    EXPECT_EQUAL(newest_of_member(0), 10);
+    EXPECT(strstr(note, "20.snapshot: it does not have the chain of the members' entries") != NULL);
+    EXPECT_EQUAL(take(30), IB_OK); /* so it is made of the one before */
+    EXPECT_EQUAL(taken.from_seq, 10);
+    EXPECT(has_its_mark());
+    make_format_1("00000000000000000010.snapshot");
+    EXPECT_EQUAL(take(20), IB_OK); /* anew, out of the whole journal */
+    EXPECT_EQUAL(taken.from_seq, 0);
+    EXPECT(has_its_mark());
+    EXPECT_EQUAL(newest_of_member(29), 20);
+    test_remove_directory(directory);
+}
+
+static void without_its_beginning_the_journal_has_no_chain(void)
+{
+    begin();
+    EXPECT_EQUAL(take(20), IB_OK);
+    make_format_1("00000000000000000020.snapshot");
+    remove_segments_before(20);
+    EXPECT_EQUAL(take(30), IB_OK);
+    EXPECT_EQUAL(taken.from_seq, 20);
+    EXPECT_EQUAL(taken.entry_epoch, 0);
+    EXPECT_EQUAL(newest_of_member(0), 0);
+    test_remove_directory(directory);
+}
+
+/* What a lone engine refuses to start with, a member leaves for an older one: the others say what is right. */
+static void a_member_passes_over_what_does_not_fit(void)
+{
+    char last[IB_SEGMENT_NAME_SIZE], path[600];
+    begin();
+    EXPECT(take(10) == IB_OK && take(15) == IB_OK && take(0) == IB_OK);
+    EXPECT_EQUAL(newest_of_member(0), world_size);
+    ib_segment_name(last, (world_size - 1) / 8 * 8 + 1);
+    path_of(path, last);
+    EXPECT(unlink(path) == 0); /* the journal ends before the newest one */
+    EXPECT_EQUAL(newest_of_member(0), 15);
+    EXPECT(strstr(note, taken.file) != NULL && strstr(note, "which ends before it") != NULL);
+    rename_in("00000000000000000015.snapshot", "00000000000000000016.snapshot");
+    EXPECT_EQUAL(newest_of_member(17), 10);
+    EXPECT(strstr(note, "under another one's name") != NULL);
+    for (uint64_t first = 1; first <= world_size; first += 8) {
+        ib_segment_name(last, first);
+        path_of(path, last);
+        (void)unlink(path);
+    }
+    world[3].client_data[0] ^= 1; /* another history, in which one command was another */
+    write_journal_of(SHARD, world_size);
+    EXPECT_EQUAL(newest_of_member(14), 0);
+    EXPECT(strstr(note, "10.snapshot: one of them does not belong here") != NULL);
+    test_remove_directory(directory);
+}
+
+/* A snapshot whose sums fit, and which says of its entry what the journal cannot have: no primary was of that epoch. */
+static void one_of_an_epoch_that_never_was_is_passed_over(void)
+{
+    struct ib_snapshot *snapshot;
+    const struct ib_snapshot_wanted wanted = {.directory = directory, .shard = SHARD};
+    begin();
+    EXPECT_EQUAL(take(20), IB_OK);
+    EXPECT_EQUAL(ib_snapshot_newest(&snapshot, &wanted, note, error), IB_OK);
+    struct ib_snapshot_head head = {.format = IB_SNAPSHOT_FORMAT, .shard = SHARD, .rules = taken.rules,
+                                    .orders = ORDERS, .epoch = 1, .seq = 20, .time_ns = taken.time_ns,
+                                    .chain = taken.chain, .event_count = taken.event_count,
+                                    .state_hash = taken.state_hash,
+                                    .entry = {.epoch = 2, .chain = taken.entry_chain}};
+    EXPECT_EQUAL(ib_snapshot_store(directory, &head, snapshot->matcher, &snapshot->past, &taken), IB_OK);
+    ib_snapshot_close(snapshot);
+    EXPECT_EQUAL(newest_of_member(0), 0);
+    EXPECT(strstr(note, "20.snapshot: it is of a higher epoch than the journal is") != NULL);
+    test_remove_directory(directory);
+}
+
+static void one_that_is_set_aside_is_not_found(void)
+{
+    begin();
+    EXPECT(take(10) == IB_OK && take(20) == IB_OK);
+    EXPECT(ib_snapshot_set_aside(directory, 20));
+    EXPECT_EQUAL(newest_of_member(0), 10);
+    EXPECT(note[0] == '\0');
+    EXPECT(ib_snapshot_set_aside(directory, 20)); /* twice is harmless */
+    rename_in("00000000000000000020.snapshot.refused", "00000000000000000020.snapshot");
+    EXPECT_EQUAL(newest_of_member(0), 20);
+    test_remove_directory(directory);
+    EXPECT(!ib_snapshot_set_aside(directory, 20));
 }
 
 static void what_cannot_be_taken_leaves_nothing(void)
@@ -345,6 +521,12 @@ static void it_looks_at_a_head_without_the_rest(void)
     flip("00000000000000000020.snapshot", 300);
     EXPECT_EQUAL(ib_snapshot_look(directory, "00000000000000000020.snapshot", &seen), IB_OK);
     EXPECT(seen.seq == 20 && seen.bytes == taken.bytes && seen.state_hash == taken.state_hash);
+    for (long offset = 0; offset < IB_SNAPSHOT_HEAD_SIZE; offset++) {
+        flip("00000000000000000020.snapshot", offset);
+        EXPECT_SOUND();
+        EXPECT_EQUAL(ib_snapshot_look(directory, "00000000000000000020.snapshot", &seen), IB_ERROR_JOURNAL_DAMAGED);
+        flip("00000000000000000020.snapshot", offset);
+    }
     EXPECT_EQUAL(ib_snapshot_look(directory, "00000000000000000021.snapshot", &seen), IB_ERROR_IO);
     EXPECT(strstr(seen.error, "21.snapshot: No such file") != NULL);
     test_remove_directory(directory);
@@ -361,6 +543,13 @@ static const struct test_case cases[] = {
     CASE(one_of_another_history_is_refused),
     CASE(what_contradicts_is_refused_by_name),
     CASE(a_later_builds_is_refused_by_name),
+    CASE(it_has_the_chain_of_the_entries),
+    CASE(the_mark_follows_the_epochs),
+    CASE(one_of_format_1_is_read_and_is_none_for_a_member),
+    CASE(without_its_beginning_the_journal_has_no_chain),
+    CASE(a_member_passes_over_what_does_not_fit),
+    CASE(one_of_an_epoch_that_never_was_is_passed_over),
+    CASE(one_that_is_set_aside_is_not_found),
     CASE(what_cannot_be_taken_leaves_nothing),
     CASE(it_looks_at_a_head_without_the_rest),
 };

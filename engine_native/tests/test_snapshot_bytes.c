@@ -150,7 +150,9 @@ static void put_u32(uint8_t *to, uint32_t value)
 /* Makes every checksum fit the content; where the sections are is told by the original. */
 static void reseal(struct reload_bytes *bytes, const struct ib_snapshot_part parts[IB_SNAPSHOT_KINDS])
 {
-    put_u32(bytes->at + IB_SNAPSHOT_HEAD_SIZE - 4, ib_crc32c(0, bytes->at, IB_SNAPSHOT_HEAD_SIZE - 4));
+    uint8_t *entry = bytes->at + IB_SNAPSHOT_HEAD_SIZE_FORMAT_1;
+    put_u32(entry - 4, ib_crc32c(0, bytes->at, IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 - 4));
+    put_u32(entry + IB_SNAPSHOT_ENTRY_SIZE - 4, ib_crc32c(0, entry, IB_SNAPSHOT_ENTRY_SIZE - 4));
     for (unsigned kind = 0; kind < IB_SNAPSHOT_KINDS; kind++) {
         uint8_t *begin = bytes->at + (parts[kind].at - bytes->at);
         size_t size = (size_t)(parts[kind].end - parts[kind].at);
@@ -169,6 +171,9 @@ static int is_beside_the_state(const uint8_t *at, const uint8_t *begin, const st
     size_t offset = (size_t)(at - begin);
     if ((offset >= 12 && offset < 16) || (offset >= 24 && offset < 32) || (offset >= 48 && offset < 56)) {
         return 1; /* shard, epoch, chain */
+    }
+    if (offset >= IB_SNAPSHOT_HEAD_SIZE_FORMAT_1 && offset < IB_SNAPSHOT_HEAD_SIZE - 4) {
+        return 1; /* epoch and chain of the entry */
     }
     if (offset >= 20 && offset < 24) {
         return 1; /* capacity of the book: more is room for more, and the configuration is compared with it */

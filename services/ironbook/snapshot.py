@@ -19,7 +19,8 @@ from ironbook.errors import CommandError
 
 def _print(report: core.SnapshotReport) -> None:
     fields = {name: value for name, value in report._asdict().items() if value != ""}
-    print(json.dumps({**fields, "chain": f"{report.chain:016x}", "state_hash": f"{report.state_hash:016x}"}))
+    hashes = {name: f"{fields[name]:016x}" for name in ("chain", "state_hash", "entry_chain")}
+    print(json.dumps({**fields, **hashes}))
 
 
 def take(arguments: argparse.Namespace) -> None:

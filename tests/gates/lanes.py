@@ -35,6 +35,7 @@ CACHE = ROOT / ".cache"
 STATE = ROOT / ".test"
 AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
+LINE_LENGTH = 300
 FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
@@ -69,6 +70,7 @@ class Outcome:
     state: str
     seconds: float
     closing: str
+    failed: tuple[str, ...] = ()  # the tests, where pytest names them
 
 
 def native(target: str) -> str:
@@ -94,6 +96,8 @@ MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py test
 GIT_STAYS_BELOW = f"GIT_CEILING_DIRECTORIES={ROOT} ANSIBLE_COLLECTIONS_PATH={CACHE}/docs"
 DOCS = "--plugin-docs --skip-rstcheck .cache/docs/ansible_collections/ironbook/trading"
 COPY = "python tests/gates/collection_copy.py .cache/docs"
+IN_CONTAINERS = "python tests/gates/containers.py"
+CONTAINERS = ("podman", "crun", "mmdebstrap", "unshare")
 # Lane -> beginnings of the names of its files in tests/integration, its usual seconds, and what it needs. A file that
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
@@ -104,9 +108,10 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "input": (("bad_input",), 90, ()),
     "database": (("postgres", "rds"), 90, ()),
     "engine": (("engine", "order_entry"), 130, ("ps", "ss")),
-    "failover": (("failover", "shard"), 200, ()),
+    "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
+    "latency": (("latency",), 120, ()),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }
@@ -133,6 +138,7 @@ def integration(names: Iterable[str]) -> list[Lane]:
 
 LANES = (
     Lane(MOLECULE, "molecule test --scenario-name default", 220, ("ps", "ss")),
+    Lane("molecule-hosts", f"{IN_CONTAINERS} molecule test --scenario-name tuned_host", 110, CONTAINERS),
     *integration(path.name for path in (ROOT / "tests/integration").glob("test_*.py")),
     Lane("sanity", "python tests/gates/sanity.py", 40, ("git",)),
     Lane("collection", pytest("tests/collection"), 15, ("git",)),
@@ -143,6 +149,7 @@ LANES = (
     Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
     Lane("cluster", native("cluster"), 75, ("gcc", "make")),
+    Lane("probe", native("probe"), 10, ("gcc", "make"), (FAST,)),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("journal", native("journal"), 45, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
@@ -191,7 +198,7 @@ def environment(lane: Lane) -> dict[str, str]:
         "IRONBOOK_PORT_BASE": first_port,
         "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule" / lane.name),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
         "PYTHONDONTWRITEBYTECODE": "1",  # nothing beside the sources; pip has compiled what is in .venv
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),
@@ -240,7 +247,7 @@ class Runner:
             del self.started[lane.name]
         if not code and self.strict and lane.is_pytest and (skipped := skips(log)):
             return Outcome(lane, "FAIL", seconds, f"skipped: {'; '.join(skipped)}")
-        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log))
+        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log), failures(log) if code else ())
 
     def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
         """Run the lanes and print a line as each ends."""
@@ -272,6 +279,11 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(counts or lines) if line), "")
 
 
+def failures(log: Path) -> tuple[str, ...]:
+    """Return the lines of pytest's short summary: each test that failed, or that could not be set up."""
+    return tuple(re.findall(r"^(?:FAILED|ERROR) \S+::.+$", log.read_text(errors="replace"), re.MULTILINE))
+
+
 def skips(log: Path) -> list[str]:
     """Return the reasons that pytest gives for skipped tests, without the one that is allowed."""
     found = re.findall(r"^SKIPPED \[\d+\] (.+)$", log.read_text(errors="replace"), re.MULTILINE)
@@ -293,6 +305,7 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     for outcome in outcomes:
         if outcome.lane.is_pytest and outcome.state != "not run":
             lines.append(f"{outcome.lane.name}: {outcome.closing}")
+        lines.extend(f"  {line[:LINE_LENGTH]}" for line in outcome.failed)
     counts = {state: [o.lane.name for o in outcomes if o.state == state] for state in ("ok", "FAIL", "not run")}
     for state in ("not run", "FAIL"):
         if counts[state]:

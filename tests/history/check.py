@@ -10,7 +10,8 @@ with the invariant:
   I3 states that were told for one sequence number are equal, whoever told them
   I4 each trade has two sides of one price and quantity, and no order trades more than it was for
   I5 each fill that a client saw is in the replay, the same
-  I6 epochs never fall, and in each of them one member acknowledged
+  I6 epochs never fall; each command is of the epoch that had begun, by the EPOCH commands and by what the primaries
+     said of themselves; and in each epoch one member led and acknowledged
   I7 an order that was sent after another's acknowledgement has a higher number
 
 An order's number is the venue's reference of it, in the order of its acceptance (docs/matching.md, order_ref).
@@ -28,7 +29,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from history.journal_bytes import ENTER, Command, Journal
+from history.journal_bytes import ENTER, EPOCH, Command, Journal
 
 ACCEPTED, EXECUTED = 1, 3
 
@@ -79,6 +80,15 @@ class StateTold:
     state_hash: str
 
 
+@dataclass(frozen=True)
+class Led:
+    """What a primary said of itself: its epoch, and up to which command everything was committed then."""
+
+    who: str
+    epoch: int
+    commit_seq: int
+
+
 @dataclass
 class History:
     """Everything that a run left behind. `survivor` names the journal that the shard goes on with."""
@@ -89,6 +99,7 @@ class History:
     states: list[StateTold] = field(default_factory=list)
     replayed: list[Fill | Acceptance] | None = None
     budget_ns: int | None = None
+    led: list[Led] = field(default_factory=list)
 
 
 def read_log(path: Path) -> list[Order]:
@@ -116,6 +127,7 @@ def check(history: History) -> list[str]:
         _states_agree(history.states),
         _trades_have_two_sides(history.orders),
         _fills_are_replayed(history),
+        _epochs_began(history),
         _one_member_an_epoch(acked, survivor, places),
         _later_is_higher(history.orders),
         _nobody_waits(history),
@@ -213,6 +225,28 @@ def _fills_are_replayed(history: History) -> Iterator[str]:
         for fill in order.fills:
             if replayed[fill] != 1:
                 yield f"I5: {order.session} saw {fill}, which the replay has {replayed[fill]} times"
+
+
+def _epochs_began(history: History) -> Iterator[str]:
+    """Each command against the EPOCH commands before it, in each journal; and the survivor's against who led when."""
+    for member, journal in sorted(history.journals.items()):
+        begun = 0  # before its first EPOCH command a journal is of whatever epoch was configured
+        for command in journal.commands:
+            begun = max(begun, command.value) if command.type == EPOCH else begun
+            if begun and command.epoch != begun:
+                yield f"I6: command {command.seq} of {member} is of epoch {command.epoch}, and epoch {begun} had begun"
+                break
+    leaders: dict[int, set[str]] = defaultdict(set)
+    commands = history.journals[history.survivor].commands
+    for told in history.led:
+        leaders[told.epoch].add(told.who)
+        if told.commit_seq > len(commands):
+            yield f"I6: {told.who} had committed {told.commit_seq} commands in epoch {told.epoch}, which are not there"
+        elif told.commit_seq and (epoch := commands[told.commit_seq - 1].epoch) != told.epoch:
+            yield f"I6: {told.who} led epoch {told.epoch} at command {told.commit_seq}, which is of epoch {epoch}"
+    for epoch, members in sorted(leaders.items()):
+        if len(members) > 1:
+            yield f"I6: epoch {epoch} was led by {', '.join(sorted(members))}"
 
 
 def _one_member_an_epoch(acked: Sequence[Order], journal: Journal, places: Places) -> Iterator[str]:

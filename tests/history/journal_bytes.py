@@ -15,11 +15,12 @@ from pathlib import Path
 
 MAGIC = 0x314C4E4A  # JNL1
 SEGMENT, COMMAND = 1, 2
-SESSION_ADD, ENTER = 2, 3
+SESSION_ADD, ENTER, EPOCH = 2, 3, 21
 SIDES = {1: "B", 2: "S"}  # enum ib_side
 _HEADER = struct.Struct("<IHHIIQQQQQII")
 _COMMAND = struct.Struct("<QQHHIIIqQBBBB")
 _CLIENT_DATA = slice(72, 96)
+_VALUE = slice(112, 120)
 _RECORD_BYTES = 64 + 128
 _LENGTHS = {SEGMENT: (64,), COMMAND: (96, 128)}
 
@@ -42,6 +43,7 @@ class Command:
     price: int
     quantity: int
     side: str
+    value: int  # EPOCH: the epoch that begins
     payload: bytes  # what two members must have alike
 
 
@@ -157,6 +159,7 @@ def _take(record: bytes, journal: Journal) -> int:
             Command(
                 *(seq, time_ns, epoch, what, session, instrument, user_ref, price, quantity),
                 side=SIDES.get(side, ""),
+                value=int.from_bytes(payload[_VALUE], "little"),
                 payload=meaning,
             )
         )

@@ -29,13 +29,18 @@ class Agent:
         self.config.write_text(json.dumps(config))
         self.process: subprocess.Popen[bytes] | None = None
         self.enter: list[str] = []  # as Engine.enter
+        self.variables: dict[str, str] = {}  # of its environment, besides
 
     def start(self, **variables: str) -> Self:
         """Start it, with these variables in its environment, and wait until it serves."""
         with self.log.open("ab") as log:
             command = [*self.enter, *IRONBOOK, "agent", "run", "--config", str(self.config)]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**variables)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(**self.variables, **variables),
             )
 
         def serves() -> bool:

@@ -165,8 +165,10 @@ def replicated_shard(
     """
     with tempfile.TemporaryDirectory(prefix="ib") as name:
         shard = Shard(Path(name), number, settings, **changes)
-        for engine in shard.engines:
+        for engine, agent in zip(shard.engines, shard.agents, strict=True):
             before(engine)
+            if "SHIM_CLOCK_FILE" in engine.variables:  # a host has one clock; the shim's disk is the engine's alone
+                agent.variables = {name: engine.variables[name] for name in ("LD_PRELOAD", "SHIM_CLOCK_FILE")}
         members = tuple(member_name(number, replica) for replica in range(len(shard.engines)))
         assert isinstance(store.create(Record.first(number, "", members, "test")), Written)
         try:

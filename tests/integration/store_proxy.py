@@ -63,10 +63,11 @@ class Proxy:
         return fault
 
     def lose_answers(self, of: str, times: int = 1 << 30) -> Fault:
-        """Let requests reach the store, and no answer the client."""
+        """Let requests reach the store, and no answer the client; `landed` is set when one has arrived."""
 
         def act(request: Request) -> None:
             request.forward()
+            self.landed.set()
 
         return self._add(of, act, times)
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.config import Config
 from integration.etcd_cluster import Cluster
 from integration.store_proxy import Answer, Request
 from ironbook.store.client import Patience, Store
@@ -190,6 +191,8 @@ def emulated_dynamodb(directory: Path) -> Iterator[str]:
             region_name="us-east-1",
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
+            # Once: the emulator loads the service first, and a table that is asked for a second time is there already.
+            config=Config(read_timeout=300, retries={"total_max_attempts": 1}),
         )
         client.create_table(
             TableName=TABLE,

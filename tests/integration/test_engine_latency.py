@@ -82,6 +82,35 @@ def test_every_order_is_timed_at_every_stage(tmp_path: Path) -> None:
         assert not (engine.run / "latency").exists()
 
 
+def switches(engine: Engine) -> list[int]:
+    """How often each of the engine's threads has waited for something so far, by number."""
+    assert engine.process is not None
+    found = []
+    for task in sorted(Path(f"/proc/{engine.process.pid}/task").iterdir(), key=lambda path: int(path.name)):
+        lines = (task / "status").read_text().splitlines()
+        found += [int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches")]
+    return found
+
+
+def test_a_lone_order_stays_on_one_thread(tmp_path: Path) -> None:
+    """Sent one by one, orders wake no thread but the one that reads them; many at once are shared out."""
+    with running(tmp_path, 0, journal={"fsync": "write"}) as engine:
+        maker = engine.login("MAKER1")
+
+        def woken(first: int, orders: int, together: int) -> list[int]:
+            before = switches(engine)
+            for ref in range(first, first + orders, together):
+                maker.send(b"".join(enter(ref + i, "S", 1, 1_000_000) for i in range(together)))
+                maker.next_user_ref()
+            return sorted(after - earlier for after, earlier in zip(switches(engine), before, strict=True))
+
+        woken(1, 10, 1)
+        *others, reader = woken(11, 300, 1)
+        assert reader >= 300 and sum(others) < 100, (others, reader)
+        *others, reader = woken(311, 6000, 20)
+        assert sum(others) > 300, (others, reader)
+
+
 def test_one_order_in_so_many(tmp_path: Path) -> None:
     """By the sequence number: what is counted is what the numbers between say, also behind a restart."""
     with running(tmp_path, 50) as engine:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import signal
 import struct
+import time
 
 import pytest
 from history.journal_bytes import read
@@ -167,6 +168,76 @@ def test_all_members_are_killed_at_once(shard: Shard) -> None:
         engine.start()
     shard.in_sync()
     assert shard.login("MAKER1").wait_for(300) == reports
+
+
+def test_a_primary_that_is_ended_hands_over_first(shard: Shard) -> None:
+    """SIGTERM: the record says that the old primary had everything, and what it acknowledged is there."""
+    first = shard.in_sync()
+    before = shard.status(first)
+    maker = shard.login("MAKER1")
+    maker.send(b"".join(enter(ref, "S", 100, 10000 + ref) for ref in range(1, 2001)))
+    maker.wait_for(500)
+    process = shard.engines[first].process
+    assert before is not None and process is not None
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    for _ in maker.packets():
+        pass
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 2.5
+    second = shard.primary(other_than=[first])
+    assert second == (first + 1) % 3
+    assert f"replica {first}: standby, epoch {before['epoch']}" in shard.engines[first].log.read_text()
+    assert "handed over" in shard.engines[first].log.read_text()
+
+    def shrunk() -> bool:
+        status = shard.status(second)
+        return status is not None and len(status["replication"]["in_sync"]) == 2
+
+    wait_for(shrunk, "a set without the member that has ended")
+    after = shard.status(second)
+    assert after is not None and after["epoch"] == before["epoch"] + 1
+    # One write by which the other one leads, with the old primary in the set; and one by which it leaves it.
+    assert after["replication"]["version"] == before["replication"]["version"] + 2
+    reports = shard.login("MAKER1").wait_for(len(maker.sequenced))
+    assert reports[: len(maker.sequenced)] == maker.sequenced
+    shard.engines[first].start()
+    assert shard.in_sync() == second
+    wait_for(shard.equal_states, "three equal states")
+
+
+def waiting(shard: Shard, primary: int) -> bool:
+    """Whether something is sequenced there and not committed."""
+    status = shard.status(primary)
+    return status is not None and status["replication"]["commit_seq"] < status["replication"]["last_seq"]
+
+
+def test_a_primary_that_is_ended_waits_for_nobody_for_long(shard: Shard) -> None:
+    """Not for standbys that are paused, with an order that nobody has acknowledged; nor for any that are dead."""
+    first = shard.in_sync()
+    primary, *standbys = (shard.engines[(first + number) % 3] for number in range(3))
+    maker = shard.login("MAKER1")
+    for standby in standbys:
+        assert standby.process is not None
+        standby.process.send_signal(signal.SIGSTOP)
+    maker.send(enter(1, "S", 100, 10000))
+    wait_for(lambda: waiting(shard, first), "an order that nobody acknowledges")
+    began = time.monotonic()
+    primary.kill(signal.SIGTERM)
+    assert 0.5 < time.monotonic() - began < 3
+    assert primary.process is not None and primary.process.returncode == 0
+    for standby in standbys:
+        assert standby.process is not None
+        standby.process.send_signal(signal.SIGCONT)
+    primary.start()
+    alone = shard.engines[shard.in_sync()]
+    for engine in shard.engines:
+        if engine is not alone:
+            engine.kill()
+    began = time.monotonic()
+    alone.kill(signal.SIGTERM)
+    assert time.monotonic() - began < 1.5
+    assert alone.process is not None and alone.process.returncode == 0
 
 
 def test_a_member_with_a_new_disk_gets_everything(shard: Shard) -> None:

@@ -19,6 +19,7 @@ import pytest
 from integration.etcd_cluster import Cluster, etcd_cluster
 from integration.store_proxy import Proxy, nobody_answers, store_proxy
 from integration.stores import HASTY, Backend, DynamoDb, Etcd, emulated_dynamodb
+from ironbook.store import client
 from ironbook.store.client import Conflict, Patience, Store, Unknown, Written
 from ironbook.store.errors import (
     InvalidChangeError,
@@ -74,6 +75,19 @@ def first(backend: Backend, shard: int) -> Record:
     outcome = backend.open().create(Record.first(shard, MEMBERS[0], MEMBERS, "test"))
     assert isinstance(outcome, Written)
     return outcome.item
+
+
+class Pauses:
+    """A clock that stands still but where somebody sleeps, and then goes on at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def newest(backend: Backend, shard: int) -> Record:
@@ -291,6 +305,7 @@ def test_the_answer_is_lost_but_the_write_happened(backend: Backend, proxy: Prox
     store = backend.open(proxy.url, HASTY)
     outcome = store.replace(first, second)
     assert isinstance(outcome, Unknown) and outcome.item == second and outcome.reason
+    assert proxy.landed.wait(30)  # its sender does not wait for that
     assert newest(backend, first.shard) == second
     assert backend.open().resolve(outcome) == Written(second)
     proxy.heal()
@@ -372,12 +387,16 @@ def test_a_store_that_fails_leaves_a_write_unknown(backend: Backend, proxy: Prox
 
 
 @pytest.mark.parametrize("of", ["write", "read"])
-def test_a_throttled_store_is_named_so(backend: Backend, proxy: Proxy, first: Record, of: str) -> None:
+def test_a_throttled_store_is_named_so(
+    backend: Backend, proxy: Proxy, first: Record, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """Its pauses, and they alone, take up its time: however slow this machine is, no try is cut short."""
     proxy.answer(of, *backend.throttles)
-    store = backend.open(proxy.url, HASTY)
+    store = backend.open(proxy.url, Patience(request=20.0, total=25.0))
+    monkeypatch.setattr(client, "time", Pauses())
     with pytest.raises(StoreThrottledError):
         store.replace(first, taken_over(first)) if of == "write" else store.record(first.shard)
-    assert len(proxy.requests) > 2  # it did not give up at once
+    assert len(proxy.requests) > 40  # pauses of up to half a second; it did not give up before its time
 
 
 @pytest.mark.parametrize("of", ["write", "read"])

@@ -28,6 +28,7 @@ class Trader:
     def __init__(self, username: str, login: Callable[[str], Client]) -> None:
         self.username = username
         self.orders: dict[int, Order] = {}
+        self.unanswered: set[int] = set()  # refs of those, so that none is looked for among thousands
         self.read = 0  # reports that were dealt with
         self._login = login
         self.client = login(username)
@@ -36,6 +37,7 @@ class Trader:
         """One order, on its way; where the connection is gone it waits for `again`."""
         ref = len(self.orders) + 1
         self.orders[ref] = Order(self.username, ref, side, quantity, price, time.monotonic_ns())
+        self.unanswered.add(ref)
         try:
             self.client.send(enter(ref, side, quantity, price))
         except OSError:
@@ -48,13 +50,13 @@ class Trader:
         self.client = self._login(self.username)
         # The stream begins at its first report and tells every fill once more.
         self.orders = {ref: dataclasses.replace(order, fills=()) for ref, order in self.orders.items()}
-        for ref, order in self.orders.items():
-            if order.acked_ns is None:
-                self.client.send(enter(ref, order.side, order.quantity, order.price))
+        for ref in sorted(self.unanswered):
+            order = self.orders[ref]
+            self.client.send(enter(ref, order.side, order.quantity, order.price))
 
     def is_settled(self) -> bool:
         """Whether every order has its answer."""
-        return all(order.acked_ns is not None for order in self.orders.values())
+        return not self.unanswered
 
     def settle(self) -> None:
         """Read until every order has its answer."""
@@ -87,6 +89,7 @@ class Trader:
             told = dataclasses.replace(order, acked_ns=order.acked_ns or now, result="accepted", order_ref=fields[9])
             assert order.order_ref in {0, told.order_ref}, "told another number the second time"
             self.orders[fields[2]] = told
+            self.unanswered.discard(fields[2])
         elif report[:1] == b"E":
             _, _, ref, quantity, price, _, match = EXECUTED.unpack_from(report)
             fill = Fill(match, self.username, ref, price, quantity)

@@ -163,6 +163,7 @@ def test_figure_without_a_result_is_found(tmp_path: Path) -> None:
 def test_pages_quote_no_figure_without_a_result() -> None:
     pages = [ROOT / "README.md", ROOT / "engine_native/README.md", *sorted((ROOT / "docs").glob("*.md"))]
     pages.remove(ROOT / "docs/features.md")  # what the owners ask for
+    pages.remove(ROOT / "docs/host_tuning.md")  # what others have published, each figure beside its source
     quoted = {page.name: unproved(page.read_text(encoding="utf-8"), RESULTS) for page in pages}
     assert {name: figures for name, figures in quoted.items() if figures} == {}
 

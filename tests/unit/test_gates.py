@@ -60,6 +60,25 @@ def test_failing_lane_fails_the_run_and_shows_its_end(tmp_path: Path, capsys: py
     assert "FAIL: bad" in output
 
 
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+def test_the_end_of_a_run_names_each_test_that_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a lane whose own output is long gone from the screen, and of no lane that passed."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n\n\n@pytest.fixture\ndef broken():\n    raise OSError('no disk')\n\n\n"
+        "@pytest.mark.parametrize('a', ['x y', 'z'])\ndef test_it(a):\n    assert a == 'z'\n"
+        "\n\ndef test_fixture(broken):\n    pass\n"
+    )
+    mine = [
+        Lane("bad", f"python -m pytest -q -p no:cacheprovider {tmp_path}/test_it.py --durations 10"),
+        Lane("good", "echo FAILED a.py::test_that_passes later"),
+    ]
+    assert lanes.main([], mine, tmp_path) == 1
+    _, _, end = capsys.readouterr().out.partition("bad: 1 failed, 1 passed, 1 error")
+    named = [line.strip() for line in end.splitlines() if "::" in line]
+    assert [line.partition("test_it.py::")[2].split(" - ")[0] for line in named] == ["test_it[x y]", "test_fixture"]
+    assert named[0].startswith("FAILED ") and named[1].startswith("ERROR ")
+
+
 @pytest.mark.usefixtures("clean_tree")
 @pytest.mark.parametrize("root", [False, True])
 def test_missing_tool_is_not_run_but_fails_as_root(
@@ -163,6 +182,7 @@ GATES = {
     "integration-deploy": "tests/integration/",
     "integration-engine": "tests/integration/",
     "integration-input": "tests/integration/",
+    "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",
@@ -171,6 +191,7 @@ GATES = {
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
     "molecule": "molecule test",
+    "probe": "/probe probe",
     "mypy": "mypy services",
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from history.check import Acceptance, Fill, History, Order, StateTold, check, read_log, replay_of
+from history.check import Acceptance, Fill, History, Led, Order, StateTold, check, read_log, replay_of
 from history.journal_bytes import JournalError, crc32c, read
 
 SECOND = 1_000_000_000
@@ -32,12 +32,13 @@ def record(  # noqa: PLR0913, PLR0917  (a record has this many fields)
 
 def command(  # noqa: PLR0913, PLR0917  (an order has this many fields)
     seq: int, kind: int = 3, session: int = 0, ref: int = 0, side: str = "B", quantity: int = 0, price: int = 0,
-    data: bytes = b"", epoch: int = 1,
+    data: bytes = b"", epoch: int = 1, value: int = 0,
 ) -> bytes:  # fmt: skip
     front = struct.pack(
         "<QQHHIIIqQBBBB", seq, 1000 + seq, kind, session, 0, ref, 0, price, quantity, " BS".index(side), 0, 0, 0
     )
-    payload = (front.ljust(72, b"\0") + data).ljust(124, b"\0") + b"\1\1\1\1"
+    middle = (front.ljust(72, b"\0") + data).ljust(112, b"\0") + struct.pack("<Q", value)
+    payload = middle.ljust(124, b"\0") + b"\1\1\1\1"
     return record(2, seq, payload, epoch)
 
 
@@ -57,7 +58,7 @@ ORDERS = [
     command(3, ref=1, side="B", quantity=100, price=50),
     command(4, session=1, ref=1, side="S", quantity=60, price=50),
     command(5, ref=2, side="B", quantity=10, price=40),
-    command(6, 20, epoch=2),
+    command(6, 21, epoch=2, value=2),
     command(7, session=1, ref=2, side="S", quantity=5, price=90, epoch=2),
 ]
 FILLS = (Fill(9, "MAKER1", 1, 50, 60), Fill(9, "TAKER1", 1, 50, 60))
@@ -82,6 +83,7 @@ def history(tmp_path: Path) -> History:
         states=[StateTold("engine-0-0", 5, "abc"), StateTold("replay", 5, "abc"), StateTold("replay", 7, "def")],
         replayed=[*FILLS, *(Acceptance(order.session, order.ref, order.order_ref) for order in LOG[:4])],
         budget_ns=3 * SECOND,
+        led=[Led("engine-0-0", 1, 4), Led("engine-0-0", 1, 5), Led("engine-0-1", 2, 6), Led("engine-0-1", 2, 7)],
     )
 
 
@@ -119,6 +121,23 @@ def epoch_back(history: History) -> None:
     commands[6] = replace(commands[6], epoch=1)
 
 
+def epoch_stays(history: History) -> None:
+    """As if the header did not follow the EPOCH command."""
+    commands = history.journals["engine-0-1"].commands
+    commands[5:] = [replace(one, epoch=1) for one in commands[5:]]
+    history.orders[3] = replace(history.orders[3], member="engine-0-0")
+
+
+def epoch_of_nobody(history: History) -> None:
+    """The EPOCH command and all behind it say another epoch than the primary did."""
+    commands = history.journals["engine-0-1"].commands
+    commands[5:] = [replace(one, epoch=3, value=3) for one in commands[5:]]
+
+
+def led(who: str, epoch: int, commit_seq: int) -> Callable[[History], None]:
+    return lambda history: history.led.append(Led(who, epoch, commit_seq))
+
+
 def impatient(history: History) -> None:
     history.budget_ns = SECOND
 
@@ -126,7 +145,13 @@ def impatient(history: History) -> None:
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
-        (lost_end, ["I1: order 2 of TAKER1 was acknowledged (accepted) and is not in the journal of engine-0-1"]),
+        (
+            lost_end,
+            [
+                "I1: order 2 of TAKER1 was acknowledged (accepted) and is not in the journal of engine-0-1",
+                "I6: engine-0-1 had committed 7 commands in epoch 2, which are not there",
+            ],
+        ),
         (changed(2, order_ref=34), ["I1: order 2 of MAKER1 was accepted as 34, and is accepted as 33 in the replay"]),
         (
             changed(2, quantity=11),
@@ -157,7 +182,32 @@ def impatient(history: History) -> None:
             ["I4: order 1 of TAKER1 was for 60, and 120 of it", "I4: trade 10 has the sides S", "I5: TAKER1 saw"],
         ),
         (not_replayed, ["I5: MAKER1 saw"]),
-        (epoch_back, ["I6: command 7 is of epoch 1, behind one of epoch 2", "I6: in epoch 1 engine-0-0, engine-0-1"]),
+        (
+            epoch_back,
+            [
+                "I6: command 7 of engine-0-1 is of epoch 1, and epoch 2 had begun",
+                "I6: engine-0-1 led epoch 2 at command 7, which is of epoch 1",
+                "I6: command 7 is of epoch 1, behind one of epoch 2",
+                "I6: in epoch 1 engine-0-0, engine-0-1",
+            ],
+        ),
+        (
+            epoch_stays,
+            [
+                "I6: command 6 of engine-0-1 is of epoch 1, and epoch 2 had begun",
+                "I6: engine-0-1 led epoch 2 at command 6, which is of epoch 1",
+                "I6: engine-0-1 led epoch 2 at command 7, which is of epoch 1",
+            ],
+        ),
+        (
+            epoch_of_nobody,
+            [
+                "I6: engine-0-1 led epoch 2 at command 6, which is of epoch 3",
+                "I6: engine-0-1 led epoch 2 at command 7, which is of epoch 3",
+            ],
+        ),
+        (led("engine-0-2", 2, 7), ["I6: epoch 2 was led by engine-0-1, engine-0-2"]),
+        (led("engine-0-1", 2, 8), ["I6: engine-0-1 had committed 8 commands in epoch 2, which are not there"]),
         (changed(2, member="engine-0-1"), ["I6: in epoch 1 engine-0-0, engine-0-1 acknowledged"]),
         (
             changed(0, invoked_ns=35, acked_ns=36),

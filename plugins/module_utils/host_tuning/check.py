@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check is made of: where the value is read, what is wanted, and when neither question makes sense.
+"""What a tunable is made of: where the value is read, what is wanted, and when neither question makes sense.
 
 A catalogue entry is data put together from these small parts; the parts are pure but for the readers, which see the
 host only through :class:`Host` and :class:`Ethtool`.
@@ -7,17 +7,20 @@ host only through :class:`Host` and :class:`Ethtool`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from . import values
+from .conditions import UNEXPLAINED, Absence, Condition, Verdict
 from .ethtool import Ethtool
 from .facts import Facts
 from .host import AbsentError, Host, UnreadableError
+from .plan import Plan
+from .runner import NO_COMMANDS, Runner
+from .settings import Advice, Setting
 
 Severity = Literal["critical", "high", "medium", "low"]
-Verdict = Literal["ok", "drift", "not_applicable", "unknown"]
 Parse = Callable[[str], Any]
 
 
@@ -32,6 +35,12 @@ class Machine:
     host: Host
     ethtool: Ethtool
     facts: Facts
+    runner: Runner = NO_COMMANDS
+    """Commands whose answer is in no file: chronyc, systemctl, tc."""
+    ec2: Mapping[str, Any] | None = None
+    """What the EC2 API says of the instance; None where nobody asked it. See ec2_facts.py for its form."""
+    plan: Plan | None = None
+    """Which CPU does what, where the host is tuned by a plan."""
 
 
 class Reader(Protocol):
@@ -41,13 +50,20 @@ class Reader(Protocol):
     def path(self) -> str:
         """Say where it is read."""
 
+    @property
+    def parse(self) -> Parse | None:
+        """Say how a text that persists it is read."""
+
     def read(self, machine: Machine) -> dict[str, Any]:
         """Return the values by what they belong to; raises AbsentError, UnreadableError or NotApplicableError."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file, or with a pattern every file that matches; ``{interface}`` stands for each judged interface."""
+    """One file, or with a pattern every file that matches.
+
+    ``{interface}`` stands for each judged interface, and ``{isolated}`` for each of the plan's isolated CPUs.
+    """
 
     path: str
     parse: Parse = values.word
@@ -57,6 +73,8 @@ class File:
         patterns = [self.path]
         if "{interface}" in self.path:
             patterns = [self.path.format(interface=interface.name) for interface in judged_interfaces(machine)]
+        elif "{isolated}" in self.path:
+            patterns = [self.path.format(isolated=cpu) for cpu in sorted(machine.facts.isolated)]
         found: dict[str, Any] = {}
         for pattern in patterns:
             paths = machine.host.matching(pattern) if "*" in pattern else [pattern]
@@ -95,6 +113,13 @@ class Offload:
     name: str
     switch: bool = False
     """On or off, and not a number."""
+    by_command: bool = False
+    """Only the command tells it, which is not started on a live host."""
+
+    @property
+    def parse(self) -> Parse:
+        """Say how ethtool's word is read."""
+        return values.switch if self.switch else values.number
 
     @property
     def path(self) -> str:
@@ -102,12 +127,14 @@ class Offload:
         return f"ethtool -{self.option} {{interface}}: {self.name}"
 
     def read(self, machine: Machine) -> dict[str, Any]:
-        """Read it from each judged interface; a driver that lacks it on all of them makes the check not applicable."""
+        """Read it from each judged interface; a driver that lacks it on all of them makes it not applicable."""
         found: dict[str, Any] = {}
         for interface in judged_interfaces(machine):
             known = machine.ethtool.values(interface.name)
             if self.name in known:
                 found[interface.name] = bool(known[self.name]) if self.switch else known[self.name]
+        if not found and self.by_command and machine.host.live:
+            raise UnreadableError(f"the kernel's ioctl does not tell: see {self.path}")
         if not found:
             drivers = ", ".join(sorted({interface.driver for interface in machine.facts.interfaces}))
             raise NotApplicableError(f"the driver ({drivers}) does not offer it")
@@ -120,6 +147,8 @@ class Computed:
 
     path: str
     function: Callable[[Machine], dict[str, Any]]
+    parse: Parse | None = None
+    """How a text that persists it is read; None where that is no text of this kind."""
 
     def read(self, machine: Machine) -> dict[str, Any]:
         """Compute it."""
@@ -149,6 +178,9 @@ def parsed(parse: Parse, text: str, path: str) -> Any:
 class Wanted(Protocol):
     """A judge: pure, from value and facts."""
 
+    def best(self, facts: Facts) -> Any:
+        """Return the value that a setting is given."""
+
     def text(self, facts: Facts) -> str:
         """Say what is wanted."""
 
@@ -164,6 +196,10 @@ class OneOf:
     """One of some values, the best one first."""
 
     values: tuple[Any, ...]
+
+    def best(self, facts: Facts) -> Any:
+        """Return the first."""
+        return self.values[0]
 
     def text(self, facts: Facts) -> str:
         """Say the best value."""
@@ -187,14 +223,18 @@ def exactly(value: Any) -> OneOf:
 class Between:
     """A number within bounds; the best one is what is wanted, the bounds are the tolerance."""
 
-    best: Any
+    best_value: Any
     low: Any = None
     high: Any = None
     unit: str = ""
 
+    def best(self, facts: Facts) -> Any:
+        """Return the best value."""
+        return self.best_value
+
     def text(self, facts: Facts) -> str:
         """Say the best value."""
-        return values.shown(self.best) + self.unit
+        return values.shown(self.best_value) + self.unit
 
     def tolerance(self) -> str:
         """Say the bounds."""
@@ -217,6 +257,10 @@ class Cpus:
 
     relation: Literal["equal", "inside", "cover"]
     plan: Literal["isolated", "housekeeping"]
+
+    def best(self, facts: Facts) -> Any:
+        """Return the plan's CPUs."""
+        return getattr(facts, self.plan)
 
     def text(self, facts: Facts) -> str:
         """Say which CPUs."""
@@ -243,6 +287,10 @@ class FromFacts:
     value: Callable[[Facts], Any]
     relation: Literal["equal", "at_least", "at_most"] = "equal"
 
+    def best(self, facts: Facts) -> Any:
+        """Return the value."""
+        return self.value(facts)
+
     def text(self, facts: Facts) -> str:
         """Say the value."""
         return values.shown(self.value(facts))
@@ -259,90 +307,57 @@ class FromFacts:
         return bool(0 < value <= wanted) if self.relation == "at_most" else bool(value == wanted)
 
 
-Condition = Callable[[Facts], "str | None"]
-"""Why a check makes no sense on a host; None where it does."""
-
-
-def isolates(facts: Facts) -> str | None:
-    """Need a plan that isolates CPUs."""
-    return None if facts.isolated else "the plan isolates no CPU"
-
-
-def several_nodes(facts: Facts) -> str | None:
-    """Need more than one NUMA node."""
-    return None if facts.numa_nodes > 1 else "there is one NUMA node"
-
-
-def metal(facts: Facts) -> str | None:
-    """Need the hardware itself."""
-    return "a virtual machine: the hypervisor owns it" if facts.virtual else None
-
-
-def x86(facts: Facts) -> str | None:
-    """Need an x86 CPU."""
-    return None if facts.architecture in ("x86_64", "unknown") else f"an {facts.architecture} CPU"
-
-
-def on_ec2(facts: Facts) -> str | None:
-    """Need an EC2 instance."""
-    return None if facts.instance_type else "not an EC2 instance"
-
-
-def with_ena(facts: Facts) -> str | None:
-    """Need an interface of Amazon's adapter."""
-    return (
-        None
-        if any(interface.driver == "ena" for interface in facts.interfaces)
-        else "no interface is an Elastic Network Adapter"
-    )
-
-
-def plans_huge_pages(facts: Facts) -> str | None:
-    """Need a plan that sets huge pages aside."""
-    return None if facts.huge_pages else "the plan sets no huge pages aside"
+UNKNOWN = object()
 
 
 @dataclass(frozen=True)
-class Absence:
-    """What an absent path means, on a virtual machine and elsewhere: never that all is well."""
-
-    because: str = "the path is missing, and every kernel of this kind should have it"
-    virtual: Verdict = "unknown"
-    otherwise: Verdict = "unknown"
-
-    def verdict(self, facts: Facts) -> Verdict:
-        """Judge the absence."""
-        return self.virtual if facts.virtual else self.otherwise
-
-
-def not_in_kernel(because: str) -> Absence:
-    """Say that the kernel was built without it, or is too old or too new: there is nothing to set."""
-    return Absence(because, "not_applicable", "not_applicable")
-
-
-def hidden_by_hypervisor(because: str) -> Absence:
-    """Say that a virtual machine is not shown it; on metal its absence needs an explanation."""
-    return Absence(because, "not_applicable", "unknown")
-
-
-@dataclass(frozen=True)
-class Check:
+class Tunable:
     """One tunable."""
 
     id: str
     title: str
-    reader: Reader
+    live: Reader
     wanted: Wanted
     severity: Severity
     why: str
     source: str
     needs: tuple[Condition, ...] = ()
-    absence: Absence = Absence()
+    absence: Absence = UNEXPLAINED
     counter: bool = False
     """A counter or a table's fill: it moves by itself, so that a change of its verdict is no change of the host's
     tuning."""
+    risk: str = ""
+    """What it costs, in one sentence; empty where it costs nothing."""
+    setting: Setting | None = None
+    """How it is set. `Advice` says what to do where nothing on the host sets it."""
+    default: Any = UNKNOWN
+    """What a host has where nobody sets it. Where that is right, nothing need be persisted."""
+    persists: Callable[[str, Machine], Any] | None = None
+    """How the text that the setting persists becomes a value of the reader's kind; by default as the reader does."""
+    wrong: Verdict = "drift"
+    """What a wrong value is called: `harmful` where it was set on purpose and helps nobody."""
+    confidence: float = 1.0
+    """Less where the value is inferred and not read."""
 
     @property
     def group(self) -> str:
         """The part of the id before the dot."""
         return self.id.partition(".")[0]
+
+    @property
+    def settable(self) -> bool:
+        """Tell whether something on the host sets it."""
+        return self.setting is not None and not isinstance(self.setting, Advice)
+
+    def not_applicable(self, facts: Facts) -> str | None:
+        """Return why it makes no sense on a host; None where it does, as far as the facts can tell."""
+        return next((reason for reason in (condition(facts) for condition in self.needs) if reason), None)
+
+    def persisted_value(self, text: str, machine: Machine) -> Any:
+        """Turn what the setting persists into a value that the judge takes; raises ValueError."""
+        if self.persists is not None:
+            return self.persists(text, machine)
+        parse = self.live.parse
+        if parse is None:
+            raise ValueError(f"{text!r} is not understood")
+        return parse(text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from typing import Any
 
-from . import values
+from . import capability, values
 from .host import AbsentError, Host, UnreadableError
 
 AMAZON = "Amazon EC2"
@@ -44,11 +45,35 @@ class Facts:
     """The CPUs that the plan gives to the engine alone; empty when nothing is planned."""
     huge_pages: int = 0
     """How many 2 MiB pages the plan sets aside."""
+    gigantic_pages: int = 0
+    """How many 1 GiB pages the plan sets aside."""
+    always_polling: bool = False
+    """The engine polls the adapter all the time, so that interrupts may be deferred."""
+    venue_zone: str | None = None
+    """The ID of the zone that the venue is in."""
 
     @property
     def housekeeping(self) -> frozenset[int]:
         """The CPUs that everything but the engine runs on."""
         return self.cpus - self.isolated
+
+    @property
+    def kernel_version(self) -> tuple[int, ...]:
+        """The first two or three numbers of the kernel's version; empty where it does not say."""
+        try:
+            return values.version(self.kernel)
+        except ValueError:
+            return ()
+
+    @property
+    def nitro(self) -> int | None:
+        """The generation of the Nitro card; None where the table of types does not know it."""
+        known = capability.of(self.instance_type)
+        return known.nitro if known else None
+
+    def can(self, name: str) -> bool | None:
+        """Tell whether the instance type has something; None where the table of types does not know."""
+        return getattr(capability.of(self.instance_type), name, None)
 
     @property
     def metal(self) -> bool:
@@ -72,11 +97,17 @@ class Facts:
             "isolated_cpus": values.as_cpu_list(self.isolated),
             "housekeeping_cpus": values.as_cpu_list(self.housekeeping),
             "huge_pages": self.huge_pages,
+            "gigantic_pages": self.gigantic_pages,
+            "nitro": self.nitro,
         }
 
 
 def gather(
-    host: Host, isolated: frozenset[int] = frozenset(), huge_pages: int = 0, interfaces: list[str] | None = None
+    host: Host,
+    isolated: frozenset[int] = frozenset(),
+    huge_pages: int = 0,
+    interfaces: list[str] | None = None,
+    **plan: Any,
 ) -> Facts:
     """Read the facts of a host.
 
@@ -85,6 +116,7 @@ def gather(
         isolated: the plan's isolated CPUs.
         huge_pages: the plan's 2 MiB pages.
         interfaces: the interfaces to judge; None are those with a device behind them that are not down.
+        plan: what else the plan says, by the name of its field of the facts.
 
     Raises:
         ValueError: the plan does not fit the host; one line that names the CPU or the interface.
@@ -114,6 +146,7 @@ def gather(
         interfaces=_interfaces(host, interfaces),
         isolated=isolated,
         huge_pages=huge_pages,
+        **plan,
     )
 
 

@@ -81,3 +81,32 @@ class Host:
         if not self.live and not real.startswith(self.root + "/"):
             raise AbsentError(path)
         return real
+
+
+class ReadOnce(Host):
+    """A host of which every file is read once: what many tunables look at is one state, and takes one system call."""
+
+    def __init__(self, host: Host) -> None:
+        """Take the host."""
+        self.root = host.root
+        self.host = host
+        self.texts: dict[str, str | AbsentError | UnreadableError] = {}
+        self.paths: dict[str, list[str]] = {}
+
+    def read(self, path: str) -> str:
+        """Return what the first reading returned, or raise what it raised."""
+        if path not in self.texts:
+            try:
+                self.texts[path] = self.host.read(path)
+            except (AbsentError, UnreadableError) as exc:
+                self.texts[path] = exc
+        found = self.texts[path]
+        if isinstance(found, str):
+            return found
+        raise found
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return what the first look returned."""
+        if pattern not in self.paths:
+            self.paths[pattern] = self.host.matching(pattern)
+        return self.paths[pattern]

@@ -17,6 +17,13 @@ def number(text: str) -> int:
     return int(text.strip())
 
 
+def switch(text: str) -> bool:
+    """Read on and off, as ethtool says them."""
+    if text.strip() not in ("on", "off"):
+        raise ValueError(f"neither on nor off: {text.strip()!r}")
+    return text.strip() == "on"
+
+
 def word(text: str) -> str:
     """Read a word or a line."""
     return text.strip()

@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -94,8 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
     from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415
     from werkzeug.serving import make_server  # noqa: PLC0415
 
+    # At once, and not through the interpreter's own end, which takes all of moto apart, behind a thread that may still
+    # be loading it: a second of a processor, that on a busy machine is long in coming. Nothing waits for that end: what
+    # is kept was written before it was answered.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))
     settings = Settings(
         arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user, arguments.tables_file
     )

@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.25
 _PAUSE_FIRST, _PAUSE_MOST = 0.02, 0.5  # between two tries of one call, doubled each time
+# Part of a request's time that has to be left for one more try. With less it would fail for want of time alone, and
+# hide why the tries before it did: a write that was throttled, and is not there for certain, would end as unknown.
+_LEAST_OF_A_TRY = 0.25
 
 
 @dataclass(frozen=True)
@@ -224,10 +227,9 @@ class Store(ABC):
                 return once(max(0.001, min(left, self.patience.request)))
             except (StoreUnreachableError, StoreThrottledError):
                 pause = min(2 * pause, _PAUSE_MOST)
-                wait = pause * random.uniform(
-                    0.5, 1.0
-                )  # so that those who were refused together do not return together
-                if time.monotonic() + wait >= end:
+                # So that those who were refused together do not return together.
+                wait = pause * random.uniform(0.5, 1.0)
+                if time.monotonic() + wait + _LEAST_OF_A_TRY * self.patience.request > end:
                     raise
                 time.sleep(wait)
 

@@ -19,7 +19,8 @@ class SnapshotReport(NamedTuple):
     """What a snapshot says of itself: `struct ib_snapshot_report` without its error, which is raised.
 
     `from_seq`: of the snapshot that it was made from, 0 = of the whole journal. `note`: what was passed over on the
-    way, one line or nothing. `sha256` is empty where only the head was read.
+    way, one line or nothing. `sha256` is empty where only the head was read. `entry_epoch` and `entry_chain`: of its
+    last entry, as members of a shard compare them; 0 where it does not say (format 1).
     """
 
     file: str
@@ -33,6 +34,8 @@ class SnapshotReport(NamedTuple):
     chain: int
     event_count: int
     state_hash: int
+    entry_epoch: int
+    entry_chain: int
     bytes: int
     sha256: str
     from_seq: int

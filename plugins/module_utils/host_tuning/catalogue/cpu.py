@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CPU: who runs where, how deep an idle core sleeps, and how fast a busy one runs."""
+"""CPU: who runs where, and what the kernel still does on the engine's cores."""
 
 from __future__ import annotations
 
@@ -8,40 +8,32 @@ from typing import Any
 from .. import values
 from ..check import (
     Between,
-    Check,
     Computed,
     Cpus,
     File,
     Machine,
+    NotApplicableError,
     OneOf,
     Parameter,
+    Tunable,
     exactly,
-    hidden_by_hypervisor,
-    isolates,
-    metal,
-    not_in_kernel,
+    judged_interfaces,
     parsed,
-    x86,
 )
+from ..conditions import isolates, kernel_at_least, not_in_kernel, several_nodes
+from ..facts import Facts
 from ..host import AbsentError
+from ..settings import Advice, KernelParameter
+from ..shorthand import parameter, sysctl, sysfs
 
 CPU_PATH = "/sys/devices/system/cpu"
-MITIGATIONS = OneOf(("kept", None))
-NO_CPUFREQ = hidden_by_hypervisor("the hypervisor owns the clock frequency")
+PARTITIONS = ("/sys/fs/cgroup/*/cpuset.cpus.partition", "/sys/fs/cgroup/*/*/cpuset.cpus.partition")
+MANY_HOUSEKEEPING = 4
 
 
-def enabled_idle_latency(machine: Machine) -> dict[str, Any]:
-    """Return for each CPU the exit latency, in µs, of the deepest idle state that it may enter."""
-    found: dict[str, int] = {}
-    for path in machine.host.matching(f"{CPU_PATH}/cpu[0-9]*/cpuidle/state[0-9]*/latency"):
-        state = path.removesuffix("/latency")
-        if parsed(values.number, machine.host.read(f"{state}/disable"), state):
-            continue
-        cpu = state.partition("/cpuidle")[0]
-        found[cpu] = max(found.get(cpu, 0), parsed(values.number, machine.host.read(path), path))
-    if not found:
-        raise AbsentError(f"{CPU_PATH}/cpu*/cpuidle")
-    return found
+def isolcpus(_value: Any, facts: Facts) -> str:
+    """Spell the parameter: both flags, and the plan's CPUs."""
+    return f"managed_irq,domain,{values.as_cpu_list(facts.isolated)}"
 
 
 def isolcpus_flags(text: str) -> str:
@@ -50,32 +42,102 @@ def isolcpus_flags(text: str) -> str:
     return " ".join(flags) or "domain"
 
 
+def isolcpus_cpus(text: str) -> frozenset[int]:
+    """Return the CPUs of ``isolcpus=managed_irq,domain,2-7``."""
+    return values.cpu_list(",".join(part for part in text.split(",") if not part.isidentifier()))
+
+
 def mitigations(text: str) -> str:
     """Tell whether ``mitigations=auto,nosmt`` and the like leave them on."""
     return "switched off" if "off" in text.split(",") else "kept"
 
 
-CPU: tuple[Check, ...] = (
-    Check(
+def present(text: str) -> str:
+    """Read a parameter that is a bare word."""
+    return text.strip() or "set"
+
+
+def second_threads(machine: Machine) -> dict[str, Any]:
+    """Return whether any core runs two threads; where there is no second one, nothing has to be switched off."""
+    path = f"{CPU_PATH}/smt/active"
+    return {path: parsed(values.number, machine.host.read(path), path)}
+
+
+def taken_offline(machine: Machine) -> dict[str, Any]:
+    """Return the CPUs that are offline, but for the second threads of cores where those are switched off.
+
+    An offline CPU does not show whose sibling it is: they are taken for siblings where they are as many as the others.
+    """
+    path = f"{CPU_PATH}/offline"
+    offline = parsed(values.cpu_list, machine.host.read(path), path)
+    try:
+        control = machine.host.read(f"{CPU_PATH}/smt/control").strip()
+    except AbsentError:
+        control = ""
+    siblings = control in ("off", "forceoff") and len(offline) <= len(machine.facts.cpus)
+    return {path: frozenset() if siblings else offline}
+
+
+def partitions(machine: Machine) -> dict[str, Any]:
+    """Return the state of each partition of CPUs that some control group was made into."""
+    found: dict[str, Any] = {}
+    for pattern in PARTITIONS:
+        for path in machine.host.matching(pattern):
+            state = machine.host.read(path).strip()
+            if state != "member":
+                found[path] = "invalid" if "invalid" in state else "valid"
+    if not found:
+        raise NotApplicableError("no control group is a partition: isolcpus isolates at the boot")
+    return found
+
+
+def adapter_node(machine: Machine) -> dict[str, Any]:
+    """Return whether the engine has a CPU on the adapter's node."""
+    found = {}
+    for interface in judged_interfaces(machine):
+        path = f"/sys/class/net/{interface.name}/device/numa_node"
+        node = parsed(values.number, machine.host.read(path), path)
+        if node < 0:
+            raise NotApplicableError("the adapter does not say which node it is on")
+        path = f"/sys/devices/system/node/node{node}/cpulist"
+        near = parsed(values.cpu_list, machine.host.read(path), path)
+        found[interface.name] = "near" if near & machine.facts.isolated else f"none on node {node}"
+    return found
+
+
+def housekeeping_to_spare(facts: Facts) -> str | None:
+    """Need housekeeping CPUs of which one may be lost to polling."""
+    count = len(facts.housekeeping)
+    return None if count >= MANY_HOUSEKEEPING else f"{count} housekeeping CPUs: a polling thread would take one of them"
+
+
+CPU: tuple[Tunable, ...] = (
+    Tunable(
         "cpu.smt",
         "Simultaneous multithreading is off",
-        File(f"{CPU_PATH}/smt/active", values.number),
+        Computed(f"{CPU_PATH}/smt/active", second_threads, lambda _text: 0),
         exactly(0),
         "high",
         "A sibling thread shares the core's caches and execution units, so its work shows up as jitter.",
         "EC2: CPU options; tuned",
         absence=not_in_kernel("this kernel has no control of multithreading"),
+        risk="Half of the hardware threads are gone; by CPU options they are gone before the kernel starts.",
+        setting=KernelParameter("nosmt", lambda _value, _facts: ""),
+        default=lambda machine: int(machine.host.read(f"{CPU_PATH}/smt/control").strip() in ("on", "off", "forceoff")),
     ),
-    Check(
+    Tunable(
         "cpu.offline",
-        "No CPU is offline",
-        File(f"{CPU_PATH}/offline", values.cpu_list),
+        "No CPU is offline but for second threads",
+        Computed(f"{CPU_PATH}/offline", taken_offline),
         exactly(frozenset()),
         "medium",
         "A CPU that was taken offline at run time moved its interrupts to others, past every plan.",
         "kernel: cpu hotplug",
+        risk="None.",
+        setting=Advice("echo 1 > /sys/devices/system/cpu/cpuN/online for each of them, or boot without maxcpus="),
+        confidence=0.8,
     ),
-    Check(
+    Tunable(
         "cpu.isolated",
         "The engine's CPUs are taken from the scheduler",
         File(f"{CPU_PATH}/isolated", values.cpu_list),
@@ -84,18 +146,24 @@ CPU: tuple[Check, ...] = (
         "Any other task that runs on the engine's core delays an order by a time slice.",
         "tuned: realtime; kernel: isolcpus",
         needs=(isolates,),
+        risk="Threads that nobody pins all pile up on one CPU of the isolated ones, since nothing balances there.",
+        setting=KernelParameter("isolcpus", isolcpus),
+        persists=lambda text, _machine: isolcpus_cpus(text),
     ),
-    Check(
+    parameter(
         "cpu.isolation_flags",
         "Isolation covers scheduling domains and managed interrupts",
-        Parameter("isolcpus", isolcpus_flags),
+        "isolcpus",
         OneOf(("domain managed_irq", "domain managed_irq nohz")),
         "high",
         "Without managed_irq the queues of NVMe disks still interrupt isolated cores, and refuse to be moved.",
         "kernel: isolcpus; tuned: realtime",
+        isolcpus_flags,
+        isolcpus,
         needs=(isolates,),
+        risk="None beyond isolation itself.",
     ),
-    Check(
+    Tunable(
         "cpu.nohz_full",
         "The engine's CPUs have no periodic tick",
         File(f"{CPU_PATH}/nohz_full", values.cpu_list),
@@ -105,78 +173,138 @@ CPU: tuple[Check, ...] = (
         "tuned: cpu-partitioning",
         needs=(isolates,),
         absence=not_in_kernel("this kernel is built without CONFIG_NO_HZ_FULL"),
+        risk="Every system call of these CPUs takes longer, and a second runnable task brings the tick back.",
+        setting=KernelParameter("nohz_full"),
     ),
-    Check(
+    parameter(
         "cpu.rcu_nocbs",
         "RCU callbacks run elsewhere",
-        Parameter("rcu_nocbs", values.cpu_list),
+        "rcu_nocbs",
         Cpus("cover", "isolated"),
         "high",
         "RCU callbacks are deferred kernel work that otherwise runs on the core that caused it.",
         "tuned: cpu-partitioning",
+        values.cpu_list,
         needs=(isolates,),
+        risk="The housekeeping CPUs do the work of all.",
     ),
-    Check(
-        "cpu.idle_latency",
-        "No CPU may sleep deeply",
-        Computed(f"{CPU_PATH}/cpu*/cpuidle/state*/{{latency,disable}}", enabled_idle_latency),
-        Between(1, high=10, unit=" µs"),
-        "high",
-        "A core that slept in C6 takes up to 170 µs to answer an interrupt; C1 and C1E take less than 10.",
-        "EC2: processor state control; BP",
-        absence=hidden_by_hypervisor("the hypervisor owns the idle states"),
+    parameter(
+        "cpu.rcu_nocb_poll",
+        "RCU's helpers poll and are not woken",
+        "rcu_nocb_poll",
+        exactly("set"),
+        "low",
+        "Waking a helper is an interrupt between processors that the engine's core has to send.",
+        "tuned: cpu-partitioning",
+        present,
+        lambda _value, _facts: "",
+        needs=(isolates, housekeeping_to_spare),
+        risk="A thread on a housekeeping CPU wakes up all the time.",
     ),
-    Check(
-        "cpu.governor",
-        "The frequency governor is performance",
-        File(f"{CPU_PATH}/cpu[0-9]*/cpufreq/scaling_governor"),
-        exactly("performance"),
-        "high",
-        "Any other governor lowers the frequency between bursts, and a P-state change takes tens of µs.",
-        "tuned: latency-performance; EC2",
-        absence=NO_CPUFREQ,
-    ),
-    Check(
-        "cpu.frequency_floor",
-        "The lowest frequency is the highest",
-        File(f"{CPU_PATH}/intel_pstate/min_perf_pct", values.number),
-        exactly(100),
+    parameter(
+        "cpu.rcu_normal",
+        "RCU interrupts no CPU to hurry",
+        "rcupdate.rcu_normal_after_boot",
+        exactly(1),
         "medium",
-        "A floor of 100 % leaves the frequency no room to move.",
-        "tuned: latency-performance",
-        needs=(metal, x86),
-        absence=not_in_kernel("intel_pstate does not drive this CPU"),
+        "An expedited grace period interrupts every CPU at once.",
+        "tuned: network-latency",
+        needs=(isolates,),
+        risk="What waits for a grace period, such as the removal of an interface, waits longer.",
     ),
-    Check(
-        "cpu.energy_bias",
-        "The energy bias is performance",
-        File(f"{CPU_PATH}/cpu[0-9]*/power/energy_perf_bias", values.number),
+    parameter(
+        "cpu.rcu_patience",
+        "RCU waits before it asks a tickless CPU",
+        "rcutree.nohz_full_patience_delay",
+        Between(1000, low=100, unit=" ms"),
+        "low",
+        "A grace period that is patient ends by itself, without an interrupt on the engine's core.",
+        "tuned: network-latency",
+        needs=(isolates, kernel_at_least(6, 11)),
+        risk="Memory that RCU frees is freed up to a second later.",
+    ),
+    sysfs(
+        "cpu.fair_server",
+        "No timer of the fair server runs on the engine's CPUs",
+        "/sys/kernel/debug/sched/fair_server/cpu{isolated}/runtime",
         exactly(0),
         "medium",
-        "The bias tells the core's own power control which way to err.",
-        "tuned: latency-performance",
-        needs=(metal, x86),
-        absence=not_in_kernel("this CPU has no energy bias"),
+        "The server's timer brings the tick back to a CPU without one, about a thousand interrupts a second.",
+        "NVIDIA kernels: pull request 400",
+        needs=(isolates, kernel_at_least(6, 8)),
+        absence=not_in_kernel("this kernel does not show a fair server (debugfs)"),
+        risk="A real-time thread that spins can starve every ordinary task of its CPU.",
     ),
-    Check(
-        "cpu.corrected_errors",
-        "Corrected machine checks are not polled",
-        File("/sys/devices/system/machinecheck/machinecheck[0-9]*/ignore_ce", values.number),
-        exactly(1),
-        "low",
-        "Polling for corrected memory errors is a timer on every core; the platform reports them by itself.",
-        "tuned: cpu-partitioning",
-        needs=(metal, x86),
-        absence=not_in_kernel("this kernel has no machine check control"),
+    Tunable(
+        "cpu.partition",
+        "No partition of CPUs is invalid",
+        Computed("/sys/fs/cgroup/*/cpuset.cpus.partition", partitions),
+        exactly("valid"),
+        "high",
+        "A partition that became invalid isolates nothing any more, and says so only in this file.",
+        "kernel: cgroup-v2 cpuset",
+        needs=(isolates,),
+        risk="None.",
+        setting=Advice("read the reason behind the word in cpuset.cpus.partition, and write isolated again"),
     ),
-    Check(
+    Tunable(
         "cpu.mitigations",
         "Mitigations of CPU flaws are as the distribution set them",
         Parameter("mitigations", mitigations),
-        MITIGATIONS,
+        OneOf(("kept", None)),
         "medium",
-        "Turning them off is a decision about security that belongs in a waiver with an owner, not in a tuning "
-        "profile.",
+        "Turning them off is a decision about security that belongs in a waiver with an owner.",
         "kernel: hw-vuln",
+        risk="They cost system calls up to a quarter of their speed.",
+        setting=Advice("remove mitigations=off from the kernel's parameters, or waive it with an owner and a date"),
+        confidence=0.9,
+    ),
+    Tunable(
+        "cpu.adapter_node",
+        "The engine has CPUs on the adapter's node",
+        Computed("/sys/class/net/{interface}/device/numa_node", adapter_node),
+        exactly("near"),
+        "high",
+        "Each packet, its buffer and its doorbell would cross the link between the sockets.",
+        "BP; T2T",
+        needs=(several_nodes, isolates),
+        risk="None.",
+        setting=Advice(
+            "a plan that isolates CPUs of the adapter's node: cat /sys/class/net/INTERFACE/device/numa_node"
+        ),
+    ),
+    sysctl(
+        "cpu.rt_throttling",
+        "Real-time threads are not stopped",
+        "kernel.sched_rt_runtime_us",
+        OneOf((-1, 1000000)),
+        "medium",
+        "The default takes 50 ms of each second from a spinning real-time thread.",
+        "tuned: realtime",
+        needs=(isolates,),
+        risk="A real-time thread that spins on a housekeeping CPU locks it up.",
+    ),
+    sysctl(
+        "cpu.autogroup",
+        "Tasks are not grouped by terminal",
+        "kernel.sched_autogroup_enabled",
+        exactly(0),
+        "low",
+        "Grouping gives the shares of a desktop, so that priorities hold only within a session.",
+        "kernel: sched(7)",
+        absence=not_in_kernel("this kernel is built without it"),
+        risk="None on a server.",
+    ),
+    sysctl(
+        "cpu.scheduler_statistics",
+        "The scheduler keeps no statistics",
+        "kernel.sched_schedstats",
+        exactly(0),
+        "low",
+        "They are counted on every switch between tasks.",
+        "kernel: sysctl/kernel",
+        absence=not_in_kernel("this kernel is built without them"),
+        risk="perf sched and latencytop show less.",
+        default=0,
     ),
 )

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The long forms of two proofs whose short forms are lanes of `make test`, each with a result file.
+
+    .venv/bin/python bench/long_proofs.py failovers [--rounds N] [--save]      `make failovers-long`
+    .venv/bin/python bench/long_proofs.py every-byte [--records N] [--save]    `make every-byte-long`
+
+failovers    tests/integration/test_failover.py with N rounds (300): kills, pauses, switchovers and lost agents under
+             load, then the clients' logs against the three journals
+every-byte   engine_native/tests/every_byte.c over N records (10,000): a journal cut at every length, and each bit of it
+             turned, in as many processes as there are cores
+
+Each says how far it is, ends in one line of JSON with machine, commit and date, and exits 1 where the proof fails.
+--save writes that line to bench/results/failovers.json or every_byte.json, of a proof that failed, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ironbook import machine
+
+ROOT = Path(__file__).resolve().parents[1]
+NATIVE = ROOT / "engine_native"
+GOLDEN = ROOT / "tests" / "fixtures" / "core" / "golden" / "format_3_rules_3.hex"
+
+
+def failovers(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """What the test says of its rounds, and whether it passed."""
+    with tempfile.TemporaryDirectory(prefix="ib") as directory:
+        report = Path(directory) / "report.json"
+        command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, "tests/integration/test_failover.py"],
+            cwd=ROOT,
+            env=os.environ | {"FAILOVERS": str(arguments.rounds), "FAILOVERS_REPORT": str(report)},
+            stdout=sys.stderr,
+            check=False,
+        )
+        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {"rounds": None}
+    return found, done.returncode == 0
+
+
+def every_byte(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """The sums over all parts, and whether every one of them found what it should."""
+    parts = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="ib") as build:
+        program = Path(build) / "tests" / "every_byte"
+        make = ["make", "--no-print-directory", "-C", str(NATIVE), f"BUILD={build}", f"-j{parts}", str(program)]
+        subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
+        command = [str(program), str(GOLDEN), str(arguments.records)]
+        running = [
+            subprocess.Popen([*command, str(part), str(parts)], stdout=subprocess.PIPE, text=True)
+            for part in range(parts)
+        ]
+        outputs = [process.communicate()[0] for process in running]
+    passed = all(process.returncode == 0 for process in running)
+    totals: Counter[str] = Counter()
+    for output in outputs:
+        totals.update(json.loads(output or "{}"))
+    alike = ("records", "segments")  # of each part the same
+    found = {name: total // parts if name in alike else total for name, total in totals.items() if name != "seconds"}
+    return {**found, "parts": parts, "failed_parts": sum(process.returncode != 0 for process in running)}, passed
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="PROOF")
+    one = commands.add_parser("failovers")
+    one.add_argument("--rounds", type=int, default=300)
+    one.set_defaults(run=failovers, name="failovers")
+    other = commands.add_parser("every-byte")
+    other.add_argument("--records", type=int, default=10_000)
+    other.set_defaults(run=every_byte, name="every_byte")
+    for command in (one, other):
+        command.add_argument("--save", action="store_true", help="write the result file")
+    arguments = parser.parse_args(words)
+    begin, load_before = time.monotonic(), machine.load()
+    found, passed = arguments.run(arguments)
+    result = {
+        "proof": arguments.name, "passed": passed, **found, "seconds": round(time.monotonic() - begin),
+        "machine": machine.processor(), "commit": machine.commit(), "date": machine.now(), "load_before": load_before,
+    }  # fmt: skip
+    print(json.dumps(result))
+    if arguments.save:
+        path = ROOT / "bench" / "results" / f"{arguments.name}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host is made of, as far as a plan needs to know: cores and their threads, memory nodes, the adapter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from . import values
+from .host import AbsentError, Host, UnreadableError
+
+SYSTEM = "/sys/devices/system"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One NUMA node."""
+
+    cpus: frozenset[int]
+    memory_kib: int
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Threads by core, nodes by number, and the adapter's place."""
+
+    siblings: dict[int, frozenset[int]]
+    """For each CPU that is online, all threads of its core, itself among them."""
+    nodes: dict[int, Node]
+    interface: str | None = None
+    interface_node: int = -1
+    """-1 where the host does not say, as on a virtual machine."""
+    queues: int | None = None
+    """How many the adapter has now; None where the host does not say."""
+    page_sizes: frozenset[int] = field(default_factory=frozenset)
+    """The sizes of huge pages in KiB that the kernel knows."""
+
+    @property
+    def cpus(self) -> frozenset[int]:
+        """All CPUs that are online."""
+        return frozenset(self.siblings)
+
+    def node_of(self, cpu: int) -> int:
+        """Return the node of a CPU; 0 where none lists it."""
+        return next((number for number, node in self.nodes.items() if cpu in node.cpus), 0)
+
+
+def discover(host: Host, interface: str | None) -> Topology:
+    """Read the topology of a host.
+
+    Args:
+        host: the host.
+        interface: the adapter of the engine's traffic; None where there is none.
+
+    Raises:
+        ValueError: a file of the kernel is not in the known form.
+
+    """
+    online = values.cpu_list(_text(host, f"{SYSTEM}/cpu/online"))
+    siblings = {}
+    for cpu in online:
+        text = _text(host, f"{SYSTEM}/cpu/cpu{cpu}/topology/thread_siblings_list")
+        siblings[cpu] = values.cpu_list(text) & online | {cpu}
+    nodes = {}
+    for number in values.cpu_list(_text(host, f"{SYSTEM}/node/online")):
+        memory = re.search(r"MemTotal:\s*(\d+)", _text(host, f"{SYSTEM}/node/node{number}/meminfo"))
+        cpus = values.cpu_list(_text(host, f"{SYSTEM}/node/node{number}/cpulist"))
+        nodes[number] = Node(cpus & online, int(memory[1]) if memory else 0)
+    total = re.search(r"MemTotal:\s*(\d+)", _text(host, "/proc/meminfo"))
+    if len(nodes) < 2 or not any(node.cpus for node in nodes.values()):
+        nodes = {0: Node(online, int(total[1]) if total else 0)}
+    sizes = [re.fullmatch(r"hugepages-(\d+)kB", name) for name in host.names("/sys/kernel/mm/hugepages")]
+    return Topology(
+        siblings,
+        nodes,
+        interface,
+        _number(_text(host, f"/sys/class/net/{interface}/device/numa_node"), -1) if interface else -1,
+        len(host.matching(f"/sys/class/net/{interface}/queues/rx-*")) or None if interface else None,
+        frozenset(int(size[1]) for size in sizes if size),
+    )
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else otherwise
+
+
+def _text(host: Host, path: str) -> str:
+    try:
+        return host.read(path)
+    except (AbsentError, UnreadableError):
+        return ""
