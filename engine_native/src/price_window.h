@@ -41,8 +41,8 @@ struct ib_price_window {
     uint64_t keys;  /* how many from there: 0 until it is somewhere, then IB_WINDOW_KEYS */
     uint32_t first; /* the level of keys whose remainder is 0 */
     uint32_t reserved;
-    uint64_t second_key; /* of the level behind the side's best, IB_KEY_NONE where there is none; that of the best itself:
-                          * not known, as whenever a price is not in the window */
+    uint64_t second_key; /* of the level behind the side's best, IB_KEY_NONE where there is none; that of the best: not
+                          * known, as whenever a price is not in the window */
     uint64_t summary[IB_WINDOW_PARTS];
     uint64_t bits[IB_WINDOW_KEYS / 64];
 };
