@@ -284,7 +284,7 @@ def test_the_role_reports_and_its_second_run_changes_nothing(tmp_path: Path) -> 
 
 
 def test_it_fails_from_the_chosen_severity_on_and_the_report_is_there(tmp_path: Path) -> None:
-    """No machine has as many huge pages as are asked for here; that tunable is `high`, and no critical one is judged."""
+    """No machine has as many huge pages as are asked for here; that tunable is `high`, no critical one is judged."""
     (tmp_path / "state").mkdir()
     output, _changed = play(tmp_path, host_audit_huge_pages=1 << 30, host_audit_fail_at="critical")
     assert "failed=0" in output, output
