@@ -20,6 +20,8 @@ from .text import waived
 WORDS: dict[str, str] = {verdict: verdict.replace("_", " ") for verdict in VERDICTS}
 NAMED = 6
 """How many hosts are named before the rest is folded away."""
+FOLDED = ("not_applicable",)
+"""The verdicts whose rows are shown only when they are asked for: half of a laptop's page, and nothing to do."""
 DESCRIBED = 3
 """Up to how many machines are described one by one above the table of all."""
 
@@ -30,7 +32,8 @@ def render(report: dict[str, Any]) -> str:
     hosts, count = report["hosts"], len(machines)
     where = f"{_plural(hosts, 'host')} on {_plural(count, 'machine')}" if hosts != count else _plural(hosts, "host")
     boxes = "\n".join(
-        f'<label><input type="checkbox" value="{verdict}" checked> {WORDS[verdict]}</label>'
+        f'<label><input type="checkbox" value="{verdict}"{"" if verdict in FOLDED else " checked"}> '
+        f"{WORDS[verdict]} <span class=faint>{report['counts'][verdict]}</span></label>"
         for verdict in VERDICTS
         if report["counts"][verdict]
     )
@@ -49,8 +52,8 @@ def render(report: dict[str, Any]) -> str:
 <div class="faint">{escape(where)}, {escape(report["generated_at"])}. Read only: nothing was changed.</div>
 {_counts(report["counts"])}
 {_hosts(machines)}
-<p class="faint">Score: {escape(report["formula"])}</p>
 {_first(groups)}
+<details class="faint"><summary>How the score is made</summary>{escape(report["formula"])}</details>
 {_changes(report)}
 {_odd(report["odd"])}
 {_measurements(machines)}
@@ -138,14 +141,18 @@ def _facts(machine: dict[str, Any]) -> str:
 
 def _first(groups: list[tuple[str, list[list[dict[str, Any]]]]]) -> str:
     """Name what is wrong and weighs most, so that nobody has to scroll for it."""
-    links = [
-        f'<a href="#{escape(rows[0]["id"])}">{escape(rows[0]["title"])}</a>'
+    rows = [
+        f"<tr><td>{_mark(rows[0]['verdict'])}</td><td>{severity}</td>"
+        f'<td><a href="#{escape(rows[0]["id"])}">{escape(rows[0]["title"])}</a></td>'
+        f"<td>{escape(rows[0]['planes']['desired'])}</td><td>{escape(rows[0]['planes']['live'] or '–')}</td>"
+        f"<td>{escape(rows[0]['planes']['persisted'] or '–')}</td></tr>"
         for severity in SEVERITIES[:2]
         for _title, tunables in groups
         for rows in tunables
         if rows[0]["verdict"] in WRONG and rows[0]["severity"] == severity
     ]
-    return f'<p class="first">These do not hold, and are critical or high: {" · ".join(links)}</p>' if links else ""
+    heads = ("Verdict", "Severity", "Does not hold", "Wanted", "Live", "Next boot")
+    return _section("First: critical or high", heads, rows, "first")
 
 
 def _changes(report: dict[str, Any]) -> str:
@@ -172,12 +179,13 @@ def _link(name: str) -> str:
     return f'<a href="#{escape(name)}"><code>{escape(name)}</code></a>'
 
 
-def _section(title: str, heads: tuple[str, ...], rows: list[str]) -> str:
+def _section(title: str, heads: tuple[str, ...], rows: list[str], kind: str = "") -> str:
     if not rows:
         return ""
     head = "".join(f"<th>{name}</th>" for name in heads)
     body = "\n".join(rows)
-    return f"<h2>{escape(title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+    named = f' class="{kind}"' if kind else ""
+    return f"<h2>{escape(title)}</h2>\n<table{named}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
 
 
 def _measurements(machines: list[dict[str, Any]]) -> str:
@@ -191,7 +199,7 @@ def _measurements(machines: list[dict[str, Any]]) -> str:
 
 def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> str:
     body = "\n".join(_tunable(rows, machines) for rows in tunables)
-    hosts = '<th class="names">Hosts</th>' if machines > 1 else ""
+    hosts = "<th>Hosts</th>" if machines > 1 else ""
     column = '<col class="names">' if machines > 1 else ""
     return f"""<div class="group">
 <h3>{escape(title)}</h3>
@@ -206,26 +214,28 @@ def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> s
 
 def _tunable(rows: list[dict[str, Any]], machines: int) -> str:
     hosts = sum(len(row["names"]) for row in rows)
-    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0) for row in rows)
+    first, *others = rows
+    remedies = [_remedy(row) if row["fix"] != first["fix"] else "" for row in others]
+    span = f' rowspan="{len(rows)}"' if others and not any(remedies) else ""
+    told = f'<td class="severity"{span}>{first["severity"]}</td><td{span}>{_described(first)}</td>'
+    lines = [_row(first, told, hosts if machines > 1 else 0)]
+    for row, remedy in zip(others, remedies, strict=True):
+        lines.append(_row(row, "" if span else f'<td class="severity"></td><td>{remedy}</td>', hosts))
     verdicts = " ".join(dict.fromkeys(row["verdict"] for row in rows))
-    return f'<tbody id="{escape(rows[0]["id"])}" data-verdicts="{verdicts}">\n{lines}\n</tbody>'
+    body = "\n".join(lines)
+    return f'<tbody id="{escape(first["id"])}" data-verdicts="{verdicts}">\n{body}\n</tbody>'
 
 
-def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
-    """Write one state of a tunable; what the tunable is stands in the first row alone."""
-    cells = [f"<td>{_mark(row['verdict'])}</td>"]
-    if row is first:
-        cells += [f'<td class="severity">{row["severity"]}</td>', f"<td>{_described(row)}</td>"]
-    else:
-        remedy = _remedy(row) if row["fix"] != first["fix"] else ""
-        cells.append(f'<td class="severity"></td><td>{remedy}</td>')
+def _row(row: dict[str, Any], told: str, hosts: int) -> str:
+    """Write one state of a tunable; `told` is the cells of what the tunable is, which stands in its first row alone."""
+    cells = [f"<td>{_mark(row['verdict'])}</td>", told]
     if row["verdict"] == "not_applicable":
         cells.append(f'<td colspan="2" class="faint">{escape(row["because"])}</td>')
     else:
         tolerance = f"<p>{escape(row['tolerance'])}</p>" if row["tolerance"] != "exact" else ""
         cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row)}</td>")
     if hosts:
-        cells.append(f'<td class="names">{_names(row["names"], hosts)}</td>')
+        cells.append(f"<td>{_names(row['names'], hosts)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 
 

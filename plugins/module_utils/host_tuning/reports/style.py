@@ -38,9 +38,9 @@ code { font: 12.5px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 8px 22px; margin: 12px 0 4px; }
 dt { color: var(--faint); font-size: 12.5px; }
 dd { margin: 0; overflow-wrap: anywhere; }
-.first { margin: 14px 0 0; }
+.first td { padding: 4px 10px; }
+details { margin: 12px 0 0; }
 a { color: var(--bar); }
-.first a { color: var(--bad); }
 
 table { width: 100%; border: 1px solid var(--line); border-collapse: collapse; background: var(--card); }
 .tunables { table-layout: fixed; }
@@ -108,4 +108,13 @@ function filter() {
 }
 for (const box of boxes) box.addEventListener('change', filter);
 search.addEventListener('input', filter);
+function reveal() {  // what a link leads to is shown, whatever the boxes say
+  const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!row) return;
+  row.hidden = row.closest('.group').hidden = false;
+  row.scrollIntoView();
+}
+addEventListener('hashchange', reveal);
+filter();
+reveal();
 """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -85,6 +86,17 @@ def test_the_page_tells_planes_waiver_change_odd_host_and_measurement(page: Page
         "p50 200 ns, p99 200 ns, p99.9 1.5 µs; longest 17.9 µs",
     ):
         assert words in page.text, words
+
+
+def test_what_weighs_most_stands_first_and_what_cannot_be_is_folded() -> None:
+    wrong = {"cpu.smt": "low", "irq.services": "high", "memory.swappiness": "critical"}
+    rows = [finding(name, severity=severity, verdict="drift") for name, severity in wrong.items()]
+    audits = {"engine-0-0": audit(*rows, finding("clock.source", verdict="not_applicable"))}
+    text = render(fleet_report(audits, TIME))
+    first = text[text.index("First: critical or high") : text.index("How the score is made")]
+    assert re.findall(r'href="#([\w.]+)"', first) == ["memory.swappiness", "irq.services"]
+    boxes = dict(re.findall(r'<input type="checkbox" value="(\w+)"( checked)?>', text))
+    assert boxes == {"drift": " checked", "not_applicable": ""}
 
 
 def test_a_bar_stands_for_each_filled_part_of_the_scale() -> None:
