@@ -38,6 +38,11 @@ PACKAGES = {
     "ss": "iproute2",
     "systemd-analyze": "systemd",
     "etcd": "etcd-server",
+    "ethtool": "ethtool",
+    "unshare": "util-linux",
+    "podman": "podman",
+    "crun": "crun",
+    "mmdebstrap": "mmdebstrap",
 }
 
 

@@ -96,6 +96,8 @@ MYPY = f"services engine_native/python {MODULE_UTILS} tests/feature_rows.py test
 GIT_STAYS_BELOW = f"GIT_CEILING_DIRECTORIES={ROOT} ANSIBLE_COLLECTIONS_PATH={CACHE}/docs"
 DOCS = "--plugin-docs --skip-rstcheck .cache/docs/ansible_collections/ironbook/trading"
 COPY = "python tests/gates/collection_copy.py .cache/docs"
+IN_CONTAINERS = "python tests/gates/containers.py"
+CONTAINERS = ("podman", "crun", "mmdebstrap", "unshare")
 # Lane -> beginnings of the names of its files in tests/integration, its usual seconds, and what it needs. A file that
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
@@ -135,6 +137,7 @@ def integration(names: Iterable[str]) -> list[Lane]:
 
 LANES = (
     Lane(MOLECULE, "molecule test --scenario-name default", 220, ("ps", "ss")),
+    Lane("molecule-hosts", f"{IN_CONTAINERS} molecule test --scenario-name tuned_host", 110, CONTAINERS),
     *integration(path.name for path in (ROOT / "tests/integration").glob("test_*.py")),
     Lane("sanity", "python tests/gates/sanity.py", 40, ("git",)),
     Lane("collection", pytest("tests/collection"), 15, ("git",)),
@@ -193,7 +196,7 @@ def environment(lane: Lane) -> dict[str, str]:
         "IRONBOOK_PORT_BASE": first_port,
         "IRONBOOK_TEST_PORTS": first_port,
         "IRONBOOK_FEATURES_REPORT": str(CACHE / "features" / f"{lane.name}.json"),
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule"),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(CACHE / "molecule" / lane.name),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
         "PYTHONDONTWRITEBYTECODE": "1",  # nothing beside the sources; pip has compiled what is in .venv
         "RUFF_CACHE_DIR": str(CACHE / "ruff"),

@@ -8,7 +8,9 @@ carried out, read back, and undone. Nothing here touches a host.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from .values import as_cpu_list
 
 Shape = Literal["word", "choice", "cpu_list", "cpu_mask"]
 """How the kernel spells a value: it answers another spelling than the one it was given."""
@@ -106,3 +108,29 @@ if TYPE_CHECKING:  # a host's Python may be 3.9, which cannot evaluate this
     Value = Write | Interrupt | Ethtool | UnitState | BootArgument
     """What has a value of its own on the host, which is kept for the day when it is to be undone."""
     Action = Value | Line
+
+
+def as_cpu_mask(cpus: frozenset[int]) -> str:
+    """Write CPUs as the kernel's masks are: 32-bit words in hex, the highest first."""
+    bits = sum(1 << cpu for cpu in cpus)
+    words: list[str] = []
+    while bits or not words:
+        words.append(f"{bits & 0xFFFFFFFF:x}" if bits >> 32 == 0 else f"{bits & 0xFFFFFFFF:08x}")
+        bits >>= 32
+    return ",".join(reversed(words))
+
+
+def spelled(value: Any, _facts: Any = None) -> str:
+    """Spell a value as the kernel's files take it."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, frozenset):
+        return as_cpu_list(value)
+    return "" if value is None else str(value)
+
+
+def shape_of(path: str, value: Any) -> Shape:
+    """Tell how the kernel spells a file: CPUs as a list or as a mask, a choice in brackets, or a plain word."""
+    if isinstance(value, frozenset):
+        return "cpu_list" if path.endswith(("list", "/isolated", "/nohz_full")) else "cpu_mask"
+    return "choice" if isinstance(value, str) else "word"

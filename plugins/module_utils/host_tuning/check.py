@@ -16,6 +16,7 @@ from .conditions import UNEXPLAINED, Absence, Condition, Verdict
 from .ethtool import Ethtool
 from .facts import Facts
 from .host import AbsentError, Host, UnreadableError
+from .plan import Plan
 from .runner import NO_COMMANDS, Runner
 from .settings import Advice, Setting
 
@@ -38,6 +39,8 @@ class Machine:
     """Commands whose answer is in no file: chronyc, systemctl, tc."""
     ec2: Mapping[str, Any] | None = None
     """What the EC2 API says of the instance; None where nobody asked it. See ec2_facts.py for its form."""
+    plan: Plan | None = None
+    """Which CPU does what, where the host is tuned by a plan."""
 
 
 class Reader(Protocol):

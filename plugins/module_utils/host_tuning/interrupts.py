@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ACTION = re.compile(r"(?:\d+-(?:edge|level|fasteoi)|\s(?:Edge|Level))(?:\s+(?P<action>.*\S))?\s*$")
 """What follows the way in which the interrupt is triggered; nothing for a vector without a handler."""
+QUEUE = re.compile(r"(?:-|\.)(\d+)$")
 MANAGEMENT = "ena-mgmnt@"
 
 
@@ -53,3 +54,12 @@ def names(machine: Machine, which: str) -> list[str]:
     if which == "interface":
         return queues
     return [name for name in ordered if name not in queues and name not in management]
+
+
+def queue_of(name: str, index: int) -> int:
+    """Return the queue of an interrupt, by the number at the end of its name; by its place where it has none.
+
+    A pair of queues may have an interrupt each, as virtio has: they go together.
+    """
+    number = QUEUE.search(name)
+    return int(number[1]) if number else index

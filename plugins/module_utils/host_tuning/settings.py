@@ -8,80 +8,29 @@ apply.py carries out.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import interrupts, persistence, values
-from .actions import BootArgument, Ethtool, Interrupt, Line, UnitState, Write
+from .actions import BootArgument, Ethtool, Interrupt, Line, UnitState, Write, as_cpu_mask, shape_of, spelled
 from .persistence import Persisted
+from .setting import (
+    GIGANTIC_KIB,
+    GRUB_FILE,
+    REAPPLY_FILE,
+    SYSCTL_FILE,
+    TMPFILES_FILE,
+    CannotSetError,
+    Setting,
+    ShortError,
+    Spell,
+    reapply,
+)
 
 if TYPE_CHECKING:
     from .actions import Action
     from .check import Machine
     from .facts import Facts
-
-SYSCTL_FILE = "/etc/sysctl.d/90-ironbook.conf"
-TMPFILES_FILE = "/etc/tmpfiles.d/ironbook.conf"
-GRUB_FILE = "/etc/default/grub.d/90-ironbook.cfg"
-REAPPLY_FILE = persistence.REAPPLY_FILE
-"""What is set again whenever an interface comes up or its driver resets; roles/host_tuning has the program for it."""
-
-
-class CannotSetError(Exception):
-    """A host that has no such knob, or nothing that would set it; the text says which."""
-
-
-def spelled(value: Any, _facts: Facts | None = None) -> str:
-    """Spell a value as the kernel's files take it."""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, frozenset):
-        return values.as_cpu_list(value)
-    return "" if value is None else str(value)
-
-
-Spell = Callable[[Any, "Facts"], str]
-"""From the wanted value to what is written, where the two differ: per cent of memory and a size in KiB."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What every kind has; the defaults are those of a kind without the plane."""
-
-    needs_reboot: ClassVar[bool] = False
-    """The live value only follows a boot."""
-
-    def persisted(self, machine: Machine) -> Persisted | None:
-        """Return what the next boot will set, and the file that wins; None where nothing sets it."""
-        return None
-
-    def boot(self, machine: Machine) -> str | None:
-        """Return what this boot was told; None where there is no such plane, or it was told nothing."""
-        return None
-
-    def now(self, machine: Machine, value: Any) -> list[Action]:
-        """Return what changes the live value; none where only a boot does.
-
-        Raises:
-            CannotSetError: the host lacks it.
-
-        """
-        return []
-
-    def at_boot(self, machine: Machine, value: Any) -> list[Action]:
-        """Return what makes it so at the next boot.
-
-        Raises:
-            CannotSetError: the host has nothing that would set it.
-
-        """
-        return []
-
-    def fix(self, value: Any, facts: Facts) -> str:
-        """Return the exact line or command for a person."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -215,7 +164,7 @@ class KernelParameter(Setting):
 
 @dataclass(frozen=True)
 class HugePages(Setting):
-    """Huge pages of one size in KiB; the wanted value is how many, or for each node how many."""
+    """Huge pages of one size in KiB; the wanted value is how many in all, the plan says on which nodes."""
 
     size_kib: int
 
@@ -228,7 +177,15 @@ class HugePages(Setting):
         return persistence.huge_pages_asked(machine.host, self.size_kib)
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
-        """Ask each node; the kernel may give fewer, which the reading back tells."""
+        """Ask each node; the kernel may give fewer, which the reading back tells.
+
+        Pages of 1 GiB are had at a boot only, in practice; whether it gave them is told by their count.
+
+        Raises:
+            CannotSetError: the host has no pages of this size.
+            ShortError: this boot was asked for them and gave fewer.
+
+        """
         counts = self._counts(machine, value)
         found: list[Action] = []
         for node, count in counts.items():
@@ -238,17 +195,21 @@ class HugePages(Setting):
             if not machine.host.exists(path):
                 raise CannotSetError(f"{path}: this host has no pages of this size")
             found.append(Write(path, str(count)))
-        return found
+        if self.size_kib < GIGANTIC_KIB:
+            return found
+        given = [int(machine.host.read(action.target)) for action in found]
+        if self.boot(machine) == self._word(machine, value) and sum(given) < sum(counts.values()):
+            raise ShortError(
+                f"huge pages: this boot was asked for {sum(counts.values())} of {self.size_kib // GIGANTIC_KIB} GiB "
+                f"and gave {sum(given)}: there was no such run of free memory on the node"
+            )
+        return []
 
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Set them aside before memory is in pieces."""
-        counts = self._counts(machine, value)
-        word = ",".join(f"{node}:{count}" for node, count in counts.items())
-        if len(counts) == 1:
-            word = str(next(iter(counts.values())))
         size = persistence.size_word(self.size_kib)
         # The count belongs to the size before it, so the two are one word to the boot loader.
-        return KernelParameter(f"hugepagesz={size} hugepages").at_boot(machine, word)
+        return KernelParameter(f"hugepagesz={size} hugepages").at_boot(machine, self._word(machine, value))
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and that a boot gives them surely."""
@@ -257,11 +218,17 @@ class HugePages(Setting):
             f"{values.shown(value)} in all, or host_tuning_huge_pages and a boot"
         )
 
-    @staticmethod
-    def _counts(machine: Machine, value: Any) -> dict[int, int]:
-        """Spread a number evenly over the nodes, the first ones first."""
-        if isinstance(value, dict):
-            return {int(node): int(count) for node, count in sorted(value.items())}
+    def _word(self, machine: Machine, value: Any) -> str:
+        counts = self._counts(machine, value)
+        if len(counts) == 1:
+            return str(next(iter(counts.values())))
+        return ",".join(f"{node}:{count}" for node, count in counts.items())
+
+    def _counts(self, machine: Machine, value: Any) -> dict[int, int]:
+        """Take the plan's nodes, or spread a number evenly over all of them, the first ones first."""
+        planned = machine.plan.huge_pages.get(self.size_kib) if machine.plan else None
+        if planned:
+            return planned
         nodes = machine.facts.numa_nodes
         return {node: int(value) // nodes + (node < int(value) % nodes) for node in range(nodes)}
 
@@ -328,9 +295,18 @@ class EthtoolValue(Setting):
         """The name under which it is read."""
         return LONG_NAMES.get(self.name, self.name) if self.option == "K" else PREFIXES.get(self.option, "") + self.name
 
+    @property
+    def _shown(self) -> str:
+        """How the command prints it, whatever the case."""
+        if self.option == "K":
+            return self.known_as
+        return "Adaptive RX" if self.name == "adaptive-rx" else self.name
+
     def persisted(self, machine: Machine) -> Persisted | None:
         """Ask what is set again when an interface comes up."""
-        return persistence.reapplied(machine, lambda entry, _name: entry.get("ethtool") == [self.option, self.name])
+        return persistence.reapplied(
+            machine, lambda entry, _name: entry.get("ethtool", [])[:2] == [self.option, self.name]
+        )
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Set it on each interface whose driver offers it."""
@@ -346,7 +322,7 @@ class EthtoolValue(Setting):
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Have it set again whenever the interface comes up."""
         return [
-            reapply(action.interface, ethtool=[self.option, self.name], value=action.value)
+            reapply(action.interface, ethtool=[self.option, self.name, self._shown], value=action.value)
             for action in self.now(machine, value)
             if isinstance(action, Ethtool)
         ]
@@ -378,18 +354,23 @@ class Affinity(Setting):
         if not names:
             raise CannotSetError(f"/proc/interrupts: no interrupt of the kind {self.which}")
         cpus = sorted(value)
+        if not cpus:
+            raise CannotSetError(f"interrupts of the kind {self.which}: the plan gives them no CPU")
+        if self.which == "interface" and machine.plan and machine.plan.interrupts:
+            cpus = list(machine.plan.interrupts)
         if self.which == "interface":
-            return [Interrupt(name, str(cpus[index % len(cpus)])) for index, name in enumerate(names)]
+            places = [interrupts.queue_of(name, index) % len(cpus) for index, name in enumerate(names)]
+            return [Interrupt(name, str(cpus[place])) for name, place in zip(names, places)]  # noqa: B905  (3.9)
         return [Interrupt(name, values.as_cpu_list(cpus)) for name in names]
 
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Have it done again whenever the interface comes up."""
         if self.which == "all_other":
             return []
-        return [
-            reapply(interface.name, affinity=self.which, value=values.as_cpu_list(value))
-            for interface in machine.facts.interfaces
-        ]
+        cpus = values.as_cpu_list(value)
+        if self.which == "interface" and machine.plan and machine.plan.interrupts:
+            cpus = ",".join(map(str, machine.plan.interrupts))
+        return [reapply(interface.name, affinity=self.which, value=cpus) for interface in machine.facts.interfaces]
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command."""
@@ -472,25 +453,3 @@ class Advice(Setting):
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the remedy."""
         return self.text
-
-
-def reapply(interface: str, **entry: Any) -> Line:
-    """Return the line of what is set again for an interface."""
-    return Line(REAPPLY_FILE, json.dumps({"interface": interface, **entry}, sort_keys=True))
-
-
-def shape_of(path: str, value: Any) -> Literal["word", "cpu_list", "cpu_mask", "choice"]:
-    """Tell how the kernel spells a file: CPUs as a list or as a mask, a choice in brackets, or a plain word."""
-    if isinstance(value, frozenset):
-        return "cpu_list" if path.endswith(("list", "/isolated", "/nohz_full")) else "cpu_mask"
-    return "choice" if isinstance(value, str) else "word"
-
-
-def as_cpu_mask(cpus: frozenset[int]) -> str:
-    """Write CPUs as the kernel's masks are: 32-bit words in hex, the highest first."""
-    bits = sum(1 << cpu for cpu in cpus)
-    words = []
-    while bits or not words:
-        words.append(f"{bits & 0xFFFFFFFF:x}" if bits >> 32 == 0 else f"{bits & 0xFFFFFFFF:08x}")
-        bits >>= 32
-    return ",".join(reversed(words))

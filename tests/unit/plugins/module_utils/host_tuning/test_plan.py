@@ -18,7 +18,7 @@ PAGES = frozenset({2048, GIB})
 
 
 def built(shape: tuple[int, int, int], *, adjacent: bool = False, interface_node: int = 0, queues: int = 8) -> Topology:
-    """Return a host of sockets, cores each and threads each; siblings are numbered after all cores, as on EC2, or next to each other."""
+    """Return a host of sockets, cores and threads each; siblings are numbered after all cores, or beside each other."""
     sockets, cores, threads = shape
     total = sockets * cores
     siblings: dict[int, frozenset[int]] = {}

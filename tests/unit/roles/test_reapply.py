@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a reset of the adapter forgets is set again: on a model of a host, and by events in a network of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.apply import tune
+from fixtures.tuned_host import Machine, host
+from unit.plugins.module_utils.host_tuning.test_apply import CATALOGUE
+
+PROGRAM = Path(__file__).parents[3] / "roles/host_tuning/files/reapply.py"
+ENTRIES = "etc/ironbook/host_tuning.json"
+ETHTOOL = """#!/bin/sh
+echo "$*" >>"{log}"
+case "$1" in
+-c) printf 'Coalesce parameters for %s:\\nAdaptive RX: on  TX: n/a\\nrx-usecs:\\t0\\n' "$2" ;;
+-k) printf 'Features for %s:\\ngeneric-receive-offload: on\\n' "$2" ;;
+-l) printf 'Pre-set maximums:\\nCombined:\\t4\\nCurrent hardware settings:\\nCombined:\\t2\\n' ;;
+esac
+exit 1
+"""
+
+
+def environment(root: Path) -> dict[str, str]:
+    """Return the environment with an ethtool that notes what it is asked, and ends with an error as a real one may."""
+    place = root / "bin/ethtool"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(ETHTOOL.format(log=root / "ethtool.log"))
+    place.chmod(0o755)
+    return {**os.environ, "PATH": f"{place.parent}:{os.environ['PATH']}"}
+
+
+def tuned(root: Path, *chosen: str) -> Machine:
+    """Return a host that the module has tuned, with the names of its interrupts where the kernel has them."""
+    machine = host(root)
+    for number, name in (
+        (30, "ena-mgmnt@pci:0000:00:05.0"),
+        (31, "eth0-Tx-Rx-0"),
+        (32, "eth0-Tx-Rx-1"),
+        (40, "nvme0q1"),
+    ):
+        place = root / f"sys/kernel/irq/{number}/actions"
+        place.parent.mkdir(parents=True)
+        place.write_text(name + "\n")
+    tune(machine, [CATALOGUE[name] for name in chosen], frozenset({"irq", "network"}))
+    return machine
+
+
+def run(root: Path) -> str:
+    """Run the program once; return what it says that it has set."""
+    command = [sys.executable, str(PROGRAM), "eth0", "--root", str(root)]
+    return subprocess.run(command, env=environment(root), capture_output=True, text=True, check=True).stdout
+
+
+def pins(root: Path) -> list[str]:
+    return [(root / f"proc/irq/{number}/smp_affinity_list").read_text().strip() for number in (30, 31, 32, 40)]
+
+
+def test_after_a_reset_it_sets_what_the_module_has_set(tmp_path: Path) -> None:
+    """The same pins and files; the module and the program agree on which queue goes where."""
+    tuned(tmp_path, "irq.queues", "irq.management", "network.rps")
+    expected = pins(tmp_path)
+    assert expected[:3] == ["0-1", "0", "1"]
+    rps = tmp_path / "sys/class/net/eth0/queues/rx-1/rps_cpus"
+    for number in (30, 31, 32):
+        (tmp_path / f"proc/irq/{number}/smp_affinity_list").write_text("0-3\n")
+    rps.write_text("f\n")
+    said = run(tmp_path)
+    assert pins(tmp_path) == expected
+    assert rps.read_text() == "0\n"
+    assert len(said.splitlines()) == 4
+    assert run(tmp_path) == "", "what is so already is not written again"
+
+
+def test_ethtool_is_asked_first_and_told_only_what_is_not_so(tmp_path: Path) -> None:
+    """Its exit code is 1 here whatever happens, as for a value that is so already."""
+    tuned(tmp_path, "network.rx", "network.adaptive", "network.gro")
+    run(tmp_path)
+    told = [line for line in (tmp_path / "ethtool.log").read_text().splitlines() if line[1].isupper()]
+    assert sorted(told) == ["-C eth0 adaptive-rx off", "-K eth0 gro off"]
+
+
+def test_queues_come_before_pins(tmp_path: Path) -> None:
+    """A change of their number begins the device anew."""
+    entries = [
+        {"interface": "eth0", "affinity": "interface", "value": "1,0"},
+        {"interface": "eth0", "ethtool": ["C", "rx-usecs", "rx-usecs"], "value": "5"},
+        {"interface": "eth0", "ethtool": ["L", "combined", "combined"], "value": "1"},
+        {"interface": "eth1", "ethtool": ["L", "combined", "combined"], "value": "3"},
+    ]
+    tuned(tmp_path)
+    (tmp_path / "etc/ironbook").mkdir()
+    (tmp_path / ENTRIES).write_text(json.dumps({"entries": entries}))
+    said = run(tmp_path).splitlines()
+    assert said[:2] == ["ethtool -L eth0 combined 1", "ethtool -C eth0 rx-usecs 5"]
+    assert pins(tmp_path) == ["0-3", "1", "0", "0-3"]
+
+
+def test_a_host_without_entries_is_left_alone(tmp_path: Path) -> None:
+    """The unit ends then, and nothing is written."""
+    host(tmp_path)
+    assert run(tmp_path) == ""
+
+
+def in_a_network(*command: str) -> list[str]:
+    """Return the command in a network of its own, where we may make interfaces and nobody is disturbed."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, "--net", *command]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+# What is told to the host, and what makes its kernel send an event.
+LINK = "ip link set eth0 down && sleep 0.5 && echo 0-3 >{pin} && ip link set eth0 up"
+QUEUES = "echo 0-3 >{pin} && /usr/sbin/ethtool -L eth0 rx 1 tx 1 && /usr/sbin/ethtool -L eth0 rx 2 tx 2"
+
+
+@pytest.mark.feature("HFT-09", by="G", part="pins are set again when the link comes up or its queues change")
+@pytest.mark.parametrize("reset", [LINK, QUEUES], ids=["link", "queues"])
+def test_a_reset_has_its_pins_again(tmp_path: Path, reset: str) -> None:
+    """With a real link and the events of its kernel: the pin that was taken away is back, as often as it happens."""
+    tuned(tmp_path, "irq.queues")
+    pin = tmp_path / "proc/irq/32/smp_affinity_list"
+    assert pin.read_text() == "1\n"
+    script = (
+        "ip link add eth0 numrxqueues 2 numtxqueues 2 type veth peer name far && ip link set far up && "
+        f"ip link set eth0 up && exec {sys.executable} {PROGRAM} --watch eth0 --root {tmp_path}"
+    )
+    with subprocess.Popen(
+        in_a_network("sh", "-c", script), env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as watch:
+        try:
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == "eth0: waiting for its events\n"
+            for _reset in range(2):
+                enter = ["nsenter", f"--target={watch.pid}", "--net", *([] if os.geteuid() == 0 else ["--user"])]
+                subprocess.run([*enter, "sh", "-ec", reset.format(pin=pin)], check=True, capture_output=True)
+                wait_for(lambda: pin.read_text() == "1\n")
+        finally:
+            watch.terminate()
