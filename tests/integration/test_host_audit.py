@@ -283,6 +283,16 @@ def test_the_role_reports_and_its_second_run_changes_nothing(tmp_path: Path) -> 
     assert sum(changed.values()) == 1, output
 
 
+def test_it_fails_from_the_chosen_severity_on_and_the_report_is_there(tmp_path: Path) -> None:
+    """No machine has as many huge pages as are asked for here; that tunable is `high`, and no critical one is judged."""
+    (tmp_path / "state").mkdir()
+    output, _changed = play(tmp_path, host_audit_huge_pages=1 << 30, host_audit_fail_at="critical")
+    assert "failed=0" in output, output
+    output, _changed = play(tmp_path, host_audit_huge_pages=1 << 30, host_audit_fail_at="high")
+    assert "failed=1" in output and "memory.huge_pages (high) is drift" in output, output
+    assert (tmp_path / "state/reports/host_audit.sarif").exists()
+
+
 def test_a_check_run_writes_no_report(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     output, _changed = play(tmp_path, "--check", "--diff")

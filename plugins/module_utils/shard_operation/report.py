@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..host_tuning.html import STYLE
+from ..host_tuning.reports.style import STYLE
 
 FORMAT = 1
 _SHOWN = ("role", "state", "epoch", "primary", "in_sync", "last_seq", "commit_seq", "in_doubt", "store_fault", "reason")
