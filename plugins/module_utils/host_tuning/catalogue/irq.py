@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from .. import interrupts, values
 from ..check import (
@@ -22,6 +22,7 @@ from ..check import (
 )
 from ..conditions import isolates, not_in_kernel, with_ena
 from ..host import AbsentError, UnreadableError
+from ..processes import line_of, tasks
 from ..settings import Advice, Affinity, KernelParameter, SystemdKey, Unit
 from ..shorthand import sysctl, sysfs
 
@@ -33,10 +34,6 @@ OF_EVERY_CPU = re.compile(r"timer|pmu\b")
 """Interrupts that each CPU has for itself, whatever their number."""
 FOLLOWS_INTERRUPT = re.compile(r"^(irq|napi)/")
 """Kernel threads that run where their interrupt arrives."""
-NO_SETAFFINITY = 0x04000000
-"""Among a task's flags: nobody may move it, so that it is not a matter of tuning (linux/sched.h)."""
-FLAGS_FIELD = 6
-"""Of /proc/PID/stat, behind the name in brackets: state, ppid, pgrp, session, tty, tpgid, flags …"""
 RCU_HELPER = re.compile(r"^rcuo[gpsc]")
 
 
@@ -105,7 +102,7 @@ def managed_interrupts(machine: Machine) -> dict[str, Any]:
 
 def irqbalance(machine: Machine) -> dict[str, Any]:
     """Tell whether irqbalance may move interrupts to the engine's CPUs."""
-    if not any(_text(machine, path) == "irqbalance" for path in machine.host.matching("/proc/[0-9]*/comm")):
+    if not any(line_of(machine, path) == "irqbalance" for path in machine.host.matching("/proc/[0-9]*/comm")):
         if not machine.host.matching("/proc/[0-9]*/comm"):
             raise UnreadableError("/proc: no process is in it")
         return {"irqbalance": "not running"}
@@ -126,43 +123,6 @@ def irqbalance_at_boot(text: str, machine: Machine) -> str:
         return "not running"
     (now,) = irqbalance(machine).values()
     return "starts" if now == "not running" else str(now)
-
-
-def _text(machine: Machine, path: str) -> str:
-    try:
-        return machine.host.read(path).strip()
-    except (AbsentError, UnreadableError):  # the process has ended meanwhile
-        return ""
-
-
-class Task(NamedTuple):
-    """A process or a thread of the kernel."""
-
-    name: str
-    of_kernel: bool
-    movable: bool
-    cpus: frozenset[int]
-
-
-def tasks(machine: Machine) -> Iterator[Task]:
-    """Return every task, with the CPUs that it may use."""
-    paths = machine.host.matching("/proc/[0-9]*/status")
-    if not paths:
-        raise AbsentError("/proc/*/status")
-    for path in paths:
-        known = dict(line.partition(":")[::2] for line in _text(machine, path).splitlines())
-        cpus = known.get("Cpus_allowed_list")
-        if cpus is not None:
-            name = known.get("Name", "").strip()
-            of_kernel = known.get("PPid", "").strip() == "2" or name == "kthreadd"
-            movable = not of_kernel or _movable(machine, path.replace("/status", "/stat"))
-            yield Task(name, of_kernel, movable, parsed(values.cpu_list, cpus, path))
-
-
-def _movable(machine: Machine, path: str) -> bool:
-    """Tell by its flags whether a task may be moved; one that has ended meanwhile need not be."""
-    fields = _text(machine, path).rpartition(")")[2].split()
-    return len(fields) > FLAGS_FIELD and not int(fields[FLAGS_FIELD]) & NO_SETAFFINITY
 
 
 def kernel_threads(machine: Machine) -> dict[str, Any]:
