@@ -116,8 +116,9 @@ struct ib_engine;
 /* Recovers the journal, adds what the configuration adds, and listens. On failure `error` (IB_ERROR_TEXT_SIZE)
  * has one line for people, nothing listens, and *engine is null. */
 int ib_engine_open(struct ib_engine **engine, const struct ib_engine_config *config, char *error);
-/* Serves until SIGTERM, SIGINT (at which a primary hands over first) or ib_engine_stop. IB_OK after an orderly end; IB_RESTART: the member has to discard its
- * state, so it is to be closed and opened again; otherwise ib_engine_error has why. */
+/* Serves until SIGTERM, SIGINT (at which a primary hands over first) or ib_engine_stop. IB_OK after an orderly end;
+ * IB_RESTART: the member has to discard its state, so it is to be closed and opened again; otherwise ib_engine_error
+ * has why. */
 int ib_engine_run(struct ib_engine *engine);
 /* From any thread or signal handler. */
 void ib_engine_stop(struct ib_engine *engine);

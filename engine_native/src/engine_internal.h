@@ -140,8 +140,8 @@ static inline uint64_t ib_engine_epoch(const struct ib_engine *engine)
 /* engine_member.c: opens the venue of a member that has become primary, and closes that of one that is it no more. In
  * each turn, outside of all handlers. */
 void ib_engine_follow_role(struct ib_engine *engine);
-/* It is to end: a primary begins to hand over to a member that is in sync, and ends when that has happened, or by itself
- * after LEAVE_MS. False: there is nobody, or it is no primary, or it was told before: it may end at once. */
+/* It is to end: a primary begins to hand over to a member that is in sync, and ends when that has happened, or by
+ * itself after LEAVE_MS. False: there is nobody, or it is no primary, or it was told before: it may end at once. */
 bool ib_engine_leave(struct ib_engine *engine);
 /* A primary's own command, sequenced and matched when it returns; IB_RESTART: it is primary no more. */
 int ib_engine_sequence_as_primary(struct ib_engine *engine, const struct ib_command *command, char *error);

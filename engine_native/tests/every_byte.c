@@ -455,9 +455,10 @@ int main(int argc, char **argv)
         struct segment segment = {.first_seq = first + 1, .is_last = first + segment_records >= command_count};
         try_segment(&segment, part, parts);
         if (command_count > SHORT) {
+            size_t done = segment.is_last ? command_count : first + segment_records;
             (void)clock_gettime(CLOCK_MONOTONIC, &end);
-            fprintf(stderr, "every_byte: part %zu: %zu of %zu records, %ld s\n", part, first + segment_records,
-                    command_count, (long)(end.tv_sec - begin.tv_sec));
+            fprintf(stderr, "every_byte: part %zu: %zu of %zu records, %ld s\n", part, done, command_count,
+                    (long)(end.tv_sec - begin.tv_sec));
         }
     }
     test_remove_directory(directory);

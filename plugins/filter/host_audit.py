@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters that turn what the audit returned into reports; they run on the controller and are pure."""
+"""The filter that turns what the audit returned into the files of a report; it runs on the controller and is pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.html import render
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.report import fleet_report
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.reports import report_files
 
 
-def host_audit_report(audits: dict[str, Any], generated_at: str) -> dict[str, Any]:
-    """Put the audits of several hosts together; see the sidecar documentation."""
+def host_audit_files(
+    audits: dict[str, Any], generated_at: str, before: str | None = None, fail_at: str = ""
+) -> dict[str, Any]:
+    """Make the report of a fleet; see the sidecar documentation."""
     try:
-        return fleet_report(audits, generated_at)
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"host_audit_report: not what host_tuning_info returned: {exc!r}") from exc
-
-
-def host_audit_html(report: dict[str, Any]) -> str:
-    """Render a report; see the sidecar documentation."""
-    try:
-        return render(report)
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"host_audit_html: not what host_audit_report returned: {exc!r}") from exc
+        return report_files(audits, generated_at, before, fail_at)
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise AnsibleFilterError(f"host_audit_files: not what host_tuning_info returned: {exc!r}") from exc
 
 
 class FilterModule:
-    """The filters of this file."""
+    """The filter of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Return them by name."""
-        return {"host_audit_report": host_audit_report, "host_audit_html": host_audit_html}
+        """Return it by name."""
+        return {"host_audit_files": host_audit_files}

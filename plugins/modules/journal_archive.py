@@ -51,6 +51,8 @@ attributes:
   diff_mode:
     description: Shows the SHA-256 and the retention of each object that changes.
     support: full
+requirements:
+  - the distribution C(ironbook), so the Python and the C(PYTHONPATH) of an engine host
 seealso:
   - module: ironbook.trading.journal_archive_info
 author:
@@ -93,9 +95,15 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule says what is missing
     from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ironbook.trading.plugins.module_utils.journal_archive import archive, segments
+from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 
-ARGUMENTS = archive.ARGUMENTS | {
+with contextlib.suppress(ImportError):  # require_ironbook says what is missing
+    from ironbook import journal_archive as archive
+    from ironbook import journal_segments as segments
+
+ARGUMENTS = {
+    "bucket": {"type": "str", "required": True},
+    "prefix": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
     "retention_days": {"type": "int", "required": True},
     "retention_mode": {"type": "str", "choices": ["COMPLIANCE", "GOVERNANCE"], "default": "COMPLIANCE"},
@@ -106,6 +114,7 @@ ARGUMENTS = archive.ARGUMENTS | {
 def main() -> None:
     """Read, plan, apply, report."""
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    member.require_ironbook(module)
     given = module.params
     s3, bucket = module.client("s3"), given["bucket"]
     try:

@@ -29,6 +29,8 @@ attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
     support: full
+requirements:
+  - the distribution C(ironbook), so the Python and the C(PYTHONPATH) of an engine host
 seealso:
   - module: ironbook.trading.journal_archive
 author:
@@ -67,14 +69,22 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule says what is missing
     from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.ironbook.trading.plugins.module_utils.journal_archive import archive
+from ansible_collections.ironbook.trading.plugins.module_utils.engine_member import member
 
-ARGUMENTS = archive.ARGUMENTS | {"verify": {"type": "bool", "default": False}}
+with contextlib.suppress(ImportError):  # require_ironbook says what is missing
+    from ironbook import journal_archive as archive
+
+ARGUMENTS = {
+    "bucket": {"type": "str", "required": True},
+    "prefix": {"type": "str", "required": True},
+    "verify": {"type": "bool", "default": False},
+}
 
 
 def main() -> None:
     """Read, report."""
     module = AnsibleAWSModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    member.require_ironbook(module)
     s3, bucket = module.client("s3"), module.params["bucket"]
     try:
         there = archive.read(s3, bucket, archive.prefix_of(module.params["prefix"]))

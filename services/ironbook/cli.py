@@ -18,6 +18,7 @@ from ironbook.errors import CommandError
 SUBCOMMANDS = {
     "admin": "ironbook.admin",
     "agent": "ironbook.agent",
+    "archiver": "ironbook.archiver",
     "bench": "ironbook.bench",
     "canary": "ironbook.canary",
     "client": "ironbook.client",

@@ -2,6 +2,7 @@
 """`ironbook drill`: marks in a canary's log, waiting for its acknowledgements, and the report of a drill.
 
 `mark` and `wait` are for whoever injects the fault, on the machine of the canary: both read and write its log alone.
+`end` ends the canary whose log it is.
 `report` asks the venue, and where it is given one the journal, what became of what the canary was told, and writes one
 JSON file and one HTML file. Exit status 2: the drill has missed its target; the report is written all the same.
 """
@@ -9,8 +10,11 @@ JSON file and one HTML file. Exit status 2: the drill has missed its target; the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +23,7 @@ from typing import Any
 from ironbook import core
 from ironbook.core.records import CommandType
 from ironbook.drills import html
-from ironbook.drills.canary_log import NO_END, CanaryLog, LogWriter, read_log
+from ironbook.drills.canary_log import NO_END, CanaryLog, LogWriter, read_log, writer_of
 from ironbook.drills.report import JournalOrder, Target, build
 from ironbook.errors import CommandError
 from ironbook.order_entry import PATIENCE_SECONDS, NoPrimaryError, OrderEntry, add_endpoints
@@ -41,6 +45,9 @@ def add_parser(subparsers: Any) -> None:
     wait.add_argument("--orders", type=int, default=10, help="so many since the last mark (default %(default)d)")
     wait.add_argument("--seconds", type=float, default=60.0, help="how long to wait at most (default %(default)g)")
     wait.set_defaults(function=run_wait)
+    end = actions.add_parser("end", help="end the canary whose log it is, and wait until it has")
+    end.add_argument("--seconds", type=float, default=60.0, help="how long to wait at most (default %(default)g)")
+    end.set_defaults(function=run_end)
     report = actions.add_parser("report", help="compare, measure, judge: one JSON and one HTML file")
     add_endpoints(report)
     report.add_argument("--password-file", type=Path, required=True, metavar="FILE", help="of the canary's session")
@@ -52,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     report.add_argument("--html", type=Path, required=True, metavar="FILE", help="the report for people")
     report.add_argument("--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="as the canary's")
     report.set_defaults(function=run_report)
-    for each in (mark, wait, report):
+    for each in (mark, wait, end, report):
         each.add_argument("--log", type=Path, required=True, metavar="FILE", help="the canary's log")
 
 
@@ -77,6 +84,23 @@ def run_wait(arguments: argparse.Namespace) -> int:
         f"{arguments.log}: {count} of {arguments.orders} orders were accepted since the last mark, "
         f"{arguments.seconds:g} s long: is the canary running, and does anybody serve?"
     )
+
+
+def run_end(arguments: argparse.Namespace) -> int:
+    """End the process that writes the log, and no other one; say whether there was any. CommandError: it stays."""
+    pid = writer_of(arguments.log)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            process = os.pidfd_open(pid)
+            try:
+                if writer_of(arguments.log) == pid:  # what was opened is the canary, and no later process of its number
+                    signal.pidfd_send_signal(process, signal.SIGTERM)
+            finally:
+                os.close(process)
+        if all(writer_of(arguments.log) == pid for _ in deadline_ticks(arguments.seconds)):
+            raise CommandError(f"{arguments.log}: the canary (process {pid}) does not end: kill it")
+    print(json.dumps({"result": {"changed": pid is not None}}))
+    return 0
 
 
 def _accepted_since_mark(log: CanaryLog) -> int:

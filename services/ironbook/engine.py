@@ -2,7 +2,7 @@
 """`ironbook engine run`: one shard's engine in the foreground.
 
 Python reads the configuration, hands it to the core and waits; it never sees an order.  SIGTERM and SIGINT end the
-engine in order: what was sequenced is in the journal, and its reports have left.
+engine in order: what was sequenced is in the journal, and its reports have left; a shard's primary hands over first.
 """
 
 from __future__ import annotations

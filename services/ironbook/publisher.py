@@ -7,9 +7,10 @@ time. Never out of order within a symbol: PutRecords keeps no order among the re
 them, so a request holds at most one record of each partition key, and a refused one is sent again before the next one
 of its key.
 
-The checkpoint, the last event whose record was taken, is tied to the stream's ARN and creation time. A stream that was
-made anew is filled again from the shard's first event; the stream is looked at again regularly, so that this is seen
-also when it happens behind the publisher's back. No engine, no endpoint, no stream: all are waited for.
+The checkpoint, the last event whose record was taken, is tied to the stream's ARN and creation time. It is a file, and
+for the publisher of another machine a row of PostgreSQL (publisher_checkpoint.py): the later one counts. A stream that
+was made anew is filled again from the shard's first event; the stream is looked at again regularly, so that this is
+seen also when it happens behind the publisher's back. No engine, no endpoint, no stream: all are waited for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ironbook.admin import AdminError
 from ironbook.core.records import Event
 from ironbook.event_log import START, EventLog, EventLogLostError, Position, UnnamedInstrumentError
 from ironbook.kinesis_codec import AggregatedRecord, aggregate, encode_all
+from ironbook.publisher_checkpoint import SharedCheckpoint
 from ironbook.service import Backoff, Stop, log_to_stderr, write_json
 from ironbook.settlement import Config
 
@@ -97,6 +99,7 @@ class Publisher:
         self.client = client
         self.stop = stop
         self.log = log_to_stderr("publisher")
+        self.shared = SharedCheckpoint(config.database, config.shard, self.log)
         self.identity: dict[str, str] = {}
         self.position = START
         self.retried = 0
@@ -133,13 +136,17 @@ class Publisher:
                 last_reason = reason
                 self._tell("waiting", reason)
                 backoff.wait()
+        self.shared.close()
         self._tell("ended")
 
     def _open(self) -> None:
         """Find the stream, and where in it the publisher is."""
         self.identity = settlement.stream_identity(self.client, self.config.stream)
         self._looked = time.monotonic()
-        self.position = settlement.publisher_position(self.config, self.identity)
+        mine = settlement.publisher_position(self.config, self.identity)
+        self.position = max(mine, self.shared.read(self.identity))
+        if self.position > mine:
+            self._remember()
 
     def _look(self) -> None:
         """Make sure, once a second, that the stream is still the same one."""
@@ -169,6 +176,10 @@ class Publisher:
             return
         self.retried += retried
         self.position = Position(batch[-1].seq, batch[-1].index)
+        self._remember()
+        self.shared.keep(self.identity, self.position)
+
+    def _remember(self) -> None:
         # Not forced to the disk: an older checkpoint costs records that come twice, which readers drop.
         checkpoint = {**self.identity, "shard": self.config.shard, **self.position._asdict()}
         write_json(self.config.publisher_checkpoint, checkpoint, durable=False)

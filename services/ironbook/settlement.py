@@ -33,6 +33,7 @@ from ironbook.service import Stop, check_keys, deadline_ticks, read_json, read_s
 from ironbook.trades import Names
 
 CONSUMER = "ledger"
+PUBLISHER = "publisher "  # what the rows of publishers begin with, before their stream (publisher_checkpoint.py)
 _LOG_EVERY_SECONDS = 2.0
 _STATUS_SECONDS = 1.0  # a member that does not answer must not keep us from the primary for long
 

@@ -111,6 +111,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
+    "latency": (("latency",), 120, ()),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }
@@ -148,6 +149,7 @@ LANES = (
     Lane("fuzz", native("fuzz"), 60, ("clang", "fuzzer", "make")),
     Lane("sim", native("sim"), 90, ("gcc", "make")),
     Lane("cluster", native("cluster"), 75, ("gcc", "make")),
+    Lane("probe", native("probe"), 10, ("gcc", "make"), (FAST,)),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("journal", native("journal"), 45, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),

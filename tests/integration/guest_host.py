@@ -48,6 +48,24 @@ echo ready
 exec cat >/dev/null 2>&1
 """
 
+# Writes settings, which are named as the audit names them: a path, or what ethtool would be asked. SIOCETHTOOL is
+# 0x8946, ETHTOOL_SGRO 0x2C.
+SET = """
+import array, fcntl, json, socket, struct, sys
+interface, settings = sys.argv[1], json.loads(sys.argv[2])
+for path, value in settings.items():
+    if path.startswith("/"):
+        with open(path.format(interface=interface), "w") as file:
+            file.write(value)
+        continue
+    assert path == "ethtool -k {interface}: generic-receive-offload", path
+    words = array.array("I", [0x2C, ("off", "on").index(value)])
+    with socket.socket() as door:
+        request = struct.pack("16sP", interface.encode(), words.buffer_info()[0]).ljust(40, b"\\0")
+        fcntl.ioctl(door, 0x8946, request)
+print("null")
+"""
+
 
 class Guest:
     """A running guest: `pid` is its first process, `client_pid` one in the client's network."""

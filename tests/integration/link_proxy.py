@@ -7,7 +7,6 @@ so serves for any protocol. What it does is set while it runs, and holds for eac
 
 from __future__ import annotations
 
-import contextlib
 import random
 import selectors
 import socket
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 CHUNK = 1 << 16
+LOOK_SECONDS = 0.02  # so long at most until what is set anew has its effect
 DIRECTIONS = ("there", "back")  # from who connects to who listens, and from there to who has connected
 
 
@@ -111,11 +111,10 @@ class _Pair:
             for direction, (source, _) in self.ends.items():
                 if not self.proxy.ways[direction].stalled:
                     selector.register(source, selectors.EVENT_READ, direction)
-            due = min((held[0][0] for held in self.held.values() if held), default=time.monotonic() + 0.02)
-            wait = max(0.0, min(0.02, due - time.monotonic()))
-            ready = [key.data for key, _ in selector.select(wait)] if selector.get_map() else time.sleep(wait) or []
-        for direction in ready:
-            self._take(direction)
+            now = time.monotonic()
+            due = min((held[0][0] for held in self.held.values() if held), default=now + LOOK_SECONDS)
+            for key, _ in selector.select(max(0.0, min(LOOK_SECONDS, due - now))):
+                self._take(key.data)
         for direction in DIRECTIONS:
             self._give(direction)
 
@@ -177,7 +176,6 @@ def link_proxy(port: int, target: tuple[str, int], seed: int = 1) -> Iterator[Li
         stop.set()
         accepting.join(10)
         listener.close()
-        with contextlib.suppress(RuntimeError):
-            proxy.reset()
+        proxy.reset()
         for thread in threads:
             thread.join(10)

@@ -18,13 +18,13 @@ from local_processes import wait_for
 
 CLONE_NEWNET = 0x40000000  # setns(2)
 HUB = "10.78.0.1"
-_LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _set_network(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        assert _LIBC.setns(descriptor, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        assert LIBC.setns(descriptor, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     finally:
         os.close(descriptor)
 
@@ -63,7 +63,7 @@ class Networks:
             _set_network(f"/proc/{self._hub}/ns/net")
             yield
         finally:
-            assert _LIBC.setns(own, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            assert LIBC.setns(own, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
             os.close(own)
 
     def pull_the_cable(self, member: int) -> None:

@@ -89,6 +89,13 @@ def engine(ec2, name: str) -> dict[str, Any]:
     return instance
 
 
+def take_profile(ec2, name: str) -> None:
+    """A host loses what it may do in AWS."""
+    filters = [{"Name": "instance-id", "Values": [engine(ec2, name)["InstanceId"]]}]
+    (association,) = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+    ec2.disassociate_iam_instance_profile(AssociationId=association["AssociationId"])
+
+
 def nat_gateway(ec2, subnets, cidr: str) -> dict[str, Any]:
     gateways = ec2.describe_nat_gateways(Filters=[{"Name": "subnet-id", "Values": [subnets[cidr]["SubnetId"]]}])
     (gateway,) = [gateway for gateway in gateways["NatGateways"] if gateway["State"] == "available"]
@@ -191,6 +198,7 @@ def undo_network(ec2, subnets, tables) -> dict[str, Callable[[], object]]:
         f"security group {PREFIX}-database lacks the rule: ingress tcp 5432 from {PREFIX}-engine": lambda: (
             ec2.revoke_security_group_ingress(GroupId=database["GroupId"], IpPermissions=database["IpPermissions"])
         ),
+        f"engine-0-0 has the instance profile none, not {PREFIX}-engine": lambda: take_profile(ec2, "engine-0-0"),
         "engine-0-1 is stopped": lambda: ec2.stop_instances(InstanceIds=[engine(ec2, "engine-0-1")["InstanceId"]]),
         "address eipalloc-": lambda: ec2.delete_nat_gateway(NatGatewayId=gateway),
     }
@@ -277,3 +285,24 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
 
 def is_main(table: dict[str, Any]) -> bool:
     return any(association.get("Main") for association in table["Associations"])
+
+
+def described_groups(port: int, tiers: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
+    orders = f"{port + 100}-{port + 199}"
+    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": tiers["database"]}
+    to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
+    replicas = f"{port + 2}-{port + 99}"
+    replication = {"proto": "tcp", "ports": [replicas], "group_name": f"{PREFIX}-engine"}
+    return [
+        {
+            "name": f"{PREFIX}-engine",
+            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": tiers["private"]}, replication],
+            "egress": [to_database, to_aws, replication],
+        },
+        {
+            "name": f"{PREFIX}-database",
+            "ingress": [{"proto": "tcp", "ports": [5432], "group_id": f"{PREFIX}-engine"}],
+            "egress": [],
+        },
+    ]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from integration.engine_process import PASSWORD, hash_of
-from integration.guest_host import ADDRESS, INTERFACE, Guest, running_guest
+from integration.guest_host import ADDRESS, INTERFACE, SET, Guest, running_guest
 from local_processes import ROOT, wait_for
 
 pytestmark = [
@@ -133,23 +133,6 @@ print(done.stdout.split(": ")[-1].strip())
 # What the guest's interface is detuned by: moderation as an adapter has it that is made for throughput. A received
 # packet waits for half a millisecond.
 DETUNED = {"packet.gro": "on", "packet.deferred_interrupts": "2", "packet.gro_timeout": "500000"}
-# Writes settings, which are named as the audit names them: a path, or what ethtool would be asked. SIOCETHTOOL is
-# 0x8946, ETHTOOL_SGRO 0x2C.
-SET = """
-import array, fcntl, json, socket, struct, sys
-interface, settings = sys.argv[1], json.loads(sys.argv[2])
-for path, value in settings.items():
-    if path.startswith("/"):
-        with open(path.format(interface=interface), "w") as file:
-            file.write(value)
-        continue
-    assert path == "ethtool -k {interface}: generic-receive-offload", path
-    words = array.array("I", [0x2C, ("off", "on").index(value)])
-    with socket.socket() as door:
-        request = struct.pack("16sP", interface.encode(), words.buffer_info()[0]).ljust(40, b"\\0")
-        fcntl.ioctl(door, 0x8946, request)
-print("null")
-"""
 AUDIT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])

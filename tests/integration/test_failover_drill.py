@@ -7,6 +7,8 @@ import hashlib
 import json
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +130,23 @@ def test_a_canary_that_is_killed_leaves_a_log_that_can_be_read(drill: MovingDril
     drill.stop(signal.SIGKILL)
     log = read_log(drill.log)
     assert len(log.accepted()) >= 20 and log.ended == "the canary was killed: its log has no end"
+
+
+def test_the_canary_is_ended_by_its_log_and_nobody_else_is(drill: MovingDrill, tmp_path: Path) -> None:
+    """Not who only bears the log's name in its command line; and a log that nobody writes is no error."""
+    drill.start()
+    drill.done("wait", "--orders", "5", "--seconds", "20")
+    assert drill.canary is not None
+    named = f"ironbook.cli canary --log {drill.log}"
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", named])
+    assert drill.done("end") == {"changed": True}
+    assert drill.canary.wait(10) == 0 and read_log(drill.log).ended == "it was asked to end"
+    assert drill.done("end") == {"changed": False}
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+    drill.log = tmp_path / "never"
+    assert drill.done("end") == {"changed": False}
 
 
 def test_what_cannot_be_done_is_one_line(drill: MovingDrill) -> None:

@@ -25,6 +25,7 @@ import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
 from integration import platform_drift as drift
+from integration import platform_identity as identity
 from integration.platform_drift import PREFIX
 from local_processes import ROOT, LocalSite, local_site
 
@@ -312,6 +313,10 @@ def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group
         assert instance["SubnetId"] == subnets[cidr]["SubnetId"]
 
 
+def test_engine_hosts_may_do_what_their_programs_do_and_nothing_else(platform: Platform, ec2) -> None:
+    identity.must_be_the_engines(platform.client, [drift.engine(ec2, host) for host in ENGINES], TAGS)
+
+
 def test_the_key_is_rotated(platform: Platform) -> None:
     kms = platform.client("kms")
     key = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]
@@ -399,29 +404,10 @@ def found_problems(platform: Platform) -> list[str]:
     hosts = [
         {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
     ]
-    wanted = Wanted(PREFIX, "10.0.0.0/16", ZONES, TIERS, 3, hosts, TAGS, described_groups(platform))
+    wanted = Wanted(
+        PREFIX, "10.0.0.0/16", ZONES, TIERS, 3, hosts, TAGS, drift.described_groups(platform.site.port, TIERS)
+    )
     return problems(wanted, read(platform.client, PREFIX))
-
-
-def described_groups(platform: Platform) -> list[dict[str, Any]]:
-    """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
-    orders = f"{platform.site.port + 100}-{platform.site.port + 199}"
-    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
-    to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
-    replicas = f"{platform.site.port + 2}-{platform.site.port + 99}"
-    replication = {"proto": "tcp", "ports": [replicas], "group_name": f"{PREFIX}-engine"}
-    return [
-        {
-            "name": f"{PREFIX}-engine",
-            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}, replication],
-            "egress": [to_database, to_aws, replication],
-        },
-        {
-            "name": f"{PREFIX}-database",
-            "ingress": [{"proto": "tcp", "ports": [5432], "group_id": f"{PREFIX}-engine"}],
-            "egress": [],
-        },
-    ]
 
 
 def test_verification_finds_nothing_to_complain_about(platform: Platform) -> None:
@@ -455,7 +441,7 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
     must_say(platform, f"0 VPCs are named {PREFIX}", lambda: drift.take_names(ec2, vpc, subnets, tables))
     mended = platform.play("provision")
     assert mended.returncode == 0, mended.output
-    untouched = {"zone_us-east-1a", "placement_us-east-1a", "placement_us-east-1c", "instance_0_2"}
+    untouched = {"identity", "zone_us-east-1a", "placement_us-east-1a", "placement_us-east-1c", "instance_0_2"}
     assert set(mended.changed) == set(platform.first.changed) - untouched
     # What others have in our VPC is told and left alone.
     assert drift.tags_of(ec2, theirs) == with_their_tags

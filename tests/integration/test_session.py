@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ironbook import core
 from ironbook.core.records import EventType
-from venue import FIRMS, MIGRATIONS, ROOT, Venue, wait_for
+from venue import FIRMS, MIGRATIONS, ROOT, STREAM, Venue, wait_for
 
 pytestmark = pytest.mark.integration
 MESSAGES = 3000
@@ -92,6 +92,48 @@ def test_a_restarted_database_loses_nothing(venue: Venue) -> None:
     venue.start_postgres()
     venue.settle()
     venue.reconciled()
+
+
+def on_the_stream(venue: Venue) -> int:
+    """How many Kinesis records there are."""
+    client, count = venue.kinesis(), 0
+    for shard in client.list_shards(StreamName=STREAM)["Shards"]:
+        place = {"StreamName": STREAM, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = client.get_shard_iterator(**place)["ShardIterator"]
+        while records := (answer := client.get_records(ShardIterator=iterator))["Records"]:
+            count, iterator = count + len(records), answer["NextShardIterator"]
+    return count
+
+
+def another_machine(venue: Venue, forget: bool = False) -> None:
+    """The publisher ends, and one that has no file of a checkpoint begins; `forget`: nor a row of the database."""
+    venue.kill("publisher", signal.SIGTERM)
+    (checkpoint,) = (venue.state / "publisher").glob("*.json")
+    checkpoint.unlink()
+    if forget:
+        with venue.connect() as connection:
+            connection.execute("DELETE FROM public.ledger_checkpoint WHERE consumer LIKE 'publisher %'")
+    venue.start_publisher()
+    venue.settle()
+
+
+def test_a_publisher_of_another_machine_goes_on_and_sends_nothing_again(venue: Venue) -> None:
+    venue.settle()
+    before = on_the_stream(venue)
+    another_machine(venue)
+    assert on_the_stream(venue) == before > 0
+    another_machine(venue, forget=True)
+    assert on_the_stream(venue) > before, "the control: without the row all of it comes again"
+    venue.reconciled()
+
+
+def test_a_publisher_waits_for_no_database(venue: Venue) -> None:
+    venue.kill("postgres")
+    before = on_the_stream(venue)
+    venue.replay(venue.generate(200, seed=10))
+    wait_for(lambda: on_the_stream(venue) > before, "market data without a database")
+    venue.start_postgres()
+    venue.settle()
 
 
 def test_a_ledger_that_is_killed_again_and_again_writes_each_trade_once(venue: Venue) -> None:

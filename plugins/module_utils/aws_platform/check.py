@@ -168,6 +168,8 @@ def _host(wanted: Wanted, found: Found, host: Mapping[str, Any], instance: Mappi
         yield f"{name} is in subnet {subnet}, not in {private} of {host['zone']}"
     if instance["placement_group"] != group or strategy != "cluster":
         yield f"{name} is in placement group {instance['placement_group'] or 'none'}, not in cluster group {group}"
+    if instance["instance_profile"] != f"{wanted.prefix}-engine":
+        yield f"{name} has the instance profile {instance['instance_profile'] or 'none'}, not {wanted.prefix}-engine"
     if instance["security_groups"] != [security_group]:
         yield f"{name} is in the security groups {', '.join(instance['security_groups'])}, not in {security_group}"
     purpose = {

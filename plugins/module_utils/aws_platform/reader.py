@@ -168,6 +168,7 @@ def _instance(instance: Mapping[str, Any]) -> dict[str, Any]:
         "state": instance["State"]["Name"],
         "zone": instance["Placement"]["AvailabilityZone"],
         "placement_group": instance["Placement"].get("GroupName", ""),
+        "instance_profile": instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2],
         "subnet": instance.get("SubnetId"),
         "security_groups": sorted(group["GroupName"] for group in instance["SecurityGroups"]),
         "tags": tags_of(instance.get("Tags")),

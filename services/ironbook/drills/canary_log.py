@@ -17,8 +17,10 @@ of the machine share, and `event`:
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import struct
 import threading
 import time
 from bisect import bisect_right
@@ -32,6 +34,7 @@ from ironbook.protocols import ouch50
 from ironbook.service import check_keys
 
 CLOCK_SECONDS = 1.0
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of fcntl(2) on 64 bits: type, whence, start, len, pid
 NO_END = "the canary was killed: its log has no end"
 BEGIN = {
     "session": str,
@@ -136,6 +139,8 @@ class LogWriter:
             # The canary and whoever marks write to one file: each line goes to its end, wherever that is by then.
             flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
             self._file = os.fdopen(os.open(path, flags, 0o600), "ab", buffering=0)
+            if new:  # whose log it is: the kernel knows, and forgets it with the process
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileExistsError as error:
             raise CommandError(
                 f"{path}: is there already: each canary writes a log of its own, name another"
@@ -158,6 +163,19 @@ class LogWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def writer_of(path: Path) -> int | None:
+    """Return the process id of the canary that writes a log; None where none does. CommandError: it cannot be asked."""
+    try:
+        with path.open("r+b") as file:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, *_, pid = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
+    return None if kind == fcntl.F_UNLCK else int(pid)
 
 
 def _line(event: str, at_ns: int, fields: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from ironbook import settlement
 from ironbook.event_log import START, Position
 from ironbook.reconciliation.figures import Differences, Figures
 from ironbook.reconciliation.journal import Truth
-from ironbook.settlement import CONSUMER, Config
+from ironbook.settlement import CONSUMER, PUBLISHER, Config
 from ironbook.trades import AVERAGE_UNIT, PRICE_UNIT, Trade, average_text
 
 _TRADES = """SELECT id, shard, sequence, index, match_ref, symbol, quantity, price * %s,
@@ -124,8 +124,15 @@ def _check_checkpoints(rows: list[tuple[Any, ...]], config: Config, truth: Truth
     for consumer, shard, *place in rows:
         if keys[consumer, shard] > 1:
             differences.add(f"PostgreSQL: checkpoint of {consumer} in shard {shard} has {keys[consumer, shard]} rows")
-        if consumer != CONSUMER or shard not in config.shards:
+        is_publisher = consumer.startswith(PUBLISHER)
+        if (consumer != CONSUMER and not is_publisher) or shard not in config.shards:
             differences.add(f"PostgreSQL: checkpoint of {consumer} in shard {shard}, which is not configured")
+        elif is_publisher:
+            if shard == config.shard and Position(*place) > truth.last:
+                differences.add(
+                    f"PostgreSQL: checkpoint of {consumer} in shard {shard} is at {tuple(place)}, ahead of the "
+                    f"journal's last event {tuple(truth.last)}: what is between is not published by anybody else"
+                )
         elif shard == config.shard:
             found, present = Position(*place), True
     if not present and truth.last != START:

@@ -7,6 +7,7 @@ import datetime
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +16,14 @@ from typing import Any
 import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbook.trading.plugins.module_utils.journal_archive import archive, segments
 from ansible_collections.ironbook.trading.plugins.modules import journal_archive, journal_archive_info
 from botocore.exceptions import BotoCoreError, ClientError
+from ironbook import journal_archive as archive
+from ironbook import journal_segments as segments
 from ironbook import seals
+from ironbook.archiver import Archiver
 from ironbook.core import Journal
-from local_processes import environment, free_port, wait_for
+from local_processes import IRONBOOK, environment, free_port, wait_for
 from unit.core.test_binding import command_at
 
 pytestmark = pytest.mark.slow
@@ -273,3 +276,70 @@ def test_what_s3_did_not_keep_is_noticed(place: Place, fault: str, named: str) -
     actions = archive.plan(archive.Wanted(PREFIX, 100, "COMPLIANCE"), files, {}, 0)
     with pytest.raises(ValueError, match=named):
         archive.apply(Forgetful(place.s3, fault), place.bucket, actions, files)
+
+
+# ---- the service that does it again and again
+
+
+def archiver_of(place: Place) -> Archiver:
+    return Archiver(place.s3, place.bucket, place.directory, archive.Wanted(PREFIX, 100, "COMPLIANCE"))
+
+
+def test_what_is_sealed_meanwhile_is_archived_and_nothing_is_read_twice(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    hash_of = segments.hash_of
+    monkeypatch.setattr(segments, "hash_of", lambda path: [hashed.append(path.name), hash_of(path)][1])
+    service, now = archiver_of(place), int(time.time())
+    assert [action.action for action in service.once(now)] == ["put"] * 6
+    assert place.keys() == [PREFIX + name for name in NAMES] and sorted(hashed) == sorted(NAMES)
+    assert service.once(now) == [] and len(hashed) == 6
+    place.append(31, 40)
+    new = [f"{25:020}.{kind}" for kind in ("journal", "sha256")]
+    assert [action.key for action in service.once(now)] == [PREFIX + name for name in new]
+    assert sorted(hashed) == sorted([*NAMES, *new])
+    assert archiver_of(place).once(now) == [] and place.versions() == 8  # one that was started again puts nothing
+
+
+def test_a_segment_that_is_written_behind_the_seal_is_refused_though_it_was_known(place: Place) -> None:
+    service, now = archiver_of(place), int(time.time())
+    service.once(now)
+    segment = place.directory / NAMES[0]
+    data = bytearray(segment.read_bytes())
+    data[300] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(ValueError, match=r"is not what 0+1\.sha256 has sealed"):
+        service.once(now)
+    data[300] ^= 1
+    segment.write_bytes(data)
+    assert service.once(now) == []
+
+
+def test_the_service_says_once_why_it_cannot_and_goes_on(place: Place) -> None:
+    """As its service manager runs it: a bucket without a lock, which gets one; SIGTERM ends it."""
+    plain = f"{place.bucket}-later"
+    place.s3.create_bucket(Bucket=plain)
+    command = [*IRONBOOK, "archiver", "run", "--directory", str(place.directory), "--bucket", plain,
+               "--prefix", "journal/shard-00", "--retention-days", "100", "--every", "0.05"]  # fmt: skip
+    aws = {"AWS_ENDPOINT_URL": place.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "testing",
+           "AWS_SECRET_ACCESS_KEY": "testing"}  # fmt: skip
+    log = place.directory.with_name("log")
+    with log.open("w") as written:
+        running = subprocess.Popen(command, env=environment(**aws), stderr=written)
+    try:
+        wait_for(lambda: "has no Object Lock" in log.read_text(), "a refusal")
+        time.sleep(0.5)  # many looks
+        place.s3.delete_bucket(Bucket=plain)
+        place.s3.create_bucket(Bucket=plain, ObjectLockEnabledForBucket=True)
+        wait_for(lambda: log.read_text().count(" put ") == 6, "six objects")
+        running.terminate()
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+        running.wait()
+    assert len(place.s3.list_objects_v2(Bucket=plain)["Contents"]) == 6
+    assert log.read_text().count("has no Object Lock") == 1
+    refused = subprocess.run([*command[:-4], "--retention-days", "0"], env=environment(**aws), capture_output=True,
+                             text=True, check=False)  # fmt: skip
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1

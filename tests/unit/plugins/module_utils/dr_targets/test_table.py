@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The promises of DRB-08 to the second, and that a drill is judged by its own row."""
+"""The promises of DRB-08 and DRB-09 to the second, and that a drill is judged by its own row."""
 
 from __future__ import annotations
 
@@ -16,29 +16,56 @@ from ansible_collections.ironbook.trading.plugins.module_utils.dr_targets.table 
     Measured,
     check,
     evaluate,
+    find,
     parse,
 )
 
 ROOT = Path(__file__).resolve().parents[5]
 ROWS = [asdict(target) for target in TARGETS]
-ROW_TEXT = next(
-    row["text"] for row in yaml.safe_load((ROOT / "tests/features.yml").read_text())["rows"] if row["id"] == "DRB-08"
-)
+TEXTS = {row["id"]: row["text"] for row in yaml.safe_load((ROOT / "tests/features.yml").read_text())["rows"]}
+UNITS = {"min": 60, "h": 3600, "": 1}
 
 
-@pytest.mark.feature("DRB-08", by="U", part="the table")
+@pytest.mark.feature("DRB-08", by="U")
 def test_the_table_is_the_owners() -> None:
     """Read from the row's own words, so that neither can change without the other."""
     words = {"pod": "pod", "node": "node", "zone": "AZ", "region": "region", "data_loss": "complete data loss"}
-    units = {"min": 60, "h": 3600, "": 1}
-    for target in TARGETS:
-        found = re.search(rf"{words[target.scenario]} <(\d+) (min|h)/<?(\d+) ?(min|h|)", ROW_TEXT)
+    text = TEXTS["DRB-08"]
+    five = [target for target in TARGETS if target.scenario in words]
+    for target in five:
+        found = re.search(rf"{words[target.scenario]} <(\d+) (min|h)/<?(\d+) ?(min|h|)", text)
         assert found, target
-        assert target.rto_below_seconds == int(found[1]) * units[found[2]]
-        assert target.rpo_below_seconds == int(found[3]) * units[found[4]]
-    assert len(TARGETS) == ROW_TEXT.count("/") - ROW_TEXT.count("RTO/RPO") == 5
-    assert len({target.drill for target in TARGETS}) == 5
+        assert target.rto_below_seconds == int(found[1]) * UNITS[found[2]]
+        assert target.rpo_below_seconds == int(found[3]) * UNITS[found[4]]
+        assert find([], target.scenario, target.scope, target.drill) == target
+    assert len(five) == text.count("/") - text.count("RTO/RPO") == 5
+    assert len({target.drill for target in TARGETS}) == len(TARGETS) == 6
     assert check(ROWS) == [] and parse(ROWS) == TARGETS
+
+
+@pytest.mark.feature("DRB-09", by="U")
+def test_the_full_recovery_is_the_owners() -> None:
+    found = re.fullmatch(r"RTO <(\d+) (h) full, RPO <(\d+) (min)", TEXTS["DRB-09"])
+    assert found
+    full = find([], "full", "venue", "full_recovery")
+    assert full.rto_below_seconds == int(found[1]) * UNITS[found[2]] == 4 * 3600
+    assert full.rpo_below_seconds == int(found[3]) * UNITS[found[4]] == 15 * 60
+    assert evaluate("full_recovery", Measured(4 * 3600 - 1, 15 * 60 - 1, 9)).passed
+    assert len(evaluate("full_recovery", Measured(4 * 3600, 15 * 60, 9)).failures) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (("moon", "shard", "process_crash"), "dr_targets has no row moon/shard; there are pod/shard, node/shard"),
+        (("pod", "venue", "process_crash"), "dr_targets has no row pod/venue; there are pod/shard"),
+        (("", "", "process_crash"), "dr_targets has no row /; there are"),
+        (("region", "venue", "process_crash"), "row region/venue: its drill is region_loss, and this is process_crash"),
+    ],
+)
+def test_a_row_that_is_not_the_drills_is_refused_by_its_name(wanted: tuple[str, str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        find([], *wanted)
 
 
 @pytest.mark.feature("DRB-08", by="U", part="a measurement is judged by its drill's row")
@@ -101,16 +128,16 @@ def test_a_venue_may_promise_more() -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (changed(0, rto_below_seconds=61), "row pod: rto_below_seconds is 61, wider than the 60 that are promised"),
-        (changed(1, rpo_below_seconds=1), "row node: rpo_below_seconds is 1, wider than the 0 that are promised"),
-        (changed(2, rto_below_seconds=0), "row zone: rto_below_seconds is 0; whole seconds from 1 are wanted"),
-        (changed(2, rpo_below_seconds=True), "row zone: rpo_below_seconds is True; whole seconds from 0 are wanted"),
-        (changed(2, rto_below_seconds=None), "row zone: rto_below_seconds is missing"),
-        (changed(3, colour="red"), "row region: colour is unknown"),
-        (changed(3, drill=""), "row region: drill is ''"),
-        (changed(3, drill="host_loss"), "row region: its drill host_loss is that of row node too"),
-        (ROWS[:4], "dr_targets has no row data_loss: add it, with the drill restore_from_archive"),
-        ([*ROWS, {"scenario": "meteor"}], "a row 'meteor': known are pod, node, zone, region, data_loss"),
+        (changed(0, rto_below_seconds=61), "row pod/shard: rto_below_seconds is 61, wider than the 60 that are"),
+        (changed(1, rpo_below_seconds=1), "row node/shard: rpo_below_seconds is 1, wider than the 0 that are"),
+        (changed(2, rto_below_seconds=0), "row zone/shard: rto_below_seconds is 0; whole seconds from 1 are wanted"),
+        (changed(2, rpo_below_seconds=True), "row zone/shard: rpo_below_seconds is True; whole seconds from 0 are"),
+        (changed(2, rto_below_seconds=None), "row zone/shard: rto_below_seconds is missing"),
+        (changed(3, colour="red"), "row region/venue: colour is unknown"),
+        (changed(3, drill=""), "row region/venue: drill is ''"),
+        (changed(3, drill="host_loss"), "row region/venue: its drill host_loss is that of row node/shard too"),
+        (ROWS[:4] + ROWS[5:], "no row data_loss/venue: add it, with the drill restore_from_archive"),
+        ([*ROWS, {"scenario": "meteor"}], "a row meteor/None: known are pod/shard, node/shard, zone/shard, region"),
     ],
 )
 def test_each_fault_of_a_table_is_one_line(rows: list[dict[str, Any]], says: str) -> None:
@@ -122,4 +149,4 @@ def test_each_fault_of_a_table_is_one_line(rows: list[dict[str, Any]], says: str
 
 def test_a_row_that_is_there_twice_is_named() -> None:
     problems = check([*ROWS, ROWS[0] | {"drill": "another"}])
-    assert problems == ["dr_targets has 2 rows pod: keep one"]
+    assert problems == ["dr_targets has 2 rows pod/shard: keep one"]
