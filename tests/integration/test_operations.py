@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The playbooks that a person runs on a shard, each for real: three engines and their agents, deployed on a local site.
 
-The configuration store is the site's DynamoDB. One operation in `make test`; all of them, which build on one another:
-`OPERATIONS=all pytest tests/integration/test_operations.py`.
+And each of them cut off in its middle by a kill: the same command comes to its end, and nothing acknowledged is lost.
+The configuration store is the site's DynamoDB. One operation in `make test`, and one cut; all of them, which build on
+one another: `OPERATIONS=all pytest tests/integration/test_operations.py`; or some, by the names of their functions.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import yaml
 from integration.engine_process import Client, enter
 from ironbook import core
 from ironbook.admin import AdminError, request
+from ironbook.drills.canary_log import writer_of
 from ironbook.store.dynamodb import DynamoDbStore
 from ironbook.store.items import Record
 from local_processes import ROOT, LocalSite, environment, local_site, wait_for
@@ -81,13 +84,40 @@ class Site:
         inventory = {"all": {"vars": variables, "children": {"engine_hosts": {"hosts": hosts}, **done}}}
         (self.site.state.parent / "hosts.yml").write_text(yaml.safe_dump(inventory))
 
-    def play(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook as a person does."""
+    def command(self, name: str, *options: str) -> tuple[list[str], dict[str, str]]:
+        """A playbook as a person runs it, and its environment."""
         collections = str(ROOT / ".venv" / "collections")
         variables = environment(**self.variables, ANSIBLE_COLLECTIONS_PATH=collections, ANSIBLE_NOCOLOR="1")
-        command = [PLAYBOOK, "-i", str(self.site.state.parent / "hosts.yml"), f"ironbook.trading.{name}", *options]
+        inventory = str(self.site.state.parent / "hosts.yml")
+        return [PLAYBOOK, "-i", inventory, f"ironbook.trading.{name}", *options], variables
+
+    def play(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook to its end."""
+        command, variables = self.command(name, *options)
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False,
-                              cwd=self.site.state.parent, timeout=280)  # fmt: skip
+                              cwd=self.site.state.parent, timeout=600)  # fmt: skip
+
+    def cut(self, name: str, task: str, *options: str, after: Callable[[], bool] = lambda: True) -> None:
+        """Run one and kill it, with all that it has started, once it has come to a task and then to `after`.
+
+        What it has detached, as a drill its canary, lives on, as it would.
+        """
+        command, variables = self.command(name, *options)
+        running = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   cwd=self.site.state.parent, start_new_session=True)  # fmt: skip
+        assert running.stdout is not None
+        said = []
+        try:
+            for line in running.stdout:
+                said.append(line)
+                if line.startswith("TASK [") and task in line:
+                    break
+            else:
+                pytest.fail(f"{name} has not come to {task}: {''.join(said)}")
+            wait_for(after, f"what comes after {task}")
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
 
     def done(self, name: str, *options: str) -> int:
         """Run one that comes to its end; how much it changed."""
@@ -106,6 +136,17 @@ class Site:
         assert "<h2>What happened</h2>" in path.with_suffix(".html").read_text()
         made: dict[str, Any] = json.loads(path.read_text())
         return made
+
+    def configuration(self, number: int) -> str:
+        return (self.directory(number) / "engine.json").read_text()
+
+    def runs(self, number: int) -> bool:
+        """Whether supervisor has the engine running."""
+        return "RUNNING" in self.site.supervisorctl("status", f"engine-0-{number}")
+
+    def canaries(self) -> int:
+        """How many canaries of drills run."""
+        return sum(writer_of(log) is not None for log in (self.site.state / "drills").glob("*.jsonl"))
 
     def status(self, number: int) -> dict[str, Any]:
         return request(self.run(number) / "admin.sock", "status")
@@ -246,19 +287,228 @@ def upgrade_a_member_at_a_time(shard: Site) -> None:
     assert shard.report("upgrade")["outcome"] == "done"
 
 
+class Watch(threading.Thread):
+    """Counts how many members at most do not answer at one moment."""
+
+    def __init__(self, shard: Site) -> None:
+        super().__init__(daemon=True)
+        self.shard, self.most, self.ended = shard, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            self.most = max(self.most, sum(self.is_out(number) for number in range(3)))
+
+    def is_out(self, number: int) -> bool:
+        try:
+            return not self.shard.status(number)
+        except AdminError:
+            return True
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def deploy_a_change_in_turn(shard: Site) -> None:
+    """The deploy play starts no two members again at once, and the primary last, after it has handed over."""
+    primary = shard.in_sync()
+    shard.trade(5)
+    pids = {shard.status(number)["pid"] for number in range(3)}
+    epoch = shard.record().epoch
+    with Watch(shard) as watch:
+        assert shard.done("deploy", "-e", "engine_service_heartbeat_seconds=4") > 3
+    assert watch.most == 1
+    assert shard.in_sync() != primary
+    assert shard.record().epoch == epoch + 1  # one interruption, and a planned one
+    assert not {shard.status(number)["pid"] for number in range(3)} & pids
+    assert shard.done("deploy", "-e", "engine_service_heartbeat_seconds=4") == 0
+    shard.trade(5)
+
+
+def archive_what_is_sealed(shard: Site) -> None:
+    """Each member has a service beside its engine that ships its sealed segments, but to no bucket without a lock."""
+    s3, bucket = boto3.client("s3"), "ironbook-archive"
+    s3.create_bucket(Bucket=bucket)
+    options = ["-e", f"engine_service_archive_bucket={bucket}", "-e", "engine_service_archive_seconds=1"]
+    options += ["-e", "engine_service_segment_bytes=65536"]
+    assert shard.done("deploy", *options) > 3
+    log = shard.site.state / "log" / "archive-0-1.log"
+    wait_for(lambda: log.exists() and "has no Object Lock" in log.read_text(), "a refusal")
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    for _ in range(4):
+        shard.trade(200)
+
+    def archived() -> list[dict[str, int]]:
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix="journal/shard-0/").get("Contents", [])
+        sizes = {item["Key"].removeprefix("journal/shard-0/"): item["Size"] for item in listed}
+        return [{key: size for key, size in sizes.items() if key.startswith(f"replica-{n}/")} for n in range(3)]
+
+    wait_for(lambda: all(len(one) >= 4 for one in archived()), "two segments and their seals of each member")
+    for number, one in enumerate(archived()):
+        for key in one:
+            there = s3.get_object(Bucket=bucket, Key=f"journal/shard-0/{key}")
+            assert there["ObjectLockMode"] == "COMPLIANCE"
+            assert there["Body"].read() == (shard.directory(number) / "journal" / key.partition("/")[2]).read_bytes()
+    assert shard.done("deploy", *options) == 0
+
+
 def drill(shard: Site) -> None:
     """The primary is killed; what the canary saw meets the target; and a target that nobody can meet is missed."""
     primary = shard.in_sync()
     epoch = shard.record().epoch
     seconds = ["-e", "failover_drill_seconds=20"]
     assert shard.done("drill_failover", "--check", *seconds) == 0
+    for wrong, says in (("moon", "no row moon/shard"), ("node", "its drill is host_loss, and this is process_crash")):
+        assert says in shard.refused("drill_failover", *seconds, "-e", f"failover_drill_scenario={wrong}")
+    assert shard.in_sync() == primary and shard.record().epoch == epoch
     assert shard.done("drill_failover", *seconds) >= 1
     assert shard.in_sync() != primary
     assert shard.record().epoch > epoch
     path = shard.site.state / "reports" / "drill_failover-0.json"
     told = json.loads(path.read_text())
     assert (told["verdict"], told["drill"]) == ("passed", "process_crash")
+    assert told["targets"] == {"rto_below_seconds": 60, "rpo_below_seconds": 0} and told["measured"]["missing"] == 0
     assert path.with_suffix(".html").exists()
+
+
+# ---- the same, cut off in their middle: the next run of the same command comes to its end, and nothing is lost
+
+
+def cut_switch_over(shard: Site) -> None:
+    """To whom it was to lead is known to the next run, which was not told either; no third one comes to lead."""
+    old = shard.in_sync()
+    new = (old + 1) % 3
+    shard.trade(10)
+    shard.cut("switch_over", "Have the primary hand over", after=lambda: shard.leads(f"engine-0-{new}"))
+    assert shard.report("switch_over")["outcome"] == "begun"
+    epoch = shard.record().epoch
+    assert shard.done("switch_over") == 0
+    assert (shard.in_sync(), shard.record().epoch) == (new, epoch)
+    assert shard.report("switch_over")["outcome"] == "done"
+    shard.trade(5)
+
+
+def cut_switch_over_before(shard: Site) -> None:
+    """Before anything was asked of an engine."""
+    old = shard.in_sync()
+    shard.cut("switch_over", "Write | Write it for programs")
+    shard.cut("switch_over", "Refuse where nobody leads")
+    assert shard.in_sync() == old
+    assert shard.done("switch_over") == 1
+    assert shard.in_sync() == (old + 1) % 3
+    shard.trade(5)
+
+
+def cut_halt_and_resume(shard: Site) -> None:
+    primary = shard.in_sync()
+    shard.cut("halt", "Say it to the primary", after=lambda: shard.status(primary)["state"] == "halted")
+    assert shard.report("halt")["outcome"] == "begun"
+    assert shard.done("halt") == 0
+    assert shard.report("halt")["outcome"] == "done"
+    shard.cut("resume", "Refuse where nobody leads")
+    assert shard.status(primary)["state"] == "halted"
+    assert shard.done("resume") == 1
+    shard.cut("resume", "Look once more")
+    assert shard.done("resume") == 0
+    shard.trade(5)
+
+
+def cut_fail_over(shard: Site) -> None:
+    """Behind the record and before its engine runs, and before the others rejoin. An old word forces nothing anew."""
+    primary = shard.in_sync()
+    left = (primary + 1) % 3
+    shard.trade(10)
+    for number in range(3):
+        shard.site.supervisorctl("stop", f"engine-0-{number}")
+    epoch = shard.record().epoch  # a primary that is ended hands over, so it is not that of the beginning
+    wanted = ["-e", f"engine_operation_confirm=local/shard-0/epoch-{epoch}", "-e", f"engine_operation_replica={left}"]
+    wanted += ["-e", "engine_operation_allow_data_loss=true"]
+    shard.cut("fail_over", "Make it primary", *wanted, after=lambda: shard.record().epoch > epoch)
+    assert shard.record().in_sync == (f"engine-0-{left}",)
+    made = shard.record().epoch
+    shard.cut("fail_over", "Have the others rejoin", *wanted)
+    assert shard.done("fail_over", *wanted) >= 1
+    assert shard.in_sync() == left
+    assert shard.record().epoch == made  # nobody was made primary a second time
+    shard.trade(5)
+    # The shard has gone on: the word of then is that of a command of last week.
+    for number in range(3):
+        shard.site.supervisorctl("stop", f"engine-0-{number}")
+    assert "say that it is meant" in shard.refused("fail_over", *wanted)
+    for number in range(3):
+        shard.site.supervisorctl("start", f"engine-0-{number}")
+    assert shard.in_sync() >= 0
+
+
+def cut_restore(shard: Site) -> None:
+    """At each of its steps, one after the other; the journal ends where it was asked to, and is taken back once."""
+    primary = shard.in_sync()
+    shard.trade(10)
+    epoch = shard.record().epoch
+    wanted = shard.status(primary)["seq"]
+    state = shard.status(primary)["state_hash"]
+    before = shard.orders
+    shard.trade(20)
+    options = ["-e", f"engine_operation_until={wanted}", "-e", f"engine_operation_confirm=local/shard-0/epoch-{epoch}"]
+    shard.cut("restore_engine", "Have it fenced", *options)
+    shard.cut("restore_engine", "Have the journal end there", *options)
+    assert shard.report("restore")["about"]["fenced_epoch"] == epoch
+    shard.cut("restore_engine", "Go on with that member", *options, after=lambda: shard.record().epoch > epoch)
+    made = shard.record().epoch
+    shard.cut("restore_engine", "Have every member follow", *options)
+    assert shard.done("restore_engine", *options) >= 1
+    assert shard.in_sync() == primary
+    assert shard.record().epoch == made
+    assert f"{core.replay(shard.directory(primary) / 'journal', wanted).state_hash:016x}" == state
+    shard.orders = before
+    shard.trade(5)
+    assert shard.done("restore_engine", *options) == 0
+    assert "say that it is meant" in shard.refused("restore_engine", *options, "-e", "engine_operation_until=3")
+    shard.trade(5)
+
+
+def cut_upgrade(shard: Site) -> None:
+    """Between a file and the restart that it needs, and between two definitions of a service; at most one is out."""
+    primary = shard.in_sync()
+    shard.trade(5)
+    pids = {number: shard.status(number)["pid"] for number in range(3)}
+    epoch = shard.record().epoch
+    changed = ["-e", "engine_service_heartbeat_seconds=3"]
+    shard.cut("upgrade_engine", "Run the agent that asks", *changed)  # of the first one's turn: engine.json is written
+    first = next(number for number in range(3) if '"heartbeat_seconds": 3' in shard.configuration(number))
+    assert first != primary and shard.status(first)["pid"] == pids[first]
+    name = f"engine-0-{first}"
+    shard.cut("upgrade_engine", f"Supervisor | Take in {name}", *changed, after=lambda: not shard.runs(first))
+    with Watch(shard) as watch:
+        assert shard.done("upgrade_engine", *changed) > 3
+    assert watch.most == 1
+    assert shard.in_sync() != primary
+    assert shard.record().epoch == epoch + 1
+    assert not {shard.status(number)["pid"] for number in range(3)} & set(pids.values())
+    assert shard.done("upgrade_engine", *changed) == 0
+    shard.trade(5)
+
+
+def cut_drill(shard: Site) -> None:
+    """While the canary trades, and behind the kill: the next one ends the canary, and drills."""
+    shard.in_sync()
+    report = shard.site.state / "reports" / "drill_failover-0.json"
+    seconds = ["-e", "failover_drill_seconds=300"]
+    shard.cut("drill_failover", "Wait until it is served", *seconds, after=lambda: shard.canaries() == 1)
+    assert shard.canaries() == 1 and not report.exists()
+    primary = shard.in_sync()
+    shard.cut("drill_failover", "Wait until the canary is served again", *seconds)
+    assert shard.record().primary != f"engine-0-{primary}"
+    assert shard.done("drill_failover", *seconds) >= 2
+    assert json.loads(report.read_text())["verdict"] == "passed"
+    assert shard.canaries() == 0
+    shard.in_sync()
+    shard.trade(5)
 
 
 EVERY = (
@@ -267,12 +517,22 @@ EVERY = (
     fail_over_by_force,
     restore_to_a_number_and_no_second_time,
     upgrade_a_member_at_a_time,
+    deploy_a_change_in_turn,
+    archive_what_is_sealed,
     drill,
+    cut_switch_over,
+    cut_switch_over_before,
+    cut_halt_and_resume,
+    cut_fail_over,
+    cut_restore,
+    cut_upgrade,
+    cut_drill,
 )
-CHOSEN = EVERY if os.environ.get("OPERATIONS") == "all" else EVERY[:1]
+ONLY = os.environ.get("OPERATIONS", "")
+CHOSEN = [one for one in EVERY if ONLY == "all" or one.__name__ in ONLY.split(",")] or [switch_over, cut_switch_over]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("operation", CHOSEN, ids=[one.__name__ for one in CHOSEN])
 def test_an_operation(shard: Site, operation: Callable[[Site], None]) -> None:
     operation(shard)

@@ -131,6 +131,7 @@ CHANGES: list[tuple[str, ...]] = [
         "SELECT 0, client_id, symbol, position + 5, avg_cost FROM portfolios WHERE client_id = 'TAKR'",
         "position of TAKR in AAPL has 2 rows",
     ),
+    ("INSERT INTO ledger_checkpoint VALUES ('publisher s t', 0, 99999999, 1)", "ahead of the journal's last event"),
     ("INSERT INTO ledger_checkpoint TABLE ledger_checkpoint", "checkpoint of ledger in shard 0 has 2 rows"),
     (f"INSERT INTO trades SELECT * FROM trades WHERE {ONE}", "here twice"),
     # What is no number to reckon with.

@@ -16,6 +16,8 @@ _SHOWN = ("role", "state", "epoch", "primary", "in_sync", "last_seq", "commit_se
 def report(given: Mapping[str, Any]) -> dict[str, Any]:
     """Put it together. `given`: operation, shard, environment, started_at, ended_at, failure, before, after, timelines.
 
+    Without a time at which it ended it is of a run that has begun, and says so until the run's end writes another one.
+
     And, where there is more to say of the operation as a whole, `about`: values by name. `before` and
     `after` map a host to what engine_failover_info has returned of its member, `timelines` to its steps.
     """
@@ -27,7 +29,7 @@ def report(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         **{key: given[key] for key in ("operation", "shard", "environment", "started_at", "ended_at", "failure")},
-        "outcome": "failed" if given["failure"] else "done",
+        "outcome": "failed" if given["failure"] else "done" if given["ended_at"] else "begun",
         "changed": any(timeline),
         "about": dict(given.get("about") or {}),
         "timeline": sorted(timeline, key=lambda step: (step["at"], step["host"])),
@@ -45,7 +47,8 @@ def render(made: Mapping[str, Any]) -> str:
     mark = "ok" if made["outcome"] == "done" else "drift"
     title = f"{made['operation']}: shard {made['shard']}, {made['environment']}"
     steps = "".join(_row((step["at"], step["host"], step["what"])) for step in made["timeline"])
-    steps = steps or _row(("", "", "Nothing: it was so already"))
+    nothing = "Nothing: it was so already" if made["ended_at"] else "Not known: this run has not come to its end"
+    steps = steps or _row(("", "", nothing))
     head = _row(("Time (UTC)", "Host", "What"), "th")
     failure = f'<p class="mark drift">{escape(str(made["failure"]))}</p>' if made["failure"] else ""
     return f"""<!doctype html>

@@ -29,6 +29,7 @@ VARIABLES = {
     "managed_service_writable_directories": ["/var/lib/ironbook/engine-0-0"],
     "managed_service_before": ["ledger-0", "publisher-0"],
     "managed_service_runtime_directory": "engine-0-0",
+    "__managed_service_definition_now": "0af1",
 }
 
 
@@ -81,7 +82,8 @@ def test_the_unit_has_no_root_and_little_else(rendered) -> None:
     assert service["ExecStart"].endswith("'/var/lib/iron book/100%%.json'")
     assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("ironbook/engine-0-0", "yes")
     assert unit["Unit"]["Before"] == "ledger-0.service publisher-0.service"
-    assert service["Environment"] == '"PYTHONPATH=/opt/ironbook/50%%"'
+    assert '\nEnvironment="PYTHONPATH=/opt/ironbook/50%%"\n' in rendered["unit.service.j2"].read_text()
+    assert service["Environment"] == '"IRONBOOK_DEFINITION=0af1"'
 
 
 def test_supervisor_reads_the_program(rendered) -> None:
@@ -104,7 +106,7 @@ def test_supervisor_reads_the_program(rendered) -> None:
     assert done.returncode == 0, done.stderr
     program = json.loads(done.stdout.splitlines()[-1])
     assert program["command"] == COMMAND
-    assert program["environment"] == {"PYTHONPATH": "/opt/ironbook/50%"}
+    assert program["environment"] == {"PYTHONPATH": "/opt/ironbook/50%", "IRONBOOK_DEFINITION": "0af1"}
     assert program["autostart"] is True
     assert program["priority"] < 999, "supervisor's own: those that lean on it"
     assert program["log"] == str(directory / "log" / "engine-0-0.log")

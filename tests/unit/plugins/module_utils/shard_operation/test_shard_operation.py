@@ -86,6 +86,9 @@ def test_the_report_tells_in_order_what_happened() -> None:
     assert (made["format"], made["outcome"], made["changed"]) == (1, "done", True)
     failed = shard_operation.shard_operation_report(given(failure="replica 1 <is> gone"))
     assert failed["outcome"] == "failed"
+    begun = shard_operation.shard_operation_report(given(ended_at="", timelines={}, about={"epoch": 4}))
+    assert (begun["outcome"], begun["about"]) == ("begun", {"epoch": 4})
+    assert "has not come to its end" in shard_operation.shard_operation_html(begun)
     with pytest.raises(AnsibleFilterError, match="ended_at"):
         shard_operation.shard_operation_report({key: value for key, value in given().items() if key != "ended_at"})
 
