@@ -214,21 +214,19 @@ def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> s
 
 def _tunable(rows: list[dict[str, Any]], machines: int) -> str:
     hosts = sum(len(row["names"]) for row in rows)
-    first, *others = rows
-    remedies = [_remedy(row) if row["fix"] != first["fix"] else "" for row in others]
-    span = f' rowspan="{len(rows)}"' if others and not any(remedies) else ""
-    told = f'<td class="severity"{span}>{first["severity"]}</td><td{span}>{_described(first)}</td>'
-    lines = [_row(first, told, hosts if machines > 1 else 0)]
-    for row, remedy in zip(others, remedies, strict=True):
-        lines.append(_row(row, "" if span else f'<td class="severity"></td><td>{remedy}</td>', hosts))
+    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0) for row in rows)
     verdicts = " ".join(dict.fromkeys(row["verdict"] for row in rows))
-    body = "\n".join(lines)
-    return f'<tbody id="{escape(first["id"])}" data-verdicts="{verdicts}">\n{body}\n</tbody>'
+    return f'<tbody id="{escape(rows[0]["id"])}" data-verdicts="{verdicts}">\n{lines}\n</tbody>'
 
 
-def _row(row: dict[str, Any], told: str, hosts: int) -> str:
-    """Write one state of a tunable; `told` is the cells of what the tunable is, which stands in its first row alone."""
-    cells = [f"<td>{_mark(row['verdict'])}</td>", told]
+def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
+    """Write one state of a tunable; what the tunable is stands in the first row alone."""
+    cells = [f"<td>{_mark(row['verdict'])}</td>"]
+    if row is first:
+        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}</td>"]
+    else:
+        remedy = _remedy(row) if row["fix"] != first["fix"] else ""
+        cells.append(f"<td></td><td>{remedy}</td>")
     if row["verdict"] == "not_applicable":
         cells.append(f'<td colspan="2" class="faint">{escape(row["because"])}</td>')
     else:
