@@ -61,7 +61,8 @@ class Session:
             TuningError: that cannot be understood.
 
         """
-        assert isinstance(machine.host, WritableHost)
+        if not isinstance(machine.host, WritableHost):
+            raise TypeError("a session writes, which this host's door does not let it")
         self.machine = machine
         self.host = machine.host
         self.check = check

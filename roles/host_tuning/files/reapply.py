@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set again what an interface loses whenever its driver resets: interrupts' CPUs, ethtool's values, its files in /sys.
 
