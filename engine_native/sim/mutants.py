@@ -159,7 +159,7 @@ MUTANTS = [
     Mutant(
         "the best price is not searched again",
         "book_path.h",
-        "if (next == IB_NONE || ib_book_window(book, side_index) != NULL) {",
+        "if (next == IB_NONE || window != NULL) {",
         "if (0) {",
     ),
     Mutant(
@@ -174,7 +174,25 @@ MUTANTS = [
         "                       (side->root == IB_NONE || level->ring.next != index))) {",
         "                       1)) {",
     ),
-    Mutant("a level keeps its bit", "book_path.h", "        ib_price_window_unset(window, key);\n", ""),
+    Mutant("a level keeps its bit", "book_path.h", "    ib_price_window_unset(window, key);\n", ""),
+    Mutant(
+        "the second best price is remembered when it is gone",
+        "book_path.h",
+        "window->second_key = second_key == key ? side->best_key : second_key;",
+        "",
+    ),
+    Mutant(
+        "a price that comes between the best and the second is overlooked",
+        "price_window.h",
+        "behind < window->second_key ? behind : window->second_key;",
+        "key < best_key ? best_key : window->second_key;",
+    ),
+    Mutant(
+        "the second best price is remembered when one comes that is not in the window",
+        "book_level",
+        "        window->second_key = side->best_key;\n        return added;",
+        "        return added;",
+    ),
     Mutant(
         "a window slides over what it holds",
         "price_window",

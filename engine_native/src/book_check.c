@@ -182,16 +182,13 @@ static int check_node(struct walk *walk, uint32_t index, uint64_t prefix, uint32
 /* The bits of a window say where it has levels. */
 static int check_window_bits(struct walk *walk, const struct ib_price_window *window)
 {
-    uint64_t words = 0;
     for (uint64_t i = 0; i < sizeof window->summary / sizeof *window->summary; i++) {
         uint64_t summary = 0;
         for (uint64_t word = i * 64; word < IB_WINDOW_KEYS / 64 && word < i * 64 + 64; word++) {
             summary |= (uint64_t)(window->bits[word] != 0) << word % 64;
         }
         REQUIRE(walk, window->summary[i] == summary, "a window's summary says which words have bits");
-        words |= (uint64_t)(summary != 0) << i;
     }
-    REQUIRE(walk, window->words == words, "a window's words say which summaries have bits");
     return 1;
 }
 
@@ -212,9 +209,9 @@ static int check_window_price(struct walk *walk, const struct ib_price_window *w
 
 static int check_window(struct walk *walk, const struct ib_price_window *window)
 {
-    REQUIRE(walk, window->keys == IB_WINDOW_KEYS || (window->keys == 0 && window->words == 0),
+    REQUIRE(walk, window->keys == IB_WINDOW_KEYS || (window->keys == 0 && ib_price_window_is_empty(window)),
             "a window is somewhere, or empty");
-    if (window->words == 0) {
+    if (ib_price_window_is_empty(window)) {
         return 1;
     }
     REQUIRE(walk, window->base > 0 && window->base <= IB_KEY_NONE - IB_WINDOW_KEYS, "a window lies among the prices");
@@ -235,6 +232,19 @@ static int check_window(struct walk *walk, const struct ib_price_window *window)
         ib_book_level(walk->book, first_in_index)->key < ib_book_level(walk->book, walk->first_level)->key) {
         walk->first_level = first_in_index;
     }
+    return 1;
+}
+
+/* What a window says of the level behind the best. */
+static int check_second(struct walk *walk, const struct ib_price_index *side, const struct ib_price_window *window)
+{
+    if (window->keys == 0 || window->second_key == side->best_key) {
+        return 1;
+    }
+    REQUIRE(walk, side->best != IB_NONE && side->root == IB_NONE, "who knows the second best knows all prices");
+    uint32_t second = ib_book_level_from(walk->book, walk->side_index, side->best_key + 1);
+    uint64_t second_key = second == IB_NONE ? IB_KEY_NONE : ib_book_level(walk->book, second)->key;
+    REQUIRE(walk, window->second_key == second_key, "a window knows the second best price, or that it does not");
     return 1;
 }
 
@@ -261,7 +271,7 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
     REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
     uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
     REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");
-    return 1;
+    return window == NULL || check_second(walk, side, window);
 }
 
 static uint64_t lower(uint64_t a, uint64_t b)

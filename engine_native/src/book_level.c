@@ -12,7 +12,7 @@ void ib_book_share_windows(struct ib_book *book)
     if (book->instrument_count < IB_WINDOW_INSTRUMENTS) {
         book->window_sides = sides;
     } else if (book->instrument_count == IB_WINDOW_INSTRUMENTS) {
-        while (book->window_sides > 0 && book->windows[book->window_sides - 1].words == 0) {
+        while (book->window_sides > 0 && ib_price_window_is_empty(&book->windows[book->window_sides - 1])) {
             book->window_sides--;
         }
     }
@@ -74,7 +74,9 @@ uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, 
         }
     }
     if (!takes(book, window, side, side_index, key)) {
-        return ib_book_add_level(book, side, side_index, key, leaf);
+        uint32_t added = ib_book_add_level(book, side, side_index, key, leaf);
+        window->second_key = side->best_key;
+        return added;
     }
     uint32_t index = ib_price_window_level(window, key);
     struct ib_level *level = ib_book_level(book, index);
@@ -84,6 +86,7 @@ uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, 
     }
     ib_price_window_set(window, key);
     ib_book_better(side, key, index);
+    window->second_key = side->best_key;
     return index;
 }
 

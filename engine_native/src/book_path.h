@@ -72,6 +72,37 @@ IB_INLINE int ib_book_has_room(struct ib_book *book)
     return IB_LIKELY(book->orders.free_head != IB_NONE) || ib_book_make_room(book);
 }
 
+/* The side's best is gone, `next` comes after it. */
+IB_INLINE void ib_book_set_best(const struct ib_book *book, struct ib_price_index *side, uint32_t next)
+{
+    IB_EXPECT(next == IB_NONE || ib_book_level(book, next)->ring.next != next);
+    side->best = next;
+    side->best_key = next == IB_NONE ? IB_KEY_NONE : ib_book_level(book, next)->key;
+}
+
+/* A level of a window holds no orders any more. Where quotes come and go at the top of a thin book, the next best is
+ * the one that was the best before, and needs no search. */
+IB_INLINE void ib_book_leave_window(struct ib_book *book, struct ib_price_index *side, uint32_t side_index,
+                                    uint64_t key)
+{
+    struct ib_price_window *window = &book->windows[side_index];
+    uint64_t second_key = window->second_key;
+    IB_EXPECT(side_index < book->window_sides && side == ib_book_side(book, side_index));
+    IB_EXPECT(side->best_key <= key && (second_key <= key || side->root == IB_NONE));
+    ib_price_window_unset(window, key);
+    if (side->best_key != key) {
+        window->second_key = second_key == key ? side->best_key : second_key;
+    } else if (second_key > key) {
+        side->best_key = second_key;
+        side->best = second_key == IB_KEY_NONE ? (uint32_t)IB_NONE : ib_price_window_level(window, second_key);
+    } else {
+        uint32_t next = IB_LIKELY(side->root == IB_NONE) ? ib_price_window_above(window, key)
+                                                         : ib_book_level_from(book, side_index, key);
+        ib_book_set_best(book, side, next);
+        window->second_key = side->best_key;
+    }
+}
+
 /* A level without orders leaves its side. */
 IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *side, uint32_t index)
 {
@@ -80,27 +111,23 @@ IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *s
     IB_EXPECT(side == ib_book_any_side(book, level->side_index));
     uint64_t key = level->key;
     uint32_t side_index = level->side_index;
-    uint32_t next = IB_NONE;
     if (level->leaf == IB_NONE) {
-        struct ib_price_window *window = &book->windows[side_index];
-        ib_price_window_unset(window, key);
-        if (side->best != index) {
-            return;
-        }
-        next = IB_LIKELY(side->root == IB_NONE) ? ib_price_window_above(window, key)
-                                                : ib_book_level_from(book, side_index, key);
-    } else {
-        next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
-        ib_pool_give(&book->levels, index, sizeof(struct ib_level));
-        if (side->best != index) {
-            return;
-        }
-        if (next == IB_NONE || ib_book_window(book, side_index) != NULL) {
-            next = ib_book_level_from(book, side_index, key);
-        }
+        ib_book_leave_window(book, side, side_index, key);
+        return;
     }
-    side->best = next;
-    side->best_key = next == IB_NONE ? IB_KEY_NONE : ib_book_level(book, next)->key;
+    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
+    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
+    if (side->best != index) {
+        return;
+    }
+    struct ib_price_window *window = ib_book_window(book, side_index);
+    if (next == IB_NONE || window != NULL) {
+        next = ib_book_level_from(book, side_index, key);
+    }
+    ib_book_set_best(book, side, next);
+    if (window != NULL) {
+        window->second_key = side->best_key;
+    }
 }
 
 /* A level with orders may be the best of its side. Whether it is, is nobody's guess: no branch. */
@@ -126,8 +153,9 @@ IB_INLINE uint32_t ib_book_open_level(struct ib_book *book, struct ib_price_inde
                        (side->root == IB_NONE || level->ring.next != index))) {
             return ib_book_reach_level(book, side, side_index, key);
         }
-        ib_price_window_set(window, key); /* again, if it holds orders: no branch that nobody can guess */
+        ib_price_window_count(window, key, side->best_key);
         ib_book_better(side, key, index);
+        ib_price_window_set(window, key); /* again, if it holds orders: no branch that nobody can guess */
         return index;
     }
     uint32_t leaf = ib_price_index_leaf(side, &book->nodes, key);
@@ -141,9 +169,9 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     IB_EXPECT(side == ib_book_any_side(book, entry->side_index));
     IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
+    uint32_t level_index = ib_book_open_level(book, side, entry->side_index, entry->key);
     uint32_t index = ib_pool_take_given(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
-    uint32_t level_index = ib_book_open_level(book, side, entry->side_index, entry->key);
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
     order->amount = entry->remaining << IB_ORDER_CHAIN_BITS | ib_book_open_bucket(book, bucket);
     *bucket = index;

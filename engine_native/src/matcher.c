@@ -52,11 +52,13 @@ void ib_matcher_close(struct ib_matcher *matcher)
 
 /* ---- commands ---- */
 
-/* Says whether plain orders take the path. */
+/* Says whose plain orders take the path. */
 void ib_matcher_open_path(struct ib_matcher *matcher)
 {
     IB_ASSERT(matcher->rules >= IB_RULES_1);
-    matcher->path_is_open = matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2;
+    int is_open = matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2;
+    matcher->path_instruments = is_open ? matcher->book.instrument_count : 0;
+    IB_ASSERT(matcher->path_instruments <= IB_INSTRUMENTS_MAX);
 }
 
 static void change_trading_state(struct ib_turn *turn, int state)

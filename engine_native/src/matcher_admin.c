@@ -112,6 +112,7 @@ void ib_turn_add_instrument(struct ib_turn *turn)
         return;
     }
     ib_matcher_define_instrument(matcher, &instrument);
+    ib_matcher_open_path(matcher);
     tell_instrument(turn, index, IB_REASON_NONE);
 }
 

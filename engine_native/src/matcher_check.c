@@ -126,7 +126,8 @@ static const char *broken_state(const struct ib_matcher *matcher)
     uint64_t orders = 0;
     IB_ASSERT(matcher->rules <= IB_RULES_NEWEST);
     REQUIRE(matcher->event_count >= 2 * matcher->match_ref, "each trade has two events");
-    REQUIRE(matcher->path_is_open == (matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2),
+    int is_open = matcher->trading_state == IB_TRADING_OPEN && matcher->rules >= IB_RULES_2;
+    REQUIRE(matcher->path_instruments == (is_open ? matcher->book.instrument_count : 0),
             "plain orders take the path while it is open");
     const char *broken_session = broken_sessions(matcher);
     if (broken_session != NULL) {

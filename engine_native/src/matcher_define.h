@@ -13,7 +13,7 @@ int ib_instrument_is_sound(const struct ib_instrument *instrument);
 void ib_matcher_define_instrument(struct ib_matcher *matcher, const struct ib_instrument *instrument);
 /* The next session; `name` is username and firm. */
 struct ib_session *ib_matcher_define_session(struct ib_matcher *matcher, const char *name, uint16_t account);
-/* Rules or trading state are other ones now: says whether plain orders take the path. */
+/* Rules, trading state or instruments are other ones now: says whose plain orders take the path. */
 void ib_matcher_open_path(struct ib_matcher *matcher);
 
 #endif

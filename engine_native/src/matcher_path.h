@@ -139,8 +139,7 @@ static __attribute__((noinline)) uint32_t ib_match_quietly(struct ib_matcher *ma
         .time_in_force = command->time_in_force,
         .order_type = IB_ORDER_LIMIT,
         .row = row, .key = key, .order_ref = order_ref,
-        .remaining = command->quantity,
-        .client_data = command->client_data,
+        .remaining = command->quantity, .client_data = command->client_data,
     };
     ib_match(&turn, &incoming, &matcher->book.instruments[command->instrument], 0);
     return turn.index;
@@ -164,7 +163,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     }
     const uint32_t at = command->instrument;
     const uint16_t session_index = command->session;
-    if ((command->displayed | command->minimum) != 0 || at >= matcher->book.instrument_count ||
+    if ((command->displayed | command->minimum) != 0 || at >= matcher->path_instruments ||
         session_index >= matcher->session_count) {
         return 0;
     }
@@ -197,8 +196,7 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
         .session = session_index,
         .time_in_force = day ? IB_TIME_IN_FORCE_DAY : IB_TIME_IN_FORCE_IOC,
         .order_type = IB_ORDER_LIMIT,
-        .row = row,
-        .key = key,
+        .row = row, .key = key,
         .price = command->price,
         .order_ref = ++matcher->order_ref,
         .remaining = quantity,
@@ -207,8 +205,10 @@ IB_INLINE int ib_path_enter(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_accepted(turn, &incoming);
     }
+    struct ib_price_index *side = &instrument->sides[side_number];
+    IB_KEEP(side);
     if (IB_LIKELY(rests && day)) {
-        ib_rest(turn, &incoming, &instrument->sides[side_number], (unsigned)side_number, reporting);
+        ib_rest(turn, &incoming, side, (unsigned)side_number, reporting);
     } else if (reporting) {
         ib_match(turn, &incoming, instrument, 1);
     } else {
@@ -222,7 +222,7 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
 {
     const struct ib_command *command = turn->command;
     struct ib_book *book = &turn->matcher->book;
-    if (command->quantity != 0) {
+    if (command->quantity != 0 || turn->matcher->path_instruments == 0) {
         return 0;
     }
     const uint16_t session_index = command->session;

@@ -27,7 +27,7 @@ struct ib_matcher {
     uint64_t prices_hash;      /* … and of these: last price x weight of the instrument */
     uint32_t rules;            /* enum ib_rules */
     int trading_state;
-    uint32_t path_is_open;     /* trading is open, by rules 2 or newer (matcher_path.h) */
+    uint32_t path_instruments; /* whose plain orders take the path: all, while trading is open by rules 2 or newer */
     uint16_t session_count;
     struct ib_risk risk;
     struct ib_session sessions[IB_SESSIONS_MAX];

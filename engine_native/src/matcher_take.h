@@ -20,13 +20,11 @@ IB_INLINE uint32_t ib_matcher_take(struct ib_matcher *matcher, const struct ib_c
                                    struct ib_event_sink *sink, int reporting)
 {
     struct ib_turn turn = {.matcher = matcher, .command = command, .sink = sink};
-    if (IB_LIKELY(matcher->path_is_open)) {
-        if (command->type == IB_COMMAND_ENTER && IB_LIKELY(ib_path_enter(&turn, reporting))) {
-            return turn.index;
-        }
-        if (command->type == IB_COMMAND_CANCEL && IB_LIKELY(ib_path_cancel(&turn, reporting))) {
-            return turn.index;
-        }
+    if (command->type == IB_COMMAND_ENTER && IB_LIKELY(ib_path_enter(&turn, reporting))) {
+        return turn.index;
+    }
+    if (command->type == IB_COMMAND_CANCEL && IB_LIKELY(ib_path_cancel(&turn, reporting))) {
+        return turn.index;
     }
     return ib_matcher_take_special(matcher, command, sink);
 }

@@ -38,16 +38,15 @@ static uint64_t slot_behind_word(const struct ib_price_window *window, uint64_t 
 {
     IB_ASSERT(slot < IB_WINDOW_KEYS);
     uint64_t word = slot / 64;
-    uint64_t found = bits_behind(window->summary[word / 64], word % 64);
-    if (found == 0) {
-        uint64_t words = bits_behind(window->words, word / 64);
-        if (words == 0) {
+    uint64_t part = word / 64;
+    uint64_t found = bits_behind(window->summary[part], word % 64);
+    while (found == 0) {
+        if (++part == IB_WINDOW_PARTS) {
             return NO_SLOT;
         }
-        word = lowest_bit(words) * 64;
-        found = window->summary[word / 64];
+        found = window->summary[part];
     }
-    word = word / 64 * 64 + lowest_bit(found);
+    word = part * 64 + lowest_bit(found);
     IB_ASSERT(window->bits[word] != 0);
     return word * 64 + lowest_bit(window->bits[word]);
 }
@@ -69,16 +68,15 @@ static uint64_t slot_to(const struct ib_price_window *window, uint64_t slot)
         return slot / 64 * 64 + highest_bit(found);
     }
     uint64_t word = slot / 64;
-    found = word % 64 == 0 ? 0 : bits_to(window->summary[word / 64], word % 64 - 1);
-    if (found == 0) {
-        uint64_t words = word < 64 ? 0 : bits_to(window->words, word / 64 - 1);
-        if (words == 0) {
+    uint64_t part = word / 64;
+    found = word % 64 == 0 ? 0 : bits_to(window->summary[part], word % 64 - 1);
+    while (found == 0) {
+        if (part == 0) {
             return NO_SLOT;
         }
-        word = highest_bit(words) * 64;
-        found = window->summary[word / 64];
+        found = window->summary[--part];
     }
-    word = word / 64 * 64 + highest_bit(found);
+    word = part * 64 + highest_bit(found);
     IB_ASSERT(window->bits[word] != 0);
     return word * 64 + highest_bit(window->bits[word]);
 }
@@ -87,13 +85,16 @@ uint32_t ib_price_window_far_above(const struct ib_price_window *window, uint64_
 {
     IB_ASSERT(slot < IB_WINDOW_KEYS);
     IB_ASSERT(window->first != IB_NONE);
-    if (window->words == 0) {
-        return IB_NONE;
-    }
     uint64_t found = slot_behind_word(window, slot);
     found = found != NO_SLOT ? found : slot_from(window, 0); /* round the wheel */
-    IB_ASSERT(found != NO_SLOT);
-    return window->first + (uint32_t)found;
+    return found == NO_SLOT ? (uint32_t)IB_NONE : window->first + (uint32_t)found;
+}
+
+int ib_price_window_is_empty(const struct ib_price_window *window)
+{
+    IB_ASSERT(window != NULL);
+    IB_ASSERT(window->keys == 0 || window->keys == IB_WINDOW_KEYS);
+    return slot_from(window, 0) == NO_SLOT;
 }
 
 /* The key of a slot. */
@@ -159,7 +160,7 @@ int ib_price_window_reach(struct ib_price_window *window, uint64_t key)
     }
     uint64_t lowest = key;
     uint64_t highest = key;
-    if (window->words != 0) {
+    if (!ib_price_window_is_empty(window)) {
         uint64_t best = key_from(window, window->base);
         uint64_t worst = key_to(window, window->base + (IB_WINDOW_KEYS - 1));
         lowest = key < best ? key : best;

@@ -7,7 +7,6 @@
  *   keys     base ──────────────────── base + 65,536        a level for each: first + key % 65,536
  *   bits     1,024 words, a bit for each level that holds an order
  *   summary  16 words, a bit for each of those words that is not 0
- *   words    a bit for each of these
  *
  * Because of the remainder the window can slide without moving what is in it: it turns like a wheel. It slides only as
  * far as all that it holds stays inside. What lies outside, and what is so far from the best price that it would only
@@ -31,6 +30,7 @@
 #endif
 
 #define IB_WINDOW_KEYS (UINT64_C(1) << IB_WINDOW_BITS)
+#define IB_WINDOW_PARTS ((IB_WINDOW_KEYS + 4095) / 4096) /* words of the summary */
 
 /* How much worse than the best price one may be that is let in. */
 #define IB_WINDOW_REACH (IB_WINDOW_KEYS / 8 * 7)
@@ -39,10 +39,11 @@
 struct ib_price_window {
     uint64_t base;  /* the lowest key in it, at least 1: key 0, ahead of all prices, is the index's */
     uint64_t keys;  /* how many from there: 0 until it is somewhere, then IB_WINDOW_KEYS */
-    uint64_t words; /* 0: no level holds an order */
     uint32_t first; /* the level of keys whose remainder is 0 */
     uint32_t reserved;
-    uint64_t summary[(IB_WINDOW_KEYS + 4095) / 4096];
+    uint64_t second_key; /* of the level behind the side's best, IB_KEY_NONE where there is none; that of the best: not
+                          * known, as whenever a price is not in the window */
+    uint64_t summary[IB_WINDOW_PARTS];
     uint64_t bits[IB_WINDOW_KEYS / 64];
 };
 
@@ -53,6 +54,8 @@ uint32_t ib_price_window_to(const struct ib_price_window *window, uint64_t key);
 
 /* For ib_price_window_above: the first level with orders whose word is behind that of `slot`. */
 uint32_t ib_price_window_far_above(const struct ib_price_window *window, uint64_t slot);
+
+int ib_price_window_is_empty(const struct ib_price_window *window);
 
 /* Whether the window can slide so that it covers a key that it does not, and has then. */
 int ib_price_window_reach(struct ib_price_window *window, uint64_t key);
@@ -83,7 +86,6 @@ IB_INLINE void ib_price_window_set(struct ib_price_window *window, uint64_t key)
     IB_EXPECT(ib_price_window_covers(window, key));
     window->bits[slot / 64] |= UINT64_C(1) << slot % 64;
     window->summary[slot / 4096] |= UINT64_C(1) << slot / 64 % 64;
-    window->words |= UINT64_C(1) << slot / 4096;
 }
 
 /* It holds none any more. */
@@ -94,8 +96,16 @@ IB_INLINE void ib_price_window_unset(struct ib_price_window *window, uint64_t ke
     window->bits[slot / 64] &= ~(UINT64_C(1) << slot % 64);
     if (window->bits[slot / 64] == 0) {
         window->summary[slot / 4096] &= ~(UINT64_C(1) << slot / 64 % 64);
-        window->words &= ~((uint64_t)(window->summary[slot / 4096] == 0) << slot / 4096);
     }
+}
+
+/* An order rests at `key`, on a side whose best key is `best_key` so far. No branch: whether the price is the best, the
+ * second, or new at all, is nobody's guess. */
+IB_INLINE void ib_price_window_count(struct ib_price_window *window, uint64_t key, uint64_t best_key)
+{
+    IB_EXPECT(ib_price_window_covers(window, key) && window->second_key >= best_key);
+    uint64_t behind = key > best_key ? key : best_key;
+    window->second_key = behind < window->second_key ? behind : window->second_key;
 }
 
 /* The level of the lowest key that holds orders, or IB_NONE, when `key` was that and holds none any more. */

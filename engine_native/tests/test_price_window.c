@@ -64,7 +64,7 @@ static void agree(uint64_t probe)
 {
     EXPECT(ib_price_window_from(&window, probe) == level_of(lowest_from(probe)));
     EXPECT(ib_price_window_to(&window, probe) == level_of(highest_to(probe)));
-    EXPECT((window.words == 0) == (count == 0));
+    EXPECT(ib_price_window_is_empty(&window) == (count == 0));
     for (uint32_t i = 0; i < count; i++) {
         EXPECT(ib_price_window_covers(&window, keys[i]) && ib_price_window_has(&window, keys[i]));
         EXPECT(ib_price_window_from(&window, keys[i] + 1) == level_of(lowest_from(keys[i] + 1)));
@@ -120,7 +120,7 @@ static void random_against_array(void)
         unset(count - 1);
         agree(middle);
     }
-    EXPECT_EQUAL(window.words, 0);
+    EXPECT(ib_price_window_is_empty(&window));
 }
 
 /* At both ends of all keys, and never at key 0. */
