@@ -88,6 +88,7 @@ def run_wait(arguments: argparse.Namespace) -> int:
 
 def run_end(arguments: argparse.Namespace) -> int:
     """End the process that writes the log, and no other one; say whether there was any. CommandError: it stays."""
+    _take_from_who_comes_late(arguments.log)
     pid = writer_of(arguments.log)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
@@ -101,6 +102,15 @@ def run_end(arguments: argparse.Namespace) -> int:
             raise CommandError(f"{arguments.log}: the canary (process {pid}) does not end: kill it")
     print(json.dumps({"result": {"changed": pid is not None}}))
     return 0
+
+
+def _take_from_who_comes_late(path: Path) -> None:
+    """Write into a log that is made and begun by nobody, so that a canary which was started for it refuses it."""
+    if path.exists() and not path.stat().st_size:
+        with contextlib.suppress(CommandError):  # there is a canary by now
+            log = LogWriter(path, new=True)
+            log.write("end", reason="it was asked to end before there was a canary")
+            log.close()
 
 
 def _accepted_since_mark(log: CanaryLog) -> int:

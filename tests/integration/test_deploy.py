@@ -155,7 +155,7 @@ def test_the_members_of_a_shard_serve(site) -> None:
 def test_no_secret_is_shown(site) -> None:
     done = deploy(site, "-e", "engine_service_heartbeat_seconds=2")
     assert done.returncode == 0, done.stdout
-    assert changed(done)["engine-0-0"] == 2  # the file, and the restart
+    assert changed(done)["engine-0-0"] == 4  # its file, the digest of it, the handing over, and the restart
     secrets = [path.read_text().strip() for path in (site.state / "secrets").glob("session_*")]
     configuration = json.loads((site.state / "hosts" / "engine-0-0" / "engine.json").read_text())
     secrets += [session["secret"] for session in configuration["sessions"]]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import struct
 import threading
 from collections.abc import Callable
@@ -124,6 +125,30 @@ def test_the_canary_and_whoever_marks_write_to_one_file(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(CommandError, match="is there already"):
         LogWriter(path, new=True)
+
+
+def test_a_canary_that_comes_late_finds_its_log_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`drill end` of an empty log: nobody was there, and nobody begins it any more. One that is there keeps it."""
+    path = tmp_path / "log"
+    path.touch()
+    assert main(["drill", "end", "--log", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"result": {"changed": False}}
+    with pytest.raises(CommandError, match="is there already"):
+        LogWriter(path, new=True)
+    held = tmp_path / "held"
+    with multiprocessing.get_context("spawn").Pool(1) as other:
+        other.apply(hold, (held,))
+        with pytest.raises(CommandError, match="another canary writes it"):
+            LogWriter(held, new=True)
+        assert held.stat().st_size == 0
+
+
+def hold(path: Path) -> None:
+    """Be the canary that has a log and has not written yet, as long as this process lives."""
+    HELD.append(LogWriter(path, new=True))
+
+
+HELD: list[LogWriter] = []
 
 
 def test_half_a_last_line_is_left_out(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from ironbook.service import check_keys
 
 CLOCK_SECONDS = 1.0
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of fcntl(2) on 64 bits: type, whence, start, len, pid
+_NAME_ANOTHER = "each canary writes a log of its own, name another"
 NO_END = "the canary was killed: its log has no end"
 BEGIN = {
     "session": str,
@@ -132,19 +133,21 @@ class LogWriter:
     """Appends to a log; whole lines, at once, from any thread."""
 
     def __init__(self, path: Path, *, new: bool) -> None:
-        """`new`: it must not be there yet; otherwise it must be. Raises CommandError."""
+        """`new`: it must be empty or not there yet, and nobody else's; otherwise it must be there. CommandError."""
         try:
             if not new and not path.exists():
                 raise CommandError(f"{path}: is no canary's log: start `ironbook canary` first")
             # The canary and whoever marks write to one file: each line goes to its end, wherever that is by then.
-            flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
+            flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if new else 0)
             self._file = os.fdopen(os.open(path, flags, 0o600), "ab", buffering=0)
             if new:  # whose log it is: the kernel knows, and forgets it with the process
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileExistsError as error:
-            raise CommandError(
-                f"{path}: is there already: each canary writes a log of its own, name another"
-            ) from error
+                if os.fstat(self._file.fileno()).st_size:
+                    self._file.close()
+                    raise CommandError(f"{path}: is there already: {_NAME_ANOTHER}")
+        except BlockingIOError as error:
+            self._file.close()
+            raise CommandError(f"{path}: another canary writes it: {_NAME_ANOTHER}") from error
         except OSError as error:
             raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
         self._lock = threading.Lock()
