@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,11 @@ def verdicts(result: dict[str, Any]) -> dict[str, str]:
 
 
 def test_this_machine_gets_a_verdict_on_every_tunable_quickly() -> None:
-    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = run_module()
-    took = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor: by the clock it takes as long as its neighbours let it.
+    took = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     audit = result["audit"]
     assert result["changed"] is False and audit["schema_version"] == 2
     assert len(audit["findings"]) >= 110 and sum(audit["counts"].values()) == len(audit["findings"])

@@ -143,7 +143,8 @@ def _judge_live(tunable: Tunable, machine: Machine) -> tuple[Verdict, str, str]:
 def _planes(tunable: Tunable, machine: Machine) -> Planes:
     """Ask what the next boot sets, and what this one was told."""
     setting = tunable.setting
-    assert setting is not None
+    if setting is None:
+        return Planes()
     boot = setting.boot(machine)
     told = _accepts(tunable, boot, machine) if isinstance(setting, BY_BOOT) else None
     if not machine.host.matching("/etc/*"):
@@ -179,7 +180,7 @@ def _right_by_default(tunable: Tunable, machine: Machine) -> bool:
         value = tunable.default(machine) if callable(tunable.default) else tunable.default
     except (AbsentError, UnreadableError):
         return False
-    return tunable.wanted.accepts(value, machine.facts)
+    return value is not UNKNOWN and tunable.wanted.accepts(value, machine.facts)
 
 
 def _explain(wrong: dict[str, Any], found: dict[str, Any]) -> str:

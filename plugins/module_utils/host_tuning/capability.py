@@ -48,23 +48,34 @@ NITRO_3 = Capability(
 )
 NITRO_4 = Capability(nitro=4, flow_steering=False, large_llq=True, ena_express=True)
 NITRO_5 = Capability(nitro=5, flow_steering=True, large_llq=True, ena_express=True)
-VIRTUAL = {"p_states": False, "threads_option": True, "iommu": False}
-METAL = {"metal": True, "c_states": True, "p_states": True, "threads_option": False, "iommu": True, "whole_host": True}
-ARM = {"architecture": "aarch64", "c_states": False, "p_states": False, "threads_option": False}
+
+
+def virtual(card: Capability, *, c_states: bool = True, whole_host: bool = True) -> Capability:
+    """Describe a virtual machine: the hypervisor owns the frequency, and there is no IOMMU."""
+    return replace(card, c_states=c_states, p_states=False, threads_option=True, iommu=False, whole_host=whole_host)
+
+
+def metal(card: Capability) -> Capability:
+    """Describe the hardware itself, with all of its threads."""
+    return replace(card, metal=True, c_states=True, p_states=True, threads_option=False, iommu=True, whole_host=True)
+
+
+def graviton(known: Capability) -> Capability:
+    """Take away what Amazon's own CPUs do not show, and the second threads that they do not have."""
+    return replace(known, architecture="aarch64", c_states=False, p_states=False, threads_option=False)
+
 
 TYPES: dict[str, Capability] = {
-    "c5n.9xlarge": replace(NITRO_3, c_states=True, whole_host=False, **VIRTUAL),
-    "c5n.18xlarge": replace(NITRO_3, c_states=True, whole_host=True, **VIRTUAL),
-    "c5n.metal": replace(NITRO_3, **METAL),
-    "m5n.metal": replace(NITRO_3, **METAL),
-    "c6in.32xlarge": replace(
-        NITRO_4, c_states=True, precision_time=False, queue_option=True, whole_host=True, **VIRTUAL
-    ),
-    "c6in.metal": replace(NITRO_4, precision_time=False, queue_option=False, **METAL),
-    "c7gn.16xlarge": replace(NITRO_5, precision_time=False, whole_host=True, **{**VIRTUAL, **ARM}),
-    "c7gn.metal": replace(NITRO_5, precision_time=False, **{**METAL, **ARM}),
-    "c7i.metal-24xl": replace(NITRO_4, precision_time=True, **METAL),
-    "c7i.metal-48xl": replace(NITRO_4, precision_time=True, **METAL),
+    "c5n.9xlarge": virtual(NITRO_3, whole_host=False),
+    "c5n.18xlarge": virtual(NITRO_3),
+    "c5n.metal": metal(NITRO_3),
+    "m5n.metal": metal(NITRO_3),
+    "c6in.32xlarge": virtual(replace(NITRO_4, precision_time=False, queue_option=True)),
+    "c6in.metal": metal(replace(NITRO_4, precision_time=False, queue_option=False)),
+    "c7gn.16xlarge": graviton(virtual(replace(NITRO_5, precision_time=False))),
+    "c7gn.metal": graviton(metal(replace(NITRO_5, precision_time=False))),
+    "c7i.metal-24xl": metal(replace(NITRO_4, precision_time=True)),
+    "c7i.metal-48xl": metal(replace(NITRO_4, precision_time=True)),
 }
 BURSTABLE = ("t2", "t3", "t3a", "t4g")
 

@@ -47,6 +47,9 @@ class Facts:
     """How many 2 MiB pages the plan sets aside."""
     gigantic_pages: int = 0
     """How many 1 GiB pages the plan sets aside."""
+    queues: int = 0
+    """How many queues the plan gives the adapter; 0 where it does not say, and there is one for each CPU that keeps
+    house."""
     always_polling: bool = False
     """The engine polls the adapter all the time, so that interrupts may be deferred."""
     venue_zone: str | None = None

@@ -259,8 +259,7 @@ class Session:
         """
         if self.outcome.refused and not self.keep_going:
             self.fail("; ".join(dict.fromkeys(self.outcome.refused.values())))
-        if self.outcome.changes:
-            self.save()
+        self.save()  # without what was refused, which nobody has to undo
         return self.outcome
 
     def fail(self, because: str) -> None:

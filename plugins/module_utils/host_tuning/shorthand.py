@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import values
-from .check import Computed, File, Machine, Offload, Parameter, Parse, Severity, Tunable, Wanted, exactly
+from .check import UNKNOWN, Computed, File, Machine, Offload, Parameter, Parse, Severity, Tunable, Wanted, exactly
 from .conditions import not_in_kernel
-from .host import UnreadableError
+from .host import AbsentError, UnreadableError
 from .settings import Advice, EthtoolValue, KernelParameter, Setting, Spell, Sysctl, Sysfs, Unit, spelled
 
 UNITS_COMMAND = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full")
@@ -116,6 +117,17 @@ def counted(
     )
 
 
+def of_ena(value: Any) -> Callable[[Machine], Any]:
+    """Say what an interface has by itself where its driver is that of the ENA; of others nobody knows."""
+
+    def default(machine: Machine) -> Any:
+        if any(interface.driver != "ena" for interface in machine.facts.interfaces):
+            return UNKNOWN
+        return value(machine.facts) if callable(value) else value
+
+    return default
+
+
 def units(machine: Machine) -> dict[str, str]:
     """Return the units that systemd has loaded, each with what it does, such as running or dead.
 
@@ -124,6 +136,8 @@ def units(machine: Machine) -> dict[str, str]:
         UnreadableError: it did not answer.
 
     """
+    if machine.host.live and not machine.host.exists("/run/systemd/system"):
+        raise AbsentError("/run/systemd/system")
     found = {}
     for line in machine.runner.run(*UNITS_COMMAND).splitlines():
         fields = line.lstrip("●* ").split(None, 4)

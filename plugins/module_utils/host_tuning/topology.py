@@ -69,7 +69,8 @@ def discover(host: Host, interface: str | None) -> Topology:
     total = re.search(r"MemTotal:\s*(\d+)", _text(host, "/proc/meminfo"))
     if len(nodes) < 2 or not any(node.cpus for node in nodes.values()):
         nodes = {0: Node(online, int(total[1]) if total else 0)}
-    sizes = [re.fullmatch(r"hugepages-(\d+)kB", name) for name in host.names("/sys/kernel/mm/hugepages")]
+    kinds = host.names("/sys/kernel/mm/hugepages") or host.names(f"{SYSTEM}/node/node0/hugepages")
+    sizes = [re.fullmatch(r"hugepages-(\d+)kB", name) for name in kinds]
     return Topology(
         siblings,
         nodes,

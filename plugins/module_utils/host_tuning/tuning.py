@@ -117,7 +117,8 @@ def _cpus(given: Mapping[str, Any], name: str) -> frozenset[int] | None:
 def _machine(request: Request, host: WritableHost, made: Plan | None) -> Machine:
     pages = {name: sum(made.huge_pages.get(size, {}).values()) if made else 0 for name, size in SIZES.items()}
     interfaces = list(request.interfaces) if request.interfaces else None
-    facts = gather(host, made.isolated if made else frozenset(), interfaces=interfaces, **pages)
+    planned = {**pages, "queues": made.queues if made else 0}
+    facts = gather(host, made.isolated if made else frozenset(), interfaces=interfaces, **planned)
     if host.live:
         return Machine(host, LiveEthtool(), facts, runner=Commands(), plan=made)
     return Machine(host, CapturedEthtool(host), facts, runner=NO_COMMANDS, plan=made)

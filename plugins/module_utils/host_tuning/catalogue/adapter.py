@@ -23,7 +23,7 @@ from ..conditions import not_in_kernel, on_ec2, surely_can, with_ena
 from ..facts import Facts
 from ..host import UnreadableError
 from ..settings import Advice, EthtoolValue, Sysfs
-from ..shorthand import ethtool
+from ..shorthand import ethtool, of_ena
 
 PARAMETERS = "/sys/module/ena/parameters"
 OLD_DRIVER = not_in_kernel("the driver in the kernel's own tree has no such parameter")
@@ -127,7 +127,7 @@ ADAPTER: tuple[Tunable, ...] = (
         "adapter.queues",
         "No more queues than cores for them",
         "channels-combined",
-        FromFacts(lambda facts: len(facts.housekeeping), "at_most"),
+        FromFacts(lambda facts: facts.queues or len(facts.housekeeping), "at_most"),
         "high",
         "A queue without a housekeeping core of its own interrupts a core that has other work.",
         "BP; EC2: ENA queues",
@@ -142,7 +142,7 @@ ADAPTER: tuple[Tunable, ...] = (
         "A short ring drops a burst, a deep one hides that the host is too slow.",
         "BP",
         risk="The change drops what is in the ring.",
-        default=1024,
+        default=of_ena(1024),
     ),
     ethtool(
         "adapter.tx_ring",
@@ -153,7 +153,7 @@ ADAPTER: tuple[Tunable, ...] = (
         "ENA takes 1024 at most, 512 with large descriptors, and rejects a call that asks for more as a whole.",
         "BP; ENA",
         risk="The change drops what is in the ring.",
-        default=lambda machine: send_ring(machine.facts),
+        default=of_ena(send_ring),
     ),
     Tunable(
         "adapter.llq",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from .. import interrupts, values
@@ -22,6 +22,7 @@ from ..check import (
 )
 from ..conditions import isolates, not_in_kernel, with_ena
 from ..host import AbsentError, UnreadableError
+from ..processes import line_of, tasks
 from ..settings import Advice, Affinity, KernelParameter, SystemdKey, Unit
 from ..shorthand import sysctl, sysfs
 
@@ -29,17 +30,26 @@ HOUSEKEEPING = Cpus("inside", "housekeeping")
 BAN_LINE = re.compile(r"(?m)^\s*(?:export\s+)?IRQBALANCE_BANNED_CPULIST=[\"']?([\d,:-]*)[\"']?\s*$")
 MANAGED = re.compile(r"nvme\d+q\d+|virtio\d+-req\.\d+")
 """Disks' queues: the kernel manages their interrupts, and refuses to move them (EIO)."""
-OF_EVERY_CPU = re.compile(r"/\d+|^(kthreadd|migration|cpuhp|idle_inject|irq|napi)\b")
-"""Kernel threads that belong to a CPU, and cannot run elsewhere."""
+OF_EVERY_CPU = re.compile(r"timer|pmu\b")
+"""Interrupts that each CPU has for itself, whatever their number."""
+FOLLOWS_INTERRUPT = re.compile(r"^(irq|napi)/")
+"""Kernel threads that run where their interrupt arrives."""
 RCU_HELPER = re.compile(r"^rcuo[gpsc]")
 
 
 def effective(machine: Machine, numbers: Iterable[int]) -> dict[str, Any]:
-    """Return where interrupts really arrive; the requested mask may be another one."""
+    """Return where interrupts really arrive, which is a part of where they may.
+
+    A pin takes effect when the interrupt next fires. Until then the kernel shows where it last arrived, outside of the
+    pin, or nothing where it never fired: the pin counts.
+    """
     found = {}
     for interrupt in numbers:
         path = f"/proc/irq/{interrupt}/effective_affinity_list"
-        found[path] = parsed(values.cpu_list, machine.host.read(path), path)
+        arrives = parsed(values.cpu_list, machine.host.read(path), path)
+        asked = f"/proc/irq/{interrupt}/smp_affinity_list"
+        may = parsed(values.cpu_list, machine.host.read(asked), asked)
+        found[path] = arrives if arrives and arrives <= may else may
     return found
 
 
@@ -66,7 +76,7 @@ def other_interrupts(machine: Machine) -> dict[str, Any]:
     """Return where all other interrupts arrive, managed ones and those that each CPU has left out."""
     known = interrupts.numbers(machine.host)
     names = [name for name in interrupts.names(machine, "all_other") if not MANAGED.search(name)]
-    movable = [known[name] for name in names if not re.search(r"\btimer\b", name)]
+    movable = [known[name] for name in names if not OF_EVERY_CPU.search(name)]
     if not movable:
         raise NotApplicableError("no interrupt is left that could be moved")
     return effective(machine, movable)
@@ -92,7 +102,7 @@ def managed_interrupts(machine: Machine) -> dict[str, Any]:
 
 def irqbalance(machine: Machine) -> dict[str, Any]:
     """Tell whether irqbalance may move interrupts to the engine's CPUs."""
-    if not any(_text(machine, path) == "irqbalance" for path in machine.host.matching("/proc/[0-9]*/comm")):
+    if not any(line_of(machine, path) == "irqbalance" for path in machine.host.matching("/proc/[0-9]*/comm")):
         if not machine.host.matching("/proc/[0-9]*/comm"):
             raise UnreadableError("/proc: no process is in it")
         return {"irqbalance": "not running"}
@@ -115,46 +125,24 @@ def irqbalance_at_boot(text: str, machine: Machine) -> str:
     return "starts" if now == "not running" else str(now)
 
 
-def _text(machine: Machine, path: str) -> str:
-    try:
-        return machine.host.read(path).strip()
-    except (AbsentError, UnreadableError):  # the process has ended meanwhile
-        return ""
-
-
-def tasks(machine: Machine) -> Iterator[tuple[str, bool, frozenset[int]]]:
-    """Return every process: its name, whether it is the kernel's, and the CPUs that it may use."""
-    paths = machine.host.matching("/proc/[0-9]*/status")
-    if not paths:
-        raise AbsentError("/proc/*/status")
-    for path in paths:
-        known = dict(line.partition(":")[::2] for line in _text(machine, path).splitlines())
-        cpus = known.get("Cpus_allowed_list")
-        if cpus is not None:
-            of_kernel = known.get("PPid", "").strip() == "2" or known.get("Name", "").strip() == "kthreadd"
-            yield known.get("Name", "").strip(), of_kernel, parsed(values.cpu_list, cpus, path)
-
-
 def kernel_threads(machine: Machine) -> dict[str, Any]:
     """Return the CPUs of kernel threads that can run anywhere, RCU's helpers left out."""
     found = {
-        name: cpus
-        for name, of_kernel, cpus in tasks(machine)
-        if of_kernel and not OF_EVERY_CPU.search(name) and not RCU_HELPER.search(name) and not bound(cpus, machine)
+        task.name: task.cpus
+        for task in tasks(machine)
+        if task.of_kernel
+        and task.movable
+        and not FOLLOWS_INTERRUPT.search(task.name)
+        and not RCU_HELPER.search(task.name)
     }
     if not found:
-        raise UnreadableError("/proc/*/status: no kernel thread in it")
+        raise UnreadableError("/proc/*/status: no kernel thread in it that could be moved")
     return found
-
-
-def bound(cpus: frozenset[int], machine: Machine) -> bool:
-    """Tell whether a thread is bound to a single CPU of the engine's, as only the kernel's own per-CPU threads are."""
-    return len(cpus) == 1 and cpus <= machine.facts.isolated
 
 
 def rcu_helpers(machine: Machine) -> dict[str, Any]:
     """Return the CPUs of the threads that run the callbacks of CPUs that are spared them."""
-    found = {name: cpus for name, of_kernel, cpus in tasks(machine) if of_kernel and RCU_HELPER.search(name)}
+    found = {task.name: task.cpus for task in tasks(machine) if task.of_kernel and RCU_HELPER.search(task.name)}
     if not found:
         raise NotApplicableError("no CPU is spared RCU's callbacks")
     return found
@@ -168,9 +156,9 @@ def stray_processes(machine: Machine) -> dict[str, Any]:
         raise UnreadableError("/proc/*/status: no process in it")
     stray = sorted(
         {
-            name
-            for name, of_kernel, cpus in running
-            if not of_kernel and cpus & plan.isolated and cpus & plan.housekeeping
+            task.name
+            for task in running
+            if not task.of_kernel and task.cpus & plan.isolated and task.cpus & plan.housekeeping
         }
     )
     return {"/proc/*/status": ", ".join(stray) or "none"}

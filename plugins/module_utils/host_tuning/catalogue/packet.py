@@ -11,7 +11,7 @@ from ..conditions import not_in_kernel, on_ec2
 from ..facts import Facts
 from ..host import AbsentError
 from ..settings import Advice
-from ..shorthand import feature, sysctl, sysfs
+from ..shorthand import feature, of_ena, sysctl, sysfs
 
 CORE = "net.core"
 INTERFACE = "/sys/class/net/{interface}"
@@ -65,7 +65,7 @@ PACKET: tuple[Tunable, ...] = (
         "It merges packets in the adapter, so that the second one pays for the first.",
         "kernel: segmentation offloads",
         risk="More work for each packet of a bulk transfer.",
-        default=False,
+        default=of_ena(False),
     ),
     feature(
         "packet.gso",
@@ -88,7 +88,7 @@ PACKET: tuple[Tunable, ...] = (
         "Orders are smaller than a segment, and most adapters of EC2 have it off and fixed.",
         "kernel: segmentation offloads; ENA",
         risk="Bulk transfers cost more CPU.",
-        default=False,
+        default=of_ena(False),
     ),
     feature(
         "packet.rx_checksum",
@@ -100,7 +100,7 @@ PACKET: tuple[Tunable, ...] = (
         "It batches nothing; without it the CPU does the work for each packet.",
         "kernel: checksum offloads; against T2T",
         risk="None.",
-        default=True,
+        default=of_ena(True),
     ),
     feature(
         "packet.tx_checksum",
@@ -112,7 +112,7 @@ PACKET: tuple[Tunable, ...] = (
         "It batches nothing; without it the CPU does the work for each packet.",
         "kernel: checksum offloads; against T2T",
         risk="None.",
-        default=True,
+        default=of_ena(True),
     ),
     feature(
         "packet.scatter_gather",
@@ -124,7 +124,7 @@ PACKET: tuple[Tunable, ...] = (
         "Without it the kernel copies each packet into one piece.",
         "kernel: netdev-features; against T2T",
         risk="None.",
-        default=True,
+        default=of_ena(True),
     ),
     sysfs(
         "packet.mtu",
@@ -136,7 +136,7 @@ PACKET: tuple[Tunable, ...] = (
         "EC2: Nitro considerations",
         needs=(on_ec2,),
         risk="More than 1500 is fragmented on the way to the internet, and ENA Express takes 8900 at most.",
-        default=9001,
+        default=of_ena(9001),
     ),
     sysfs(
         "packet.rps",

@@ -9,13 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import settings
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.apply import (
-    Change,
-    Outcome,
-    TuningError,
-    revert,
-    tune,
-)
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.apply import revert, tune
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.check import (
     Between,
     Computed,
@@ -24,6 +18,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.check
     exactly,
 )
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import AbsentError
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.session import Change, Outcome, TuningError
 from fixtures.tuned_host import Kernel, again, host, tree
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -282,6 +277,7 @@ def test_a_run_that_keeps_going_does_the_rest_and_says_what_is_left(tmp_path: Pa
     assert live(machine, SWAPPINESS) == "0"
     assert THP in (tmp_path / "etc/tmpfiles.d/ironbook.conf").read_text()
     assert run(machine, keep_going=True).changes == []
+    assert f'"{THP}"' not in (tmp_path / "var/lib/ironbook/host_tuning.json").read_text(), "nothing to undo there"
     kernel_of(machine).refuses.clear()
     assert [change.target for change in run(machine, keep_going=True).changes] == [THP]
 

@@ -66,6 +66,19 @@ def test_without_a_plan_nothing_is_judged_against_one(tmp_path: Path) -> None:
     assert found["cpu.isolated"]["verdict"] == "not_applicable"
 
 
+def test_a_pin_counts_until_the_interrupt_next_fires(tmp_path: Path) -> None:
+    lagging: Tree = {"/proc/irq/66/effective_affinity_list": "9\n", "/proc/irq/4/effective_affinity_list": "\n"}
+    found = audited(tmp_path, {**host_trees.tuned_metal(), **lagging})
+    assert (found["irq.interface"]["verdict"], found["irq.other"]["verdict"]) == ("ok", "ok")
+
+
+def test_a_driver_whose_defaults_nobody_knows_keeps_nothing_by_itself(tmp_path: Path) -> None:
+    tree = host_trees.tuned_metal()
+    (driver,) = (path for path in tree if path.endswith("/driver"))
+    found = audited(tmp_path, {**tree, driver: host_trees.Link("../../../bus/pci/drivers/virtio_net")})
+    assert {"packet.tso", "packet.mtu", "adapter.rx_ring"} <= having(found, "not_persisted")
+
+
 def test_without_a_network_its_knobs_are_not_applicable(tmp_path: Path) -> None:
     tree = {path: text for path, text in host_trees.tuned_metal().items() if path != "/sys/class/net/enp39s0"}
     found = audited(tmp_path, tree)
@@ -149,7 +162,7 @@ GUIDE: dict[str, tuple[str, Tree, dict[str, str]]] = {
     "3 of a disk's scheduler too": ("c5n.metal", {}, {"kernel.disk_scheduler": "ok"}),
     "4 an interrupt on the engine's core is found": (
         "c5n.metal",
-        {"/proc/irq/66/effective_affinity_list": "9\n"},
+        {"/proc/irq/66/effective_affinity_list": "9\n", "/proc/irq/66/smp_affinity_list": "0-35\n"},
         {"irq.interface": "drift"},
     ),
     "5 a key that no kernel has is not passed in silence": (
