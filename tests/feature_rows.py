@@ -217,12 +217,12 @@ def read_results(paths: Iterable[Path]) -> Iterator[Result]:
 
 
 def standing(path: Path) -> bool:
-    """Whether a result file holds results of tests, and what they cover is as it was at its commit.
+    """Whether a result file holds results of tests that all passed, and what they cover is as it was at its commit.
 
     A commit that git does not know, or that was changed (``1a2b3c+``), vouches for nothing.
     """
     stored = json.loads(path.read_text())
-    if not isinstance(stored, dict) or not stored.get("results") or not stored.get("covers"):
+    if not isinstance(stored, dict) or not all(stored.get(name) for name in ("passed", "results", "covers")):
         return False
     command = ["git", "diff", "--quiet", str(stored.get("commit")), "--", *stored["covers"]]
     done = subprocess.run(command, cwd=path.parents[2], capture_output=True, check=False)

@@ -202,7 +202,12 @@ def test_a_long_proof_counts_until_what_it_covers_is_changed(tmp_path: Path) -> 
     git("commit", "-qm", "one")
     path = tmp_path / "bench" / "results" / "long.json"
     path.parent.mkdir(parents=True)
-    stored = {"commit": git("rev-parse", "HEAD"), "covers": ["covered"], "results": [asdict(result("M"))]}
+    stored = {
+        "passed": True,
+        "commit": git("rev-parse", "HEAD"),
+        "covers": ["covered"],
+        "results": [asdict(result("M"))],
+    }
 
     def counts(**changes: object) -> bool:
         path.write_text(json.dumps({**stored, **changes}))
@@ -210,7 +215,7 @@ def test_a_long_proof_counts_until_what_it_covers_is_changed(tmp_path: Path) -> 
 
     assert counts()
     assert not counts(commit="0000000") and not counts(commit=f"{stored['commit']}+") and not counts(commit=None)
-    assert not counts(results=[]) and not counts(covers=[])
+    assert not counts(results=[]) and not counts(covers=[]) and not counts(passed=False)
     (tmp_path / "other").write_text("2\n")
     assert counts()
     (tmp_path / "covered/a").write_text("2\n")
