@@ -33,6 +33,11 @@ options:
       planned.
     type: str
     default: ""
+  isolated_cores:
+    description: How many whole cores the plan isolates, where O(isolated_cpus) names none. They are those that
+      M(ironbook.trading.host_tuning) would choose.
+    type: int
+    default: 0
   huge_pages:
     description: How many 2 MiB pages the plan sets aside.
     type: int
@@ -86,6 +91,7 @@ options:
       - What the EC2 API says of the instance, in its own words. V(instance) is the entry of DescribeInstances,
         V(placement_group) of DescribePlacementGroups, V(status) of DescribeInstanceStatus, and V(security_groups) and
         V(mirror_sessions) are lists of the entries of DescribeSecurityGroups and DescribeTrafficMirrorSessions.
+        V(refused) says of a part that is missing by which call and why. M(ironbook.trading.host_ec2_info) returns it.
       - What is missing in it is V(unknown) on an instance, and V(not_applicable) elsewhere.
     type: dict
 """
@@ -206,6 +212,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.waive
 ARGUMENTS = dict(
     root={"type": "path", "default": "/"},
     isolated_cpus={"type": "str", "default": ""},
+    isolated_cores={"type": "int", "default": 0},
     huge_pages={"type": "int", "default": 0},
     interfaces={"type": "list", "elements": "str"},
     gigantic_pages={"type": "int", "default": 0},

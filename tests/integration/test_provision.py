@@ -308,6 +308,7 @@ def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group
     for (name, zone), cidr in zip(ENGINES.items(), TIERS["private"], strict=True):
         instance = found[name]
         assert instance["InstanceType"] == "c5n.metal"
+        assert {"Key": "TuningProfile", "Value": "metal"} in instance["Tags"]
         assert instance["Placement"]["AvailabilityZone"] == zone
         assert instance["Placement"]["GroupName"] == f"{PREFIX}-{zone}"
         assert instance["SubnetId"] == subnets[cidr]["SubnetId"]

@@ -191,6 +191,7 @@ GATES = {
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
     "molecule": "molecule test",
+    "molecule-hosts": "containers.py molecule test",
     "probe": "/probe probe",
     "mypy": "mypy services",
     "ruff": "ruff check . && ruff format --check .",

@@ -129,8 +129,12 @@ def spelled(value: Any, _facts: Any = None) -> str:
     return "" if value is None else str(value)
 
 
+LISTED = ("list", "/isolated", "/nohz_full", "/watchdog_cpumask")
+"""The ends of the paths of files that have CPUs as a list; all others have them as a mask."""
+
+
 def shape_of(path: str, value: Any) -> Shape:
     """Tell how the kernel spells a file: CPUs as a list or as a mask, a choice in brackets, or a plain word."""
     if isinstance(value, frozenset):
-        return "cpu_list" if path.endswith(("list", "/isolated", "/nohz_full")) else "cpu_mask"
+        return "cpu_list" if path.endswith(LISTED) else "cpu_mask"
     return "choice" if isinstance(value, str) else "word"

@@ -79,7 +79,7 @@ class WritableHost(Host):
         """
         missing: list[str] = []
         directory = os.path.dirname(path)
-        while not self.exists(directory):
+        while directory != "/" and not self.exists(directory):
             missing.insert(0, directory)
             directory = os.path.dirname(directory)
         for made, name in enumerate(missing):

@@ -3,7 +3,8 @@
 
 `instance` is the entry of DescribeInstances, `placement_group` of DescribePlacementGroups, `status` of
 DescribeInstanceStatus; `security_groups` and `mirror_sessions` are lists of the entries of DescribeSecurityGroups and
-DescribeTrafficMirrorSessions. A part that was not asked for is missing, and what is read from it is unknown.
+DescribeTrafficMirrorSessions. A part that was not asked for is missing, and what is read from it is unknown; `refused`
+says of a part that the API refused by which call and why. ec2_reader.py asks for all of it.
 """
 
 from __future__ import annotations
@@ -47,11 +48,14 @@ def part(machine: Machine, name: str) -> Any:
     """Return a part of what the API said.
 
     Raises:
-        UnreadableError: nobody asked it.
+        UnreadableError: nobody asked it, or it refused; `refused` names the call.
 
     """
-    if machine.ec2 is None or machine.ec2.get(name) is None:
+    if machine.ec2 is None:
         raise UnreadableError(f"EC2 {name}: the API was not asked")
+    if machine.ec2.get(name) is None:
+        why = (machine.ec2.get("refused") or {}).get(name, "the API was not asked, or has none")
+        raise UnreadableError(f"EC2 {name}: {why}")
     return machine.ec2[name]
 
 

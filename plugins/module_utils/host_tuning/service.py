@@ -15,7 +15,9 @@ from .check import Machine
 from .ethtool import CapturedEthtool, LiveEthtool
 from .facts import gather
 from .host import Host
+from .plan import Wishes, plan
 from .runner import CapturedRunner, LiveRunner
+from .topology import discover
 from .waivers import waivers_for
 
 
@@ -29,10 +31,11 @@ def run(  # noqa: PLR0913  (the parameters of the module)
     huge_pages: int,
     interfaces: list[str] | None,
     *,
+    isolated_cores: int = 0,
     waivers: Iterable[Mapping[str, Any]] | None = None,
     inventory_name: str | None = None,
     ec2: Mapping[str, Any] | None = None,
-    **plan: Any,
+    **more: Any,
 ) -> dict[str, Any]:
     """Audit a host.
 
@@ -41,10 +44,11 @@ def run(  # noqa: PLR0913  (the parameters of the module)
         isolated_cpus: the plan's isolated CPUs, as a CPU list; empty when none is planned.
         huge_pages: the plan's 2 MiB pages.
         interfaces: the interfaces to judge; None are those that lead out of the machine and are not down.
+        isolated_cores: how many whole cores are isolated where no CPUs are named; those that the tuning would choose.
         waivers: the differences that somebody has accepted; see :func:`waivers.waivers_for`.
         inventory_name: the name by which waivers know the host; its own name where there is none.
         ec2: what the EC2 API says of the instance; see ec2_facts.py.
-        plan: what else the plan says: `gigantic_pages`, `always_polling`, `venue_zone`.
+        more: what else the plan says: `gigantic_pages`, `always_polling`, `venue_zone`.
 
     Raises:
         AuditError: with one line that names what is wrong.
@@ -55,7 +59,9 @@ def run(  # noqa: PLR0913  (the parameters of the module)
         raise AuditError(f"root {root}: neither /proc nor /sys is in it, so it is no host and no captured tree")
     try:
         isolated = values.cpu_list(isolated_cpus)
-        facts = gather(host, isolated, huge_pages, interfaces or None, **plan)
+        if isolated_cores and not isolated:
+            isolated = chosen(host, isolated_cores, interfaces)
+        facts = gather(host, isolated, huge_pages, interfaces or None, **more)
         today = datetime.datetime.now(datetime.timezone.utc).date()  # noqa: UP017  (a host may have Python 3.9)
         accepted = waivers_for(waivers or (), inventory_name or facts.name, today)
     except ValueError as exc:
@@ -64,6 +70,17 @@ def run(  # noqa: PLR0913  (the parameters of the module)
     runner = LiveRunner() if host.live else CapturedRunner(host)
     with on_housekeeping(facts.housekeeping if host.live and isolated else frozenset()):
         return audit(Machine(host, ethtool, facts, runner, ec2), waivers=accepted)
+
+
+def chosen(host: Host, cores: int, interfaces: list[str] | None) -> frozenset[int]:
+    """Return the CPUs that the tuning isolates when it is asked for so many cores.
+
+    Raises:
+        ValueError: the host has no such number to give; one line.
+
+    """
+    found = gather(host, interfaces=interfaces or None).interfaces
+    return plan(discover(host, found[0].name if found else None), Wishes(isolated_cores=cores)).isolated
 
 
 @contextmanager

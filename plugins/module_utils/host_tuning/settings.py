@@ -53,16 +53,19 @@ class Sysctl(Setting):
         """Write the file below /proc/sys."""
         if not machine.host.exists(self.path):
             raise CannotSetError(f"{self.path}: this kernel has no such key")
-        return [Write(self.path, self.spell(value, machine.facts))]
+        return [Write(self.path, self._text(machine.facts, value), shape_of(self.path, value))]
 
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Add a line to our file of sysctl.d."""
-        return [Line(SYSCTL_FILE, f"{self.key} = {self.spell(value, machine.facts)}")]
+        return [Line(SYSCTL_FILE, f"{self.key} = {self._text(machine.facts, value)}")]
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and the line that keeps it."""
-        text = self.spell(value, facts)
+        text = self._text(facts, value)
         return f"sysctl -w {self.key}={text}; and the line `{self.key} = {text}` in {SYSCTL_FILE}"
+
+    def _text(self, facts: Facts, value: Any) -> str:
+        return as_cpu_mask(value) if shape_of(self.path, value) == "cpu_mask" else self.spell(value, facts)
 
 
 @dataclass(frozen=True)

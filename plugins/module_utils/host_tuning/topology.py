@@ -61,14 +61,16 @@ def discover(host: Host, interface: str | None) -> Topology:
     for cpu in online:
         text = _text(host, f"{SYSTEM}/cpu/cpu{cpu}/topology/thread_siblings_list")
         siblings[cpu] = values.cpu_list(text) & online | {cpu}
+    total = re.search(r"MemTotal:\s*(\d+)", _text(host, "/proc/meminfo"))
+    all_kib = int(total[1]) if total else 0
     nodes = {}
-    for number in values.cpu_list(_text(host, f"{SYSTEM}/node/online")):
+    numbers = values.cpu_list(_text(host, f"{SYSTEM}/node/online"))
+    for number in numbers:
         memory = re.search(r"MemTotal:\s*(\d+)", _text(host, f"{SYSTEM}/node/node{number}/meminfo"))
         cpus = values.cpu_list(_text(host, f"{SYSTEM}/node/node{number}/cpulist"))
-        nodes[number] = Node(cpus & online, int(memory[1]) if memory else 0)
-    total = re.search(r"MemTotal:\s*(\d+)", _text(host, "/proc/meminfo"))
+        nodes[number] = Node(cpus & online, int(memory[1]) if memory else all_kib // len(numbers))
     if len(nodes) < 2 or not any(node.cpus for node in nodes.values()):
-        nodes = {0: Node(online, int(total[1]) if total else 0)}
+        nodes = {0: Node(online, all_kib)}
     kinds = host.names("/sys/kernel/mm/hugepages") or host.names(f"{SYSTEM}/node/node0/hugepages")
     sizes = [re.fullmatch(r"hugepages-(\d+)kB", name) for name in kinds]
     return Topology(

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import values
 from ..check import Between, File, OneOf, Tunable, exactly
 from ..conditions import can, metal, not_in_kernel, x86
-from ..settings import Advice
+from ..facts import Facts
+from ..settings import Advice, Sysctl
 from ..shorthand import parameter, sysctl, sysfs
 
 NO_WATCHDOG = not_in_kernel("this kernel is built without it")
@@ -22,6 +25,16 @@ def seconds_or_never(text: str) -> str:
 def console_level(text: str) -> int:
     """Read the first of the four numbers of the kernel's log: what is more urgent goes to the console."""
     return values.number((text.split() or [""])[0])
+
+
+def ten_minutes(_value: Any, _facts: Facts) -> str:
+    """Spell the timeout as the kernel takes it."""
+    return "600"
+
+
+def console_levels(value: Any, _facts: Facts) -> str:
+    """Spell the console's level with the three that stand beside it, as the kernel has them by itself."""
+    return f"{value} 4 1 7"
 
 
 KERNEL: tuple[Tunable, ...] = (
@@ -59,6 +72,7 @@ KERNEL: tuple[Tunable, ...] = (
         seconds_or_never,
         absence=NO_WATCHDOG,
         risk="A task that waits for a disk for ever is reported later.",
+        setting=Sysctl("kernel.hung_task_timeout_secs", ten_minutes),
     ),
     sysctl(
         "kernel.console",
@@ -70,6 +84,7 @@ KERNEL: tuple[Tunable, ...] = (
         "amzn-drivers: issue 336",
         console_level,
         risk="Warnings are in the log alone.",
+        setting=Sysctl("kernel.printk", console_levels),
     ),
     parameter(
         "kernel.audit",

@@ -215,17 +215,17 @@ def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
     """Write one state of a tunable; what the tunable is stands in the first row alone."""
     cells = [f"<td>{_mark(row['verdict'])}</td>"]
     if row is first:
-        cells += [f'<td class="severity">{row["severity"]}</td>', f"<td>{_described(row)}</td>"]
+        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}</td>"]
     else:
         remedy = _remedy(row) if row["fix"] != first["fix"] else ""
-        cells.append(f'<td class="severity"></td><td>{remedy}</td>')
+        cells.append(f"<td></td><td>{remedy}</td>")
     if row["verdict"] == "not_applicable":
         cells.append(f'<td colspan="2" class="faint">{escape(row["because"])}</td>')
     else:
         tolerance = f"<p>{escape(row['tolerance'])}</p>" if row["tolerance"] != "exact" else ""
         cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row)}</td>")
     if hosts:
-        cells.append(f'<td class="names">{_names(row["names"], hosts)}</td>')
+        cells.append(f"<td>{_names(row['names'], hosts)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 
 

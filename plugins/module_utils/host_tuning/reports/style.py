@@ -68,7 +68,7 @@ svg rect { fill: var(--bar); }
 svg line { stroke: var(--line); }
 svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
 @media (max-width: 720px) {
-  col.severity, th.severity, td.severity { display: none; }
+  col.severity, th.severity, .tunables td:nth-child(2) { display: none; }
   col.verdict { width: 104px; }
   th, td { padding: 6px; }
 }

@@ -50,6 +50,19 @@ def test_what_is_documented_is_returned(capsys: pytest.CaptureFixture[str], tmp_
     assert set(documented["findings"]["contains"]) <= set(result["audit"]["findings"][0])
 
 
+def test_a_number_of_cores_is_those_that_the_tuning_would_choose(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The last ones beside the adapter, which is on the first of two sockets of 18 cores."""
+    host_trees.write(host_trees.tuned_metal(), tmp_path)
+    _code, result = call(capsys, root=str(tmp_path), isolated_cores=8)
+    assert result["audit"]["host"]["isolated_cpus"] == "10-17"
+    _code, result = call(capsys, root=str(tmp_path), isolated_cores=8, isolated_cpus="4-35")
+    assert result["audit"]["host"]["isolated_cpus"] == "4-35", "a list that is given counts"
+    code, result = call(capsys, root=str(tmp_path), isolated_cores=36)
+    assert code == 1 and "isolated cores: 36 of 36" in result["msg"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"root": "/nowhere"}, "no captured tree"), ({"isolated_cpus": "0-3"}, "CPU 0"), ({"isolated_cpus": "x"}, "'x'")],
