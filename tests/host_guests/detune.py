@@ -43,7 +43,7 @@ DETUNED = {name: found for name in CASES if (found := wrong_value(name))}
 
 PROGRAM = """
 import json, sys, time
-sys.path.insert(0, "/root/audit")
+sys.path.insert(0, "/opt/audit")
 from host_tuning import service
 
 given = json.loads(sys.stdin.readline())
@@ -106,8 +106,8 @@ def detune_all(
         "wrong": {name: (path.replace(NET, f"/sys/class/net/{interface}"), value)
                   for name, (path, value) in DETUNED.items()},
     }  # fmt: skip
-    guest.run("cat >/root/audit/detune.py", text=PROGRAM)
+    guest.run("cat >/opt/audit/detune.py", text=PROGRAM)
     found: dict[str, Any] = json.loads(
-        guest.run("python3 /root/audit/detune.py", seconds=1200, text=json.dumps(given) + "\n")
+        guest.run("python3 /opt/audit/detune.py", seconds=1200, text=json.dumps(given) + "\n")
     )
     return found

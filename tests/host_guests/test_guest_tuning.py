@@ -36,6 +36,11 @@ ExecStart=/usr/bin/python3 -c "import time; time.sleep(1e6)" ironbook.cli engine
 WantedBy=multi-user.target
 """
 BARS = {"tuned_without_boot_seconds": 120, "unchanged_seconds": 45, "audit_seconds": 3}
+# What no tuning of a guest gives it.
+LACKS = {
+    "clock.tsc": "the emulated processor's time stamps do not promise to be constant",
+    "clock.error": "the guest reaches no clock",
+}
 WRONG = ("drift", "harmful", "not_persisted", "pending_reboot")
 figures: dict[str, Any] = {"bars": BARS}
 
@@ -176,7 +181,7 @@ def test_a_second_run_changes_nothing(tuned: Guest, directory: Path) -> None:
 @pytest.fixture(scope="module")
 def looked_at(tuned: Guest) -> dict[str, Any]:
     """What the audit says of the guest, and what it says with one tunable after the other set wrong."""
-    tuned.copy(Path(service.__file__).parent, "/root/audit/host_tuning")
+    tuned.copy(Path(service.__file__).parent, "/opt/audit/host_tuning")
     found = detune_all(tuned, interface(tuned), ISOLATED, HUGE_PAGES, GIGANTIC_PAGES)
     figures["audit_seconds"] = found["seconds"]
     figures["verdicts"] = found["audit"]["counts"]
@@ -190,7 +195,7 @@ def findings(audit: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_freshly_tuned_guest_has_no_drift(looked_at: dict[str, Any]) -> None:
     wrong = {name: (row["verdict"], row["planes"], row["because"])
-             for name, row in findings(looked_at["audit"]).items() if row["verdict"] in WRONG}  # fmt: skip
+             for name, row in findings(looked_at["audit"]).items() if row["verdict"] in WRONG and name not in LACKS}  # fmt: skip
     assert wrong == {}
 
 
