@@ -194,8 +194,11 @@ def findings(audit: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_freshly_tuned_guest_has_no_drift(looked_at: dict[str, Any]) -> None:
-    wrong = {name: (row["verdict"], row["planes"], row["because"])
-             for name, row in findings(looked_at["audit"]).items() if row["verdict"] in WRONG and name not in LACKS}  # fmt: skip
+    wrong = {
+        name: (row["verdict"], row["planes"], row["because"])
+        for name, row in findings(looked_at["audit"]).items()
+        if row["verdict"] in WRONG and name not in LACKS
+    }
     assert wrong == {}
 
 
