@@ -139,6 +139,12 @@ failovers-long: debian venv-test  ## 300 failovers under load; see bench/long_pr
 every-byte-long: venv-test  ## a journal of 10,000 records cut at every length, each bit turned
 	@$(BIN)/python bench/long_proofs.py every-byte --save $(LONG)
 
+# As root, in QEMU: a guest with a kernel of its own is tuned, booted and de-tuned. Not a lane of make test.
+.PHONY: test-hosts
+test-hosts: venv-test  ## the tuning of hosts and its audit in a guest with its own kernel; see bench/long_proofs.py
+	@$(PYTHON) tests/gates/debian.py guests
+	@$(BIN)/python bench/long_proofs.py hosts --save $(LONG)
+
 .PHONY: host-docs
 host-docs: venv-test  ## writes docs/host_tuning.md, which is made from the catalogue of tunables
 	@$(BIN)/python tests/host_tuning_docs.py

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The long forms of two proofs whose short forms are lanes of `make test`, each with a result file.
+"""Proofs that are too long for `make test`, each with a result file. Two of them have a short form there.
 
     .venv/bin/python bench/long_proofs.py failovers [--rounds N] [--save]      `make failovers-long`
     .venv/bin/python bench/long_proofs.py every-byte [--records N] [--save]    `make every-byte-long`
+    .venv/bin/python bench/long_proofs.py hosts [--save]                       `make test-hosts`
 
 failovers    tests/integration/test_failover.py with N rounds (300): kills, pauses, switchovers and lost agents under
              load, then the clients' logs against the three journals
 every-byte   engine_native/tests/every_byte.c over N records (10,000): a journal cut at every length, and each bit of it
              turned, in as many processes as there are cores
+hosts        tests/host_guests: a guest in QEMU with a kernel of its own is tuned, booted, de-tuned and audited
 
 Each says how far it is, ends in one line of JSON with machine, commit and date, and exits 1 where the proof fails.
---save writes that line to bench/results/failovers.json or every_byte.json, of a proof that failed, too.
+--save writes that line to bench/results/failovers.json, every_byte.json or hosts.json, of a proof that failed, too.
 """
 
 from __future__ import annotations
@@ -71,6 +73,31 @@ def every_byte(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {**found, "parts": parts, "failed_parts": sum(process.returncode != 0 for process in running)}, passed
 
 
+# What the rows that the guest proves rest on: a change of any of it takes them away until the next run.
+HOSTS_COVER = (
+    "plugins/module_utils/host_tuning", "plugins/modules/host_tuning.py", "plugins/modules/host_tuning_info.py",
+    "plugins/filter/host_audit.py", "roles/host_tuning", "roles/host_audit", "roles/time_sync", "tests/host_guests",
+)  # fmt: skip
+
+
+def hosts(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """What the guest's tests measured, each row that they carry and how it ended, and whether all of them passed."""
+    if os.geteuid() != 0:
+        raise SystemExit("make test-hosts makes a disk by a loop device and an adapter by a tap: run it as root")
+    with tempfile.TemporaryDirectory(prefix="ib") as directory:
+        report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", "tests/host_guests"],
+            cwd=ROOT,
+            env=os.environ | {"HOSTS_REPORT": str(report), "IRONBOOK_FEATURES_REPORT": str(rows)},
+            stdout=sys.stderr,
+            check=False,
+        )
+        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
+        results = json.loads(rows.read_text())["results"] if rows.exists() else []
+    return {**found, "results": results, "covers": list(HOSTS_COVER)}, done.returncode == 0
+
+
 def main(words: list[str] | None = None) -> int:
     """Run one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,14 +108,17 @@ def main(words: list[str] | None = None) -> int:
     other = commands.add_parser("every-byte")
     other.add_argument("--records", type=int, default=10_000)
     other.set_defaults(run=every_byte, name="every_byte")
-    for command in (one, other):
+    guest = commands.add_parser("hosts")
+    guest.set_defaults(run=hosts, name="hosts")
+    for command in (one, other, guest):
         command.add_argument("--save", action="store_true", help="write the result file")
     arguments = parser.parse_args(words)
     begin, load_before = time.monotonic(), machine.load()
     found, passed = arguments.run(arguments)
     result = {
         "proof": arguments.name, "passed": passed, **found, "seconds": round(time.monotonic() - begin),
-        "machine": machine.processor(), "commit": machine.commit(), "date": machine.now(), "load_before": load_before,
+        "machine": machine.processor(), "commit": machine.commit(*found.get("covers", ())), "date": machine.now(),
+        "load_before": load_before,
     }  # fmt: skip
     print(json.dumps(result))
     if arguments.save:

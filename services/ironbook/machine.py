@@ -25,8 +25,11 @@ def processor() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
 
 
-def commit() -> str | None:
-    """Commit of the checkout that the installed core lies in, with + when its sources were changed; else None."""
+def commit(*paths: str) -> str | None:
+    """Commit of the checkout that the installed core lies in, with + when what `paths` hold was changed; else None.
+
+    Without paths: the core's sources and the services'.
+    """
     place = str(Path(core.__file__).parent)
 
     def git(*arguments: str) -> str:
@@ -35,7 +38,7 @@ def commit() -> str | None:
 
     try:
         root = git("rev-parse", "--show-toplevel")
-        changed = git("-C", root, "status", "--porcelain", "--", "engine_native", "services")
+        changed = git("-C", root, "status", "--porcelain", "--", *(paths or ("engine_native", "services")))
         return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

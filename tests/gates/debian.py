@@ -4,6 +4,8 @@
 As root on Debian, `make test` installs what is missing, and says so first. Anyone else is told what to install: a lane
 whose package is missing then counts as not run. Runs under the system's Python before .venv exists, so it imports the
 standard library only.
+
+`debian.py guests` installs what `make test-hosts` needs, which `make test` does not.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,10 +46,22 @@ PACKAGES = {
     "crun": "crun",
     "mmdebstrap": "mmdebstrap",
 }
+# What the guests of `make test-hosts` need.
+GUESTS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "sfdisk": "fdisk",
+    "mkfs.ext4": "e2fsprogs",
+    "losetup": "mount",
+    "blkid": "util-linux",
+    "ip": "iproute2",
+    "ssh": "openssh-client",
+}
 
 
 def has(tool: str) -> bool:
-    """Whether a tool of PACKAGES is on this machine."""
+    """Whether a tool of PACKAGES or GUESTS is on this machine."""
     if tool == "fuzzer":
         name = f"libclang_rt.fuzzer-{platform.machine()}.a"
         return any(Path("/usr/lib").glob(f"llvm-*/lib/clang/*/lib/linux/{name}"))
@@ -87,10 +101,14 @@ def apt_install(packages: list[str]) -> None:
         subprocess.run(install, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def main() -> int:
-    """Install what is missing, as root on Debian; else say nothing, the lanes do."""
-    missing = [package for tool, package in PACKAGES.items() if not has(tool)]
+def main(words: Sequence[str]) -> int:
+    """Install what is missing, as root on Debian; else say nothing, the lanes do, but for the guests."""
+    wanted = GUESTS if "guests" in words else PACKAGES
+    missing = [package for tool, package in wanted.items() if not has(tool)]
     missing = list(dict.fromkeys([*preflight.missing_packages(), *missing]))
+    if missing and wanted is GUESTS and not may_install():
+        print(f"missing on this machine: as root, apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 1
     if missing and may_install():
         print(f"installing Debian packages: {' '.join(missing)}", flush=True)
         try:
@@ -105,4 +123,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

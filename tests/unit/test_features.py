@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from feature_rows import (
     document,
     parse_mark,
     read_rows,
+    standing,
     states,
     summary,
 )
@@ -182,6 +184,46 @@ def test_wrong_mark_stops_the_collection(tmp_path: Path, options: tuple[str, ...
     assert process.returncode != 0
     assert "no row 'NET-99'" in process.stdout + process.stderr
     assert "it ran" not in process.stdout
+
+
+def test_a_long_proof_counts_until_what_it_covers_is_changed(tmp_path: Path) -> None:
+    """By its result file, in a repository: the commit has to be known, and its paths to be as they were."""
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    for name in ("covered/a", "other"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    path = tmp_path / "bench" / "results" / "long.json"
+    path.parent.mkdir(parents=True)
+    stored = {
+        "passed": True,
+        "commit": git("rev-parse", "HEAD"),
+        "covers": ["covered"],
+        "results": [asdict(result("M"))],
+    }
+
+    def counts(**changes: object) -> bool:
+        path.write_text(json.dumps({**stored, **changes}))
+        return standing(path)
+
+    assert counts()
+    assert not counts(commit="0000000") and not counts(commit=f"{stored['commit']}+") and not counts(commit=None)
+    assert not counts(results=[]) and not counts(covers=[]) and not counts(passed=False)
+    (tmp_path / "other").write_text("2\n")
+    assert counts()
+    (tmp_path / "covered/a").write_text("2\n")
+    assert not counts()
+    git("commit", "-qam", "two")
+    assert not counts()
+    git("revert", "--no-edit", "HEAD")
+    assert counts()
 
 
 def test_no_run_is_said(tmp_path: Path) -> None:

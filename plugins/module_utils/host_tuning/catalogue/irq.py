@@ -301,7 +301,10 @@ IRQ: tuple[Tunable, ...] = (
         "LLTune; canonical/rt-conf",
         needs=(isolates,),
         risk="None.",
-        setting=Advice("nohz_full= and isolcpus= keep them off at the boot; those started before: taskset -p LIST PID"),
+        setting=Advice(
+            "nohz_full= and isolcpus= keep most off at the boot; the others, such as kswapd: taskset -p LIST PID, as "
+            "ironbook-kernel-threads.service of the role host_tuning does at each boot"
+        ),
     ),
     Tunable(
         "irq.rcu_helpers",
@@ -313,7 +316,7 @@ IRQ: tuple[Tunable, ...] = (
         "tuned: cpu-partitioning",
         needs=(isolates,),
         risk="None.",
-        setting=Advice("taskset -p LIST PID for each rcuo* thread, in a unit that runs at the boot"),
+        setting=Advice("taskset -p LIST PID for each rcuo* thread, as ironbook-kernel-threads.service does"),
     ),
     Tunable(
         "irq.processes",
