@@ -8,7 +8,7 @@ carried out, read back, and undone. Nothing here touches a host.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Union
 
 from .values import as_cpu_list
 
@@ -104,10 +104,10 @@ class Line:
         return self.path
 
 
-if TYPE_CHECKING:  # a host's Python may be 3.9, which cannot evaluate this
-    Value = Write | Interrupt | Ethtool | UnitState | BootArgument
-    """What has a value of its own on the host, which is kept for the day when it is to be undone."""
-    Action = Value | Line
+# A host's Python may be 3.9, which has no | for these.
+Value = Union[Write, Interrupt, Ethtool, UnitState, BootArgument]  # noqa: UP007
+"""What has a value of its own on the host, which is kept for the day when it is to be undone."""
+Action = Union[Value, Line]  # noqa: UP007
 
 
 def as_cpu_mask(cpus: frozenset[int]) -> str:
