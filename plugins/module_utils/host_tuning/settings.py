@@ -131,6 +131,19 @@ class Sysfs(Setting):
 
 
 @dataclass(frozen=True)
+class Offered(Sysfs):
+    """A word that another file must list before the kernel takes it: one that it lacks now, a boot may bring."""
+
+    among: str = ""
+
+    def now(self, machine: Machine, value: Any) -> list[Action]:
+        """Write it where it is offered."""
+        if self._text(machine, value) not in machine.host.read(self.among).split():
+            return []
+        return super().now(machine, value)
+
+
+@dataclass(frozen=True)
 class KernelParameter(Setting):
     """A word of the kernel's command line."""
 

@@ -11,7 +11,7 @@ from ..check import Between, Computed, File, FromFacts, Machine, OneOf, Tunable,
 from ..conditions import isolates, not_in_kernel, on_ec2, surely_can, x86
 from ..facts import Facts
 from ..host import AbsentError, UnreadableError
-from ..settings import Advice
+from ..settings import Advice, Offered
 from ..shorthand import NOT_RUNNING, parameter, stopped_unit, sysctl, sysfs, units
 
 CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0"
@@ -167,6 +167,8 @@ CLOCK: tuple[Tunable, ...] = (
         "tuned: network-latency; BP",
         values.word,
         risk="A counter that errs is noticed by nobody else.",
+        # Where the kernel does not offer it yet, a boot with tsc=reliable does.
+        setting=Offered(f"{CLOCKSOURCE}/current_clocksource", among=f"{CLOCKSOURCE}/available_clocksource"),
         default=lambda machine: "kvm-clock" if virtual_x86(machine.facts) else best_source(machine.facts),
     ),
     Tunable(
