@@ -138,9 +138,7 @@ class Offered(Sysfs):
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Write it where it is offered."""
-        if self._text(machine, value) not in machine.host.read(self.among).split():
-            return []
-        return super().now(machine, value)
+        return super().now(machine, value) if self._text(machine, value) in machine.host.read(self.among).split() else []
 
 
 @dataclass(frozen=True)
