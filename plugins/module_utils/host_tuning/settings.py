@@ -134,11 +134,11 @@ class Sysfs(Setting):
 class Offered(Sysfs):
     """A word that another file must list before the kernel takes it: one that it lacks now, a boot may bring."""
 
-    among: str = ""
+    by: str = ""
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Write it where it is offered."""
-        return super().now(machine, value) if self._text(machine, value) in machine.host.read(self.among).split() else []
+        return super().now(machine, value) if self._text(machine, value) in machine.host.read(self.by).split() else []
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ CLOCK: tuple[Tunable, ...] = (
         values.word,
         risk="A counter that errs is noticed by nobody else.",
         # Where the kernel does not offer it yet, a boot with tsc=reliable does.
-        setting=Offered(f"{CLOCKSOURCE}/current_clocksource", among=f"{CLOCKSOURCE}/available_clocksource"),
+        setting=Offered(f"{CLOCKSOURCE}/current_clocksource", by=f"{CLOCKSOURCE}/available_clocksource"),
         default=lambda machine: "kvm-clock" if virtual_x86(machine.facts) else best_source(machine.facts),
     ),
     Tunable(
