@@ -247,7 +247,8 @@ def test_where_the_beginning_of_the_journal_is_gone_it_says_whom_it_cannot_serve
     assert begun_with(engine)[0][0] == taken.seq
     wait_for(lambda: "cannot have them from here" in engine.log.read_text(), "the line that says so")
     assert shard.in_sync() == primary
-    assert "accepted" in shard.engines[primary].admin(f"switch_over {engine.config['replica']}")
+    to = engine.config["replica"]  # whose leaving and coming back may still be under way: then it is to be asked again
+    wait_for(lambda: "accepted" in shard.engines[primary].admin(f"switch_over {to}"), "a switchover")
     shard.primary(other_than=[primary])
     shard.in_sync()
     third.kill()
