@@ -45,8 +45,8 @@ CORE = [
     *INCLUDERS,
     *("auction", "buckets", "crc32c", "event_log", "event_log_load", "journal", "journal_ahead", "journal_open"),
     *("journal_reader", "journal_reader_open", "journal_record", "journal_segment", "journal_tail", "memory", "pool"),
-    *("price_index", "price_window", "replay", "risk", "sha256", "snapshot", "snapshot_format", "snapshot_store"),
-    "status",
+    *("price_index", "price_window", "replay", "replica_frame", "risk", "sha256", "snapshot", "snapshot_format"),
+    *("snapshot_store", "status"),
 ]
 PROGRAMS = {"run_flow": ["flow"], "run_sim": ["sim", "reference"], "run_snapshot": ["test_snapshot_bytes"]}
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-DIB_CHECK", f"-I{HOME}/include", f"-I{HOME}/src"]
