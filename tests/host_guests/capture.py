@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Capture a host as a tree that `host_tuning_info` audits elsewhere (`root:`): a tar on standard output.
 

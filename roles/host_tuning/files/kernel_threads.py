@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Move the kernel's threads off the isolated CPUs, at each boot: those that the kernel lets be moved.
 
