@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import subprocess
 import tempfile
 
-from .host import AbsentError, Host, UnreadableError
+from .host import AbsentError, Host
+from .runner import started
 
-SEARCH = os.pathsep.join(("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 SECONDS = 300.0
 """update-grub takes 20 s on a slow host."""
 
@@ -118,30 +116,5 @@ class Commands:
     """Starts commands of this machine; what they say with their exit code is not taken for the truth."""
 
     def run(self, *command: str) -> str:
-        """Return what it prints.
-
-        Raises:
-            AbsentError: the host has no such command.
-            UnreadableError: it failed, with the first line of what it said, or did not end.
-
-        """
-        program = shutil.which(command[0], path=SEARCH)
-        if program is None:
-            raise AbsentError(f"command {command[0]}")
-        try:
-            done = subprocess.run(
-                [program, *command[1:]],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=SECONDS,
-                check=False,
-                env={"PATH": SEARCH, "LC_ALL": "C"},
-            )
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            raise UnreadableError(f"{' '.join(command)}: {exc}") from None
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise UnreadableError(f"{' '.join(command)}: {said[0] if said else f'exit {done.returncode}'}")
-        return done.stdout
+        """Return what it prints; raises as :func:`runner.started` does."""
+        return started(command, SECONDS)

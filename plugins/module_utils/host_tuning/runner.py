@@ -38,6 +38,36 @@ class NoCommands:
 NO_COMMANDS = NoCommands()
 
 
+def started(command: tuple[str, ...], seconds: float) -> str:
+    """Start a command of this machine, and return what it prints.
+
+    Raises:
+        AbsentError: the host has no such command.
+        UnreadableError: it failed, with the first line of what it said, or did not end in time.
+
+    """
+    program = shutil.which(command[0], path=SEARCH)
+    if program is None:
+        raise AbsentError(f"command {command[0]}")
+    try:
+        done = subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            env={"PATH": SEARCH, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise UnreadableError(f"{' '.join(command)}: {exc}") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise UnreadableError(f"{' '.join(command)}: {said[0] if said else f'exit {done.returncode}'}")
+    return done.stdout
+
+
 class LiveRunner:
     """Asks the commands of this machine, each once."""
 
@@ -48,31 +78,8 @@ class LiveRunner:
     def run(self, *command: str) -> str:
         """Start it, or return what it has said before."""
         if command not in self.answers:
-            self.answers[command] = self._start(command)
+            self.answers[command] = started(command, SECONDS)
         return self.answers[command]
-
-    @staticmethod
-    def _start(command: tuple[str, ...]) -> str:
-        program = shutil.which(command[0], path=SEARCH)
-        if program is None:
-            raise AbsentError(f"command {command[0]}")
-        try:
-            done = subprocess.run(
-                [program, *command[1:]],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=SECONDS,
-                check=False,
-                env={"PATH": SEARCH, "LC_ALL": "C"},
-            )
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            raise UnreadableError(f"{' '.join(command)}: {exc}") from None
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise UnreadableError(f"{' '.join(command)}: {said[0] if said else f'exit {done.returncode}'}")
-        return done.stdout
 
 
 class CapturedRunner:
