@@ -99,7 +99,7 @@ def _hosts(machines: list[dict[str, Any]]) -> str:
     heads = ("Hosts", "Kind", "CPUs", "Isolated", "Gate", "Score", "Does not hold", "Unknown", "Ok")
     head = "".join(f"<th{' class=number' if name in heads[5:] else ''}>{name}</th>" for name in heads)
     described = "\n".join(map(_facts, machines)) if len(machines) <= DESCRIBED else ""
-    return f'<table class="hosts"><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n{described}'
+    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n{described}"
 
 
 def _host(machine: dict[str, Any]) -> str:

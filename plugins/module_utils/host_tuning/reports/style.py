@@ -28,8 +28,7 @@ code { font: 12.5px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 .counts { display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0 8px; }
 .count { min-width: 118px; padding: 8px 16px; border: 1px solid var(--line); border-radius: 8px;
   background: var(--card); }
-.count b { display: block; font-size: 26px; line-height: 1.15; font-variant-numeric: tabular-nums; }
-.count b { color: var(--tone); }
+.count b { display: block; font-size: 26px; line-height: 1.15; font-variant-numeric: tabular-nums; color: var(--tone); }
 
 .filter { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; margin: 18px 0 0; }
 .filter input[type=search] { width: 320px; padding: 5px 10px; border: 1px solid var(--line); border-radius: 6px;
