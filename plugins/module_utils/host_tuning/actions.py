@@ -110,16 +110,6 @@ Value = Union[Write, Interrupt, Ethtool, UnitState, BootArgument]  # noqa: UP007
 Action = Union[Value, Line]  # noqa: UP007
 
 
-def as_cpu_mask(cpus: frozenset[int]) -> str:
-    """Write CPUs as the kernel's masks are: 32-bit words in hex, the highest first."""
-    bits = sum(1 << cpu for cpu in cpus)
-    words: list[str] = []
-    while bits or not words:
-        words.append(f"{bits & 0xFFFFFFFF:x}" if bits >> 32 == 0 else f"{bits & 0xFFFFFFFF:08x}")
-        bits >>= 32
-    return ",".join(reversed(words))
-
-
 def spelled(value: Any, _facts: Any = None) -> str:
     """Spell a value as the kernel's files take it."""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import interrupts, persistence, values
-from .actions import BootArgument, Ethtool, Interrupt, Shape, UnitState, Write, as_cpu_mask
+from .actions import BootArgument, Ethtool, Interrupt, Shape, UnitState, Write
 from .door import RefusedError, WritableHost
 from .host import AbsentError, UnreadableError
 
@@ -124,7 +124,9 @@ def change(machine: Machine, door: WritableHost, action: Value, value: str) -> N
 
     """
     if isinstance(action, Write):
-        door.write_value(action.path, as_cpu_mask(values.cpu_list(value)) if action.shape == "cpu_mask" else value)
+        door.write_value(
+            action.path, values.as_cpu_mask(values.cpu_list(value)) if action.shape == "cpu_mask" else value
+        )
     elif isinstance(action, Interrupt):
         door.write_value(interrupt_path(machine, action.name), value)
     else:

@@ -17,7 +17,7 @@ from .facts import gather
 from .host import Host
 from .plan import Wishes, plan
 from .runner import CapturedRunner, LiveRunner
-from .topology import discover
+from .topology import topology_of
 from .waivers import waivers_for
 
 
@@ -60,7 +60,7 @@ def run(  # noqa: PLR0913  (the parameters of the module)
     try:
         isolated = values.cpu_list(isolated_cpus)
         if isolated_cores and not isolated:
-            isolated = chosen(host, isolated_cores, interfaces)
+            isolated = plan(topology_of(host, interfaces), Wishes(isolated_cores=isolated_cores)).isolated
         facts = gather(host, isolated, huge_pages, interfaces or None, **more)
         today = datetime.datetime.now(datetime.timezone.utc).date()  # noqa: UP017  (a host may have Python 3.9)
         accepted = waivers_for(waivers or (), inventory_name or facts.name, today)
@@ -70,17 +70,6 @@ def run(  # noqa: PLR0913  (the parameters of the module)
     runner = LiveRunner() if host.live else CapturedRunner(host)
     with on_housekeeping(facts.housekeeping if host.live and isolated else frozenset()):
         return audit(Machine(host, ethtool, facts, runner, ec2), waivers=accepted)
-
-
-def chosen(host: Host, cores: int, interfaces: list[str] | None) -> frozenset[int]:
-    """Return the CPUs that the tuning isolates when it is asked for so many cores.
-
-    Raises:
-        ValueError: the host has no such number to give; one line.
-
-    """
-    found = gather(host, interfaces=interfaces or None).interfaces
-    return plan(discover(host, found[0].name if found else None), Wishes(isolated_cores=cores)).isolated
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import persistence
-from .actions import Line
+from .actions import Line, shape_of
 from .persistence import Persisted
+from .values import as_cpu_mask
 
 if TYPE_CHECKING:
     from .actions import Action
@@ -75,6 +76,11 @@ class Setting:
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the exact line or command for a person."""
         raise NotImplementedError
+
+
+def in_file(setting: Any, value: Any, facts: Facts) -> str:
+    """Spell a value as the file of a setting with `path` and `spell` takes it, which of CPUs may be a mask."""
+    return as_cpu_mask(value) if shape_of(setting.path, value) == "cpu_mask" else setting.spell(value, facts)
 
 
 def reapply(interface: str, **entry: Any) -> Line:

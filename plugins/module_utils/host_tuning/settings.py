@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from . import interrupts, persistence, values
-from .actions import BootArgument, Ethtool, Interrupt, Line, UnitState, Write, as_cpu_mask, shape_of, spelled
+from .actions import BootArgument, Ethtool, Interrupt, Line, UnitState, Write, shape_of, spelled
 from .persistence import Persisted
 from .setting import (
     GIGANTIC_KIB,
@@ -24,6 +24,7 @@ from .setting import (
     Setting,
     ShortError,
     Spell,
+    in_file,
     reapply,
 )
 
@@ -53,19 +54,16 @@ class Sysctl(Setting):
         """Write the file below /proc/sys."""
         if not machine.host.exists(self.path):
             raise CannotSetError(f"{self.path}: this kernel has no such key")
-        return [Write(self.path, self._text(machine.facts, value), shape_of(self.path, value))]
+        return [Write(self.path, in_file(self, value, machine.facts), shape_of(self.path, value))]
 
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Add a line to our file of sysctl.d."""
-        return [Line(SYSCTL_FILE, f"{self.key} = {self._text(machine.facts, value)}")]
+        return [Line(SYSCTL_FILE, f"{self.key} = {in_file(self, value, machine.facts)}")]
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and the line that keeps it."""
-        text = self._text(facts, value)
+        text = in_file(self, value, facts)
         return f"sysctl -w {self.key}={text}; and the line `{self.key} = {text}` in {SYSCTL_FILE}"
-
-    def _text(self, facts: Facts, value: Any) -> str:
-        return as_cpu_mask(value) if shape_of(self.path, value) == "cpu_mask" else self.spell(value, facts)
 
 
 @dataclass(frozen=True)
@@ -90,21 +88,18 @@ class Sysfs(Setting):
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Write every file that matches."""
+        text = in_file(self, value, machine.facts)
         found: list[Action] = []
         for pattern in self._patterns(machine):
             paths = machine.host.matching(pattern) if "*" in pattern else [pattern]
-            found += [
-                Write(path, self._text(machine, value), shape_of(path, value))
-                for path in paths
-                if machine.host.exists(path)
-            ]
+            found += [Write(path, text, shape_of(path, value)) for path in paths if machine.host.exists(path)]
         if not found:
             raise CannotSetError(f"{self.path}: this host has no such file")
         return found
 
     def at_boot(self, machine: Machine, value: Any) -> list[Action]:
         """Add a line to our file of tmpfiles.d, or an entry for each interface to what is set again."""
-        text = self._text(machine, value)
+        text = in_file(self, value, machine.facts)
         if "{interface}" not in self.path:
             escaped = text.replace("%", "%%")
             return [Line(TMPFILES_FILE, f"w {pattern} - - - - {escaped}") for pattern in self._patterns(machine)]
@@ -115,12 +110,9 @@ class Sysfs(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and what keeps it."""
-        text = as_cpu_mask(value) if shape_of(self.path, value) == "cpu_mask" else self.spell(value, facts)
+        text = in_file(self, value, facts)
         kept = REAPPLY_FILE if "{interface}" in self.path else TMPFILES_FILE
         return f"echo '{text}' | tee {self.path}; kept by {kept}"
-
-    def _text(self, machine: Machine, value: Any) -> str:
-        return as_cpu_mask(value) if shape_of(self.path, value) == "cpu_mask" else self.spell(value, machine.facts)
 
     def _patterns(self, machine: Machine) -> list[str]:
         if "{isolated}" in self.path:
@@ -138,7 +130,8 @@ class Offered(Sysfs):
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Write it where it is offered."""
-        return super().now(machine, value) if self._text(machine, value) in machine.host.read(self.by).split() else []
+        text = in_file(self, value, machine.facts)
+        return super().now(machine, value) if text in machine.host.read(self.by).split() else []
 
 
 @dataclass(frozen=True)

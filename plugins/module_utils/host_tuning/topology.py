@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from . import values
+from .facts import gather
 from .host import AbsentError, Host, UnreadableError
 
 SYSTEM = "/sys/devices/system"
@@ -43,6 +45,21 @@ class Topology:
     def node_of(self, cpu: int) -> int:
         """Return the node of a CPU; 0 where none lists it."""
         return next((number for number, node in self.nodes.items() if cpu in node.cpus), 0)
+
+
+def topology_of(host: Host, interfaces: Iterable[str] | None) -> Topology:
+    """Read the topology of a host, seen from the first of its judged interfaces.
+
+    Args:
+        host: the host.
+        interfaces: the interfaces to judge; None or none are those that lead out of the machine and are not down.
+
+    Raises:
+        ValueError: the host has no such interface; one line that names it.
+
+    """
+    found = gather(host, interfaces=list(interfaces or ()) or None).interfaces
+    return discover(host, found[0].name if found else None)
 
 
 def discover(host: Host, interface: str | None) -> Topology:

@@ -17,7 +17,7 @@ from .ethtool import CapturedEthtool, LiveEthtool
 from .facts import gather
 from .plan import Plan, Wishes, plan
 from .runner import NO_COMMANDS
-from .topology import discover
+from .topology import topology_of
 
 SIZES = {"huge_pages": 2048, "gigantic_pages": 1048576}
 """By parameter, the size of the pages in KiB."""
@@ -66,19 +66,12 @@ def run(request: Request, tunables: Iterable[Tunable] = TUNABLES, machine: Machi
         undone = revert(known, groups if request.groups else None, check=request.check)
         return {**_result(undone, None), "interfaces": [interface.name for interface in known.facts.interfaces]}
     try:
-        made = _plan(request, WritableHost(request.root) if machine is None else machine.host)
+        made = plan(topology_of(host, request.interfaces), wishes_of(request.wishes))
         known = machine or _machine(request, WritableHost(request.root), made)
     except ValueError as exc:
         raise TuningError(f"{exc}. Nothing was changed") from exc
     done = tune(known, tunables, groups, check=request.check, keep_going=request.keep_going)
     return {**_result(done, made), "interfaces": [interface.name for interface in known.facts.interfaces]}
-
-
-def _plan(request: Request, host: Any) -> Plan:
-    """Make the host's plan; raises ValueError by one line."""
-    found = gather(host, interfaces=list(request.interfaces) if request.interfaces else None)
-    interface = found.interfaces[0].name if found.interfaces else None
-    return plan(discover(host, interface), wishes_of(request.wishes))
 
 
 def wishes_of(given: Mapping[str, Any]) -> Wishes:

@@ -74,6 +74,16 @@ def as_cpu_list(cpus: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
+def as_cpu_mask(cpus: Iterable[int]) -> str:
+    """Write CPUs as the kernel's masks are: 32-bit words in hex, the highest first."""
+    bits = sum(1 << cpu for cpu in cpus)
+    words: list[str] = []
+    while bits or not words:
+        words.append(f"{bits & 0xFFFFFFFF:x}" if bits >> 32 == 0 else f"{bits & 0xFFFFFFFF:08x}")
+        bits >>= 32
+    return ",".join(reversed(words))
+
+
 def version(text: str) -> tuple[int, ...]:
     """Read ``2.13.0g`` as (2, 13, 0)."""
     match = re.match(r"\d+(?:\.\d+)*", text.strip())

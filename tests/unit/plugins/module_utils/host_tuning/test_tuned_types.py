@@ -93,7 +93,7 @@ def bare(kind: str, root: Path) -> Machine:
     kernel = TypesKernel(root, files)
     adapter = TypesAdapter(kernel, TYPES[kind].interface)
     request = tuning.Request(root=str(root), wishes={"isolated_cores": 4, "huge_pages": 64, "queues": 2})
-    plan = tuning._plan(request, kernel)
+    plan = tuning.plan(tuning.topology_of(kernel, request.interfaces), tuning.wishes_of(request.wishes))
     facts = gather(kernel, plan.isolated, huge_pages=64)
     commands = Commands(kernel, adapter)
     commands.units.clear()
