@@ -18,16 +18,35 @@ static unsigned lines_of(const char *path)
     return count;
 }
 
+/* Standard error, where the engine's log goes, in a file meanwhile. */
+struct log {
+    char directory[256], path[300];
+    int fd, before;
+};
+
+static void begin_log(struct log *log)
+{
+    test_make_directory(log->directory);
+    (void)snprintf(log->path, sizeof log->path, "%s/log", log->directory);
+    log->fd = open(log->path, O_RDWR | O_CREAT, 0600);
+    log->before = dup(2);
+    dup2(log->fd, 2);
+}
+
+static void end_log(struct log *log)
+{
+    dup2(log->before, 2);
+    close(log->before);
+    close(log->fd);
+}
+
 /* Whoever calls again and again, with one mistake or with two in turns, does not fill the log. */
 static void complaints_are_few(void)
 {
-    char directory[256], path[300];
+    struct log log;
     open_sides(1);
     EXPECT_SOUND();
-    test_make_directory(directory);
-    (void)snprintf(path, sizeof path, "%s/log", directory);
-    int log = open(path, O_RDWR | O_CREAT, 0600), before = dup(2);
-    dup2(log, 2);
+    begin_log(&log);
     for (int i = 0; i < 40; i++) {
         struct ib_peer_message message;
         struct ib_peer peer;
@@ -43,34 +62,29 @@ static void complaints_are_few(void)
             turns(2);
         }
     }
-    unsigned lines = lines_of(path);
+    unsigned lines = lines_of(log.path);
     for (int i = 0; i < 5; i++) { /* and one mistake, however long it goes on */
         struct ib_peer peer;
         sleep_ms(60000);
         close(shake(0, 2, KEY "?", &peer));
         turns(2);
     }
-    dup2(before, 2);
-    close(before);
-    close(log);
+    end_log(&log);
     EXPECT(lines >= 1 && lines <= 4);
-    EXPECT_EQUAL(lines_of(path), lines + 1);
-    test_remove_directory(directory);
+    EXPECT_EQUAL(lines_of(log.path), lines + 1);
+    test_remove_directory(log.directory);
     close_sides();
 }
 
 /* A frame that is none is one line in ten seconds, however often the member connects anew. */
 static void a_network_that_damages_frames_is_said_to(void)
 {
-    char directory[256], path[300];
+    struct log log;
     uint8_t garbage[256] = {1};
     unsigned lines[3];
     open_sides(1);
     EXPECT_SOUND();
-    test_make_directory(directory);
-    (void)snprintf(path, sizeof path, "%s/log", directory);
-    int log = open(path, O_RDWR | O_CREAT, 0600), before = dup(2);
-    dup2(log, 2);
+    begin_log(&log);
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 4; i++) {
             struct ib_peer peer;
@@ -86,15 +100,13 @@ static void a_network_that_damages_frames_is_said_to(void)
             close(fd);
             sleep_ms(1000);
         }
-        lines[round] = lines_of(path);
+        lines[round] = lines_of(log.path);
         sleep_ms(60000);
     }
-    dup2(before, 2);
-    close(before);
-    close(log);
+    end_log(&log);
     EXPECT_EQUAL(sides[0].disconnected[2], 12);
     EXPECT(lines[0] == 1 && lines[1] == 2 && lines[2] == 3);
-    test_remove_directory(directory);
+    test_remove_directory(log.directory);
     close_sides();
 }
 
