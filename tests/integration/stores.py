@@ -6,9 +6,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +15,13 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
+from emulated_aws import emulator
 from integration.etcd_cluster import Cluster
 from integration.store_proxy import Answer, Request
 from ironbook.store.client import Patience, Store
 from ironbook.store.dynamodb import DynamoDbStore
 from ironbook.store.etcd import EtcdStore
 from ironbook.store.etcd_gateway import Gateway
-from local_processes import IRONBOOK, environment, free_port, wait_for
 
 TABLE = "ironbook-configuration"
 CALM = Patience(request=5.0, total=20.0)  # costs nothing where an answer comes
@@ -163,28 +160,7 @@ def etcd_call(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def emulated_dynamodb(directory: Path) -> Iterator[str]:
     """The URL of our emulator, with the table in it."""
-    port = free_port(2)
-    url = f"http://127.0.0.1:{port}"
-    password = directory / "password"
-    password.write_text("none\n")
-    options = ["--port", str(port), "--postgres-port", str(port + 1), "--postgres-password-file", str(password)]
-    process = subprocess.Popen(
-        [*IRONBOOK, "emulator", "run", *options],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def answers() -> bool:
-        assert process.poll() is None, "the emulator ended"
-        try:
-            urllib.request.urlopen(f"{url}/ironbook/health", timeout=5).close()
-        except (OSError, urllib.error.URLError):
-            return False
-        return True
-
-    try:
-        wait_for(answers, url)
+    with emulator(directory) as (_, url):
         client = boto3.client(
             "dynamodb",
             endpoint_url=url,
@@ -201,6 +177,3 @@ def emulated_dynamodb(directory: Path) -> Iterator[str]:
             BillingMode="PAY_PER_REQUEST",
         )
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)

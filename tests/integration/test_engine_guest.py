@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from integration.engine_process import PASSWORD, hash_of
 from integration.guest_host import ADDRESS, INTERFACE, SET, Guest, running_guest
+from integration.role_play import COLLECTIONS, run_play
 from local_processes import ROOT, wait_for
 
 pytestmark = [
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a guest with a root and a network of its own needs root"),
 ]
 
-COLLECTIONS = ROOT / ".venv" / "collections"
 INSTALLED = "/opt/ironbook"
 ORDER_ENTRY = 7001
 IMPORT = "import json, ironbook.core as c; print(json.dumps([c.__file__, c._core.__file__]))"
@@ -56,17 +55,7 @@ def play(guest: Guest, directory: Path, *flags: str) -> tuple[str, int]:
     (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"guest": host}}}))
     book = [{"hosts": "all", "gather_facts": False, "roles": ["ironbook.trading.engine_build"]}]
     (directory / "play.json").write_text(json.dumps(book))
-    paths = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_HOME": str(directory / "ansible")}
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run(
-        [program, "-i", str(directory / "hosts.json"), *flags, str(directory / "play.json")],
-        cwd=directory,
-        env={**os.environ, **paths},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = run_play(directory, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, int(done.stdout.split("changed=")[1].split()[0])
 

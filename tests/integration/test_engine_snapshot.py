@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from history.journal_bytes import crc32c
 from integration.engine_process import Client, Engine, cancel, enter, packet, replace
 from ironbook import core
 from ironbook.core.records import CommandType, EventType, Phase
@@ -328,16 +329,6 @@ def test_one_that_contradicts_is_refused_by_name(engine: Engine, tmp_path: Path)
     assert "ends before it" in line
     (tmp_path / "away").rename(last)
     engine.start()
-
-
-def crc32c(data: bytes) -> int:
-    """RFC 3720, appendix B.4, bit by bit."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def test_a_snapshot_of_another_state_ends_the_engine(engine: Engine, tmp_path: Path) -> None:

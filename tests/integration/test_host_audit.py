@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.catalogue import TUNABLES
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.catalogue.clock import TRACKING
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.shorthand import UNITS_COMMAND
+from integration.role_play import COLLECTIONS, run_play
 
-COLLECTIONS = Path(sys.prefix) / "collections"
 MODULE = COLLECTIONS / "ansible_collections/ironbook/trading/plugins/modules/host_tuning_info.py"
 UTILS = "ansible_collections.ironbook.trading.plugins.module_utils.host_tuning"
 
@@ -227,28 +227,7 @@ def play(tmp_path: Path, *flags: str, **variables: Any) -> tuple[str, dict[str, 
         json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["ironbook.trading.host_audit"]}])
     )
     options = {"ironbook_state_directory": str(tmp_path / "state"), **variables}
-    environment = {
-        **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-        "ANSIBLE_HOME": str(tmp_path / "ansible"),
-    }
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            "-i",
-            str(tmp_path / "hosts.json"),
-            "-e",
-            json.dumps(options),
-            *flags,
-            str(tmp_path / "play.json"),
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_play(tmp_path, *flags, seconds=120, **options)
     changed = {
         line.split()[0]: int(line.split("changed=")[1].split()[0])
         for line in done.stdout.splitlines()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +17,14 @@ from typing import Any
 import pytest
 from integration.guest_host import CLIENT_ADDRESS, INTERFACE, SET, Guest, running_guest
 from integration.probe_process import Probe, compile_probe
-from local_processes import ROOT, free_port
+from integration.role_play import COLLECTIONS, run_play
+from local_processes import free_port
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(900),
     pytest.mark.skipif(os.geteuid() != 0, reason="a guest with a root and a network of its own needs root"),
 ]
-COLLECTIONS = ROOT / ".venv/collections"
 WAIT = "/sys/class/net/eth0/gro_flush_timeout"
 # Before anything is tried the guest looks for received packets every 50 ms only, which no other test of this machine
 # can hide. Messages are 70 ms apart, so that they come at any time between two looks.
@@ -125,17 +124,8 @@ class Experiment:
 
     def play(self, *flags: str, status: int = 0, **variables: Any) -> str:
         """Run the role; what was printed."""
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
         paths = f"{self.collections}:{COLLECTIONS}"
-        done = subprocess.run(
-            [program, "-i", "hosts.json", "-e", json.dumps(variables), *flags, "play.json"],
-            cwd=self.directory,
-            env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": paths, "ANSIBLE_HOME": str(self.directory / "ansible")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        done = run_play(self.directory, *flags, collections=paths, seconds=600, **variables)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 

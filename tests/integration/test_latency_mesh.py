@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 from integration.delayed_cable import ADDRESSES, Cable, delayed_cable
-from local_processes import ROOT, free_port
+from integration.role_play import run_play
+from local_processes import free_port
 
 pytestmark = [
     pytest.mark.integration,
@@ -59,21 +59,7 @@ class Mesh:
 
     def play(self, *flags: str, status: int = 0, **variables: Any) -> str:
         """Run the role; what was printed."""
-        paths = {
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv/collections"),
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
-        }
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        given = ["-i", str(self.directory / "hosts.json"), "-e", json.dumps(variables), *flags]
-        done = subprocess.run(
-            [program, *given, str(self.directory / "play.json")],
-            cwd=self.directory,
-            env={**os.environ, **paths},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = run_play(self.directory, *flags, **variables)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 

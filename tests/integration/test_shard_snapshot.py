@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from history.journal_bytes import crc32c
 from integration.engine_process import Engine, enter
 from integration.etcd_cluster import Cluster
 from integration.shard import Shard, replicated_shard
@@ -192,16 +193,6 @@ def test_one_that_does_not_fit_is_named_and_an_older_one_is_used(shard: Shard, t
     assert f"{damaged.file}: its content does not fit its SHA-256, so it is passed over" in log
     assert shard.in_sync() == primary
     wait_for(shard.equal_states, "three equal states")
-
-
-def crc32c(data: bytes) -> int:
-    """CRC-32C, bit by bit."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def test_one_of_another_chain_of_entries_is_set_aside(shard: Shard) -> None:

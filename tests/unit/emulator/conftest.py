@@ -15,23 +15,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.validate import ParamValidator
-from local_processes import IRONBOOK, environment, free_port, wait_for
+from emulated_aws import emulator
+from local_processes import environment, free_port, wait_for
 
 Client = Callable[[str], Any]
 
 
-def _serve(command: list[str], port: int) -> Iterator[Client]:
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        assert process.poll() is None, f"{command} ended with status {process.returncode}"
-        try:
-            urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5).close()
-        except (OSError, urllib.error.URLError):
-            return False
-        return True
-
+def _clients(url: str) -> Client:
     def client(service: str) -> Any:
         return boto3.client(
             service,
@@ -42,29 +32,38 @@ def _serve(command: list[str], port: int) -> Iterator[Client]:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    try:
-        wait_for(answers, url)
-        yield client
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    return client
 
 
 @pytest.fixture(scope="session")
 def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Clients of our emulator; no PostgreSQL stands behind this one."""
-    port = free_port(2)
-    password = tmp_path_factory.mktemp("emulator") / "password"
-    password.write_text("none\n")
-    options = ["--port", str(port), "--postgres-port", str(port + 1), "--postgres-password-file", str(password)]
-    yield from _serve([*IRONBOOK, "emulator", "run", *options], port)
+    """Clients of our emulator."""
+    with emulator(tmp_path_factory.mktemp("emulator")) as (_, url):
+        yield _clients(url)
 
 
 @pytest.fixture(scope="session")
 def stock() -> Iterator[Client]:
     """Clients of stock moto."""
     port = free_port()
-    yield from _serve([sys.executable, "-m", "moto.server", "--port", str(port)], port)
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers() -> bool:
+        assert process.poll() is None, f"{command} ended with status {process.returncode}"
+        try:
+            urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5).close()
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    try:
+        wait_for(answers, url)
+        yield _clients(url)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import signal
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from local_processes import IRONBOOK, environment, free_port, wait_for
+from emulated_aws import emulator
 
 TABLE = {
     "TableName": "t",
@@ -27,61 +25,41 @@ ITEM = {"item": {"S": "shard/0"}, "version": {"N": "7"}, "in_sync": {"L": [{"S":
 
 
 @contextmanager
-def emulator(directory: Path, *options: str) -> Iterator[Any]:
-    """An emulator and a client of its DynamoDB; it is killed at the end."""
-    port = free_port(2)
-    (directory / "password").write_text("none\n")
-    given = ["--port", str(port), "--postgres-port", str(port + 1)]
-    given += ["--postgres-password-file", str(directory / "password"), *options]
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*IRONBOOK, "emulator", "run", *given], env=environment(), **quiet)
-    client = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-    def answers() -> bool:
-        try:
-            client.list_tables()
-        except client.exceptions.ClientError:
-            raise
-        except Exception:  # it does not listen yet
-            return False
-        return True
-
-    try:
-        wait_for(answers, "the emulator")
-        yield client
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
+def killed_emulator(directory: Path, *options: str) -> Iterator[Any]:
+    """A client of an emulator's DynamoDB; it is killed at the end."""
+    with emulator(directory, *options) as (process, url):
+        yield boto3.client(
+            "dynamodb",
+            region_name="us-east-1",
+            endpoint_url=url,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        process.kill()
 
 
 def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
     """The item, the tags, and a condition that holds against what was there before."""
     tables = tmp_path / "emulator" / "tables"
-    with emulator(tmp_path, "--tables-file", str(tables)) as client:
+    with killed_emulator(tmp_path, "--tables-file", str(tables)) as client:
         client.create_table(**TABLE)
         client.put_item(TableName="t", Item=ITEM)
     assert stat.S_IMODE(tables.stat().st_mode) == 0o600
-    with emulator(tmp_path, "--tables-file", str(tables)) as client:
+    with killed_emulator(tmp_path, "--tables-file", str(tables)) as client:
         assert client.get_item(TableName="t", Key={"item": {"S": "shard/0"}}, ConsistentRead=True)["Item"] == ITEM
         arn = client.describe_table(TableName="t")["Table"]["TableArn"]
         assert client.list_tags_of_resource(ResourceArn=arn)["Tags"] == TABLE["Tags"]
         with pytest.raises(client.exceptions.ConditionalCheckFailedException):
             client.put_item(TableName="t", Item=ITEM, ConditionExpression="attribute_not_exists(in_sync)")
         client.delete_table(TableName="t")
-    with emulator(tmp_path, "--tables-file", str(tables)) as client:
+    with killed_emulator(tmp_path, "--tables-file", str(tables)) as client:
         assert client.list_tables()["TableNames"] == []
 
 
 def test_stock_moto_keeps_nothing(tmp_path: Path) -> None:
     """As moto has it: as soon as this fails, the repair goes."""
-    with emulator(tmp_path) as client:
+    with killed_emulator(tmp_path) as client:
         client.create_table(**TABLE)
-    with emulator(tmp_path) as client:
+    with killed_emulator(tmp_path) as client:
         assert client.list_tables()["TableNames"] == []

@@ -5,46 +5,25 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
-from local_processes import IRONBOOK, environment, free_port, wait_for
+from emulated_aws import emulator
+from local_processes import wait_for
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_at_once_while_a_service_is_being_loaded(tmp_path: Path, number: signal.Signals) -> None:
     """Measured in seconds of a processor: on a busy machine a second of that is as many as there are others."""
-    port = free_port(2)
-    password = tmp_path / "password"
-    password.write_text("none\n")
-    options = ["--port", str(port), "--postgres-port", str(port + 1), "--postgres-password-file", str(password)]
-    process = subprocess.Popen(
-        [*IRONBOOK, "emulator", "run", *options],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def answers() -> bool:
-        assert process.poll() is None, "the emulator ended"
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ironbook/health", timeout=5).close()
-        except (OSError, urllib.error.URLError):
-            return False
-        return True
-
-    wait_for(answers, "the emulator")
-    served = cpu_seconds(process.pid)
-    wait_for(lambda: cpu_seconds(process.pid) > served + 0.2, "an emulator that loads EC2")
-    before = cpu_seconds(process.pid)
-    process.send_signal(number)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert usage.ru_utime + usage.ru_stime - before < 0.15, usage
+    with emulator(tmp_path) as (process, _):
+        served = cpu_seconds(process.pid)
+        wait_for(lambda: cpu_seconds(process.pid) > served + 0.2, "an emulator that loads EC2")
+        before = cpu_seconds(process.pid)
+        process.send_signal(number)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        assert usage.ru_utime + usage.ru_stime - before < 0.15, usage
 
 
 def cpu_seconds(pid: int) -> float:
