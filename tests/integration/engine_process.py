@@ -276,10 +276,13 @@ def same_after_a_kill(engine: Engine) -> None:
 SHIM = Path(__file__).resolve().parents[2] / "engine_native" / "tests" / "io_shim.c"
 
 
-def compiled_shim(directory: Path) -> Path:
-    """SHIM as a library for LD_PRELOAD; what it does, the environment's SHIM_… say."""
-    library = directory / "shim.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(SHIM)], check=True)
+def compiled_shim(directory: Path, source: str | None = None) -> Path:
+    """A library for LD_PRELOAD: of this source, or SHIM; what that does, the environment's SHIM_… say."""
+    library, file = directory / "shim.so", SHIM
+    if source is not None:
+        file = directory / "shim.c"
+        file.write_text(source)
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(library), str(file)], check=True)
     return library
 
 

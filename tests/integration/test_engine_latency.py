@@ -8,13 +8,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.engine_process import Engine, cancel, enter, environment, replace, slow_journal
+from integration.engine_process import Engine, cancel, compiled_shim, enter, environment, replace, slow_journal
 from ironbook import core
 from ironbook.core.records import EventType
 
@@ -109,6 +110,48 @@ def test_a_lone_order_stays_on_one_thread(tmp_path: Path) -> None:
         assert reader >= 300 and sum(others) < 100, (others, reader)
         *others, reader = woken(311, 6000, 20)
         assert sum(others) > 300, (others, reader)
+
+
+LATE = r"""
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct begun {
+    void *(*function)(void *);
+    void *context;
+};
+
+static void *begin_late(void *given)
+{
+    struct begun begun = *(struct begun *)given;
+    free(given);
+    usleep(300000);
+    return begun.function(begun.context);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *context)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    struct begun *begun = malloc(sizeof *begun);
+    *begun = (struct begun){function, context};
+    return create(thread, attributes, begin_late, begun);
+}
+"""
+
+
+def test_threads_that_begin_late_find_the_first_orders_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The I/O thread may have matched and journaled them before the threads of matcher and journal run at all."""
+    monkeypatch.setenv("LD_PRELOAD", str(compiled_shim(tmp_path, LATE)))
+    with running(tmp_path / "engine", 0) as engine:
+        maker = engine.login("MAKER1")
+        for ref in range(1, 6):
+            maker.send(enter(ref, "S", 1, 1_000_000))
+            assert maker.report("A")
+        time.sleep(0.6)  # they have begun
+        maker.send(b"".join(enter(ref, "S", 1, 1_000_000) for ref in range(6, 106)))
+        maker.wait_for(105)
 
 
 def test_one_order_in_so_many(tmp_path: Path) -> None:

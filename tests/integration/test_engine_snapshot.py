@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import random
 import struct
-import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from history.journal_bytes import crc32c
-from integration.engine_process import Client, Engine, cancel, enter, packet, replace
+from integration.engine_process import Client, Engine, cancel, compiled_shim, enter, packet, replace
 from ironbook import core
 from ironbook.core.records import CommandType, EventType, Phase
 from ironbook.event_log import START, EventLog, EventLogError, EventLogLostError, Position
@@ -213,9 +212,7 @@ def test_nobody_who_trades_waits_for_the_history(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the events of before are still to be made: who is up to date trades, who is not gets all of it later."""
-    (tmp_path / "shim.c").write_text(SHIM)
-    command = ["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", str(tmp_path / "shim.so"), str(tmp_path / "shim.c")]
-    subprocess.run(command, check=True)
+    shim = compiled_shim(tmp_path, SHIM)
     engine.config["sessions"].append({**engine.config["sessions"][0], "username": "OTHER1"})
     engine.start()
     trade(engine, 1, 500)
@@ -226,7 +223,7 @@ def test_nobody_who_trades_waits_for_the_history(
     engine.kill()
     waits = tmp_path / "waits"
     waits.touch()
-    monkeypatch.setenv("LD_PRELOAD", str(tmp_path / "shim.so"))
+    monkeypatch.setenv("LD_PRELOAD", str(shim))
     monkeypatch.setenv("SHIM_HISTORY_WAITS", str(waits))
     engine.start()
     assert engine.admin("status")["last_event"] == last
