@@ -25,6 +25,7 @@ from ..facts import Facts
 from ..host import AbsentError
 from ..settings import Advice, KernelParameter
 from ..shorthand import parameter, sysctl, sysfs
+from ..topology import node_of_interface
 
 CPU_PATH = "/sys/devices/system/cpu"
 PARTITIONS = ("/sys/fs/cgroup/*/cpuset.cpus.partition", "/sys/fs/cgroup/*/*/cpuset.cpus.partition")
@@ -95,8 +96,7 @@ def adapter_node(machine: Machine) -> dict[str, Any]:
     """Return whether the engine has a CPU on the adapter's node."""
     found = {}
     for interface in judged_interfaces(machine):
-        path = f"/sys/class/net/{interface.name}/device/numa_node"
-        node = parsed(values.number, machine.host.read(path), path)
+        node = node_of_interface(machine.host, interface.name)
         if node < 0:
             raise NotApplicableError("the adapter does not say which node it is on")
         path = f"/sys/devices/system/node/node{node}/cpulist"
