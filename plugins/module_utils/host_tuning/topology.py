@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from . import values
-from .facts import gather
+from .facts import gather, second_threads_off
 from .host import AbsentError, Host, UnreadableError
 
 SYSTEM = "/sys/devices/system"
@@ -36,6 +36,8 @@ class Topology:
     """How many the adapter has now; None where the host does not say."""
     page_sizes: frozenset[int] = field(default_factory=frozenset)
     """The sizes of huge pages in KiB that the kernel knows."""
+    switched_off: frozenset[int] = frozenset()
+    """Second threads that exist and are offline, since multithreading is off."""
 
     @property
     def cpus(self) -> frozenset[int]:
@@ -115,6 +117,7 @@ def discover(host: Host, interface: str | None) -> Topology:
         _node_or_none(host, interface) if interface else -1,
         len(host.matching(f"/sys/class/net/{interface}/queues/rx-*")) or None if interface else None,
         frozenset(int(size[1]) for size in sizes if size),
+        second_threads_off(host, online),
     )
 
 
