@@ -38,6 +38,7 @@ struct undo {
     ino_t inode;
     off_t offset;
     size_t size;
+    int is_lost; /* a sync has failed for it: the system takes it for written, until it is written again */
     unsigned char *before;
     char from[64], to[64], kept[32];
 };
@@ -103,7 +104,7 @@ static void forget(int fd)
     ino_t inode = inode_of(fd);
     int kept = 0;
     for (int i = 0; i < undo_count; i++) {
-        if (undos[i].inode == inode) {
+        if (undos[i].inode == inode && !undos[i].is_lost) {
             free(undos[i].before);
             if (undos[i].kept[0] != '\0') {
                 syscall(SYS_unlinkat, undos[i].fd, undos[i].kept, 0);
@@ -114,6 +115,24 @@ static void forget(int fd)
         }
     }
     undo_count = kept;
+}
+
+static void lose(int fd)
+{
+    ino_t inode = inode_of(fd);
+    for (int i = 0; i < undo_count; i++) {
+        undos[i].is_lost |= undos[i].inode == inode;
+    }
+}
+
+static void find_again(const struct undo *written)
+{
+    for (int i = 0; i < undo_count; i++) {
+        if (undos[i].inode == written->inode && undos[i].offset >= written->offset &&
+            undos[i].offset + (off_t)undos[i].size <= written->offset + (off_t)written->size) {
+            undos[i].is_lost = 0;
+        }
+    }
 }
 
 static int survives(void)
@@ -177,6 +196,7 @@ static ssize_t write_at(int fd, const void *data, size_t size, off_t offset)
         undo->offset = offset;
         undo->size = size;
         (void)!syscall(SYS_pread64, fd, undo->before, size, offset);
+        find_again(undo);
     }
     ssize_t written = syscall(SYS_pwrite64, fd, data, size, offset);
     maybe_crash();
@@ -190,6 +210,9 @@ static int sync_with(long number, int fd)
     int is_the_one = io_shim.sync_error_at > 0 && --io_shim.sync_error_at == 0;
     if (is_the_one || counts(&io_shim.sync_errors) || exists("SHIM_BROKEN_SYNC_FILE")) {
         io_shim.failed_syncs++;
+        if (io_shim.keeps_history) {
+            lose(fd);
+        }
         errno = EIO;
         return -1;
     }
