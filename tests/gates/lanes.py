@@ -111,7 +111,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
-    "latency": (("latency",), 120, ()),
+    "latency": (("latency",), 240, ()),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }

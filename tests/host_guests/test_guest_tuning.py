@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pytest
 import testinfra
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import service
 from host_guests.detune import DETUNED, PARTITION, detune_all
-from host_guests.guest import BOOT_SECONDS, ISOLATED, TRADING_MAC, Guest, running_guest
+from host_guests.guest import BOOT_SECONDS, CLOCK_MAC, ISOLATED, TRADING_MAC, Guest, running_guest
 
 pytestmark = pytest.mark.timeout(4 * BOOT_SECONDS)
 
@@ -56,17 +57,23 @@ def play(guest: Guest, directory: Path, role: str, **variables: Any) -> tuple[in
     tasks = [{"hosts": "all", "gather_facts": False, "roles": [f"ironbook.trading.{role}"]}]
     (directory / "play.json").write_text(json.dumps(tasks))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(directory / "hosts.json")]
+    interfaces = [interface(guest), interface(guest, CLOCK_MAC)]
     wishes = {
         "ironbook_state_directory": str(directory),
         "host_tuning_isolated_cpus": ISOLATED,
         "host_tuning_huge_pages": HUGE_PAGES,
         "host_tuning_gigantic_pages": GIGANTIC_PAGES,
-        "host_tuning_interfaces": [interface(guest)],
+        "host_tuning_interfaces": interfaces,
         "host_tuning_engine_units": [ENGINE],
         "host_tuning_reboot_seconds": 2 * BOOT_SECONDS,
         "host_audit_isolated_cpus": ISOLATED,
         "host_audit_huge_pages": sum(HUGE_PAGES.values()),
-        "host_audit_interfaces": [interface(guest)],
+        "host_audit_gigantic_pages": sum(GIGANTIC_PAGES.values()),
+        "host_audit_interfaces": interfaces,
+        "host_audit_waivers": [
+            {"id": name, "host": "guest", "owner": "tests", "reason": reason, "expires": "2999-12-31"}
+            for name, reason in LACKS.items()
+        ],
     }
     done = subprocess.run(
         [*command, "-e", json.dumps({**wishes, **variables}), str(directory / "play.json")],
@@ -74,8 +81,8 @@ def play(guest: Guest, directory: Path, role: str, **variables: Any) -> tuple[in
         cwd=directory, capture_output=True, text=True, check=False, timeout=3 * BOOT_SECONDS,
     )  # fmt: skip
     (directory / f"{role}.log").write_text(done.stdout + done.stderr)
-    recap = re.search(r"(?m)^guest\s.*changed=(\d+)\s.*failed=(\d+)", done.stdout)
-    assert recap, done.stdout[-6000:] + done.stderr[-2000:]
+    recap = re.search(r"(?m)^guest\s.*changed=(\d+)\s+unreachable=0\s+failed=(\d+)", done.stdout)
+    assert recap and (done.returncode == 0) == (recap[2] == "0"), done.stdout[-6000:] + done.stderr[-2000:]
     return int(recap[2]), int(recap[1]), done.stdout
 
 
@@ -116,8 +123,9 @@ def tuned(guest: Guest, directory: Path) -> Guest:
     return guest
 
 
-def interface(guest: Guest) -> str:
-    return guest.run(f"basename $(dirname $(grep -l {TRADING_MAC} /sys/class/net/*/address))").strip()
+@cache
+def interface(guest: Guest, mac: str = TRADING_MAC) -> str:
+    return guest.run(f"basename $(dirname $(grep -l {mac} /sys/class/net/*/address))").strip()
 
 
 def interrupts(guest: Guest) -> dict[str, str]:
@@ -285,6 +293,30 @@ def test_interrupts_come_back_to_their_cpus_after_a_reset(tuned: Guest, reset: s
         assert time.monotonic() - began < 60, (before, interrupts(tuned))
         time.sleep(0.5)
     figures[f"pins_back_after_{reset}_seconds"] = round(time.monotonic() - began, 1)
+
+
+CHANGES = {
+    "moderation": (CLOCK_MAC, "ethtool -C {} rx-usecs 20", "ethtool -c {}"),
+    "ring": (CLOCK_MAC, "ethtool -G {} rx 512", "ethtool -g {}"),
+    "queues": (TRADING_MAC, "ethtool -L {} combined 1", "ethtool -l {}"),
+    "feature": (TRADING_MAC, "ethtool -K {} gro on", "ethtool -k {}"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_value_of_ethtool_that_somebody_changes_is_set_again(tuned: Guest, what: str) -> None:
+    """Of moderation the kernel says nothing to who waits for the link's events: the socket of ethtool's brings it."""
+    mac, change, show = CHANGES[what]
+    name = interface(tuned, mac)
+    before = tuned.run(show.format(name))
+    process = f"$(systemctl show --property MainPID --value ironbook-reapply@{name})"
+    changed = tuned.run(f"kill -STOP {process}; {change.format(name)}; {show.format(name)}; kill -CONT {process}")
+    assert changed != before, "it can be changed, so that nothing else than the unit brings it back"
+    began = time.monotonic()
+    while tuned.run(show.format(name)) != before:
+        assert time.monotonic() - began < 60, (before, changed)
+        time.sleep(0.5)
+    figures[f"{what}_back_seconds"] = round(time.monotonic() - began, 1)
 
 
 def test_a_reverted_guest_is_what_it_was(tuned: Guest, directory: Path) -> None:

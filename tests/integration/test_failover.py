@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from history.check import History, Led, check
 from integration.shard import Shard
 from integration.shard_history import USERS, ended, led, trade
@@ -116,6 +117,7 @@ def report(history: History, faults: list[str], waits: dict[str, list[float]], s
         Path(path).write_text(json.dumps(found))
 
 
+@pytest.mark.timeout(300 + 5 * ROUNDS)
 def test_nothing_acknowledged_is_lost_whatever_breaks(shard: Shard) -> None:
     luck = random.Random(ROUNDS)
     shard.in_sync()

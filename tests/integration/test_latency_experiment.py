@@ -115,7 +115,8 @@ class Experiment:
             "ironbook_state_directory": str(directory / "state"),
             "ironbook_environment": "guests",
             "service_manager": "systemd",
-            "host_experiment_repeats": 3,
+            # Of three runs, one that other work slows is enough that nothing can be told; of five it is not.
+            "host_experiment_repeats": 5,
             "host_experiment_probes": [probe | {"interval_us": 70000, "wait_seconds": 2}],
         }
         (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"engine-0-0": host}}}))
@@ -155,6 +156,16 @@ def test_nothing_is_tried_where_it_is_not_meant(experiment: Experiment) -> None:
     assert experiment.value(WAIT) == "50000000" and not experiment.reports.exists()
 
 
+def p50s(row: dict[str, Any]) -> list[Any]:
+    """What was measured before and after a group, one value a run, in milliseconds, and what was said of it."""
+    if row["judged"] is None:
+        return []
+    comparison = row["judged"]["comparisons"][0]
+    values = [comparison[when]["metrics"]["p50_ns"]["values"] for when in ("before", "after")]
+    said = comparison["metrics"]["p50_ns"]["because"]
+    return [[None if value is None else round(value / 1e6, 1) for value in run] for run in values] + [said]
+
+
 @pytest.mark.feature(
     "HFT-08",
     by="G",
@@ -175,7 +186,7 @@ def test_what_helps_is_kept_and_all_else_is_undone(experiment: Experiment) -> No
         ("clock", "left"),
         ("cpu", "left"),
         ("adapter", "left"),
-    ], [(row["group"], row["outcome"], row["because"]) for row in rows]
+    ], [(row["group"], row["outcome"], row["because"], p50s(row)) for row in rows]
     assert (report["kept"], report["reverted"]) == (["adapter"], ["memory", "packet"])
     # And so the guest is: one group stays, and nothing else of what was tried is left.
     assert experiment.value(WAIT) == "0"
@@ -190,7 +201,9 @@ def test_what_helps_is_kept_and_all_else_is_undone(experiment: Experiment) -> No
     assert rows[4]["because"] == "the host is tuned so already"
     assert rows[5]["because"].startswith("it was applied before")
     for comparison in (rows[1]["judged"]["comparisons"][0], rows[2]["judged"]["comparisons"][0]):
-        assert all(comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 60 for when in ("before", "after"))
+        assert all(
+            comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 100 for when in ("before", "after")
+        )
     assert "engine-0-0: adapter kept: better" in said and "engine-0-0: packet reverted: worse" in said
 
 

@@ -29,7 +29,7 @@ from ironbook.admin import AdminError, request
 from ironbook.drills.canary_log import writer_of
 from ironbook.store.dynamodb import DynamoDbStore
 from ironbook.store.items import Record
-from local_processes import ROOT, LocalSite, environment, local_site, wait_for
+from local_processes import ROOT, LocalSite, environment, kill_family, local_site, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +101,7 @@ class Site:
     def cut(self, name: str, task: str, *options: str, after: Callable[[], bool] = lambda: True) -> None:
         """Run one and kill it, with all that it has started, once it has come to a task and then to `after`.
 
+        Ansible's workers have sessions of their own, and their modules with them: they are killed as its descendants.
         What it has detached, as a drill its canary, lives on, as it would.
         """
         command, variables = self.command(name, *options)
@@ -117,7 +118,7 @@ class Site:
                 pytest.fail(f"{name} has not come to {task}: {''.join(said)}")
             wait_for(after, f"what comes after {task}")
         finally:
-            os.killpg(running.pid, signal.SIGKILL)
+            kill_family(running.pid)
             running.communicate()
 
     def done(self, name: str, *options: str) -> int:

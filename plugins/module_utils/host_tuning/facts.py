@@ -105,6 +105,13 @@ class Facts:
         }
 
 
+def instance_type_of(host: Host) -> str | None:
+    """Return the instance type of a host; None where it is none of EC2's."""
+    vendor = _text(host, "/sys/class/dmi/id/sys_vendor").strip()
+    product = _text(host, "/sys/class/dmi/id/product_name").strip()
+    return product if vendor == AMAZON else None
+
+
 def gather(
     host: Host,
     isolated: frozenset[int] = frozenset(),
@@ -127,9 +134,7 @@ def gather(
     """
     cpuinfo = _fields(_text(host, "/proc/cpuinfo"))
     cpus = values.cpu_list(_text(host, "/sys/devices/system/cpu/online"))
-    vendor = _text(host, "/sys/class/dmi/id/sys_vendor").strip()
-    product = _text(host, "/sys/class/dmi/id/product_name").strip()
-    instance_type = product if vendor == AMAZON else None
+    instance_type = instance_type_of(host)
     flags = frozenset(cpuinfo.get("flags", cpuinfo.get("Features", "")).split())
     nodes = values.cpu_list(_text(host, "/sys/devices/system/node/online"))
     _check_plan(isolated, cpus)

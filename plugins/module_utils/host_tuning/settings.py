@@ -286,6 +286,8 @@ LONG_NAMES = {
     "lro": "large-receive-offload",
     "rx": "rx-checksumming",
     "tx": "tx-checksumming",
+    "sg": "scatter-gather",
+    "ntuple": "ntuple-filters",
 }
 PREFIXES = {"G": "ring-", "L": "channels-"}
 

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from ..audit import VERDICTS
+from .effects import difference_text, leading, quantity, words
 from .fleet import SEVERITIES, WRONG, by_tunable
 from .histogram import histogram
 from .style import SCRIPT, STYLE
@@ -56,6 +57,7 @@ def render(report: dict[str, Any]) -> str:
 <details class="faint"><summary>How the score is made</summary>{escape(report["formula"])}</details>
 {_changes(report)}
 {_odd(report["odd"])}
+{_effects(machines, report["unread"])}
 {_measurements(machines)}
 <h2>Tunables</h2>
 <div class="filter">
@@ -184,8 +186,44 @@ def _section(title: str, heads: tuple[str, ...], rows: list[str], kind: str = ""
         return ""
     head = "".join(f"<th>{name}</th>" for name in heads)
     body = "\n".join(rows)
-    named = f' class="{kind}"' if kind else ""
+    named = f' class="{kind}" id="{kind}"' if kind else ""
     return f"<h2>{escape(title)}</h2>\n<table{named}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+
+
+def _effects(machines: list[dict[str, Any]], unread: list[str]) -> str:
+    """Write what each group has come to where it was tried: all figures of a few machines, the first one of many."""
+    rows = [
+        _effect(machine, effect, figure, number)
+        for machine in machines
+        for effect in machine["effects"]
+        for number, figure in enumerate(effect["figures"] if len(machines) <= DESCRIBED else [leading(effect)])
+    ]
+    heads = ("Hosts", "Group, tried as a whole", "Figure", "Before", "After", "Difference", "Says")
+    notes = "".join(f'<p class="faint">{escape(line)}</p>' for line in unread)
+    return _section("Measured effect", heads, rows, "effects") + notes
+
+
+def _effect(machine: dict[str, Any], effect: dict[str, Any], figure: dict[str, Any], number: int) -> str:
+    whole = "<td></td><td></td>"
+    if number == 0:
+        verdict = "stale" if effect["stale"] else effect["verdict"]
+        stale = f"<p>{escape(effect['stale'])}</p>" if effect["stale"] else ""
+        whole = (
+            f"<td>{_names(machine['names'])}</td><td><code>{escape(effect['group'])}</code> "
+            f'<span class="mark {escape(verdict)}">{escape(words(verdict))}</span> {escape(effect["outcome"])}{stale}'
+            f"<p>{escape(effect['measured_at'])}</p></td>"
+        )
+    if "difference" not in figure:
+        said = f'<td colspan="4" class="faint">{escape(figure["because"])}</td>'
+        return f"<tr>{whole}<td>{escape(figure['mode'])} {escape(figure['name'])}</td>{said}</tr>"
+    cells = (
+        f"{figure['mode']} {figure['name']}",
+        *(quantity(figure[name], figure["unit"]) for name in ("before", "after")),
+        difference_text(figure),
+        words(figure["verdict"]),
+    )
+    kind = ' class="faint"' if effect["stale"] else ""
+    return f"<tr{kind}>{whole}{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
 def _measurements(machines: list[dict[str, Any]]) -> str:
@@ -194,15 +232,17 @@ def _measurements(machines: list[dict[str, Any]]) -> str:
         for machine in machines
         for measurement in machine["measurements"]
     )
-    return f'<h2>Measured</h2>\n<div class="figures">\n{figures}\n</div>' if figures else ""
+    return f'<h2>Distributions</h2>\n<div class="figures">\n{figures}\n</div>' if figures else ""
 
 
 def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> str:
+    measured = any(row["effects"] for rows in tunables for row in rows)
+    note = "" if measured else ' <span class="faint">effect not measured</span>'
     body = "\n".join(_tunable(rows, machines) for rows in tunables)
     hosts = "<th>Hosts</th>" if machines > 1 else ""
     column = '<col class="names">' if machines > 1 else ""
     return f"""<div class="group">
-<h3>{escape(title)}</h3>
+<h3>{escape(title)}{note}</h3>
 <table class="tunables">
 <colgroup><col class="verdict"><col class="severity"><col><col class="value"><col class="value">{column}</colgroup>
 <thead><tr><th>Verdict</th><th class="severity">Severity</th><th>Tunable</th><th>Wanted</th><th>Live</th>{hosts}</tr>
@@ -261,10 +301,20 @@ def _found(row: dict[str, Any]) -> str:
         by = f" ({row['persisted_by']})" if row["persisted_by"] else ""
         lines += [f"this boot: {escape(planes['boot'])}"] if planes["boot"] is not None else []
         lines += [f"next boot: {escape(planes['persisted'] + by)}"] if planes["persisted"] is not None else []
-    lines += [f"effect: {escape(planes['effect'])}"] if planes["effect"] is not None else []
     lines += [escape(waived(row["waiver"]))] if row["waiver"] else []
     lines += [escape(row["because"])] if row["because"] else []
-    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:])
+    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:]) + _measured(row)
+
+
+def _measured(row: dict[str, Any]) -> str:
+    """Write the effect where all hosts of a row have the same, and else by host; of many only that there is one."""
+    effects, hosts = row["effects"], sum(map(len, row["effects"].values()))
+    if list(effects.values()) == [row["names"]]:
+        return f"<p>Effect: {escape(next(iter(effects)))}</p>"
+    if not 0 < len(effects) <= NAMED:
+        return f'<p><a href="#effects">Effect measured on {hosts} of them</a></p>' if effects else ""
+    lines = "".join(f"<p>{escape(', '.join(names))}: {escape(text)}</p>" for text, names in effects.items())
+    return f"<details><summary>Effect, measured on {hosts} of them</summary>{lines}</details>"
 
 
 def _mark(verdict: str) -> str:

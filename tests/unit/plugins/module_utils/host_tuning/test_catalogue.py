@@ -21,6 +21,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host 
     Host,
 )
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.runner import CapturedRunner
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.settings import EthtoolValue
 from fixtures import host_trees
 from fixtures.host_audits import findings, machine, verdicts
 from fixtures.host_cases import CASES, Case, forgotten, this_boot
@@ -212,3 +213,11 @@ def test_every_entry_says_what_a_reader_needs() -> None:
         assert tunable.setting is not None, f"{tunable.id}: how is it set, or what does one do instead?"
         assert 0 < tunable.confidence <= 1
     assert {tunable.group for tunable in TUNABLES} == set(TITLES)
+
+
+def test_what_ethtool_sets_is_read_back_by_the_name_under_which_it_is_judged() -> None:
+    """A short name whose long one nobody knows would be offered by no driver, and never set."""
+    by_ethtool = {tunable.id: tunable for tunable in TUNABLES if isinstance(tunable.setting, EthtoolValue)}
+    judged = {name: getattr(tunable.live, "name", None) for name, tunable in by_ethtool.items()}
+    assert {name: getattr(tunable.setting, "known_as", None) for name, tunable in by_ethtool.items()} == judged
+    assert "packet.scatter_gather" in judged
