@@ -18,7 +18,7 @@ NOT_HERE = {
     "kernel.nmi_watchdog": "the emulated processor has no counters",
     "adapter.large_llq": "an adapter of Amazon's",
     "packet.rps_default": "a file of later kernels than the guest's",
-    "packet.xps": "the tree's mask leads to another node, which the guest's adapter does not have",
+    "packet.xps": "it is called harmful then, and not drift",
     "network.keepalive": "wanted on EC2",
     "packet.mtu": "an event of the link, after which it is set right again",
 }
