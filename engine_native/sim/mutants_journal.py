@@ -74,7 +74,12 @@ MUTANTS = [
         "ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK ||",
         "",
     ),
-    Mutant("a failed sync passes for a full disk", "journal_open", "if (status == IB_ERROR_IO) {\n        return status;", "if (0) {\n        return status;"),
+    Mutant(
+        "a failed sync passes for a full disk",
+        "journal_open",
+        "if (status == IB_ERROR_IO) {\n        return status;",
+        "if (0) {\n        return status;",
+    ),
     Mutant("a torn tail stays", "journal_open", "report->torn_bytes > 0 || is_old", "is_old"),
     Mutant(
         "a segment of an older format is gone on with",
