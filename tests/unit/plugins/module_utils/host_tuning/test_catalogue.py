@@ -204,6 +204,8 @@ def test_a_send_queue_may_be_another_nodes_alone_and_not_shared_with_it(
     device = "/sys/devices/pci0000:27/0000:27:00.0/net"
     root = changed("c5n.metal", {f"{device}/{interface}/queues/tx-1/xps_cpus": f"00000000,{mask}\n"})
     assert findings(root)["packet.xps"]["verdict"] == verdict
+    changed("c5n.metal", {f"{device}/{interface}/queues/tx-0/xps_cpus": Link("/nowhere")})
+    assert findings(root)["packet.xps"]["verdict"] == verdict, "a file that cannot be read says nothing of the others"
 
 
 @pytest.mark.parametrize(
