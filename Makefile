@@ -139,6 +139,10 @@ failovers-long: debian venv-test  ## 300 failovers under load; see bench/long_pr
 every-byte-long: venv-test  ## a journal of 10,000 records cut at every length, each bit turned
 	@$(BIN)/python bench/long_proofs.py every-byte --save $(LONG)
 
+.PHONY: operations-long
+operations-long: debian venv-test  ## every playbook of a shard's operations, whole and killed in its middle
+	@$(BIN)/python bench/long_proofs.py operations --save $(LONG)
+
 # As root, in QEMU: a guest with a kernel of its own is tuned, booted and de-tuned. Not a lane of make test.
 .PHONY: test-hosts
 test-hosts: venv-test  ## the tuning of hosts and its audit in a guest with its own kernel; see bench/long_proofs.py

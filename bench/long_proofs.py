@@ -4,15 +4,19 @@
     .venv/bin/python bench/long_proofs.py failovers [--rounds N] [--save]      `make failovers-long`
     .venv/bin/python bench/long_proofs.py every-byte [--records N] [--save]    `make every-byte-long`
     .venv/bin/python bench/long_proofs.py hosts [--save]                       `make test-hosts`
+    .venv/bin/python bench/long_proofs.py operations [--save]                  `make operations-long`
 
 failovers    tests/integration/test_failover.py with N rounds (300): kills, pauses, switchovers and lost agents under
              load, then the clients' logs against the three journals
 every-byte   engine_native/tests/every_byte.c over N records (10,000): a journal cut at every length, and each bit of it
              turned, in as many processes as there are cores
 hosts        tests/host_guests: a guest in QEMU with a kernel of its own is tuned, booted, de-tuned and audited
+operations   tests/integration/test_operations.py, all of it: each playbook of a shard's operations, whole, and killed
+             in its middle and run again
 
 Each says how far it is, ends in one line of JSON with machine, commit and date, and exits 1 where the proof fails.
---save writes that line to bench/results/failovers.json, every_byte.json or hosts.json, of a proof that failed, too.
+--save writes that line to bench/results/failovers.json, every_byte.json, hosts.json or operations.json, of a proof that
+failed, too.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -98,6 +103,40 @@ def hosts(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {**found, "results": results, "covers": list(HOSTS_COVER)}, done.returncode == 0
 
 
+# What a person runs, and on what: of a tree in which any of it differs, the file says nothing.
+OPERATIONS_COVER = (
+    "playbooks", "plugins", "roles", "services", "engine_native/include", "engine_native/src", "engine_native/python",
+    "inventories/local", "tests/integration/test_operations.py",
+)  # fmt: skip
+
+
+def cases(report: Path) -> dict[str, dict[str, Any]]:
+    """Of a report in JUnit's XML: each case by the name in its brackets, whether it passed, and its seconds."""
+    found = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = case.get("name", "").partition("[")[2].rstrip("]") or case.get("name", "")
+        passed = not any(case.find(word) is not None for word in ("failure", "error", "skipped"))
+        found[name] = {"passed": passed, "seconds": round(float(case.get("time", "0")))}
+    return found
+
+
+def operations(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Each operation, whether it passed and how long it took, and whether all of them did."""
+    with tempfile.TemporaryDirectory(prefix="ib") as directory:
+        report = Path(directory) / "report.xml"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", f"--junitxml={report}",
+             "tests/integration/test_operations.py"],
+            cwd=ROOT,
+            env=os.environ | {"OPERATIONS": "all"},
+            stdout=sys.stderr,
+            check=False,
+        )  # fmt: skip
+        found = cases(report) if report.exists() else {}
+    passed = done.returncode == 0 and len(found) > 0 and all(case["passed"] for case in found.values())
+    return {"operations": found, "covers": list(OPERATIONS_COVER)}, passed
+
+
 def main(words: list[str] | None = None) -> int:
     """Run one of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,7 +149,9 @@ def main(words: list[str] | None = None) -> int:
     other.set_defaults(run=every_byte, name="every_byte")
     guest = commands.add_parser("hosts")
     guest.set_defaults(run=hosts, name="hosts")
-    for command in (one, other, guest):
+    shard = commands.add_parser("operations")
+    shard.set_defaults(run=operations, name="operations")
+    for command in (one, other, guest, shard):
         command.add_argument("--save", action="store_true", help="write the result file")
     arguments = parser.parse_args(words)
     begin, load_before = time.monotonic(), machine.load()

@@ -85,6 +85,39 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
     return value
 
 
+def state_and_parent(process: Path) -> tuple[str, int] | None:
+    """Of a directory of /proc: the letter of its state, and its parent's id; None where it has ended (proc(5))."""
+    try:
+        said = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return said[0], int(said[1])
+
+
+def kill_family(pid: int) -> int:
+    """Kill a process and everything that descends from it, in whatever session; return how many there were.
+
+    Each is stopped before its children are looked for, so that none starts another one meanwhile. What has detached
+    itself, by a parent that ended, is no descendant, and lives on.
+    """
+    family = {pid}
+    while True:
+        for one in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGSTOP)
+        there = {int(path.name): found for path in Path("/proc").iterdir()
+                 if path.name.isdigit() and (found := state_and_parent(path))}  # fmt: skip
+        are_still = all(there[one][0] in "TtZX" for one in family if one in there)
+        children = {one for one, (_, parent) in there.items() if parent in family} - family
+        family |= children
+        if are_still and not children:
+            break
+    for one in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    return len(family)
+
+
 @dataclass(frozen=True)
 class LocalSite:
     """A local site that a test owns. Port 0: IRONBOOK_PORT_BASE is not set."""
