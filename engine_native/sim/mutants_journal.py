@@ -62,6 +62,30 @@ MUTANTS = [
         "atomic_fetch_add(&next->room_seq, 2 * ib_segment_capacity(next))",
     ),
     # the recovery
+    Mutant(
+        "what was read is taken for synced",
+        "journal_open",
+        "    int status = write_last_group_again(journal);",
+        "    int status = IB_OK;",
+    ),
+    Mutant(
+        "what was read is synced, and not written again",
+        "journal_open",
+        "(size > 0 && ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK) ||",
+        "",
+    ),
+    Mutant(
+        "a name that was read is taken for synced",
+        "journal_open",
+        "fdatasync(journal->fd) != 0 || fsync(journal->directory_fd) != 0",
+        "fdatasync(journal->fd) != 0",
+    ),
+    Mutant(
+        "a failed sync passes for a full disk",
+        "journal_open",
+        "if (status == IB_ERROR_IO) {\n        return status;",
+        "if (0) {\n        return status;",
+    ),
     Mutant("a torn tail stays", "journal_open", "report->torn_bytes > 0 || is_old", "is_old"),
     Mutant(
         "a segment of an older format is gone on with",

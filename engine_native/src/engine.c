@@ -208,11 +208,17 @@ static void write_kept(struct ib_engine *engine)
     IB_ASSERT(ib_journal_seq(engine->journal) == engine->sequencer.seq);
 }
 
+static bool has_kept(const struct ib_engine *engine)
+{
+    const struct ib_ring *ring = &engine->sequencer.ring;
+    IB_ASSERT(ring->claimed >= ib_ring_shown(ring, IB_RING_JOURNAL));
+    return ring->claimed > ib_ring_shown(ring, IB_RING_JOURNAL);
+}
+
 /* What the two threads are spared (ib_sequencer_publish). The other members have it by now. */
 static void serve_kept(struct ib_engine *engine)
 {
-    struct ib_command *first;
-    if (ib_ring_unshown(&engine->sequencer.ring, IB_RING_JOURNAL, &first) == 0) {
+    if (!has_kept(engine)) {
         return;
     }
     bool has_venue = ib_engine_has_venue(engine);
@@ -235,6 +241,7 @@ void ib_engine_turn(struct ib_engine *engine)
     serve_kept(engine);
     bool has_venue = ib_engine_has_venue(engine);
     bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
+    busy = busy || has_kept(engine); /* what was released may have let more in, and nobody wakes this thread for it */
     bool sleep =
         !busy && ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
     int sleep_ms = has_venue && ib_gateway_is_waiting(engine->gateway) ? 1 : -1;

@@ -91,6 +91,31 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
     return IB_OK;
 }
 
+/* What was read may lie in the system's memory alone: the process before was killed in front of a sync, or its sync has
+ * failed, and then the system takes those pages for written. Only the last group can be so, and the last segment's name.
+ * The group is written again, and both are synced, before anybody is told of it. */
+static int write_last_group_again(struct ib_journal *journal)
+{
+    uint64_t size = journal->size - IB_RECORD_SEGMENT_SIZE;
+    IB_ASSERT(journal->fd >= 0 && journal->size >= IB_RECORD_SEGMENT_SIZE);
+    size = size < sizeof journal->group ? size : sizeof journal->group;
+    if (journal->fsync_policy == IB_FSYNC_NONE) {
+        return IB_OK;
+    }
+    uint64_t offset = journal->size - size;
+    IB_ASSERT(offset >= IB_RECORD_SEGMENT_SIZE);
+    ssize_t got = pread(journal->fd, journal->group, size, (off_t)offset);
+    if (got >= 0 && got != (ssize_t)size) {
+        errno = EIO;
+    }
+    if (got != (ssize_t)size ||
+        (size > 0 && ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK) ||
+        fdatasync(journal->fd) != 0 || fsync(journal->directory_fd) != 0) {
+        return ib_journal_fail(journal, IB_ERROR_IO, "cannot write the last group again", strerror(errno));
+    }
+    return IB_OK;
+}
+
 /* Takes the last segment's end for the journal's, and cuts off what an unfinished write left. A segment of an older
  * format or of older rules is not gone on with: a build of before would read on over a RULES command that names ours,
  * and ignore it, unless it stands in a segment that says so. Where nothing is in the old one yet, the new one takes
@@ -117,7 +142,17 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
         (ftruncate(journal->fd, (off_t)journal->size) != 0 || fsync(journal->fd) != 0)) {
         return ib_journal_fail(journal, IB_ERROR_IO, "cannot cut off the torn tail", strerror(errno));
     }
-    if (is_old || ib_segment_reserve(journal->fd, journal->size, journal->limit, journal->next.write_zeros) != IB_OK) {
+    int status = write_last_group_again(journal);
+    if (status == IB_OK && !is_old) {
+        status = ib_segment_reserve(journal->fd, journal->size, journal->limit, journal->next.write_zeros);
+        if (status == IB_ERROR_IO) {
+            (void)ib_journal_fail(journal, status, "cannot reserve the last segment", strerror(errno));
+        }
+    }
+    if (status == IB_ERROR_IO) {
+        return status;
+    }
+    if (is_old || status == IB_ERROR_CAPACITY) {
         journal->limit = journal->size; /* the disk is full: whoever wants to write may wait for a segment */
     }
     if (is_old && journal->size == IB_RECORD_SEGMENT_SIZE) {
@@ -129,7 +164,7 @@ static int continue_last_segment(struct ib_journal *journal, const struct ib_jou
     }
     uint64_t fits = (journal->limit - journal->size) / IB_RECORD_COMMAND_SIZE;
     atomic_fetch_add(&journal->next.room_seq, journal->seq + fits);
-    int status = is_old ? ib_journal_begin_segment(journal) : IB_OK;
+    status = is_old ? ib_journal_begin_segment(journal) : IB_OK;
     return status == IB_ERROR_CAPACITY ? IB_OK : status; /* the first command begins it, once there is room */
 }
 

@@ -102,7 +102,7 @@ int ib_segment_reserve(int fd, uint64_t size, uint64_t bytes, bool with_zeros)
     }
     (void)!ftruncate(fd, (off_t)size);
     errno = reason;
-    return IB_ERROR_IO;
+    return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? IB_ERROR_CAPACITY : IB_ERROR_IO;
 }
 
 static int prepare(struct ib_segment_next *next)
@@ -110,7 +110,8 @@ static int prepare(struct ib_segment_next *next)
     IB_ASSERT(next->fd < 0);
     IB_ASSERT(!atomic_load(&next->ready));
     int fd = openat(next->directory_fd, IB_SEGMENT_NEXT, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || ib_segment_reserve(fd, 0, next->bytes, next->write_zeros) != IB_OK) {
+    int status = fd < 0 ? IB_ERROR_IO : ib_segment_reserve(fd, 0, next->bytes, next->write_zeros);
+    if (status != IB_OK) {
         int reason = errno;
         if (fd >= 0) {
             close(fd);
@@ -118,7 +119,7 @@ static int prepare(struct ib_segment_next *next)
         }
         atomic_store(&next->error, reason);
         errno = reason;
-        return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? IB_ERROR_CAPACITY : IB_ERROR_IO;
+        return status;
     }
     next->fd = fd;
     atomic_store(&next->error, 0);

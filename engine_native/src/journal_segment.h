@@ -44,8 +44,8 @@ int ib_segment_prepare(struct ib_segment_next *next);
 int ib_segment_take(struct ib_segment_next *next, int *fd);
 void ib_segment_taken(struct ib_segment_next *next);
 
-/* Reserves [size, bytes) of a segment, and writes zeros there if asked to: IB_OK, or IB_ERROR_IO with errno, and the
- * file ends at `size`. */
+/* Reserves [size, bytes) of a segment, and writes zeros there if asked to, and syncs them. Otherwise, with errno, the
+ * file ends at `size`: IB_ERROR_CAPACITY or IB_ERROR_IO, as ib_segment_prepare. */
 int ib_segment_reserve(int fd, uint64_t size, uint64_t bytes, bool with_zeros);
 /* Writes all of it there, whatever is interrupted. IB_OK, or IB_ERROR_IO with errno. */
 int ib_segment_write(int fd, const void *data, size_t size, uint64_t offset, int flags);

@@ -15,7 +15,10 @@
 #include "sequencer.h"
 #include "store_link.h"
 
-enum { IB_REPLICATION_CHECKS = 1024 }; /* states on their way from the matcher thread */
+/* States on their way from the matcher thread: a place for each entry that it can pass between two turns of the loop,
+ * for each may begin an epoch. Those are what the ring holds, 32,768, and what all links together give in one turn,
+ * 30,840 (replica_link.c). */
+enum { IB_REPLICATION_CHECKS = 1 << 16 };
 
 struct ib_replication {
     struct ib_replica replica;

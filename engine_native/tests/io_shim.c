@@ -38,6 +38,7 @@ struct undo {
     ino_t inode;
     off_t offset;
     size_t size;
+    int is_lost; /* a sync has failed for it: the system takes it for written, until it is written again */
     unsigned char *before;
     char from[64], to[64], kept[32];
 };
@@ -94,7 +95,9 @@ static struct undo *remember(int fd)
         fprintf(stderr, "io_shim: more is not synced than can be remembered\n");
         abort();
     }
-    undos[undo_count] = (struct undo){.fd = (int)syscall(SYS_dup, fd), .inode = inode_of(fd)};
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* of a directory: its lock is not held by this one */
+    undos[undo_count] =
+        (struct undo){.fd = copy >= 0 ? copy : (int)syscall(SYS_dup, fd), .inode = inode_of(fd)};
     return &undos[undo_count++];
 }
 
@@ -103,7 +106,7 @@ static void forget(int fd)
     ino_t inode = inode_of(fd);
     int kept = 0;
     for (int i = 0; i < undo_count; i++) {
-        if (undos[i].inode == inode) {
+        if (undos[i].inode == inode && !undos[i].is_lost) {
             free(undos[i].before);
             if (undos[i].kept[0] != '\0') {
                 syscall(SYS_unlinkat, undos[i].fd, undos[i].kept, 0);
@@ -114,6 +117,24 @@ static void forget(int fd)
         }
     }
     undo_count = kept;
+}
+
+static void lose(int fd)
+{
+    ino_t inode = inode_of(fd);
+    for (int i = 0; i < undo_count; i++) {
+        undos[i].is_lost |= undos[i].inode == inode && undos[i].before != NULL; /* a name is the file system's own */
+    }
+}
+
+static void find_again(const struct undo *written)
+{
+    for (int i = 0; i < undo_count; i++) {
+        if (undos[i].inode == written->inode && undos[i].offset >= written->offset &&
+            undos[i].offset + (off_t)undos[i].size <= written->offset + (off_t)written->size) {
+            undos[i].is_lost = 0;
+        }
+    }
 }
 
 static int survives(void)
@@ -177,6 +198,7 @@ static ssize_t write_at(int fd, const void *data, size_t size, off_t offset)
         undo->offset = offset;
         undo->size = size;
         (void)!syscall(SYS_pread64, fd, undo->before, size, offset);
+        find_again(undo);
     }
     ssize_t written = syscall(SYS_pwrite64, fd, data, size, offset);
     maybe_crash();
@@ -190,6 +212,9 @@ static int sync_with(long number, int fd)
     int is_the_one = io_shim.sync_error_at > 0 && --io_shim.sync_error_at == 0;
     if (is_the_one || counts(&io_shim.sync_errors) || exists("SHIM_BROKEN_SYNC_FILE")) {
         io_shim.failed_syncs++;
+        if (io_shim.keeps_history) {
+            lose(fd);
+        }
         errno = EIO;
         return -1;
     }

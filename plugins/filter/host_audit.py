@@ -11,11 +11,15 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.repor
 
 
 def host_audit_files(
-    audits: dict[str, Any], generated_at: str, before: str | None = None, fail_at: str = ""
+    audits: dict[str, Any],
+    generated_at: str,
+    before: str | None = None,
+    fail_at: str = "",
+    experiments: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Make the report of a fleet; see the sidecar documentation."""
     try:
-        return report_files(audits, generated_at, before, fail_at)
+        return report_files(audits, generated_at, before, fail_at, experiments)
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise AnsibleFilterError(f"host_audit_files: not what host_tuning_info returned: {exc!r}") from exc
 

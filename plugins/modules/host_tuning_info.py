@@ -171,7 +171,8 @@ audit:
         planes:
           description: The V(desired) value, the one that is V(persisted) for the next boot, the one that this
             V(boot) was told, the V(live) one, and the measured V(effect). Null where there is no such plane, or
-            nothing is known.
+            nothing is known. The effect is always null here, since no host knows it. The report of the role
+            P(ironbook.trading.host_audit#role) has it from the experiments.
           type: dict
         persisted_by:
           description: The file that sets it at the next boot.

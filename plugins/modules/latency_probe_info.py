@@ -124,6 +124,9 @@ measurement:
     kernel:
       description: The release of the kernel.
       type: str
+    instance_type:
+      description: The instance type of EC2, null elsewhere. Evidence counts for hosts of the same kernel and type.
+      type: str
     series:
       description: By name, a histogram of all runs, C(buckets) of the highest time in nanoseconds and a count, that of
         the warm-up, and C(quantiles) with the interval that order statistics give.
@@ -142,6 +145,8 @@ measurement:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.facts import instance_type_of
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host
 from ansible_collections.ironbook.trading.plugins.module_utils.latency_probe.service import Asked, ProbeError, measure
 
 ARGUMENTS = dict(
@@ -180,7 +185,7 @@ def main():
         measured = measure(module.run_command, program, asked)
     except ProbeError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, measurement=measured)
+    module.exit_json(changed=False, measurement={**measured, "instance_type": instance_type_of(Host())})
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "failover": (("failover", "shard"), 260, ()),
     "operate": (("agent_failover", "agent_shard", "operation"), 120, ()),
     "store": (("store", "agent"), 90, ()),
-    "latency": (("latency",), 120, ()),
+    "latency": (("latency",), 240, ()),
     "site": ((), 90, ()),
     "capture": (("capture",), 15, ("tshark",)),
 }
@@ -152,6 +152,7 @@ LANES = (
     Lane("probe", native("probe"), 10, ("gcc", "make"), (FAST,)),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("journal", native("journal"), 45, ("gcc", "make")),
+    Lane("threads", native("threads"), 60, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
     Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(

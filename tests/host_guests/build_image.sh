@@ -32,6 +32,7 @@ echo 'LABEL=rootfs / ext4 defaults,noatime 0 1' >root/etc/fstab
 # The management interface alone asks for an address; which of the adapters is which, the machine type decides.
 printf '[Match]\nMACAddress=52:54:00:00:00:01\n[Network]\nDHCP=yes\n' >root/etc/systemd/network/10-management.network
 printf '[Match]\nMACAddress=52:54:00:00:00:02\n[Network]\nAddress=10.88.0.2/24\n' >root/etc/systemd/network/20-trading.network
+printf '[Match]\nMACAddress=52:54:00:00:00:03\n[Network]\nAddress=10.88.1.2/24\n' >root/etc/systemd/network/30-clock.network
 printf 'GRUB_TIMEOUT=0\nGRUB_CMDLINE_LINUX_DEFAULT=""\nGRUB_CMDLINE_LINUX="console=ttyS0"\n' >root/etc/default/grub
 # On a busy machine minutes go by where a processor would take a second.
 mkdir root/etc/systemd/system.conf.d

@@ -17,7 +17,7 @@ from pathlib import Path
 from local_processes import ROOT, free_port
 
 IMAGE = ROOT / ".cache" / "host_guest"
-TRADING_MAC = "52:54:00:00:00:02"
+TRADING_MAC, CLOCK_MAC = "52:54:00:00:00:02", "52:54:00:00:00:03"
 BOOT_SECONDS = 600
 ISOLATED = "2-3"
 """The two CPUs of the second NUMA node, beside which the trading adapter sits."""
@@ -89,7 +89,7 @@ def _machine(disk: Path, console: Path, port: int, tap: str) -> list[str]:
         "pcie-root-port,id=port1,bus=node1,chassis=1,slot=1",
         "pcie-root-port,id=port2,bus=node1,chassis=2,slot=2",
         f"virtio-net-pci,netdev=trading,mac={TRADING_MAC},mq=on,vectors=10,rx_queue_size=1024,bus=port1,romfile=",
-        "e1000e,netdev=clock,mac=52:54:00:00:00:03,bus=port2,romfile=",
+        f"e1000e,netdev=clock,mac={CLOCK_MAC},bus=port2,romfile=",
     ]
     return [
         "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max",

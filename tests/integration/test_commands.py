@@ -238,6 +238,22 @@ def test_a_command_that_is_not_the_clients_ends_the_connection(engine: Engine, b
     assert engine.log.read_text().count("commands.sock: disconnected") == 1
 
 
+def test_what_waits_behind_a_question_is_served_at_once(engine: Engine) -> None:
+    """An order that is let in when the one before it is released, by nobody who would wake the engine for it.
+
+    It is not left for the next tick of the engine's timer, a tenth of a second later.
+    """
+    maker = stream(engine)
+    took = []
+    for ref in range(1, 40, 2):
+        begin = time.monotonic()
+        maker.send(order(ref, Side.SELL, 5, 100), Command(0, 0, 0), order(ref + 1, Side.SELL, 5, 100))
+        while maker.event().user_ref != ref + 1 or maker.event().type != EventType.ACCEPTED:
+            pass
+        took.append(time.monotonic() - begin)
+    assert sorted(took)[len(took) // 2] < 0.05, took
+
+
 def test_any_bytes(engine: Engine) -> None:
     """Greetings and records of chance, cut anywhere: the engine serves on, and its journal replays."""
     numbers = random.Random(7)

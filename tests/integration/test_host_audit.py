@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.catalogue import TUNABLES
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.catalogue.clock import TRACKING
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.facts import instance_type_of
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.shorthand import UNITS_COMMAND
+from ansible_collections.ironbook.trading.plugins.module_utils.latency_probe import experiment
+from ansible_collections.ironbook.trading.plugins.module_utils.latency_probe.measurement import summarize
+from fixtures import probe_documents
 from integration.role_play import COLLECTIONS, run_play
 
 MODULE = COLLECTIONS / "ansible_collections/ironbook/trading/plugins/modules/host_tuning_info.py"
@@ -262,6 +267,28 @@ def test_the_role_reports_and_its_second_run_changes_nothing(tmp_path: Path) -> 
     # Another verdict, here because another plan is asked for, is a change.
     output, changed = play(tmp_path, host_audit_huge_pages=1 << 30)
     assert sum(changed.values()) == 1, output
+
+
+def test_the_role_shows_what_an_experiment_has_measured(tmp_path: Path) -> None:
+    """From where host_experiment writes its evidence; a group that was measured on this kernel has an effect."""
+    reports = tmp_path / "state/reports"
+    reports.mkdir(parents=True)
+    runs = [probe_documents.pingpong(range(first, first + 2000)) for first in (20_000, 10_000)]
+    for run in runs:
+        run["kernel"] = os.uname().release
+    before, after = (
+        {**summarize([run] * 3, "pingpong", {}), "instance_type": instance_type_of(Host())} for run in runs
+    )
+    row = {"group": "memory", "judged": experiment.judge([before], [after]), "outcome": "kept", "because": "better"}
+    report = experiment.report([row], "engine-0-1", "2026-01-01 00:00:00 UTC")
+    (reports / "host_experiment-engine-0-1.json").write_text(json.dumps(report))
+    output, _changed = play(tmp_path)
+    assert "failed=0" in output, output
+    (machine,) = json.loads((reports / "host_audit.json").read_text())["machines"]
+    effects = {row["id"]: row["planes"]["effect"] for row in machine["findings"]}
+    assert effects["memory.swappiness"].startswith("better, of the whole group memory, kept: pingpong p50_ns ")
+    assert effects["network.sack"] is None
+    assert effects["memory.swappiness"] in (reports / "host_audit.html").read_text()
 
 
 def test_it_fails_from_the_chosen_severity_on_and_the_report_is_there(tmp_path: Path) -> None:

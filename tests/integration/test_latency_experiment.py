@@ -115,7 +115,7 @@ class Experiment:
             "ironbook_state_directory": str(directory / "state"),
             "ironbook_environment": "guests",
             "service_manager": "systemd",
-            # One run of three that the machine's other work slows is enough that nothing can be told; of five it is not.
+            # Of three runs, one that other work slows is enough that nothing can be told; of five it is not.
             "host_experiment_repeats": 5,
             "host_experiment_probes": [probe | {"interval_us": 70000, "wait_seconds": 2}],
         }
@@ -201,7 +201,9 @@ def test_what_helps_is_kept_and_all_else_is_undone(experiment: Experiment) -> No
     assert rows[4]["because"] == "the host is tuned so already"
     assert rows[5]["because"].startswith("it was applied before")
     for comparison in (rows[1]["judged"]["comparisons"][0], rows[2]["judged"]["comparisons"][0]):
-        assert all(comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 100 for when in ("before", "after"))
+        assert all(
+            comparison[when]["series"]["round_trip"]["histogram"]["count"] >= 100 for when in ("before", "after")
+        )
     assert "engine-0-0: adapter kept: better" in said and "engine-0-0: packet reverted: worse" in said
 
 

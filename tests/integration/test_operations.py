@@ -238,6 +238,7 @@ def fail_over_by_force(shard: Site) -> None:
 
     assert "say that it is meant" in shard.refused("fail_over")
     assert shard.done("fail_over", "-e", word()) == 0
+    refused_while_another_member_hears_the_primary(shard, primary, word())
     # The primary last: it hands over, or is missed a moment later, to a member that is alone by then, and cannot open.
     others = [(left + 1) % 3, primary]
     for number in others:
@@ -250,6 +251,18 @@ def fail_over_by_force(shard: Site) -> None:
     assert shard.done("fail_over", *wanted, "-e", "engine_operation_allow_data_loss=true") >= 1
     assert shard.in_sync() == left
     shard.trade(5)
+
+
+def refused_while_another_member_hears_the_primary(shard: Site, primary: int, word: str) -> None:
+    """The primary leads and does not answer who asks; the one to go on with is down, and hears nobody."""
+    down, socket = (primary + 2) % 3, shard.run(primary) / "admin.sock"
+    hidden = socket.rename(socket.with_name("hidden.sock"))
+    shard.site.supervisorctl("stop", f"engine-0-{down}")
+    options = ["-e", word, "-e", f"engine_operation_replica={down}", "-e", "engine_operation_allow_data_loss=true"]
+    assert f"hears replica {primary} as the primary" in shard.refused("fail_over", *options)
+    hidden.rename(socket)
+    shard.site.supervisorctl("start", f"engine-0-{down}")
+    assert shard.in_sync() == primary
 
 
 def restore_to_a_number_and_no_second_time(shard: Site) -> None:

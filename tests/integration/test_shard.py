@@ -12,6 +12,8 @@ import pytest
 from history.journal_bytes import read
 from integration.engine_process import Engine, enter, used
 from integration.shard import Shard
+from ironbook import core
+from ironbook.core.records import Command, CommandType
 from local_processes import wait_for
 
 
@@ -106,6 +108,35 @@ def test_what_a_primary_alone_has_is_taken_back(shard: Shard) -> None:
     assert shard.in_sync() == second
     wait_for(shard.equal_states, "three equal states")
     assert "discards its state" in shard.engines[first].log.read_text()
+
+
+def test_a_member_catches_up_over_thousands_of_epochs(shard: Shard) -> None:
+    """Each begins with a state that is compared: a shard may have had more of them than orders, and a new disk all."""
+    shard.in_sync()
+    wait_for(shard.equal_states, "three equal states")
+    for engine in shard.engines:
+        engine.kill()
+    for engine in shard.engines[:2]:
+        journal = core.Journal(engine.journal, shard=shard.number, orders=engine.config["limits"]["orders"], epoch=0)
+        seq, epoch = journal.seq, journal.recovered.epoch
+        time_ns = journal.recovered.time_ns
+        for first in range(1, 12001, 4000):
+            numbers = range(first, first + 4000)
+            journal.append([Command(seq + n, time_ns, CommandType.EPOCH, value=epoch + n) for n in numbers])
+        journal.close()
+        engine.start()
+    shard.primary()
+    shard.engines[2].start()
+    new = shard.engines[2].process
+    assert new is not None
+
+    def has_all_or_ended() -> bool:
+        return new.poll() is not None or (shard.status(2) or {"seq": 0})["seq"] > seq + 12000
+
+    wait_for(has_all_or_ended, "a member that has caught up")
+    assert new.poll() is None, shard.engines[2].log.read_text()
+    shard.in_sync()
+    wait_for(shard.equal_states, "three equal states")
 
 
 def promised_on_disk(engine: Engine) -> int:

@@ -93,6 +93,17 @@ def test_the_next_boot_sets_what_the_catalogue_wants(host: Any) -> None:
     assert "transparent_hugepage/enabled" in host.check_output("systemd-tmpfiles --cat-config")
 
 
+def test_the_boot_loaders_files_were_made_once(host: Any) -> None:
+    """By all parts together, and not again by the second run; what they pass is what the parts want."""
+    assert host.file("/var/log/update-grub").content_string == "made\n"
+    line = host.file("/boot/grub/grub.cfg").content_string
+    ours = host.file("/etc/default/grub.d/90-ironbook.cfg").content_string
+    words = re.findall(r'DEFAULT (\S+)"', ours)
+    of_three_parts = {"processor.max_cstate", "transparent_hugepage", "audit"}
+    assert {word.partition("=")[0] for word in words} >= of_three_parts, ours
+    assert set(words) <= set(line.split())
+
+
 def test_what_the_kernel_refused_is_not_said_to_be_done(host: Any) -> None:
     """Its files are read-only there: the state file lists no value of them as changed."""
     state = host.file("/var/lib/ironbook/host_tuning.json")

@@ -111,9 +111,9 @@ def set_by_ethtool(interface, option, name, shown, wanted):
     """Set a value that is not there yet; the command's exit code tells nothing."""
     try:
         said = ethtool(f"-{option.lower()}", interface)
-        # Of rings and queues the settings stand below the maxima.
+        # Of rings and queues the settings stand below the maxima. What the driver does not have is n/a, or not shown.
         there = re.findall(rf"(?mi)^\s*{re.escape(shown)}:\s*(\S+)", said)
-        if not there or there[-1] != wanted:
+        if there and there[-1] not in (wanted, "n/a"):
             ethtool(f"-{option}", interface, name, wanted)
             print(f"ethtool -{option} {interface} {name} {wanted}", flush=True)
     except OSError as exc:

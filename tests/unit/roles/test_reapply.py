@@ -21,7 +21,7 @@ ENTRIES = "etc/ironbook/host_tuning.json"
 ETHTOOL = """#!/bin/sh
 echo "$*" >>"{log}"
 case "$1" in
--c) printf 'Coalesce parameters for %s:\\nAdaptive RX: on  TX: n/a\\nrx-usecs:\\t0\\n' "$2" ;;
+-c) printf 'Coalesce parameters for %s:\\nAdaptive RX: on  TX: n/a\\nrx-usecs:\\t0\\ntx-usecs:\\tn/a\\n' "$2" ;;
 -k) printf 'Features for %s:\\ngeneric-receive-offload: on\\n' "$2" ;;
 -l) printf 'Pre-set maximums:\\nCombined:\\t4\\nCurrent hardware settings:\\nCombined:\\t2\\n' ;;
 esac
@@ -86,6 +86,20 @@ def test_ethtool_is_asked_first_and_told_only_what_is_not_so(tmp_path: Path) -> 
     run(tmp_path)
     told = [line for line in (tmp_path / "ethtool.log").read_text().splitlines() if line[1].isupper()]
     assert sorted(told) == ["-C eth0 adaptive-rx off", "-K eth0 gro off"]
+
+
+def test_what_the_driver_does_not_have_is_not_set_again_and_again(tmp_path: Path) -> None:
+    """The kernel's older door shows 0 for it, so that it is listed; ethtool says n/a, or nothing."""
+    entries = [
+        {"interface": "eth0", "ethtool": ["C", "tx-usecs", "tx-usecs"], "value": "0"},
+        {"interface": "eth0", "ethtool": ["G", "rx", "rx"], "value": "1024"},
+    ]
+    tuned(tmp_path)
+    (tmp_path / "etc/ironbook").mkdir()
+    (tmp_path / ENTRIES).write_text(json.dumps({"entries": entries}))
+    assert run(tmp_path) == ""
+    asked = (tmp_path / "ethtool.log").read_text().splitlines()
+    assert sorted(asked) == ["-c eth0", "-g eth0"]
 
 
 def test_queues_come_before_pins(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ for a code-scanning service, and the textfile of Prometheus' node exporter."""
 
 
 def report_files(
-    audits: Mapping[str, dict[str, Any]], generated_at: str, before: str | None = None, fail_at: str = ""
+    audits: Mapping[str, dict[str, Any]],
+    generated_at: str,
+    before: str | None = None,
+    fail_at: str = "",
+    experiments: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Make the report of a fleet and all its files.
 
@@ -36,6 +40,8 @@ def report_files(
         generated_at: the time in UTC, as ``YYYY-MM-DD HH:MM:SS UTC``.
         before: the content of the last run's ``host_audit.json``; None or one of another version: there was none.
         fail_at: the severity from which on a finding that does not hold fails the audit; empty: none does.
+        experiments: what experiments have measured on these hosts: the content of each ``host_experiment-HOST.json``,
+            by the file's name.
 
     Returns:
         ``files`` (content by name), ``counts``, ``unchanged`` (the one before says the same of every host), ``failing``
@@ -43,7 +49,7 @@ def report_files(
 
     """
     previous = _stored(before)
-    report = fleet_report(audits, generated_at, previous)
+    report = fleet_report(audits, generated_at, previous, experiments)
     return {
         "counts": report["counts"],
         "unchanged": previous is not None and previous["fingerprint"] == report["fingerprint"],

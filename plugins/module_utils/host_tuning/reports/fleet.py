@@ -10,6 +10,8 @@ from typing import Any
 
 from ..audit import SCHEMA_VERSION, VERDICTS
 from ..catalogue import TITLES
+from . import effects
+from .text import effect_text
 
 SCHEMA = "ironbook.host_audit"
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -27,10 +29,15 @@ FORMULA = (
 )
 ALIKE = 3
 """From how many hosts of a kind on one may be the odd one out."""
+DRAWN = 3
+"""Up to how many machines the distributions of experiments are part of the report."""
 
 
 def fleet_report(
-    audits: Mapping[str, dict[str, Any]], generated_at: str, previous: dict[str, Any] | None = None
+    audits: Mapping[str, dict[str, Any]],
+    generated_at: str,
+    previous: dict[str, Any] | None = None,
+    experiments: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Put the audits of several hosts together.
 
@@ -41,9 +48,13 @@ def fleet_report(
         audits: what the module returned, by the name of the host in the inventory.
         generated_at: the time, as it is to be shown.
         previous: the report of the last run, to tell what has changed since.
+        experiments: the reports of the role host_experiment, by the names of their files.
 
     """
+    measured, unread = effects.read(experiments or {})
     machines = _machines(audits)
+    for machine in machines:
+        _join(machine, measured, drawn=len(machines) <= DRAWN)
     totals = {verdict: sum(machine["counts"][verdict] for machine in machines) for verdict in VERDICTS}
     fingerprints = [f"{'+'.join(machine['names'])} {machine['fingerprint']}" for machine in machines]
     return {
@@ -55,6 +66,7 @@ def fleet_report(
         "counts": totals,
         "fingerprint": hashlib.sha256("\n".join(fingerprints).encode()).hexdigest(),
         "machines": machines,
+        "unread": unread,
         "odd": odd_ones_out(machines),
         "since": previous["generated_at"] if previous else None,
         "changes": changes(previous["machines"], machines) if previous else [],
@@ -72,11 +84,18 @@ def _machines(audits: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
         machines[key] = {
             "names": [name],
             **{part: audit[part] for part in ("host", "counts", "fingerprint", "findings")},
-            "measurements": audit.get("measurements", []),
             "score": score(audit["findings"]),
             "gate": gate(audit["findings"]),
         }
     return list(machines.values())
+
+
+def _join(machine: dict[str, Any], measured: Mapping[str, dict[str, Any]], *, drawn: bool) -> None:
+    """Add what experiments have measured on a machine."""
+    found = effects.of_machine(machine["names"], machine["host"], measured)
+    machine["findings"] = [effects.joined(row, found) for row in machine["findings"]]
+    machine["effects"] = [{name: effect[name] for name in effect if name != "drawn"} for effect in found.values()]
+    machine["measurements"] = [each for effect in found.values() for each in effect["drawn"]] if drawn else []
 
 
 def score(findings: Iterable[dict[str, Any]]) -> float:
@@ -152,14 +171,18 @@ def by_tunable(machines: list[dict[str, Any]]) -> list[tuple[str, list[list[dict
 
     Returns:
         For each group its title and its tunables; a tunable is the list of its different findings, the worst first,
-        each with ``names``, the hosts that have it.
+        each with ``names``, the hosts that have it, and ``effects``, what was measured and on which of them.
 
     """
     variants: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = defaultdict(dict)
     for machine in machines:
         for row in machine["findings"]:
-            key = (row["verdict"], *row["planes"].values(), row["because"])
-            variants[row["id"]].setdefault(key, {**row, "names": []})["names"].extend(machine["names"])
+            planes = {name: value for name, value in row["planes"].items() if name != "effect"}
+            key = (row["verdict"], *planes.values(), row["because"])
+            variant = variants[row["id"]].setdefault(key, {**row, "names": [], "effects": defaultdict(list)})
+            variant["names"].extend(machine["names"])
+            if row["measured"]:
+                variant["effects"][effect_text(row)].extend(machine["names"])
     groups: dict[str, list[list[dict[str, Any]]]] = {group: [] for group in TITLES}
     for found in variants.values():
         rows = sorted(found.values(), key=_urgency)

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from ..audit import VERDICTS
+from . import effect_table
 from .fleet import SEVERITIES, WRONG, by_tunable
 from .histogram import histogram
 from .style import SCRIPT, STYLE
@@ -56,6 +57,7 @@ def render(report: dict[str, Any]) -> str:
 <details class="faint"><summary>How the score is made</summary>{escape(report["formula"])}</details>
 {_changes(report)}
 {_odd(report["odd"])}
+{_effects(machines, report["unread"])}
 {_measurements(machines)}
 <h2>Tunables</h2>
 <div class="filter">
@@ -184,8 +186,14 @@ def _section(title: str, heads: tuple[str, ...], rows: list[str], kind: str = ""
         return ""
     head = "".join(f"<th>{name}</th>" for name in heads)
     body = "\n".join(rows)
-    named = f' class="{kind}"' if kind else ""
+    named = f' class="{kind}" id="{kind}"' if kind else ""
     return f"<h2>{escape(title)}</h2>\n<table{named}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>"
+
+
+def _effects(machines: list[dict[str, Any]], unread: list[str]) -> str:
+    write = effect_table.of_few if len(machines) <= DESCRIBED else effect_table.of_fleet
+    notes = "".join(f'<p class="faint">{escape(line)}</p>' for line in unread)
+    return _section("Measured effect", effect_table.HEADS, write(machines, _names), "effects") + notes
 
 
 def _measurements(machines: list[dict[str, Any]]) -> str:
@@ -194,15 +202,17 @@ def _measurements(machines: list[dict[str, Any]]) -> str:
         for machine in machines
         for measurement in machine["measurements"]
     )
-    return f'<h2>Measured</h2>\n<div class="figures">\n{figures}\n</div>' if figures else ""
+    return f'<h2>Distributions</h2>\n<div class="figures">\n{figures}\n</div>' if figures else ""
 
 
 def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> str:
+    measured = any(row["effects"] for rows in tunables for row in rows)
+    note = "" if measured else ' <span class="faint">effect not measured</span>'
     body = "\n".join(_tunable(rows, machines) for rows in tunables)
     hosts = "<th>Hosts</th>" if machines > 1 else ""
     column = '<col class="names">' if machines > 1 else ""
     return f"""<div class="group">
-<h3>{escape(title)}</h3>
+<h3>{escape(title)}{note}</h3>
 <table class="tunables">
 <colgroup><col class="verdict"><col class="severity"><col><col class="value"><col class="value">{column}</colgroup>
 <thead><tr><th>Verdict</th><th class="severity">Severity</th><th>Tunable</th><th>Wanted</th><th>Live</th>{hosts}</tr>
@@ -214,16 +224,17 @@ def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> s
 
 def _tunable(rows: list[dict[str, Any]], machines: int) -> str:
     hosts = sum(len(row["names"]) for row in rows)
-    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0) for row in rows)
+    effects = _of_fleet(rows) if machines > NAMED else ""
+    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0, effects) for row in rows)
     verdicts = " ".join(dict.fromkeys(row["verdict"] for row in rows))
     return f'<tbody id="{escape(rows[0]["id"])}" data-verdicts="{verdicts}">\n{lines}\n</tbody>'
 
 
-def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
+def _row(row: dict[str, Any], first: dict[str, Any], hosts: int, effects: str) -> str:
     """Write one state of a tunable; what the tunable is stands in the first row alone."""
     cells = [f"<td>{_mark(row['verdict'])}</td>"]
     if row is first:
-        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}</td>"]
+        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}{effects}</td>"]
     else:
         remedy = _remedy(row) if row["fix"] != first["fix"] else ""
         cells.append(f"<td></td><td>{remedy}</td>")
@@ -231,7 +242,7 @@ def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
         cells.append(f'<td colspan="2" class="faint">{escape(row["because"])}</td>')
     else:
         tolerance = f"<p>{escape(row['tolerance'])}</p>" if row["tolerance"] != "exact" else ""
-        cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row)}</td>")
+        cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row, hosts)}</td>")
     if hosts:
         cells.append(f"<td>{_names(row['names'], hosts)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
@@ -253,7 +264,7 @@ def _remedy(row: dict[str, Any]) -> str:
     return f'<p class="fix">Fix: <code>{escape(row["fix"])}</code>{reboot}</p>'
 
 
-def _found(row: dict[str, Any]) -> str:
+def _found(row: dict[str, Any], hosts: int) -> str:
     """Write what was found on each plane that has something to say, and why the verdict is what it is."""
     planes = row["planes"]
     lines = [escape(planes["live"] or "–")]
@@ -261,10 +272,26 @@ def _found(row: dict[str, Any]) -> str:
         by = f" ({row['persisted_by']})" if row["persisted_by"] else ""
         lines += [f"this boot: {escape(planes['boot'])}"] if planes["boot"] is not None else []
         lines += [f"next boot: {escape(planes['persisted'] + by)}"] if planes["persisted"] is not None else []
-    lines += [f"effect: {escape(planes['effect'])}"] if planes["effect"] is not None else []
     lines += [escape(waived(row["waiver"]))] if row["waiver"] else []
     lines += [escape(row["because"])] if row["because"] else []
-    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:])
+    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:]) + _measured(row, hosts)
+
+
+def _of_fleet(rows: list[dict[str, Any]]) -> str:
+    """Write once a tunable which effects were measured on a fleet; the rest stands in their table."""
+    verdicts = sorted({text.partition(":")[0].partition(",")[0] for row in rows for text in row["effects"]})
+    return f'<p>Effect: <a href="#effects">{escape(", ".join(verdicts))}</a></p>' if verdicts else ""
+
+
+def _measured(row: dict[str, Any], hosts: int) -> str:
+    """Write the effect, by host where it is not the same on all; nothing of a fleet's, which stands once."""
+    effects: dict[str, list[str]] = row["effects"]
+    if hosts > NAMED or not effects:
+        return ""
+    if list(effects.values()) == [row["names"]]:
+        return f"<p>Effect: {escape(next(iter(effects)))}</p>"
+    lines = "".join(f"<p>{escape(', '.join(names))}: {escape(text)}</p>" for text, names in effects.items())
+    return f"<details><summary>Effect, by host</summary>{lines}</details>"
 
 
 def _mark(verdict: str) -> str:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..audit import VERDICTS
+from .effects import figure_text, words
 from .fleet import SEVERITIES, WRONG
-from .text import told
+from .text import effect_text, told
 
 SPECIAL = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|~!&"}, "\n": " "})
 
@@ -26,6 +27,10 @@ def render(report: dict[str, Any]) -> str:
             parts.append(f"## {title}\n\n" + "\n".join(lines))
     if report["changes"]:
         parts.append(f"## Since {_safe(report['since'])}\n\n" + "\n".join(map(_change, report["changes"])))
+    effects = [_effect(machine, effect) for machine in report["machines"] for effect in machine["effects"]]
+    if effects or report["unread"]:
+        unread = [f"- {_safe(line)}" for line in report["unread"]]
+        parts.append("## Measured effect\n\n" + "\n".join([*effects, *unread]))
     if report["odd"]:
         parts.append("## The odd host out\n\n" + "\n".join(map(_odd, report["odd"])))
     return "\n\n".join(parts) + f"\n\nScore: {_safe(report['formula'])}\n"
@@ -37,6 +42,17 @@ def _safe(text: object) -> str:
 
 def _who(machine: dict[str, Any]) -> str:
     return _safe(", ".join(machine["names"]))
+
+
+def _effect(machine: dict[str, Any], effect: dict[str, Any]) -> str:
+    """Write what a group has come to, and the tunables that it was tried with; of all others nothing was measured."""
+    mine = [row["id"] for row in machine["findings"] if row["measured"] and row["group"] == effect["group"]]
+    verdict = f"stale: {effect['stale']}" if effect["stale"] else words(effect["verdict"])
+    figures = "".join(f"\n  - {_safe(words(row['verdict']))}: {_safe(figure_text(row))}" for row in effect["figures"])
+    return (
+        f"- {_who(machine)}: the whole group {_safe(effect['group'])}, {_safe(effect['outcome'])} "
+        f"{_safe(effect['measured_at'])}: **{_safe(verdict)}**. Of {_safe(', '.join(mine))}{figures}"
+    )
 
 
 def _hosts(machines: list[dict[str, Any]]) -> str:
@@ -52,9 +68,10 @@ def _hosts(machines: list[dict[str, Any]]) -> str:
 def _finding(machine: dict[str, Any], row: dict[str, Any]) -> str:
     fix = f"\n  - fix: {_safe(row['fix'])}" if row["fix"] else ""
     reboot = " (needs a reboot)" if row["needs_reboot"] else ""
+    effect = f"\n  - effect: {_safe(effect_text(row))}" if row["measured"] else ""
     return (
         f"- **{row['severity']}** {_who(machine)}: {_safe(row['id'])}: {_safe(told(row))}\n"
-        f"  - why: {_safe(row['why'])} ({_safe(row['source'])}){fix}{reboot if fix else ''}"
+        f"  - why: {_safe(row['why'])} ({_safe(row['source'])}){fix}{reboot if fix else ''}{effect}"
     )
 
 

@@ -11,10 +11,11 @@ STYLE = """
   --line: #30363c; --card: #1c2024;
   --bad: #ff9a90; --bad-paper: #4a1f1c; --doubt: #f5c566; --doubt-paper: #453410;
   --good: #85d6a0; --good-paper: #183d26; --none: #a9b3bb; --none-paper: #2b3136; --bar: #6aa5e0; } }
-.drift, .harmful, .gate-failed { --tone: var(--bad); --tone-paper: var(--bad-paper); }
-.pending_reboot, .not_persisted, .unknown, .gate-open { --tone: var(--doubt); --tone-paper: var(--doubt-paper); }
-.ok, .gate-passed { --tone: var(--good); --tone-paper: var(--good-paper); }
-.waived, .not_applicable { --tone: var(--none); --tone-paper: var(--none-paper); }
+.drift, .harmful, .gate-failed, .worse { --tone: var(--bad); --tone-paper: var(--bad-paper); }
+.pending_reboot, .not_persisted, .unknown, .gate-open, .stale {
+  --tone: var(--doubt); --tone-paper: var(--doubt-paper); }
+.ok, .gate-passed, .better { --tone: var(--good); --tone-paper: var(--good-paper); }
+.waived, .not_applicable, .no_difference, .cannot_tell { --tone: var(--none); --tone-paper: var(--none-paper); }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1180px; padding: 28px 24px 60px; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, sans-serif; }
@@ -37,7 +38,7 @@ code { font: 12.5px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 8px 22px; margin: 12px 0 4px; }
 dt { color: var(--faint); font-size: 12.5px; }
 dd { margin: 0; overflow-wrap: anywhere; }
-.first td { padding: 4px 10px; }
+.first td, .effects td { padding: 4px 10px; }
 details { margin: 12px 0 0; }
 a { color: var(--bar); }
 

@@ -23,6 +23,13 @@ def told(row: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def effect_text(row: dict[str, Any]) -> str:
+    """Say what was measured of the group of a finding; empty where nothing was."""
+    if not row["measured"]:
+        return ""
+    return row["planes"]["effect"] or f"stale: {row['measured']['stale']}; {row['measured']['measured_at']}"
+
+
 def waived(waiver: dict[str, Any]) -> str:
     """Say who waived it, for how long and why."""
     return f"waived by {waiver['owner']} until {waiver['expires']}: {waiver['reason']}"

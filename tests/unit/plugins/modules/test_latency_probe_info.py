@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.facts import instance_type_of
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host
 from ansible_collections.ironbook.trading.plugins.modules import latency_probe_info
 from fixtures import probe_documents
 
@@ -48,6 +50,7 @@ def test_it_measures_and_changes_nothing_in_check_mode_too(
     assert (code, result["changed"], result["measurement"]["repeats"]) == (0, False, 3)
     words = (program.parent / "words").read_text().splitlines()
     assert words == ["pingpong --seconds 5 --protocol udp"] * 3
+    assert result["measurement"]["instance_type"] == instance_type_of(Host())
     documented = yaml.safe_load(latency_probe_info.RETURN)["measurement"]["contains"]
     assert set(result["measurement"]) <= set(documented) | {"clock", "threshold_ns"}
 

@@ -100,6 +100,12 @@ def bare(kind: str, root: Path) -> Machine:
     return Machine(kernel, adapter, facts, runner=commands, plan=plan)
 
 
+def made_grub(machine: Machine) -> int:
+    """Return how often update-grub was started."""
+    assert isinstance(machine.runner, Commands)
+    return machine.runner.started.count(("update-grub",))
+
+
 @pytest.mark.parametrize("kind", ["c5n.9xlarge", "c5n.metal", "c6in.32xlarge", "c7gn.metal"])
 def test_what_is_set_is_right_now_or_after_the_boot(kind: str, tmp_path: Path) -> None:
     """No tunable that can be set, and that the host has, is wrong afterwards; and a second run changes nothing."""
@@ -117,7 +123,9 @@ def test_what_is_set_is_right_now_or_after_the_boot(kind: str, tmp_path: Path) -
     }
     assert wrong == {}
     assert tune(machine, TUNABLES, GROUPS).changes == []
+    assert made_grub(machine) == 1, "one run makes the boot loader's files once, and one that changes nothing never"
     revert(machine, None)
+    assert made_grub(machine) == 2
     after = tree(tmp_path)
     # What goes away with a queue does not come back in the model, and its first process keeps its CPUs. Masks come back
     # without the zeros that a kernel prints before them, and grub.cfg in update-grub's own spelling.

@@ -64,6 +64,16 @@ def test_nobody_leads() -> None:
     assert (found["target_host"], found["whole"], found["state"]) == ("host-1", False, "")
 
 
+def test_a_primary_that_does_not_answer_is_known_by_who_hears_it() -> None:
+    silent = shard(member(0, "standby", 1, heard=1), member(1, "down", 1, heard=None), member(2, "down", 1, heard=None))
+    found = shard_operation.shard_members(silent, 2)
+    assert (found["primary"], found["heard"], found["heard_by"]) == (-1, 1, "host-0")
+    gone = shard(member(0, "standby", 1, heard=None), member(1, "down", 1, heard=None))
+    found = shard_operation.shard_members(gone, 0)
+    assert (found["heard"], found["heard_by"]) == (-1, "")
+    assert shard_operation.shard_members(WHOLE)["heard"] == 0
+
+
 def test_what_is_not_one_shard_is_refused() -> None:
     for seen in ({"a": member(0), "b": member(1, shard=1)}, {"a": member(0), "b": member(0)}, {"a": {}}):
         with pytest.raises(AnsibleFilterError, match="shard_members"):
