@@ -225,6 +225,17 @@ def halt_and_resume(shard: Site) -> None:
     assert shard.done("resume") == 1
     assert shard.status(primary)["state"] == "serving"
     assert "resume" in shard.report("resume")["timeline"][0]["what"]
+    # Without the store, too; only the primary is asked.
+    for number in range(3):
+        settings = json.loads((shard.directory(number) / "agent.json").read_text())
+        settings["store"] = {"kind": "etcd", "endpoints": ["http://127.0.0.1:1"]}
+        (shard.directory(number) / "no-store.json").write_text(json.dumps(settings))
+    path = shard.directory(0).parent / "{{ inventory_hostname }}" / "no-store.json"
+    options = ["-e", json.dumps({"engine_operation_agent_config": str(path)})]
+    assert "127.0.0.1:1" in shard.refused("switch_over", *options)
+    assert shard.done("halt", *options) == 1
+    assert shard.status(primary)["state"] == "halted"
+    assert shard.done("resume") == 1
 
 
 def fail_over_by_force(shard: Site) -> None:
