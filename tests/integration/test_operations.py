@@ -366,14 +366,15 @@ def archive_what_is_sealed(shard: Site) -> None:
     """Each member has a service beside its engine that ships its sealed segments, but to no bucket without a lock."""
     s3, bucket = boto3.client("s3"), "ironbook-archive"
     s3.create_bucket(Bucket=bucket)
-    small = ["-e", "engine_service_segment_bytes=65536", "-e", "engine_service_in_turn=false"]
+    small = ["-e", "engine_service_segment_bytes=65536", "-e", "engine_service_in_turn=false",
+             "-e", '{"engine_service_replication": {"window": 64}}']  # fmt: skip
     options = [*small, "-e", f"engine_service_archive_bucket={bucket}", "-e", "engine_service_archive_seconds=1"]
     assert shard.done("deploy", *options) > 3
     log = shard.site.state / "log" / "archive-0-1.log"
     wait_for(lambda: log.exists() and "has no Object Lock" in log.read_text(), "a refusal")
     s3.delete_bucket(Bucket=bucket)
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
-    shard.trade(700)  # 341 commands of 192 bytes fill a segment
+    shard.trade(900)  # 341 commands of 192 bytes fill a segment, and the last 128 could still be replaced
 
     def archived() -> list[dict[str, int]]:
         listed = s3.list_objects_v2(Bucket=bucket, Prefix="journal/shard-0/").get("Contents", [])
