@@ -92,7 +92,7 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
 }
 
 /* What was read may lie in the system's memory alone: the process before was killed in front of a sync, or its sync has
- * failed, and then the system takes those pages for written. Only the last group can be so, and the last segment's name.
+ * failed, and the system takes those pages for written then. Only the last group can be so, and the segment's name.
  * The group is written again, and both are synced, before anybody is told of it. */
 static int write_last_group_again(struct ib_journal *journal)
 {

@@ -95,7 +95,7 @@ static struct undo *remember(int fd)
         fprintf(stderr, "io_shim: more is not synced than can be remembered\n");
         abort();
     }
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* of a directory: its lock is not held by this one */
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* of a directory: this one does not lock it */
     undos[undo_count] =
         (struct undo){.fd = copy >= 0 ? copy : (int)syscall(SYS_dup, fd), .inode = inode_of(fd)};
     return &undos[undo_count++];

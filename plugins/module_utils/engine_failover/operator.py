@@ -320,6 +320,7 @@ def described(view: View, lease: Any = None) -> dict[str, Any]:
         "state": (view.status or {}).get("state"),
         "journal_fault": view.fault,
         "heard": says.get("primary"),
+        "heard_epoch": says.get("epoch"),
         **{key: says.get(key) for key in ("last_seq", "commit_seq", "in_doubt", "store_fault", "reason")},
         "operator": {"holder": lease.holder, "purpose": lease.purpose} if lease is not None and lease.holder else None,
     }

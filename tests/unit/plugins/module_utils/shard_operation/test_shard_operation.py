@@ -52,7 +52,8 @@ def test_the_next_one_is_in_sync() -> None:
 
 def test_a_zombie_is_not_the_primary() -> None:
     """One that was stopped and goes on says for a moment that it leads; what is newest counts."""
-    seen = shard(member(0, "primary", epoch=4, version=9), member(1, "primary", 1, epoch=5, version=10), member(2))
+    new = {"primary": 1, "epoch": 5, "version": 10}  # the record, which is the same for both
+    seen = shard(member(0, "primary", heard_epoch=4, **new), member(1, "primary", heard_epoch=5, **new), member(2))
     found = shard_operation.shard_members(seen)
     assert (found["primary"], found["epoch"]) == (1, 5)
 
