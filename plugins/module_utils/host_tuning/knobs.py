@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 UNIT_STATES = {"masked": "masked inactive", "stopped": "disabled inactive", "running": "enabled active"}
 UNIT_RUNS = ("active", "activating", "reloading")
+SOFT_WATCHDOG, WATCHDOGS = "/proc/sys/kernel/soft_watchdog", "/proc/sys/kernel/watchdog"
+"""Whoever reads the second one while no watchdog runs, such as `sysctl -a`, switches all of them off: the kernel takes
+what it shows for what was wished. The first one then takes effect with the second one alone."""
 NOT_SET = "not set"
 """A boot entry without the word; no value of a word is spelled so."""
 
@@ -127,6 +130,8 @@ def change(machine: Machine, door: WritableHost, action: Value, value: str) -> N
         door.write_value(
             action.path, values.as_cpu_mask(values.cpu_list(value)) if action.shape == "cpu_mask" else value
         )
+        if action.path == SOFT_WATCHDOG and value != "0":
+            door.write_value(WATCHDOGS, "1")
     elif isinstance(action, Interrupt):
         door.write_value(interrupt_path(machine, action.name), value)
     else:

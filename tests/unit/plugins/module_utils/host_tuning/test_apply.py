@@ -421,6 +421,30 @@ def test_what_one_of_two_interfaces_lacks_is_kept_for_the_other(tmp_path: Path) 
     assert settings.EthtoolValue("C", "tx-usecs").persisted(machine) is None, "nobody has it set again"
 
 
+def test_a_watchdog_is_back_although_somebody_has_read_that_none_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sysctl -a` does: the kernel then takes the soft one's value and heeds it only with that of all of them."""
+    soft, every = "/proc/sys/kernel/soft_watchdog", "/proc/sys/kernel/watchdog"
+    machine = host(tmp_path, files={soft: "1\n", every: "1\n"})
+    entry = tunable("services.soft_watchdog", settings.Sysctl("kernel.soft_watchdog"), 0)
+    tune(machine, [entry], ALL)
+    assert live(machine, soft) == "0"
+    wished = {"soft": "0"}
+    take = Kernel.write_value
+
+    def heed(kernel: Kernel, path: str, text: str) -> None:
+        wished["soft"] = text if path == soft else wished["soft"]
+        take(kernel, path, text if path == every else kernel.read(path).strip())
+        if path == every and text == "1":
+            take(kernel, soft, wished["soft"])
+
+    take(kernel_of(machine), every, "0")
+    monkeypatch.setattr(Kernel, "write_value", heed)
+    revert(machine, None)
+    assert (live(machine, soft), live(machine, every)) == ("1", "1")
+
+
 def test_interrupts_follow_the_number_of_queues(tmp_path: Path) -> None:
     """Fewer queues are fewer interrupts, in check mode too: the ones that go away are not promised."""
     machine = host(tmp_path)
