@@ -168,17 +168,16 @@ class Calls:
 
     def _remedy(self, code: str) -> str:
         action = "".join(word.capitalize() for word in self.operation.split("_"))
-        if code in DENIED:
-            return f"allow {self.service}:{action} to the credentials of this run"
-        if code in EXPIRED:
-            return "renew the credentials of this run"
-        if code in THROTTLED:
-            return "AWS let no more requests through until the deadline; run again, it goes on from here"
-        if code.endswith(FULL):
-            return "raise that quota of the account, or remove what is not needed"
-        if code in self.not_found:
-            return "it, or what it names, is not there; correct the name, or provide that first"
-        return f"correct what {action} was given, and run again"
+        remedies = (
+            (not code, "reach AWS at that endpoint, and run again"),
+            (code in DENIED, f"allow {self.service}:{action} to the credentials of this run"),
+            (code in EXPIRED, "renew the credentials of this run"),
+            (code in THROTTLED, "AWS let no more requests through until the deadline; run again, it goes on from here"),
+            (code.endswith(FULL), "raise that quota of the account, or remove what is not needed"),
+            (code in self.not_found, "it, or what it names, is not there; correct the name, or provide that first"),
+            (True, f"correct what {action} was given, and run again"),
+        )
+        return next(remedy for holds, remedy in remedies if holds)
 
 
 def pauses() -> Iterator[float]:

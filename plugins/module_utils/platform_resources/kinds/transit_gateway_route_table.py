@@ -43,7 +43,10 @@ def routes_of(aws: Any, identifier: str) -> dict[str, str]:
     static = [{"Name": "type", "Values": ["static"]}]
     answer = aws.call("search_transit_gateway_routes", TransitGatewayRouteTableId=identifier, Filters=static)
     if answer.get("AdditionalRoutesAvailable"):
-        raise Refused("", f"{identifier} has more static routes than AWS tells, 1,000: it is not compared")
+        raise Refused(
+            "AdditionalRoutesAvailable",
+            f"{identifier} has more static routes than AWS tells, 1,000: it is not compared",
+        )
     routes = {}
     for route in answer["Routes"]:
         attachments = [there["TransitGatewayAttachmentId"] for there in route.get("TransitGatewayAttachments", ())]
