@@ -14,7 +14,10 @@ from ansible_collections.ironbook.trading.plugins.module_utils.platform_resource
 
 
 class ModuleDocFragment:
-    """One option for each kind; `INFO` is the twin's. JSON is YAML."""
+    """One option for each kind; `INFO` is the twin's. JSON is YAML.
 
-    DOCUMENTATION = json.dumps({"options": documentation(KINDS)})
-    INFO = json.dumps({"options": info_documentation(KINDS)})
+    Each has a type, since ansible-test takes an assignment without one for a text that it can read in the source.
+    """
+
+    DOCUMENTATION: str = json.dumps({"options": documentation(KINDS)})
+    INFO: str = json.dumps({"options": info_documentation(KINDS)})
