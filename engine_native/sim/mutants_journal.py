@@ -71,10 +71,21 @@ MUTANTS = [
     Mutant(
         "what was read is synced, and not written again",
         "journal_open",
-        "ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK ||",
+        "(size > 0 && ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK) ||",
         "",
     ),
-    Mutant("a failed sync passes for a full disk", "journal_open", "if (status == IB_ERROR_IO) {\n        return status;", "if (0) {\n        return status;"),
+    Mutant(
+        "a name that was read is taken for synced",
+        "journal_open",
+        "fdatasync(journal->fd) != 0 || fsync(journal->directory_fd) != 0",
+        "fdatasync(journal->fd) != 0",
+    ),
+    Mutant(
+        "a failed sync passes for a full disk",
+        "journal_open",
+        "if (status == IB_ERROR_IO) {\n        return status;",
+        "if (0) {\n        return status;",
+    ),
     Mutant("a torn tail stays", "journal_open", "report->torn_bytes > 0 || is_old", "is_old"),
     Mutant(
         "a segment of an older format is gone on with",

@@ -241,7 +241,7 @@ void ib_engine_turn(struct ib_engine *engine)
     serve_kept(engine);
     bool has_venue = ib_engine_has_venue(engine);
     bool busy = has_venue && (ib_gateway_is_busy(engine->gateway) || ib_command_feed_is_busy(engine->commands));
-    busy = busy || has_kept(engine); /* what was released now may have let more in, and nobody wakes this thread for it */
+    busy = busy || has_kept(engine); /* what was released may have let more in, and nobody wakes this thread for it */
     bool sleep =
         !busy && ib_ring_producer_may_sleep(&sequencer->ring, sequencer->passed_seq - sequencer->base_seq);
     int sleep_ms = has_venue && ib_gateway_is_waiting(engine->gateway) ? 1 : -1;

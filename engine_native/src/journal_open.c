@@ -92,24 +92,25 @@ static int check_configuration(struct ib_journal *journal, const struct ib_journ
 }
 
 /* What was read may lie in the system's memory alone: the process before was killed in front of a sync, or its sync has
- * failed, and then the system takes those pages for written. Only the last group can be so. It is written again, and
- * synced, before anybody is told of it. */
+ * failed, and the system takes those pages for written then. Only the last group can be so, and the segment's name.
+ * The group is written again, and both are synced, before anybody is told of it. */
 static int write_last_group_again(struct ib_journal *journal)
 {
     uint64_t size = journal->size - IB_RECORD_SEGMENT_SIZE;
     IB_ASSERT(journal->fd >= 0 && journal->size >= IB_RECORD_SEGMENT_SIZE);
     size = size < sizeof journal->group ? size : sizeof journal->group;
-    if (journal->fsync_policy == IB_FSYNC_NONE || size == 0) {
+    if (journal->fsync_policy == IB_FSYNC_NONE) {
         return IB_OK;
     }
     uint64_t offset = journal->size - size;
+    IB_ASSERT(offset >= IB_RECORD_SEGMENT_SIZE);
     ssize_t got = pread(journal->fd, journal->group, size, (off_t)offset);
     if (got >= 0 && got != (ssize_t)size) {
         errno = EIO;
     }
-    IB_ASSERT(offset >= IB_RECORD_SEGMENT_SIZE);
-    if (got != (ssize_t)size || ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK ||
-        fdatasync(journal->fd) != 0) {
+    if (got != (ssize_t)size ||
+        (size > 0 && ib_segment_write(journal->fd, journal->group, size, offset, 0) != IB_OK) ||
+        fdatasync(journal->fd) != 0 || fsync(journal->directory_fd) != 0) {
         return ib_journal_fail(journal, IB_ERROR_IO, "cannot write the last group again", strerror(errno));
     }
     return IB_OK;

@@ -271,7 +271,7 @@ static int take_memory(struct ib_latency *latency)
 static void write_header(struct ib_latency *latency, uint32_t shard, uint32_t replica)
 {
     struct ib_latency_header *header = latency->header;
-    IB_ASSERT(header->magic == 0); /* fresh pages are zero */
+    IB_ASSERT(atomic_load_explicit(&header->magic, memory_order_relaxed) == 0); /* fresh pages are zero */
     IB_ASSERT(latency->every >= 1 && latency->every <= IB_LATENCY_EVERY_MAX);
     header->version = IB_LATENCY_VERSION;
     header->header_bytes = IB_LATENCY_HEADER_SIZE;
@@ -285,8 +285,7 @@ static void write_header(struct ib_latency *latency, uint32_t shard, uint32_t re
     header->clock_ns = clock_cost_ns();
     header->started_ns = ib_latency_clock_ns();
     memcpy(header->names, stage_names, sizeof stage_names);
-    atomic_thread_fence(memory_order_release);
-    header->magic = IB_LATENCY_MAGIC; /* last: a reader that sees it sees the others */
+    atomic_store_explicit(&header->magic, IB_LATENCY_MAGIC, memory_order_release);
     IB_ASSERT(header->names[IB_LATENCY_TOTAL][0] == 't');
 }
 

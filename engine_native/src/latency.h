@@ -30,7 +30,7 @@ enum { IB_LATENCY_LINE = 64, IB_LATENCY_NAME_SIZE = 16 };
 
 /* WARNING: read by other programs as it lies in memory (services/ironbook/latency.py). */
 struct ib_latency_header {
-    uint64_t magic;
+    _Atomic uint64_t magic; /* written last: whoever reads it there reads the others */
     uint32_t version;
     uint32_t header_bytes;
     uint32_t stages;

@@ -131,6 +131,7 @@ struct ib_replica_store {
     bool proposing;    /* `proposal` may be written, or may be written later */
     uint64_t retry_ns; /* not before */
     struct ib_shard_record proposal;
+    uint64_t seen_version; /* newest one that the watcher has told: no record before it is believed any more */
     const char *fault; /* why the last record was not believed; null: it was */
 };
 

@@ -102,7 +102,11 @@ static const char *fault_of(const struct ib_replica *self, const struct ib_shard
                                  (record->in_sync & ib_member_bit(record->primary)) == 0) {
         return "the record in the store names a primary that is not in sync: restore it";
     }
-    if (record->version < self->record.version || record->epoch < self->record.epoch) {
+    /* Whoever wrote an entry had its epoch written to the record before. The journal of an engine that ran alone, on a
+     * disk that is new to the shard, says nothing of it. */
+    uint64_t led = self->doubt_seq == IB_DOUBT_NEW ? 0 : self->last_epoch;
+    if (record->version < self->record.version || record->epoch < self->record.epoch ||
+        record->version < self->store.seen_version || record->epoch < led) {
         return "the record in the store is an older one than was there before: restore it";
     }
     return NULL;
@@ -159,6 +163,9 @@ void ib_replica_record_seen(struct ib_replica *self, const struct ib_shard_recor
 {
     IB_ASSERT(record != NULL);
     IB_ASSERT(self->config.members > 0);
+    if (fault_of(self, record) == NULL) { /* then nothing is older than it that is believed: so it only rises */
+        self->store.seen_version = record->version;
+    }
     if (self->role != IB_ROLE_STOPPED && ib_replica_leads(self) && record->epoch > self->epoch) {
         ib_replica_step_down(self, self->now_ns + self->config.silence_ns, "the record names another primary");
     }

@@ -15,9 +15,9 @@
 #include "sequencer.h"
 #include "store_link.h"
 
-/* States on their way from the matcher thread: a place for each entry that it can pass between two turns of the loop, for
- * each may begin an epoch. Those are what the ring holds, 32,768, and what all links together give in one turn, 30,840
- * (replica_link.c). */
+/* States on their way from the matcher thread: a place for each entry that it can pass between two turns of the loop,
+ * for each may begin an epoch. Those are what the ring holds, 32,768, and what all links together give in one turn,
+ * 30,840 (replica_link.c). */
 enum { IB_REPLICATION_CHECKS = 1 << 16 };
 
 struct ib_replication {

@@ -213,6 +213,9 @@ void ib_store_link_ask(struct ib_store_link *link, uint64_t request, const struc
     struct message message = {.kind = record != NULL ? KIND_WRITE : KIND_READ, .request = request};
     IB_ASSERT(request > link->request);
     IB_ASSERT(record == NULL || record->version > 0); /* a write names the version that it makes */
+    if (link->waits && link->is_greeted) {
+        link->fault = "the agent does not answer in time: see its log, and whether it runs";
+    }
     link->request = request;
     link->waits = true;
     if (!link->is_greeted) {

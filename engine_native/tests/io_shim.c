@@ -95,7 +95,9 @@ static struct undo *remember(int fd)
         fprintf(stderr, "io_shim: more is not synced than can be remembered\n");
         abort();
     }
-    undos[undo_count] = (struct undo){.fd = (int)syscall(SYS_dup, fd), .inode = inode_of(fd)};
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* of a directory: this one does not lock it */
+    undos[undo_count] =
+        (struct undo){.fd = copy >= 0 ? copy : (int)syscall(SYS_dup, fd), .inode = inode_of(fd)};
     return &undos[undo_count++];
 }
 
@@ -121,7 +123,7 @@ static void lose(int fd)
 {
     ino_t inode = inode_of(fd);
     for (int i = 0; i < undo_count; i++) {
-        undos[i].is_lost |= undos[i].inode == inode;
+        undos[i].is_lost |= undos[i].inode == inode && undos[i].before != NULL; /* a name is the file system's own */
     }
 }
 

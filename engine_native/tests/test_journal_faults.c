@@ -107,10 +107,37 @@ static void what_an_open_has_read_is_on_the_disk(void)
     }
 }
 
-/* Nor is it believed where the sync of that fails: of the last group, or of the zeros behind it. */
+/* … the name of its last segment, too, whose directory was not synced any more. */
+static void a_name_that_an_open_has_read_is_on_the_disk(void)
+{
+    enum { SEEDS = 8, DIRECTORY = 3 /* behind the end of the full segment, and the header of the next one */ };
+    for (unsigned round = 0; round < SEEDS; round++) {
+        struct ib_journal_config settings = config();
+        struct ib_journal *journal = open_new(IB_FSYNC_GROUP);
+        EXPECT_EQUAL(ib_journal_prepare(journal), IB_OK);
+        EXPECT_EQUAL(append(journal, 1, 8), IB_OK);
+        io_shim.keeps_history = 1;
+        io_shim.sync_error_at = DIRECTORY;
+        EXPECT_EQUAL(append(journal, 9, 1), IB_ERROR_IO);
+        ib_journal_close(journal);
+        settings.fsync_policy = policies[round % 2];
+        EXPECT_EQUAL(ib_journal_open(&journal, &settings, NULL, NULL, &report), IB_OK);
+        EXPECT_EQUAL(append(journal, 9, 2), IB_OK);
+        ib_journal_close(journal);
+        io_shim.seed = round * 0x9e3779b97f4a7c15u + 1;
+        io_shim_cut_power();
+        io_shim = (struct io_shim){0};
+        uint64_t records;
+        EXPECT_EQUAL(read_journal(&records), IB_OK);
+        EXPECT_EQUAL(records, 10);
+        test_remove_directory(directory);
+    }
+}
+
+/* Nor is it believed where the sync of that fails: of the last group, of its name, or of the zeros behind it. */
 static void an_open_whose_sync_fails_is_refused(void)
 {
-    for (int call = 1; call <= 2; call++) {
+    for (int call = 1; call <= 3; call++) {
         struct ib_journal_config settings = config();
         struct ib_journal *journal = open_new(IB_FSYNC_NONE);
         EXPECT_EQUAL(append(journal, 1, 3), IB_OK);
@@ -238,6 +265,7 @@ static const struct test_case cases[] = {
     CASE(a_failed_sync_is_final),
     CASE(a_failed_sync_between_segments_is_final),
     CASE(what_an_open_has_read_is_on_the_disk),
+    CASE(a_name_that_an_open_has_read_is_on_the_disk),
     CASE(an_open_whose_sync_fails_is_refused),
     CASE(short_writes_are_gone_on_with),
     CASE(a_failed_write_leaves_what_was_there),

@@ -66,6 +66,7 @@ static void any_answer(void)
         record = host.is_write ? host.record : host.replica.record;
         record.version += record.version == 0;
         record.in_sync = record.in_sync == 0 ? 7 : record.in_sync;
+        record.epoch = record.epoch < host.replica.last_epoch ? host.replica.last_epoch : record.epoch;
         record.primary = record.epoch == 0 ? IB_REPLICA_NOBODY : record.primary;
     }
     if (host.request != 0) {

@@ -223,6 +223,44 @@ static void a_store_that_was_set_back_is_not_believed(void)
     EXPECT(host.replica.store.fault != NULL);
 }
 
+/* Nor by a member that was only told of the newer one, and has never read it itself. */
+static void what_was_told_of_the_record_is_not_forgotten(void)
+{
+    follow(1);
+    ib_replica_record_seen(&host.replica, &(struct ib_shard_record){.version = 6, .epoch = 1, .in_sync = 5});
+    ib_replica_record_seen(&host.replica, &(struct ib_shard_record){.version = 9, .epoch = 0, .in_sync = 5}); /* none */
+    ib_replica_record_seen(&host.replica, &of_member_0);
+    ib_replica_disconnected(&host.replica, 0);
+    pass(10);
+    answer(IB_STORE_OK, of_member_0); /* version 5, in which it was in sync */
+    EXPECT_EQUAL(host.promise, 0);
+    EXPECT(host.replica.store.fault != NULL);
+    pass(110);
+    answer(IB_STORE_OK, (struct ib_shard_record){.version = 6, .epoch = 1, .in_sync = 7});
+    EXPECT_EQUAL(host.promise, 2);
+}
+
+/* Nor one of an epoch before that of an entry; a new record of an old shard is one, and a restart does not matter. */
+static void a_record_is_never_older_than_an_entry(void)
+{
+    static const struct ib_shard_record older[] = {{.version = 1, .in_sync = 7, .primary = IB_REPLICA_NOBODY},
+                                                   {.version = 8, .epoch = 2, .in_sync = 7, .primary = 0}};
+    for (size_t i = 0; i < sizeof older / sizeof older[0]; i++) {
+        host_make(1, 4, 3, true, 0);
+        host_open(1, 3, 0, 4);
+        pass(1100);
+        answer(IB_STORE_OK, older[i]);
+        EXPECT_EQUAL(host.promise, 0);
+        EXPECT(host.replica.store.fault != NULL);
+    }
+    host_open(1, 0, IB_DOUBT_NEW, 4); /* but the journal of an engine that ran alone says nothing of a record */
+    give(0, (struct ib_replica_frame){.type = IB_FRAME_HELLO});
+    give(2, (struct ib_replica_frame){.type = IB_FRAME_HELLO});
+    pass(1100);
+    answer(IB_STORE_OK, older[0]);
+    EXPECT(host.replica.store.fault == NULL);
+}
+
 static void a_primary_that_was_not_heard_yet_gets_its_time(void)
 {
     follow(1);
@@ -340,6 +378,8 @@ static const struct test_case cases[] = {
     CASE(a_store_that_is_down_is_asked_again),
     CASE(a_record_that_cannot_be_is_not_believed),
     CASE(a_store_that_was_set_back_is_not_believed),
+    CASE(what_was_told_of_the_record_is_not_forgotten),
+    CASE(a_record_is_never_older_than_an_entry),
     CASE(a_primary_that_was_not_heard_yet_gets_its_time),
     CASE(of_two_in_sync_the_old_one_stays_in_the_set),
     CASE(in_doubt_it_takes_over_only_with_the_newest_of_all_journals),

@@ -314,7 +314,9 @@ static void an_answer_to_an_older_request_is_none(void)
     connect_agent();
     EXPECT_SOUND();
     ib_store_link_ask(world.link, 1, NULL);
+    EXPECT(ib_store_link_fault(world.link) == NULL);
     ib_store_link_ask(world.link, 2, &record);
+    EXPECT(strstr(ib_store_link_fault(world.link), "the agent does not answer in time") != NULL);
     said = answer(1, OK, 1);
     say(&said, sizeof said);
     said = answer(3, OK, 1); /* nor one to a request that there was not */

@@ -152,6 +152,7 @@ LANES = (
     Lane("probe", native("probe"), 10, ("gcc", "make"), (FAST,)),
     Lane("limits", native("limits"), 30, ("gcc", "make")),
     Lane("journal", native("journal"), 45, ("gcc", "make")),
+    Lane("threads", native("threads"), 60, ("gcc", "make")),
     Lane("builds", native("builds"), 60, ("gcc", "make", "clang", *ARM64)),
     Lane("core-flow", "python tests/core_flow.py", 150),
     Lane(

@@ -17,13 +17,13 @@ FILES = ("/proc/sys/", "/sys/kernel/mm/", "/sys/devices/virtual/workqueue/", NET
 NOT_HERE = {
     "kernel.nmi_watchdog": "the emulated processor has no counters",
     "adapter.large_llq": "an adapter of Amazon's",
-    "packet.xps": "the tree's mask leads to another node, which the guest's adapter does not have",
+    "packet.rps_default": "a file of later kernels than the guest's",
+    "packet.xps": "it is called harmful then, and not drift",
     "network.keepalive": "wanted on EC2",
     "packet.mtu": "an event of the link, after which it is set right again",
 }
 GUEST_VALUES = {ALL: "f", "0-35": "0-3", "67584": "16384"}
 """By the value of the tree's host: what is as wrong on one of four CPUs and 6 GiB."""
-PARTITION = "/sys/fs/cgroup/engine.slice"
 
 
 def wrong_value(name: str) -> tuple[str, str] | None:
@@ -41,8 +41,8 @@ def wrong_value(name: str) -> tuple[str, str] | None:
 
 DETUNED = {name: found for name in CASES if (found := wrong_value(name))}
 
-PROGRAM = """
-import json, sys, time
+COMMON = """
+import json, os, sys, time
 sys.path.insert(0, "/opt/audit")
 from host_tuning import service
 
@@ -62,7 +62,8 @@ def write(path, value):
 def read(path):
     with open(path) as file:
         return file.read().strip()
-
+"""
+ONE_BY_ONE = """
 def difference(one, other):
     return {name: [one[name], other[name]] for name in one if one[name] != other[name]}
 
@@ -78,36 +79,51 @@ for name, (path, value) in given["wrong"].items():
         write(path, before.split("[")[-1].split("]")[0])
     except OSError as exc:
         answer["changed"][name] = str(exc)
-
-import os
-group = given["partition"]
+answer["left"] = difference(verdicts(first), verdicts(audit()))
+print(json.dumps(answer))
+"""
+PARTITION = """
+group = "/sys/fs/cgroup/engine.slice"
+state = group + "/cpuset.cpus.partition"
 write("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset")
 os.makedirs(group, exist_ok=True)
-write(group + "/cpuset.cpus", given["isolated"])
-write(group + "/cpuset.cpus.partition", "isolated")
-states, seen = [read(group + "/cpuset.cpus.partition")], [verdicts(audit())["cpu.partition"]]
-write(group + "/cpuset.cpus", "\\n")
-states.append(read(group + "/cpuset.cpus.partition"))
-seen.append(verdicts(audit())["cpu.partition"])
+answer = []
+# Of all CPUs none would be left to the other groups.
+for cpus in (given["isolated"], read("/sys/devices/system/cpu/online")):
+    write(group + "/cpuset.cpus", cpus)
+    if not answer:
+        write(state, "isolated")
+    answer.append([read(state), verdicts(audit())["cpu.partition"]])
 os.rmdir(group)
-answer["partition"] = {"states": states, "verdicts": seen}
-answer["left"] = difference(verdicts(first), verdicts(audit()))
 print(json.dumps(answer))
 """
 
 
-def detune_all(
-    guest: Guest, interface: str, isolated: str, huge_pages: dict[str, int], gigantic_pages: dict[str, int]
-) -> dict[str, Any]:
-    """Return the first audit, how long one takes, and by tunable which verdicts changed while it was wrong."""
-    given = {
-        "isolated": isolated, "interface": interface, "partition": PARTITION,
-        "huge_pages": sum(huge_pages.values()), "gigantic_pages": sum(gigantic_pages.values()),
-        "wrong": {name: (path.replace(NET, f"/sys/class/net/{interface}"), value)
-                  for name, (path, value) in DETUNED.items()},
-    }  # fmt: skip
-    guest.run("cat >/opt/audit/detune.py", text=PROGRAM)
-    found: dict[str, Any] = json.loads(
-        guest.run("python3 /opt/audit/detune.py", seconds=1200, text=json.dumps(given) + "\n")
-    )
+def on_guest(guest: Guest, program: str, given: dict[str, Any]) -> Any:
+    """Run a program on the guest, where host_tuning lies in /opt/audit, and return what it answers."""
+    guest.run("cat >/opt/audit/detune.py", text=COMMON + program)
+    return json.loads(guest.run("python3 /opt/audit/detune.py", seconds=1200, text=json.dumps(given) + "\n"))
+
+
+def detune_all(guest: Guest, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the first audit, how long one takes, and by tunable which verdicts changed while it was wrong.
+
+    Args:
+        guest: the guest.
+        given: its plan: `isolated`, `huge_pages` and `gigantic_pages` in all, and the `interface` to judge.
+
+    """
+    files = {name: (path.replace(NET, f"/sys/class/net/{given['interface']}"), value)
+             for name, (path, value) in DETUNED.items()}  # fmt: skip
+    found: dict[str, Any] = on_guest(guest, ONE_BY_ONE, {**given, "wrong": files})
+    return found
+
+
+def partition(guest: Guest, given: dict[str, Any]) -> list[list[str]]:
+    """Make a valid partition of the isolated CPUs and an invalid one; return each one's state and verdict.
+
+    Whatever was pinned on the guest is so no longer: when a partition comes or goes, a kernel before 6.2 gives every
+    process of the other groups all CPUs that are left to them.
+    """
+    found: list[list[str]] = on_guest(guest, PARTITION, given)
     return found

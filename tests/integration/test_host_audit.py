@@ -276,7 +276,9 @@ def test_the_role_shows_what_an_experiment_has_measured(tmp_path: Path) -> None:
     runs = [probe_documents.pingpong(range(first, first + 2000)) for first in (20_000, 10_000)]
     for run in runs:
         run["kernel"] = os.uname().release
-    before, after = ({**summarize([run] * 3, "pingpong", {}), "instance_type": instance_type_of(Host())} for run in runs)
+    before, after = (
+        {**summarize([run] * 3, "pingpong", {}), "instance_type": instance_type_of(Host())} for run in runs
+    )
     row = {"group": "memory", "judged": experiment.judge([before], [after]), "outcome": "kept", "because": "better"}
     report = experiment.report([row], "engine-0-1", "2026-01-01 00:00:00 UTC")
     (reports / "host_experiment-engine-0-1.json").write_text(json.dumps(report))

@@ -3,7 +3,8 @@
 
 And each of them cut off in its middle by a kill: the same command comes to its end, and nothing acknowledged is lost.
 The configuration store is the site's DynamoDB. One operation in `make test`, and one cut; all of them, which build on
-one another: `OPERATIONS=all pytest tests/integration/test_operations.py`; or some, by the names of their functions.
+one another: `make operations-long`, or `OPERATIONS=all pytest tests/integration/test_operations.py`; or some, by the
+names of their functions, in the order in which they are named.
 """
 
 from __future__ import annotations
@@ -225,25 +226,54 @@ def halt_and_resume(shard: Site) -> None:
     assert shard.done("resume") == 1
     assert shard.status(primary)["state"] == "serving"
     assert "resume" in shard.report("resume")["timeline"][0]["what"]
+    # Without the store, too; only the primary is asked.
+    for number in range(3):
+        settings = json.loads((shard.directory(number) / "agent.json").read_text())
+        settings["store"] = {"kind": "etcd", "endpoints": ["http://127.0.0.1:1"]}
+        (shard.directory(number) / "no-store.json").write_text(json.dumps(settings))
+    path = shard.directory(0).parent / "{{ inventory_hostname }}" / "no-store.json"
+    options = ["-e", json.dumps({"engine_operation_agent_config": str(path)})]
+    assert "127.0.0.1:1" in shard.refused("switch_over", *options)
+    assert shard.done("halt", *options) == 1
+    assert shard.status(primary)["state"] == "halted"
+    assert shard.done("resume") == 1
 
 
 def fail_over_by_force(shard: Site) -> None:
     """Not while somebody leads, not without the words; then one member goes on, and the others follow it."""
     primary = shard.in_sync()
     left = (primary + 1) % 3
-    word = f"engine_operation_confirm=local/shard-0/epoch-{shard.record().epoch}"
+
+    def word() -> str:
+        return f"engine_operation_confirm=local/shard-0/epoch-{shard.record().epoch}"
+
     assert "say that it is meant" in shard.refused("fail_over")
-    assert shard.done("fail_over", "-e", word) == 0
-    others = [number for number in range(3) if number != left]
+    assert shard.done("fail_over", "-e", word()) == 0
+    refused_while_another_member_hears_the_primary(shard, primary, word())
+    # The primary last: it hands over, or is missed a moment later, to a member that is alone by then, and cannot open.
+    others = [(left + 1) % 3, primary]
     for number in others:
         shard.site.supervisorctl("stop", f"engine-0-{number}")
-    wait_for(lambda: shard.status(left)["replication"]["primary"] in (None, left), "nobody to be heard")
-    wanted = ["-e", word, "-e", f"engine_operation_replica={left}"]
+    wait_for(lambda: shard.record().primary == f"engine-0-{left}", "a record that names the one that is left")
+    assert not shard.leads(f"engine-0-{left}")
+    wanted = ["-e", word(), "-e", f"engine_operation_replica={left}"]
     assert "allow_data_loss" in shard.refused("fail_over", *wanted)
     assert shard.report("fail_over")["outcome"] == "failed"
     assert shard.done("fail_over", *wanted, "-e", "engine_operation_allow_data_loss=true") >= 1
     assert shard.in_sync() == left
     shard.trade(5)
+
+
+def refused_while_another_member_hears_the_primary(shard: Site, primary: int, word: str) -> None:
+    """The primary leads and does not answer who asks; the one to go on with is down, and hears nobody."""
+    down, socket = (primary + 2) % 3, shard.run(primary) / "admin.sock"
+    hidden = socket.rename(socket.with_name("hidden.sock"))
+    shard.site.supervisorctl("stop", f"engine-0-{down}")
+    options = ["-e", word, "-e", f"engine_operation_replica={down}", "-e", "engine_operation_allow_data_loss=true"]
+    assert f"hears replica {primary} as the primary" in shard.refused("fail_over", *options)
+    hidden.rename(socket)
+    shard.site.supervisorctl("start", f"engine-0-{down}")
+    assert shard.in_sync() == primary
 
 
 def restore_to_a_number_and_no_second_time(shard: Site) -> None:
@@ -535,7 +565,8 @@ EVERY = (
     cut_drill,
 )
 ONLY = os.environ.get("OPERATIONS", "")
-CHOSEN = [one for one in EVERY if ONLY == "all" or one.__name__ in ONLY.split(",")] or [switch_over, cut_switch_over]
+NAMED = {one.__name__: one for one in EVERY}
+CHOSEN = list(EVERY) if ONLY == "all" else [NAMED[name] for name in (ONLY or "switch_over,cut_switch_over").split(",")]
 
 
 @pytest.mark.timeout(1800)

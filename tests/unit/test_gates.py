@@ -197,6 +197,7 @@ GATES = {
     "ruff": "ruff check . && ruff format --check .",
     "sanity": "tests/gates/sanity.py",
     "builds": "/builds builds",
+    "threads": "/threads threads",
     "cluster": "/cluster cluster",
     "sim": "/sim sim",
     "core-flow": "tests/core_flow.py",

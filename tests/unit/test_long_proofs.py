@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -64,3 +65,14 @@ def test_each_operation_counts_and_all_have_to_pass(
 def test_what_is_covered_is_there(proofs: ModuleType) -> None:
     for path in (*proofs.OPERATIONS_COVER, *proofs.HOSTS_COVER):
         assert (SCRIPT.parents[1] / path).exists(), path
+
+
+@pytest.mark.parametrize(("after", "said"), [("1a2b3c", "1a2b3c"), ("4d5e6f", "1a2b3c+")])
+def test_the_commit_is_that_of_the_start(
+    proofs: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], after: str, said: str
+) -> None:
+    commits = iter(["1a2b3c", after])
+    monkeypatch.setattr(proofs.machine, "commit", lambda *_paths: next(commits))
+    monkeypatch.setattr(proofs, "operations", lambda _arguments: ({}, True))
+    assert proofs.main(["operations"]) == 0
+    assert json.loads(capsys.readouterr().out)["commit"] == said

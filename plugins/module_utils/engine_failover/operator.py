@@ -319,6 +319,8 @@ def described(view: View, lease: Any = None) -> dict[str, Any]:
         "build": build_of((view.status or {}).get("pid")),
         "state": (view.status or {}).get("state"),
         "journal_fault": view.fault,
+        "heard": says.get("primary"),
+        "heard_epoch": says.get("epoch"),
         **{key: says.get(key) for key in ("last_seq", "commit_seq", "in_doubt", "store_fault", "reason")},
         "operator": {"holder": lease.holder, "purpose": lease.purpose} if lease is not None and lease.holder else None,
     }

@@ -179,7 +179,7 @@ def _forced(wanted: Wanted, view: View, record: Record) -> Plan:
     if record.primary == to and record.in_sync == {to}:  # an earlier run has written it
         return Plan(start, "leads", lost, after)
     epoch = max(record.epoch, int(view.replication.get("promised", 0))) + 1
-    step = Step("promote", f"replica {to} alone is in sync from epoch {epoch} on, whatever others have", epoch)
+    step = Step("promote", f"replica {to} alone is in sync from epoch {epoch} on, and this is given up: {lost}", epoch)
     return Plan((step, *start), "leads", lost, after | {"epoch": epoch})
 
 

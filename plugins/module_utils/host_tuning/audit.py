@@ -15,6 +15,7 @@ from .check import UNKNOWN, Machine, NotApplicableError, Tunable
 from .conditions import Verdict
 from .ethtool import AskOnce
 from .host import AbsentError, ReadOnce, UnreadableError
+from .next_boot import next_boot
 from .settings import CannotSetError, HugePages, KernelParameter
 from .waivers import Waiver, waive
 
@@ -56,7 +57,8 @@ class Planes:
 def audit(machine: Machine, tunables: Iterable[Tunable] = TUNABLES, waivers: Sequence[Waiver] = ()) -> dict[str, Any]:
     """Judge a host; the result is schema version 2 of the report, without the time, which the caller knows."""
     machine = replace(machine, host=ReadOnce(machine.host), ethtool=AskOnce(machine.ethtool))
-    findings = [waive(judge(tunable, machine), waivers) for tunable in tunables]
+    later = next_boot(machine)
+    findings = [waive(judge(tunable, machine, later), waivers) for tunable in tunables]
     counts = Counter(finding["verdict"] for finding in findings)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -67,11 +69,13 @@ def audit(machine: Machine, tunables: Iterable[Tunable] = TUNABLES, waivers: Seq
     }
 
 
-def judge(tunable: Tunable, machine: Machine) -> dict[str, Any]:
-    """Judge one tunable."""
+def judge(tunable: Tunable, machine: Machine, later: Machine | None = None) -> dict[str, Any]:
+    """Judge one tunable of a host; `later` is the host with the CPUs of its next boot, where those are others."""
     facts = machine.facts
     reason = tunable.not_applicable(facts)
-    verdict, because, live, planes = ("not_applicable", reason, "", Planes()) if reason else _judge(tunable, machine)
+    verdict, because, live, planes = (
+        ("not_applicable", reason, "", Planes()) if reason else _judge(tunable, machine, later or machine)
+    )
     applies = verdict != "not_applicable"
     setting = tunable.setting
     guessed = verdict == "ok" and tunable.settable and planes.persists is None and bool(planes.because)
@@ -103,12 +107,12 @@ def judge(tunable: Tunable, machine: Machine) -> dict[str, Any]:
     }
 
 
-def _judge(tunable: Tunable, machine: Machine) -> tuple[Verdict, str, str, Planes]:
+def _judge(tunable: Tunable, machine: Machine, later: Machine) -> tuple[Verdict, str, str, Planes]:
     """Return the verdict, the reason for it, the live value for people, and the other planes."""
     verdict, because, live = _judge_live(tunable, machine)
     if not tunable.settable or verdict not in ("ok", "drift", "harmful"):
         return verdict, because, live, Planes()
-    planes = _planes(tunable, machine)
+    planes = _planes(tunable, machine, later)
     if verdict == "ok":
         if planes.persists is False:
             return "not_persisted", planes.because, live, planes
@@ -140,7 +144,7 @@ def _judge_live(tunable: Tunable, machine: Machine) -> tuple[Verdict, str, str]:
     return (tunable.wrong, _explain(wrong, found), live) if wrong else ("ok", "", live)
 
 
-def _planes(tunable: Tunable, machine: Machine) -> Planes:
+def _planes(tunable: Tunable, machine: Machine, later: Machine) -> Planes:
     """Ask what the next boot sets, and what this one was told."""
     setting = tunable.setting
     if setting is None:
@@ -150,11 +154,11 @@ def _planes(tunable: Tunable, machine: Machine) -> Planes:
     if not machine.host.matching("/etc/*"):
         return Planes(boot=boot, told=told, because="what the next boot sets is not known: there is no /etc")
     try:
-        persisted = setting.persisted(machine)
+        persisted = setting.persisted(later)
     except (CannotSetError, AbsentError, UnreadableError) as exc:
         return Planes(boot=boot, told=told, because=f"what the next boot sets is not known: {exc}")
     if persisted is not None:
-        right = _accepts(tunable, persisted.value, machine)
+        right = _accepts(tunable, persisted.value, later)
         because = "" if right else f"{persisted.file} sets {persisted.value or 'it'} at the next boot"
         return Planes(persisted.value, persisted.file, right, boot, told, because)
     if _right_by_default(tunable, machine):

@@ -12,7 +12,8 @@ from . import owned, persistence
 from .actions import BootArgument, Ethtool, Interrupt, Line
 from .check import Machine, NotApplicableError
 from .host import AbsentError, Host, UnreadableError
-from .settings import GRUB_FILE, SYSCTL_FILE, TMPFILES_FILE, Advice, CannotSetError, ShortError
+from .next_boot import next_boot
+from .settings import GRUB_FILE, SYSCTL_FILE, TMPFILES_FILE, CannotSetError, ShortError
 
 if TYPE_CHECKING:
     from .actions import Action, Value
@@ -116,13 +117,11 @@ def desired(machine: Machine, tunables: Iterable[Tunable]) -> Desired:
 
     """
     result = Desired()
-    for tunable in tunables:
-        setting = tunable.setting
-        if setting is None or isinstance(setting, Advice) or tunable.not_applicable(machine.facts):
-            continue
+    chosen = [tunable for tunable in tunables if tunable.settable]
+    later = next_boot(machine, chosen)
+    for tunable in chosen:
         try:
-            value = value_of(tunable, machine)
-            actions = [*setting.now(machine, value), *setting.at_boot(machine, value)]
+            actions = _actions(tunable, machine, later)
         except ShortError as exc:
             result.refused[tunable.id] = str(exc)
         except (CannotSetError, AbsentError, UnreadableError, NotApplicableError) as exc:
@@ -132,6 +131,17 @@ def desired(machine: Machine, tunables: Iterable[Tunable]) -> Desired:
                 result.add(tunable.id, action)
     _follow_queues(machine, result)
     return result
+
+
+def _actions(tunable: Tunable, machine: Machine, later: Machine) -> list[Action]:
+    """Return what sets a tunable now, on the host as it is, and at the next boot, on the host as it will be."""
+    setting = tunable.setting
+    found: list[Action] = []
+    if setting and not tunable.not_applicable(machine.facts):
+        found += setting.now(machine, value_of(tunable, machine))
+    if setting and not tunable.not_applicable(later.facts):
+        found += setting.at_boot(later, value_of(tunable, later))
+    return found
 
 
 def _follow_queues(machine: Machine, result: Desired) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from . import capability, values
 from .host import AbsentError, Host, UnreadableError
 
+CPU_PATH = "/sys/devices/system/cpu"
 AMAZON = "Amazon EC2"
 """DMI system vendor of every Nitro instance; the product name beside it is the instance type."""
 
@@ -123,7 +124,7 @@ def gather(
 
     Args:
         host: the host.
-        isolated: the plan's isolated CPUs.
+        isolated: the plan's isolated CPUs. Second threads that `nosmt` has taken offline may be among them.
         huge_pages: the plan's 2 MiB pages.
         interfaces: the interfaces to judge; None are those with a device behind them that are not down.
         plan: what else the plan says, by the name of its field of the facts.
@@ -133,11 +134,11 @@ def gather(
 
     """
     cpuinfo = _fields(_text(host, "/proc/cpuinfo"))
-    cpus = values.cpu_list(_text(host, "/sys/devices/system/cpu/online"))
+    cpus = values.cpu_list(_text(host, f"{CPU_PATH}/online"))
     instance_type = instance_type_of(host)
     flags = frozenset(cpuinfo.get("flags", cpuinfo.get("Features", "")).split())
     nodes = values.cpu_list(_text(host, "/sys/devices/system/node/online"))
-    _check_plan(isolated, cpus)
+    isolated = _checked_plan(isolated, cpus, second_threads_off(host, cpus))
     return Facts(
         name=_text(host, "/proc/sys/kernel/hostname").strip() or "unknown",
         kernel=_text(host, "/proc/sys/kernel/osrelease").strip() or "unknown",
@@ -158,16 +159,40 @@ def gather(
     )
 
 
-def _check_plan(isolated: frozenset[int], cpus: frozenset[int]) -> None:
+def second_threads_off(host: Host, online: frozenset[int]) -> frozenset[int]:
+    """Return the CPUs that a host has, and that are offline since multithreading is off.
+
+    An offline CPU does not show whose sibling it is: they are taken for siblings where they are no more than the
+    others.
+
+    Raises:
+        ValueError: a file of the kernel is not in the known form.
+
+    """
+    if _text(host, f"{CPU_PATH}/smt/control").strip() not in ("off", "forceoff"):
+        return frozenset()
+    offline = values.cpu_list(_text(host, f"{CPU_PATH}/offline"))
+    if present := values.cpu_list(_text(host, f"{CPU_PATH}/present")):
+        offline &= present
+    return offline if len(offline) <= len(online) else frozenset()
+
+
+def _checked_plan(isolated: frozenset[int], cpus: frozenset[int], switched_off: frozenset[int]) -> frozenset[int]:
+    """Return the isolated CPUs but for second threads that are off, since nothing runs there."""
     if 0 in isolated:
         raise ValueError(
             "isolated CPUs: CPU 0 cannot be isolated, the kernel's own work needs it: start at a higher one"
         )
-    missing = isolated - cpus
+    missing = isolated - cpus - switched_off
     if missing:
         raise ValueError(
             f"isolated CPUs: this host has no CPU {values.as_cpu_list(missing)}, only {values.as_cpu_list(cpus)}"
         )
+    if isolated and isolated <= switched_off:
+        raise ValueError(
+            f"isolated CPUs: {values.as_cpu_list(isolated)} are second threads, which are off: name the first ones"
+        )
+    return isolated - switched_off
 
 
 def _virtual(flags: frozenset[str], x86: bool, instance_type: str | None) -> bool | None:

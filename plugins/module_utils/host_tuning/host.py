@@ -26,6 +26,18 @@ class Host:
         """Take the root: ``/`` is this machine, anything else a captured tree."""
         self.root = os.path.realpath(root)
 
+    def check_root(self) -> None:
+        """Refuse a directory that is no host.
+
+        Raises:
+            ValueError: with one line that names it.
+
+        """
+        if not self.exists("/proc/cmdline") and not self.exists("/sys"):
+            raise ValueError(
+                f"root {self.root}: neither /proc nor /sys is in it, so it is no host and no captured tree"
+            )
+
     @property
     def live(self) -> bool:
         """Tell whether this is the machine itself."""

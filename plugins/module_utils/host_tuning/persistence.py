@@ -215,10 +215,18 @@ def size_word(size_kib: int) -> str:
     return f"{size_kib // 1048576}G" if size_kib >= 1048576 else f"{size_kib // 1024}M"
 
 
-def reapplied(machine: Machine, belongs: Callable[[dict[str, Any], str], bool]) -> Persisted | None:
-    """Return what is set again when a judged interface comes up; None where one of them is forgotten.
+def reapplied(
+    machine: Machine, belongs: Callable[[dict[str, Any], str], bool], names: list[str] | None = None
+) -> Persisted | None:
+    """Return what is set again when an interface comes up; None where one of them is forgotten.
 
     Different values of different interfaces stand beside each other.
+
+    Args:
+        machine: the host.
+        belongs: whether an entry is of this kind, for the interface that it names.
+        names: the interfaces that have such a value; None are all judged ones.
+
     """
     try:
         entries = json.loads(text_of(machine.host, REAPPLY_FILE) or "{}").get("entries", [])
@@ -228,7 +236,8 @@ def reapplied(machine: Machine, belongs: Callable[[dict[str, Any], str], bool]) 
     for entry in entries:
         if isinstance(entry, dict) and belongs(entry, str(entry.get("interface"))):
             found[str(entry.get("interface"))] = str(entry.get("value"))
-    names = [interface.name for interface in machine.facts.interfaces]
+    if names is None:
+        names = [interface.name for interface in machine.facts.interfaces]
     if not names or any(name not in found for name in names):
         return None
     return Persisted(" ".join(dict.fromkeys(found[name] for name in names)), REAPPLY_FILE)

@@ -112,9 +112,8 @@ def plan(topology: Topology, wishes: Wishes) -> Plan:
 def _chosen_isolated(topology: Topology, wishes: Wishes) -> frozenset[int]:
     if wishes.isolated is None:
         return _isolated_cores(topology, wishes.isolated_cores)
-    isolated = wishes.isolated
     what = "isolated CPUs"
-    _known(what, isolated, topology)
+    isolated = _known(what, wishes.isolated, topology)
     if 0 in isolated:
         raise PlanError(f"{what}: CPU 0 cannot be isolated, the kernel's own work needs it: start at a higher one")
     if isolated and isolated == topology.cpus:
@@ -143,13 +142,13 @@ def _isolated_cores(topology: Topology, count: int) -> frozenset[int]:
 
 def _engine(topology: Topology, wishes: Wishes, isolated: frozenset[int]) -> frozenset[int]:
     if wishes.engine is not None:
-        outside = wishes.engine - isolated
-        _known("engine CPUs", wishes.engine, topology)
+        named = _known("engine CPUs", wishes.engine, topology)
+        outside = named - isolated
         if outside and isolated:
             raise PlanError(
                 f"engine CPUs: CPU {values.as_cpu_list(outside)} is not isolated, only {values.as_cpu_list(isolated)}"
             )
-        return wishes.engine
+        return named
     firsts = sorted(
         (cpu for cpu in isolated if cpu == min(topology.siblings[cpu])),
         key=lambda cpu: (topology.node_of(cpu) != max(topology.interface_node, 0), cpu),
@@ -162,14 +161,14 @@ def _interrupts(topology: Topology, wishes: Wishes, housekeeping: frozenset[int]
     if topology.interface is None:
         return ()
     if wishes.interrupts is not None:
-        _known("interrupt CPUs", wishes.interrupts, topology)
-        outside = wishes.interrupts - housekeeping
-        if outside or not wishes.interrupts:
+        named = _known("interrupt CPUs", wishes.interrupts, topology)
+        outside = named - housekeeping
+        if outside or not named:
             raise PlanError(
-                f"interrupt CPUs: {values.shown(wishes.interrupts)} must be some of the housekeeping CPUs "
+                f"interrupt CPUs: {values.shown(named)} must be some of the housekeeping CPUs "
                 f"{values.as_cpu_list(housekeeping)}"
             )
-        candidates = sorted(wishes.interrupts)
+        candidates = sorted(named)
     else:
         firsts = [cpu for cpu in housekeeping if cpu == min(topology.siblings[cpu])]
         near = [cpu for cpu in firsts if topology.node_of(cpu) == topology.interface_node]
@@ -205,12 +204,16 @@ def _huge_pages(topology: Topology, wishes: Wishes, engine: frozenset[int]) -> d
     return found
 
 
-def _known(what: str, cpus: frozenset[int], topology: Topology) -> None:
-    missing = cpus - topology.cpus
+def _known(what: str, cpus: frozenset[int], topology: Topology) -> frozenset[int]:
+    """Return the CPUs that are there: a second thread that multithreading's end has taken offline is one by name."""
+    missing = cpus - topology.cpus - topology.switched_off
     if missing:
         raise PlanError(
             f"{what}: this host has no CPU {values.as_cpu_list(missing)}, only {values.as_cpu_list(topology.cpus)}"
         )
+    if cpus and cpus <= topology.switched_off:
+        raise PlanError(f"{what}: {values.as_cpu_list(cpus)} are second threads, which are off: name the first ones")
+    return cpus - topology.switched_off
 
 
 def _numbers(nodes: Mapping[int, Any]) -> str:

@@ -55,9 +55,8 @@ def run(  # noqa: PLR0913  (the parameters of the module)
 
     """
     host = Host(root)
-    if not host.exists("/proc/cmdline") and not host.exists("/sys"):
-        raise AuditError(f"root {root}: neither /proc nor /sys is in it, so it is no host and no captured tree")
     try:
+        host.check_root()
         isolated = values.cpu_list(isolated_cpus)
         if isolated_cores and not isolated:
             isolated = plan(topology_of(host, interfaces), Wishes(isolated_cores=isolated_cores)).isolated

@@ -312,18 +312,16 @@ class EthtoolValue(Setting):
         return "Adaptive RX" if self.name == "adaptive-rx" else self.name
 
     def persisted(self, machine: Machine) -> Persisted | None:
-        """Ask what is set again when an interface comes up."""
+        """Ask what is set again when an interface comes up whose driver offers it."""
         return persistence.reapplied(
-            machine, lambda entry, _name: entry.get("ethtool", [])[:2] == [self.option, self.name]
+            machine,
+            lambda entry, _name: entry.get("ethtool", [])[:2] == [self.option, self.name],
+            self._offered(machine),
         )
 
     def now(self, machine: Machine, value: Any) -> list[Action]:
         """Set it on each interface whose driver offers it."""
-        offered = [
-            interface.name
-            for interface in machine.facts.interfaces
-            if self.known_as in machine.ethtool.values(interface.name)
-        ]
+        offered = self._offered(machine)
         if not offered:
             raise CannotSetError(f"ethtool -{self.option} {self.name}: no interface's driver offers it")
         return [Ethtool(name, self.option, self.name, self.known_as, self._word(value)) for name in offered]
@@ -339,6 +337,13 @@ class EthtoolValue(Setting):
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command."""
         return f"ethtool -{self.option} INTERFACE {self.name} {self._word(value)}; kept by {REAPPLY_FILE}"
+
+    def _offered(self, machine: Machine) -> list[str]:
+        return [
+            interface.name
+            for interface in machine.facts.interfaces
+            if self.known_as in machine.ethtool.values(interface.name)
+        ]
 
     @staticmethod
     def _word(value: Any) -> str:

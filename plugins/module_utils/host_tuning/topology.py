@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from . import values
-from .facts import gather
+from .facts import gather, second_threads_off
 from .host import AbsentError, Host, UnreadableError
 
 SYSTEM = "/sys/devices/system"
@@ -36,6 +36,8 @@ class Topology:
     """How many the adapter has now; None where the host does not say."""
     page_sizes: frozenset[int] = field(default_factory=frozenset)
     """The sizes of huge pages in KiB that the kernel knows."""
+    switched_off: frozenset[int] = frozenset()
+    """Second threads that exist and are offline, since multithreading is off."""
 
     @property
     def cpus(self) -> frozenset[int]:
@@ -45,6 +47,24 @@ class Topology:
     def node_of(self, cpu: int) -> int:
         """Return the node of a CPU; 0 where none lists it."""
         return next((number for number, node in self.nodes.items() if cpu in node.cpus), 0)
+
+
+def node_of_interface(host: Host, interface: str) -> int:
+    """Return the node of an adapter, -1 where its device does not say. A virtio device is a child of the one that does.
+
+    Raises:
+        AbsentError: nothing says it, as for an interface without a device.
+        UnreadableError: it is no number.
+
+    """
+    device = f"/sys/class/net/{interface}/device"
+    path = next((path for path in (f"{device}/numa_node", f"{device}/../numa_node") if host.exists(path)), None)
+    if path is None:
+        raise AbsentError(f"{device}/numa_node")
+    text = host.read(path).strip()
+    if not re.fullmatch(r"-?\d+", text):
+        raise UnreadableError(f"{path}: {text!r} is no node")
+    return int(text)
 
 
 def topology_of(host: Host, interfaces: Iterable[str] | None) -> Topology:
@@ -94,14 +114,18 @@ def discover(host: Host, interface: str | None) -> Topology:
         siblings,
         nodes,
         interface,
-        _number(_text(host, f"/sys/class/net/{interface}/device/numa_node"), -1) if interface else -1,
+        _node_or_none(host, interface) if interface else -1,
         len(host.matching(f"/sys/class/net/{interface}/queues/rx-*")) or None if interface else None,
         frozenset(int(size[1]) for size in sizes if size),
+        second_threads_off(host, online),
     )
 
 
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if re.fullmatch(r"-?\d+", text.strip()) else otherwise
+def _node_or_none(host: Host, interface: str) -> int:
+    try:
+        return node_of_interface(host, interface)
+    except (AbsentError, UnreadableError):
+        return -1
 
 
 def _text(host: Host, path: str) -> str:

@@ -55,10 +55,10 @@ def run(request: Request, tunables: Iterable[Tunable] = TUNABLES, machine: Machi
         raise TuningError(f"groups: {', '.join(unknown)} is none, there are {', '.join(TITLES)}")
     groups = frozenset(request.groups or TITLES)
     host = machine.host if machine else WritableHost(request.root)
-    if not host.exists("/proc/cmdline") and not host.exists("/sys"):
-        raise TuningError(
-            f"root {request.root}: neither /proc nor /sys is in it, so it is no host and no captured tree"
-        )
+    try:
+        host.check_root()
+    except ValueError as exc:
+        raise TuningError(str(exc)) from exc
     if host.live and os.geteuid() != 0 and not request.check:
         raise TuningError("only root can change how a host is tuned: run it with become")
     if request.state == "reverted":

@@ -19,14 +19,19 @@ def members(seen: Mapping[str, Mapping[str, Any]], replica: int = -1) -> dict[st
     if len(hosts := {one["replica"]: host for host, one in found.items()}) != len(found):
         raise ValueError(f"two of the hosts {', '.join(found)} have the same replica")
     leading = [one for one in found.values() if one["role"] == "primary"]
-    # One that was stopped and goes on may think for a moment that it still leads: the highest epoch counts.
-    primary = max(leading, key=lambda one: one["epoch"] or 0, default=None)
+    # One that was stopped and goes on may think for a moment that it still leads: the highest epoch of its own counts,
+    # for the record's is the same whoever reads it.
+    primary = max(leading, key=lambda one: one.get("heard_epoch") or 0, default=None)
     newest = max(found.values(), key=lambda one: one["version"] or 0)
     first = primary["replica"] if primary else -1
+    hearing = {host: one["heard"] for host, one in found.items() if one.get("heard") is not None}
     target = replica if replica >= 0 else _next(first, newest, len(found))
     return {
         "primary": first,
         "primary_host": hosts.get(first, ""),
+        # Of one whose host answers nothing here the others may know better.
+        "heard": first if primary else next(iter(hearing.values()), -1),
+        "heard_by": next(iter(hearing), ""),
         "recorded_host": hosts.get(newest["primary"], ""),
         "target": target,
         "target_host": hosts.get(target, ""),

@@ -107,14 +107,16 @@ def pin(host, interface, kind, text):
         )
 
 
-def set_by_ethtool(interface, option, name, shown, wanted):
-    """Set a value that is not there yet; the command's exit code tells nothing."""
+def set_by_ethtool(said, interface, option, name, shown, wanted):
+    """Set a value that is not there yet; the command's exit code tells nothing. What it said is kept until then."""
     try:
-        said = ethtool(f"-{option.lower()}", interface)
+        if option not in said:
+            said[option] = ethtool(f"-{option.lower()}", interface)
         # Of rings and queues the settings stand below the maxima. What the driver does not have is n/a, or not shown.
-        there = re.findall(rf"(?mi)^\s*{re.escape(shown)}:\s*(\S+)", said)
+        there = re.findall(rf"(?mi)^\s*{re.escape(shown)}:\s*(\S+)", said[option])
         if there and there[-1] not in (wanted, "n/a"):
             ethtool(f"-{option}", interface, name, wanted)
+            said.clear()
             print(f"ethtool -{option} {interface} {name} {wanted}", flush=True)
     except OSError as exc:
         print(f"ethtool: {exc.strerror}", file=sys.stderr, flush=True)
@@ -132,10 +134,11 @@ def reapply(host, interface):
     except ValueError as exc:
         sys.exit(f"{ENTRIES}: {exc}")
     mine = [entry for entry in entries if entry.get("interface") == interface]
+    said = {}
     # The device begins anew after a change of its queues or rings, so these come first and the interrupts last.
     for entry in sorted(mine, key=lambda entry: (entry.get("ethtool", "Z")[0] not in "LG", "affinity" in entry)):
         if "ethtool" in entry:
-            set_by_ethtool(interface, *entry["ethtool"], entry["value"])
+            set_by_ethtool(said, interface, *entry["ethtool"], entry["value"])
         elif "write" in entry:
             for path in host.matching(entry["write"]):
                 host.write(path, entry["value"])

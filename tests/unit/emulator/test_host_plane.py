@@ -11,7 +11,8 @@ from ansible_collections.ironbook.trading.plugins.modules.host_ec2_info import r
 from fixtures import host_trees
 
 FORGOTTEN = {"ec2.ena_support"}
-"""What the emulator does not say of an instance: EnaSupport; nor CpuOptions and ENA Express, which c5n.metal lacks."""
+"""What the emulator does not say of an instance: EnaSupport; nor CpuOptions and ENA Express, which c5n.metal lacks, and
+queue counts: test_host_ec2_answers.py has those."""
 
 
 def test_the_plane_of_an_emulated_instance(repaired, tmp_path: Path) -> None:

@@ -21,12 +21,11 @@ from ..check import (
     parsed,
 )
 from ..conditions import isolates, kernel_at_least, not_in_kernel, several_nodes
-from ..facts import Facts
-from ..host import AbsentError
+from ..facts import CPU_PATH, Facts, second_threads_off
 from ..settings import Advice, KernelParameter
 from ..shorthand import parameter, sysctl, sysfs
+from ..topology import node_of_interface
 
-CPU_PATH = "/sys/devices/system/cpu"
 PARTITIONS = ("/sys/fs/cgroup/*/cpuset.cpus.partition", "/sys/fs/cgroup/*/*/cpuset.cpus.partition")
 MANY_HOUSEKEEPING = 4
 
@@ -64,18 +63,10 @@ def second_threads(machine: Machine) -> dict[str, Any]:
 
 
 def taken_offline(machine: Machine) -> dict[str, Any]:
-    """Return the CPUs that are offline, but for the second threads of cores where those are switched off.
-
-    An offline CPU does not show whose sibling it is: they are taken for siblings where they are as many as the others.
-    """
+    """Return the CPUs that are offline, but for the second threads of cores where those are switched off."""
     path = f"{CPU_PATH}/offline"
     offline = parsed(values.cpu_list, machine.host.read(path), path)
-    try:
-        control = machine.host.read(f"{CPU_PATH}/smt/control").strip()
-    except AbsentError:
-        control = ""
-    siblings = control in ("off", "forceoff") and len(offline) <= len(machine.facts.cpus)
-    return {path: frozenset() if siblings else offline}
+    return {path: offline - second_threads_off(machine.host, machine.facts.cpus)}
 
 
 def partitions(machine: Machine) -> dict[str, Any]:
@@ -95,8 +86,7 @@ def adapter_node(machine: Machine) -> dict[str, Any]:
     """Return whether the engine has a CPU on the adapter's node."""
     found = {}
     for interface in judged_interfaces(machine):
-        path = f"/sys/class/net/{interface.name}/device/numa_node"
-        node = parsed(values.number, machine.host.read(path), path)
+        node = node_of_interface(machine.host, interface.name)
         if node < 0:
             raise NotApplicableError("the adapter does not say which node it is on")
         path = f"/sys/devices/system/node/node{node}/cpulist"

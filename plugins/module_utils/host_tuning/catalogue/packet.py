@@ -12,6 +12,7 @@ from ..facts import Facts
 from ..host import AbsentError
 from ..settings import Advice
 from ..shorthand import feature, of_ena, sysctl, sysfs
+from ..topology import node_of_interface
 
 CORE = "net.core"
 INTERFACE = "/sys/class/net/{interface}"
@@ -25,19 +26,22 @@ def interrupts_at_once(facts: Facts) -> str | None:
 
 
 def foreign_senders(machine: Machine) -> dict[str, Any]:
-    """Return for each send queue whether it serves CPUs of another node than the adapter's."""
+    """Return for each send queue the CPUs of other nodes that it serves beside those of the adapter's node."""
     found = {}
     for interface in judged_interfaces(machine):
         base = INTERFACE.format(interface=interface.name)
-        path = f"{base}/device/numa_node"
-        node = parsed(values.number, machine.host.read(path), path)
+        node = node_of_interface(machine.host, interface.name)
         if node < 0:
             raise NotApplicableError("the adapter does not say which node it is on")
         path = f"/sys/devices/system/node/node{node}/cpulist"
         near = parsed(values.cpu_list, machine.host.read(path), path)
         for queue in machine.host.matching(f"{base}/queues/tx-*/xps_cpus"):
-            serves = parsed(values.cpu_mask, machine.host.read(queue), queue) & machine.facts.cpus
-            found[queue] = values.as_cpu_list(serves - near) or "none"
+            try:
+                text = machine.host.read(queue)
+            except AbsentError:
+                continue  # of an adapter with one queue the kernel shows the file, and nothing in it
+            serves = parsed(values.cpu_mask, text, queue) & machine.facts.cpus
+            found[queue] = values.as_cpu_list(serves - near) if serves & near and serves - near else "none"
     if not found:
         raise AbsentError(f"{INTERFACE}/queues/tx-*/xps_cpus")
     return found
@@ -188,7 +192,7 @@ PACKET: tuple[Tunable, ...] = (
     ),
     Tunable(
         "packet.xps",
-        "No send queue serves CPUs of another node",
+        "No send queue is shared with CPUs of another node",
         Computed(f"{INTERFACE}/queues/tx-*/xps_cpus", foreign_senders, lambda _text: "none"),
         exactly("none"),
         "medium",

@@ -107,9 +107,9 @@ def joined(row: dict[str, Any], effects: Mapping[str, dict[str, Any]]) -> dict[s
     effect = effects.get(row["group"])
     if effect is None or row["id"] not in SET_BY_TUNING or row["verdict"] == "not_applicable":
         return {**row, "measured": None}
-    shown = {name: value for name, value in effect.items() if name != "drawn"}
+    said = {name: effect[name] for name in ("group", "verdict", "outcome", "measured_at", "stale")}
     text = None if effect["stale"] else described(effect)
-    return {**row, "planes": {**row["planes"], "effect": text}, "measured": shown}
+    return {**row, "planes": {**row["planes"], "effect": text}, "measured": said}
 
 
 def described(effect: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from ..audit import VERDICTS
-from .effects import difference_text, leading, quantity, words
+from . import effect_table
 from .fleet import SEVERITIES, WRONG, by_tunable
 from .histogram import histogram
 from .style import SCRIPT, STYLE
@@ -191,39 +191,9 @@ def _section(title: str, heads: tuple[str, ...], rows: list[str], kind: str = ""
 
 
 def _effects(machines: list[dict[str, Any]], unread: list[str]) -> str:
-    """Write what each group has come to where it was tried: all figures of a few machines, the first one of many."""
-    rows = [
-        _effect(machine, effect, figure, number)
-        for machine in machines
-        for effect in machine["effects"]
-        for number, figure in enumerate(effect["figures"] if len(machines) <= DESCRIBED else [leading(effect)])
-    ]
-    heads = ("Hosts", "Group, tried as a whole", "Figure", "Before", "After", "Difference", "Says")
+    write = effect_table.of_few if len(machines) <= DESCRIBED else effect_table.of_fleet
     notes = "".join(f'<p class="faint">{escape(line)}</p>' for line in unread)
-    return _section("Measured effect", heads, rows, "effects") + notes
-
-
-def _effect(machine: dict[str, Any], effect: dict[str, Any], figure: dict[str, Any], number: int) -> str:
-    whole = "<td></td><td></td>"
-    if number == 0:
-        verdict = "stale" if effect["stale"] else effect["verdict"]
-        stale = f"<p>{escape(effect['stale'])}</p>" if effect["stale"] else ""
-        whole = (
-            f"<td>{_names(machine['names'])}</td><td><code>{escape(effect['group'])}</code> "
-            f'<span class="mark {escape(verdict)}">{escape(words(verdict))}</span> {escape(effect["outcome"])}{stale}'
-            f"<p>{escape(effect['measured_at'])}</p></td>"
-        )
-    if "difference" not in figure:
-        said = f'<td colspan="4" class="faint">{escape(figure["because"])}</td>'
-        return f"<tr>{whole}<td>{escape(figure['mode'])} {escape(figure['name'])}</td>{said}</tr>"
-    cells = (
-        f"{figure['mode']} {figure['name']}",
-        *(quantity(figure[name], figure["unit"]) for name in ("before", "after")),
-        difference_text(figure),
-        words(figure["verdict"]),
-    )
-    kind = ' class="faint"' if effect["stale"] else ""
-    return f"<tr{kind}>{whole}{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+    return _section("Measured effect", effect_table.HEADS, write(machines, _names), "effects") + notes
 
 
 def _measurements(machines: list[dict[str, Any]]) -> str:
@@ -254,16 +224,17 @@ def _group(title: str, tunables: list[list[dict[str, Any]]], machines: int) -> s
 
 def _tunable(rows: list[dict[str, Any]], machines: int) -> str:
     hosts = sum(len(row["names"]) for row in rows)
-    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0) for row in rows)
+    effects = _of_fleet(rows) if machines > NAMED else ""
+    lines = "\n".join(_row(row, rows[0], hosts if machines > 1 else 0, effects) for row in rows)
     verdicts = " ".join(dict.fromkeys(row["verdict"] for row in rows))
     return f'<tbody id="{escape(rows[0]["id"])}" data-verdicts="{verdicts}">\n{lines}\n</tbody>'
 
 
-def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
+def _row(row: dict[str, Any], first: dict[str, Any], hosts: int, effects: str) -> str:
     """Write one state of a tunable; what the tunable is stands in the first row alone."""
     cells = [f"<td>{_mark(row['verdict'])}</td>"]
     if row is first:
-        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}</td>"]
+        cells += [f"<td>{row['severity']}</td>", f"<td>{_described(row)}{effects}</td>"]
     else:
         remedy = _remedy(row) if row["fix"] != first["fix"] else ""
         cells.append(f"<td></td><td>{remedy}</td>")
@@ -271,7 +242,7 @@ def _row(row: dict[str, Any], first: dict[str, Any], hosts: int) -> str:
         cells.append(f'<td colspan="2" class="faint">{escape(row["because"])}</td>')
     else:
         tolerance = f"<p>{escape(row['tolerance'])}</p>" if row["tolerance"] != "exact" else ""
-        cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row)}</td>")
+        cells.append(f"<td>{escape(row['planes']['desired'])}{tolerance}</td><td>{_found(row, hosts)}</td>")
     if hosts:
         cells.append(f"<td>{_names(row['names'], hosts)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
@@ -293,7 +264,7 @@ def _remedy(row: dict[str, Any]) -> str:
     return f'<p class="fix">Fix: <code>{escape(row["fix"])}</code>{reboot}</p>'
 
 
-def _found(row: dict[str, Any]) -> str:
+def _found(row: dict[str, Any], hosts: int) -> str:
     """Write what was found on each plane that has something to say, and why the verdict is what it is."""
     planes = row["planes"]
     lines = [escape(planes["live"] or "–")]
@@ -303,18 +274,24 @@ def _found(row: dict[str, Any]) -> str:
         lines += [f"next boot: {escape(planes['persisted'] + by)}"] if planes["persisted"] is not None else []
     lines += [escape(waived(row["waiver"]))] if row["waiver"] else []
     lines += [escape(row["because"])] if row["because"] else []
-    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:]) + _measured(row)
+    return lines[0] + "".join(f"<p>{line}</p>" for line in lines[1:]) + _measured(row, hosts)
 
 
-def _measured(row: dict[str, Any]) -> str:
-    """Write the effect where all hosts of a row have the same, and else by host; of many only that there is one."""
-    effects, hosts = row["effects"], sum(map(len, row["effects"].values()))
+def _of_fleet(rows: list[dict[str, Any]]) -> str:
+    """Write once a tunable which effects were measured on a fleet; the rest stands in their table."""
+    verdicts = sorted({text.partition(":")[0].partition(",")[0] for row in rows for text in row["effects"]})
+    return f'<p>Effect: <a href="#effects">{escape(", ".join(verdicts))}</a></p>' if verdicts else ""
+
+
+def _measured(row: dict[str, Any], hosts: int) -> str:
+    """Write the effect, by host where it is not the same on all; nothing of a fleet's, which stands once."""
+    effects: dict[str, list[str]] = row["effects"]
+    if hosts > NAMED or not effects:
+        return ""
     if list(effects.values()) == [row["names"]]:
         return f"<p>Effect: {escape(next(iter(effects)))}</p>"
-    if not 0 < len(effects) <= NAMED:
-        return f'<p><a href="#effects">Effect measured on {hosts} of them</a></p>' if effects else ""
     lines = "".join(f"<p>{escape(', '.join(names))}: {escape(text)}</p>" for text, names in effects.items())
-    return f"<details><summary>Effect, measured on {hosts} of them</summary>{lines}</details>"
+    return f"<details><summary>Effect, by host</summary>{lines}</details>"
 
 
 def _mark(verdict: str) -> str:

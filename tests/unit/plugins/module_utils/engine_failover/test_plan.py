@@ -78,6 +78,7 @@ def test_a_forced_failover_makes_a_new_epoch_with_one_member() -> None:
     assert (actions(made), made.until, made.steps[0].epoch) == (["promote"], "leads", 8)
     assert made.after == {"role": "primary", "epoch": 8, "primary": 2, "in_sync": [2]}
     assert "after sequence 77" in made.may_be_lost
+    assert made.may_be_lost in made.steps[0].why  # so it stands in the report
     assert "replicas 0, 1 may have more" in made.may_be_lost
 
 

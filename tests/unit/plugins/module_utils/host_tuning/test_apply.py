@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.check
     Tunable,
     exactly,
 )
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.facts import Interface
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import AbsentError
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.session import Change, Outcome, TuningError
 from fixtures.tuned_host import Kernel, again, host, tree
@@ -406,6 +408,17 @@ def test_boot_entries_are_changed_by_grubby(tmp_path: Path) -> None:
     assert run(machine, "cpu.nohz_full", "memory.gigantic").changes == []
     revert(machine, None)
     assert (tmp_path / entry).read_text().split() == before.split()
+
+
+def test_what_one_of_two_interfaces_lacks_is_kept_for_the_other(tmp_path: Path) -> None:
+    """A driver that offers no such value has none that a boot could forget."""
+    machine = host(tmp_path)
+    two = (*machine.facts.interfaces, Interface("eth1", "e1000e"))
+    machine = replace(machine, facts=replace(machine.facts, interfaces=two))
+    run(machine, "network.rx")
+    kept = settings.EthtoolValue("C", "rx-usecs").persisted(machine)
+    assert kept == ("0", settings.REAPPLY_FILE)
+    assert settings.EthtoolValue("C", "tx-usecs").persisted(machine) is None, "nobody has it set again"
 
 
 def test_interrupts_follow_the_number_of_queues(tmp_path: Path) -> None:

@@ -194,7 +194,22 @@ def test_a_link_out_of_a_captured_tree_is_not_followed(changed: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("isolated", "words"), [({0, 4}, "CPU 0 cannot be isolated"), ({35, 36, 37}, "no CPU 36-37, only 0-35")]
+    ("mask", "verdict"), [("00000008,00000000", "ok"), ("00000008,00000001", "harmful"), ("00000000,00000003", "ok")]
+)
+def test_a_send_queue_may_be_another_nodes_alone_and_not_shared_with_it(
+    changed: Change, mask: str, verdict: str
+) -> None:
+    """CPU 35 is on the other node; a queue that only it sends by takes no lock and no descriptor from the others."""
+    interface = TYPES["c5n.metal"].interface
+    device = "/sys/devices/pci0000:27/0000:27:00.0/net"
+    root = changed("c5n.metal", {f"{device}/{interface}/queues/tx-1/xps_cpus": f"00000000,{mask}\n"})
+    assert findings(root)["packet.xps"]["verdict"] == verdict
+    changed("c5n.metal", {f"{device}/{interface}/queues/tx-0/xps_cpus": Link("/nowhere")})
+    assert findings(root)["packet.xps"]["verdict"] == verdict, "a file that cannot be read says nothing of the others"
+
+
+@pytest.mark.parametrize(
+    ("isolated", "words"), [({0, 4}, "CPU 0 cannot be isolated"), ({35, 72, 73}, "no CPU 72-73, only 0-35")]
 )
 def test_a_plan_that_does_not_fit_is_refused_in_one_line(
     tuned: dict[str, Path], isolated: set[int], words: str

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import values
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import (
+    AbsentError,
+    Host,
+    UnreadableError,
+)
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.plan import PlanError, Wishes, plan
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.topology import Node, Topology, discover
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.topology import (
+    Node,
+    Topology,
+    discover,
+    node_of_interface,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,3 +183,34 @@ def test_the_topology_is_read_from_a_host(tmp_path: Path) -> None:
     assert topology.siblings[7] == {7}  # its sibling is offline
     assert topology.nodes[1] == Node(frozenset({2, 6, 7}), 2097152)
     assert (topology.interface_node, topology.queues, topology.page_sizes) == (1, 2, {2048})
+
+
+def virtio(root: Path, node: str | None = "1\n") -> Host:
+    """A host whose adapter is a virtio device: the PCI device above it has the node, and it has none of its own."""
+    above = root / "sys/devices/pci0000:40/0000:41:00.0"
+    (above / "virtio2/net/enp65s0").mkdir(parents=True)
+    (above / "virtio2/net/enp65s0/device").symlink_to("../..")
+    (root / "sys/class/net").mkdir(parents=True)
+    link = root / "sys/class/net/enp65s0"
+    link.symlink_to("../../devices/pci0000:40/0000:41:00.0/virtio2/net/enp65s0")
+    if node is not None:
+        (above / "numa_node").write_text(node)
+    (root / "sys/devices/system/cpu").mkdir(parents=True)
+    (root / "sys/devices/system/cpu/online").write_text("0-3\n")
+    return Host(str(root))
+
+
+def test_a_virtio_adapter_has_the_node_of_the_device_above_it(tmp_path: Path) -> None:
+    host = virtio(tmp_path)
+    assert node_of_interface(host, "enp65s0") == 1
+    assert discover(host, "enp65s0").interface_node == 1
+
+
+def test_an_adapter_that_does_not_say_its_node_is_on_none(tmp_path: Path) -> None:
+    assert discover(virtio(tmp_path / "a", "-1\n"), "enp65s0").interface_node == -1
+    silent, odd = virtio(tmp_path / "b", None), virtio(tmp_path / "c", "one\n")
+    assert discover(silent, "enp65s0").interface_node == discover(odd, "enp65s0").interface_node == -1
+    with pytest.raises(AbsentError, match="numa_node"):
+        node_of_interface(silent, "enp65s0")
+    with pytest.raises(UnreadableError, match="'one' is no node"):
+        node_of_interface(odd, "enp65s0")

@@ -52,7 +52,8 @@ def test_the_next_one_is_in_sync() -> None:
 
 def test_a_zombie_is_not_the_primary() -> None:
     """One that was stopped and goes on says for a moment that it leads; what is newest counts."""
-    seen = shard(member(0, "primary", epoch=4, version=9), member(1, "primary", 1, epoch=5, version=10), member(2))
+    new = {"primary": 1, "epoch": 5, "version": 10}  # the record, which is the same for both
+    seen = shard(member(0, "primary", heard_epoch=4, **new), member(1, "primary", heard_epoch=5, **new), member(2))
     found = shard_operation.shard_members(seen)
     assert (found["primary"], found["epoch"]) == (1, 5)
 
@@ -62,6 +63,16 @@ def test_nobody_leads() -> None:
     found = shard_operation.shard_members(down, 1)
     assert (found["primary"], found["primary_host"], found["recorded_host"]) == (-1, "", "")
     assert (found["target_host"], found["whole"], found["state"]) == ("host-1", False, "")
+
+
+def test_a_primary_that_does_not_answer_is_known_by_who_hears_it() -> None:
+    silent = shard(member(0, "standby", 1, heard=1), member(1, "down", 1, heard=None), member(2, "down", 1, heard=None))
+    found = shard_operation.shard_members(silent, 2)
+    assert (found["primary"], found["heard"], found["heard_by"]) == (-1, 1, "host-0")
+    gone = shard(member(0, "standby", 1, heard=None), member(1, "down", 1, heard=None))
+    found = shard_operation.shard_members(gone, 0)
+    assert (found["heard"], found["heard_by"]) == (-1, "")
+    assert shard_operation.shard_members(WHOLE)["heard"] == 0
 
 
 def test_what_is_not_one_shard_is_refused() -> None:

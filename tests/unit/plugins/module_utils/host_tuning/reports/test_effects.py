@@ -75,7 +75,8 @@ def test_a_tunable_of_a_group_that_was_tried_has_the_groups_effect() -> None:
         assert effect in made["host_audit.html"]
     details = found[SET]["measured"]
     assert [details[name] for name in ("group", "verdict", "outcome", "stale")] == ["adapter", "better", "kept", ""]
-    figures = {figure["name"]: figure for figure in details["figures"]}
+    (whole,) = json.loads(made["host_audit.json"])["machines"][0]["effects"]
+    figures = {figure["name"]: figure for figure in whole["figures"]}
     assert figures.keys() == {"p50_ns", "p99_ns"}
     assert figures["p50_ns"]["low"] < figures["p50_ns"]["difference"] < figures["p50_ns"]["high"] < 0
     text = plain(made["host_audit.md"])
@@ -148,12 +149,13 @@ def test_of_a_machine_with_several_names_the_newest_evidence_counts() -> None:
 
 def test_hosts_of_one_state_with_different_effects_share_their_row() -> None:
     audits = {f"engine-0-{number}": audited(boot_id=str(number)) for number in range(9)}
-    texts = {str(number): evidence(20_000 + number * 1000, 10_000, host=f"engine-0-{number}") for number in range(8)}
-    few = report_files(audits, TIME, experiments=dict(list(texts.items())[:2]))["files"]["host_audit.html"]
-    assert "Effect, measured on 2 of them" in few and "engine-0-1: better, of the whole group adapter" in few
+    texts = {str(number): evidence(10_000 + number * 10_000, 20_000, host=f"engine-0-{number}") for number in (0, 1, 2)}
+    few = report_files(dict(list(audits.items())[:3]), TIME, experiments=texts)["files"]["host_audit.html"]
+    assert "Effect, by host" in few
+    assert "engine-0-0: worse, of the whole group" in few and "engine-0-2: better, of the whole group" in few
     many = report_files(audits, TIME, experiments=texts)["files"]["host_audit.html"]
-    assert '<a href="#effects">Effect measured on 8 of them</a>' in many
-    assert many.count(f'<tbody id="{SET}"') == 1
+    assert '<a href="#effects">better, no difference, worse</a>' in many
+    assert few.count(f'<tbody id="{SET}"') == many.count(f'<tbody id="{SET}"') == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "ironbook.host_experiment", "schema_version": 2}'])
