@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from platform_resources import TAGS, Case, Client, converge, first, told
+from platform_resources import TAGS, Case, Client, Recorder, converge, first, told
 
 HOST = {"zone": "us-east-1a", "instance_type": "c5n.metal"}
 CASE = Case(
@@ -27,10 +27,13 @@ def host(client: Client, identifier: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.feature(
-    "HFT-06", by="Stub", part="a dedicated host of its own type and zone, read back; no instance is launched on it"
+    "HFT-06", by="Stub", part="a dedicated host, asked for and read back; no instance is launched on it"
 )
 def test_it_is_read_back_over_http(served: Client) -> None:
-    identifier = first(served, {"dedicated_hosts": [{"name": "engine-a", **HOST, "recovery": True}]})
+    recorder = Recorder(served)
+    identifier = first(recorder, {"dedicated_hosts": [{"name": "engine-a", **HOST, "recovery": True}]})
+    (asked,) = [parameters for name, parameters in recorder.calls if name == "allocate_hosts"]
+    assert (asked["Quantity"], asked["InstanceType"], asked["AutoPlacement"]) == (1, "c5n.metal", "off")
     there = host(served, identifier)
     assert (there["AvailabilityZone"], there["HostProperties"]["InstanceType"]) == ("us-east-1a", "c5n.metal")
     assert (there["AutoPlacement"], there["HostRecovery"], there["State"]) == ("off", "on", "available")

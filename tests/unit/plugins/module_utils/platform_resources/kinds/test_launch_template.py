@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.kinds.launch_template import KIND
-from platform_resources import TAGS, Case, Client, converge, first, told
+from platform_resources import TAGS, Case, Client, Recorder, converge, first, told
 
 TEMPLATE = {"instance_type": "c5n.9xlarge", "image": "ami-0123456789abcdef0"}
 ONE_THREAD = {**TEMPLATE, "cores": 18, "threads_per_core": 1, "placement_group": "trading-a"}
@@ -48,11 +48,14 @@ CASE = Case(
 
 @pytest.mark.slow
 @pytest.mark.feature(
-    "HFT-06", by="Stub", part="a launch template's tenancy and dedicated host, read back; not in the site yet"
+    "HFT-06",
+    by="Stub",
+    part="a launch template's tenancy and dedicated host, asked for and read back; not in the site yet",
 )
 def test_it_is_read_back_over_http(served: Client) -> None:
     options = {**CASE.beside, "launch_templates": [{"name": "engine", **ON_HOST, "cores": 18, "threads_per_core": 1}]}
-    template = first(served, options)
+    recorder = Recorder(served)
+    template = first(recorder, options)
     (host,) = [
         there["HostId"]
         for there in served("ec2").describe_hosts()["Hosts"]
@@ -60,6 +63,8 @@ def test_it_is_read_back_over_http(served: Client) -> None:
     ]
     data = default_of(served, template)
     assert data["Placement"] == {"Tenancy": "host", "HostId": host}
+    (asked,) = [parameters for name, parameters in recorder.calls if name == "create_launch_template"]
+    assert asked["LaunchTemplateData"]["Placement"] == data["Placement"]
     assert data["CpuOptions"] == {"CoreCount": 18, "ThreadsPerCore": 1}
     assert (data["InstanceType"], data["ImageId"]) == ("c5n.9xlarge", "ami-0123456789abcdef0")
     tagged = {
