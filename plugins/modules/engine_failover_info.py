@@ -42,8 +42,9 @@ member:
     - Its C(role) is C(down) where no engine answers. C(epoch), C(primary), C(in_sync) and C(version) are the record's,
       and null or empty where there is none.
     - C(last_seq), C(commit_seq), C(in_doubt), C(store_fault) and C(reason) are what its engine says. C(heard) is the
-      primary that it follows, or is, and null where it hears none; C(heard_epoch) is the epoch of the last one. C(alive)
-      tells whether a process holds its journal. C(journal_fault) is empty for a journal that is whole or was not read.
+      primary that it follows, or is, and null where it hears none; C(heard_epoch) is the epoch of the last one.
+      C(alive) tells whether a process holds its journal. C(journal_fault) is empty for a journal that is whole or was
+      not read.
     - C(operator) is who holds the shard's lease, where somebody does.
   returned: success
   type: dict

@@ -13,7 +13,8 @@ description:
   - Puts each sealed segment of a journal, and its seal, into a bucket with Object Lock, each with its retention, and
     reads back what S3 has kept. What is there already is left, but for a retention that is too short.
   - Before anything is put, every segment is held against its seal, and every seal against the one before it.
-  - The segment that is written, and one whose seal is not made yet, are left for the next run.
+  - The segment that is written, one whose seal is not made yet, and one that a takeover could still replace, are left
+    for the next run.
   - Another content under the same name is refused. Nothing is ever deleted, neither here nor there.
 options:
   directory:
@@ -40,6 +41,14 @@ options:
     type: str
     choices: [COMPLIANCE, GOVERNANCE]
     default: COMPLIANCE
+  uncommitted:
+    description:
+      - How many commands at the journal's end another member may still replace, after a takeover. A segment with any of
+        them is not archived, since what is archived can be taken back by nobody.
+      - Twice C(replication.window) of the engine's configuration, and V(0) for an engine that runs alone.
+    type: int
+    default: 32768
+    version_added: 0.1.0
   verify:
     description: Also read back, byte by byte, what was archived by earlier runs.
     type: bool
@@ -80,7 +89,7 @@ actions:
   elements: dict
   sample: [{action: put, key: journal/shard-00/00000000000000000001.journal, mode: COMPLIANCE}]
 segments:
-  description: How many sealed segments the directory has.
+  description: How many sealed segments the directory has that are final.
   returned: success
   type: int
   sample: 3
@@ -107,6 +116,7 @@ ARGUMENTS = {
     "directory": {"type": "path", "required": True},
     "retention_days": {"type": "int", "required": True},
     "retention_mode": {"type": "str", "choices": ["COMPLIANCE", "GOVERNANCE"], "default": "COMPLIANCE"},
+    "uncommitted": {"type": "int", "default": 32768},
     "verify": {"type": "bool", "default": False},
 }
 
@@ -122,7 +132,7 @@ def main() -> None:
             raise ValueError(f"retention_days is {given['retention_days']}: give it one day at least")
         prefix = archive.prefix_of(given["prefix"])
         wanted = archive.Wanted(prefix, given["retention_days"], given["retention_mode"])
-        files = segments.read(Path(given["directory"]))
+        files = segments.read(Path(given["directory"]), uncommitted=given["uncommitted"])
         archive.require_lock(s3, bucket)
         there = archive.read(s3, bucket, prefix)
         actions = archive.plan(wanted, files, there, int(time.time()))

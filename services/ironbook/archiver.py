@@ -24,15 +24,16 @@ _MODES = ("COMPLIANCE", "GOVERNANCE")
 class Archiver:
     """The archive of one journal. `now` in seconds since the Unix epoch."""
 
-    def __init__(self, s3: Any, bucket: str, directory: Path, wanted: archive.Wanted) -> None:
-        """`s3`: a client of boto3's."""
+    def __init__(self, s3: Any, bucket: str, directory: Path, wanted: archive.Wanted, uncommitted: int) -> None:
+        """`s3`: a client of boto3's. `uncommitted`: as segments.read has it."""
         self._s3, self._bucket, self._directory, self._wanted = s3, bucket, directory, wanted
+        self._uncommitted = uncommitted
         self._files: dict[str, segments.File] = {}
         self._there: dict[str, archive.Archived] | None = None  # None: the bucket has to be asked
 
     def once(self, now: int) -> list[archive.Action]:
         """Archive what is new; return what was done. Raises ValueError, OSError and botocore's errors."""
-        files = segments.read(self._directory, self._files)
+        files = segments.read(self._directory, self._files, self._uncommitted)
         self._files = {file.name: file for file in files}
         there, self._there = self._there, None  # where this fails, the bucket is asked again
         if there is None:
@@ -45,8 +46,10 @@ class Archiver:
 
 def run(arguments: argparse.Namespace) -> int:
     """Archive until asked to end."""
-    if arguments.retention_days < 1 or arguments.every <= 0:
-        raise CommandError("archiver: --retention-days is one day at least, and --every more than nothing")
+    if arguments.retention_days < 1 or arguments.every <= 0 or arguments.uncommitted < 0:
+        raise CommandError(
+            "archiver: --retention-days is one day at least, --every more than nothing, --uncommitted nothing or more"
+        )
     try:
         wanted = archive.Wanted(archive.prefix_of(arguments.prefix), arguments.retention_days, arguments.retention_mode)
     except ValueError as error:
@@ -57,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop, log, told = Stop(), log_to_stderr("archiver"), ""
     stop.catch_signals()
     try:
-        archiver = Archiver(boto3.client("s3"), arguments.bucket, arguments.directory, wanted)
+        archiver = Archiver(boto3.client("s3"), arguments.bucket, arguments.directory, wanted, arguments.uncommitted)
     except BotoCoreError as error:
         raise CommandError(f"archiver: {error}") from error
     while not stop:
@@ -83,5 +86,9 @@ def add_parser(subparsers: Any) -> None:
     command.add_argument("--prefix", required=True, help="beginning of the keys of this one journal")
     command.add_argument("--retention-days", type=int, required=True, metavar="DAYS", help="nobody deletes it so long")
     command.add_argument("--retention-mode", choices=_MODES, default=_MODES[0], help="(default %(default)s)")
+    command.add_argument(
+        "--uncommitted", type=int, default=segments.UNCOMMITTED_MAX, metavar="N",
+        help="the last N commands may still be replaced: 0 for an engine alone (default %(default)s)",
+    )  # fmt: skip
     command.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="(default %(default)g)")
     command.set_defaults(function=run)

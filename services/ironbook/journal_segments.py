@@ -7,6 +7,7 @@ names, the words of sha256sum(1), and one field of a segment's first record (doc
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 import re
@@ -20,6 +21,13 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\d{20}\.(?:journal|sha256))")
 # Of the first record: magic "JNL1", 28 bytes, time of the last command before the segment in nanoseconds.
 _HEADER = struct.Struct("<4s28xQ")
 _MAGIC = b"JNL1"
+_FIRST_RECORD, _RECORD = 128, 192  # bytes: of a segment's own record, and of each command's
+
+UNCOMMITTED_MAX = 32_768
+"""How many commands at a journal's end another member may still replace, at most: twice the longest window of a shard.
+
+A primary sequences no more than a window that is not committed. Each one after it that comes to nothing adds one.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,19 @@ def _time_before(segment: Path) -> int:
     return time_ns
 
 
+def _last_seq(segment: Path) -> int:
+    """Number of the last command in a segment, behind which there is nothing but zeros, or the file's end."""
+    places = max(0, segment.stat().st_size - _FIRST_RECORD) // _RECORD
+    with segment.open("rb") as file:
+
+        def is_empty(place: int) -> bool:
+            file.seek(_FIRST_RECORD + place * _RECORD)
+            return file.read(len(_MAGIC)) != _MAGIC
+
+        count = bisect.bisect_left(range(places), True, key=is_empty)
+    return int(segment.stem) - 1 + count
+
+
 def _file(path: Path, last_ns: int, known: Mapping[str, File]) -> File:
     """Describe it; its content is read again only where its size or its time is another one than was known."""
     there = path.stat()
@@ -90,21 +111,30 @@ def _file(path: Path, last_ns: int, known: Mapping[str, File]) -> File:
     return File(path.name, path, there.st_size, sha256, last_ns, there.st_mtime_ns)
 
 
-def read(directory: Path, known: Mapping[str, File] | None = None) -> list[File]:
-    """Each sealed segment and its seal, in order, held against each other. ValueError names what is not as sealed.
+def read(directory: Path, known: Mapping[str, File] | None = None, uncommitted: int = UNCOMMITTED_MAX) -> list[File]:
+    """Each sealed segment that is final, and its seal, in order, held against each other.
 
-    `known`: what was read before, by name; what was not written since is not hashed again.
+    Args:
+        directory: the journal.
+        known: what was read before, by name; what was not written since is not hashed again.
+        uncommitted: how many commands at the journal's end may still be replaced: 0 for an engine that runs alone.
 
-    The last segment has no seal, and neither has one that was filled a moment ago: they are left for the next time.
+    The last segment has no seal, and neither has one that was filled a moment ago: they are left for the next time, as
+    is a segment with any of the last `uncommitted` commands.
+
+    Raises:
+        ValueError: names what is not as it was sealed.
+
     """
     if not directory.is_dir():
         raise ValueError(f"{directory}: is no directory: give the journal_directory of an engine")
     segments = sorted(path for path in directory.iterdir() if _SEGMENT.fullmatch(path.name))
+    final_seq = _last_seq(segments[-1]) - uncommitted if segments else 0
     files: list[File] = []
     seals = []
     for segment, following in itertools.pairwise(segments):
         seal = segment.with_suffix(".sha256")
-        if not seal.exists():
+        if not seal.exists() or int(following.stem) > final_seq + 1:
             break
         last_ns = _time_before(following)
         said = promises(seal.read_text(encoding="ascii", errors="replace"), str(seal))

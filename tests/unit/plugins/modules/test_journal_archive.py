@@ -110,7 +110,7 @@ def call(place: Place, capsys: pytest.CaptureFixture[str], module: ModuleType, *
         "endpoint_url": place.url,
     }
     if module is journal_archive:
-        arguments |= {"directory": str(place.directory), "retention_days": 100}
+        arguments |= {"directory": str(place.directory), "retention_days": 100, "uncommitted": 0}
     with patch_module_args(arguments | options), pytest.raises(SystemExit):
         module.main()
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -272,7 +272,7 @@ class Forgetful:
 @pytest.mark.parametrize(("fault", "named"), [("retention", "keeps it for no time"), ("bytes", "gives back")])
 def test_what_s3_did_not_keep_is_noticed(place: Place, fault: str, named: str) -> None:
     """Reading back is not for show."""
-    files = segments.read(place.directory)
+    files = segments.read(place.directory, uncommitted=0)
     actions = archive.plan(archive.Wanted(PREFIX, 100, "COMPLIANCE"), files, {}, 0)
     with pytest.raises(ValueError, match=named):
         archive.apply(Forgetful(place.s3, fault), place.bucket, actions, files)
@@ -282,7 +282,20 @@ def test_what_s3_did_not_keep_is_noticed(place: Place, fault: str, named: str) -
 
 
 def archiver_of(place: Place) -> Archiver:
-    return Archiver(place.s3, place.bucket, place.directory, archive.Wanted(PREFIX, 100, "COMPLIANCE"))
+    return Archiver(place.s3, place.bucket, place.directory, archive.Wanted(PREFIX, 100, "COMPLIANCE"), 0)
+
+
+@pytest.mark.parametrize(("uncommitted", "archived"), [(0, 3), (6, 3), (7, 2), (22, 1), (23, 0), (32768, 0)])
+def test_what_another_member_could_still_replace_is_not_archived(place: Place, uncommitted: int, archived: int) -> None:
+    """Thirty commands, eight to a segment: the third segment ends at 24."""
+    assert [file.name for file in segments.read(place.directory, uncommitted=uncommitted)] == NAMES[: 2 * archived]
+
+
+def test_the_module_waits_for_what_is_final(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told nothing, it takes as much for uncommitted as any shard may have."""
+    assert segments.read(place.directory) == []
+    assert call(place, capsys, journal_archive, uncommitted=7)["segments"] == 2
+    assert place.keys() == [PREFIX + name for name in NAMES[:4]]
 
 
 def test_what_is_sealed_meanwhile_is_archived_and_nothing_is_read_twice(
@@ -321,7 +334,8 @@ def test_the_service_says_once_why_it_cannot_and_goes_on(place: Place) -> None:
     plain = f"{place.bucket}-later"
     place.s3.create_bucket(Bucket=plain)
     command = [*IRONBOOK, "archiver", "run", "--directory", str(place.directory), "--bucket", plain,
-               "--prefix", "journal/shard-00", "--retention-days", "100", "--every", "0.05"]  # fmt: skip
+               "--prefix", "journal/shard-00", "--retention-days", "100", "--every", "0.05",
+               "--uncommitted", "0"]  # fmt: skip
     aws = {"AWS_ENDPOINT_URL": place.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "testing",
            "AWS_SECRET_ACCESS_KEY": "testing"}  # fmt: skip
     log = place.directory.with_name("log")
