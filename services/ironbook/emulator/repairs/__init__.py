@@ -18,7 +18,14 @@ from pathlib import Path
 
 REPAIRS: dict[str, tuple[str, ...]] = {
     "dynamodb": ("conditional_writes", "table_encryption", "durable_tables"),
-    "ec2": ("resource_types", "nat_gateway_filters", "placement_groups", "instance_placement"),
+    "ec2": (
+        "resource_types",
+        "nat_gateway_filters",
+        "placement_groups",
+        "instance_placement",
+        "transit_gateway_routes",
+    ),
+    "logs": ("log_group_keys",),
     "rds": ("rds_endpoint",),
     "s3": ("bucket_policy",),
 }

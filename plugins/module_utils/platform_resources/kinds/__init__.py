@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of resource that the engine knows, a file each.
+
+They are imported by name: Ansible sends a module only the files that it finds named in an import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..kind import Kind
+from . import dedicated_host, flow_log, launch_template, log_group, transit_gateway_route_table
+
+KINDS: Mapping[str, Kind] = {
+    module.KIND.name: module.KIND
+    for module in (dedicated_host, flow_log, launch_template, log_group, transit_gateway_route_table)
+}
