@@ -107,8 +107,9 @@ def pin(host, interface, kind, text):
         )
 
 
-def set_by_ethtool(said, interface, option, name, shown, wanted):
+def set_by_ethtool(said, interface, entry):
     """Set a value that is not there yet; the command's exit code tells nothing. What it said is kept until then."""
+    (option, name, shown), wanted = entry["ethtool"], entry["value"]
     try:
         if option not in said:
             said[option] = ethtool(f"-{option.lower()}", interface)
@@ -138,7 +139,7 @@ def reapply(host, interface):
     # The device begins anew after a change of its queues or rings, so these come first and the interrupts last.
     for entry in sorted(mine, key=lambda entry: (entry.get("ethtool", "Z")[0] not in "LG", "affinity" in entry)):
         if "ethtool" in entry:
-            set_by_ethtool(said, interface, *entry["ethtool"], entry["value"])
+            set_by_ethtool(said, interface, entry)
         elif "write" in entry:
             for path in host.matching(entry["write"]):
                 host.write(path, entry["value"])
