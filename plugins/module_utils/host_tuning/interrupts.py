@@ -56,10 +56,11 @@ def names(machine: Machine, which: str) -> list[str]:
     return [name for name in ordered if name not in queues and name not in management]
 
 
-def queue_of(name: str, index: int) -> int:
-    """Return the queue of an interrupt, by the number at the end of its name; by its place where it has none.
+def queue_of(name: str) -> int:
+    """Return the queue of an interrupt, by the number at the end of its name; one without a number goes with the first.
 
-    A pair of queues may have an interrupt each, as virtio has: they go together.
+    A pair of queues may have an interrupt each, as virtio has: they go together. The place among all interrupts would
+    be another one to the program that sets them again, which looks at one interface.
     """
     number = QUEUE.search(name)
-    return int(number[1]) if number else index
+    return int(number[1]) if number else 0

@@ -372,7 +372,7 @@ class Affinity(Setting):
         if self.which == "interface" and machine.plan and machine.plan.interrupts:
             cpus = list(machine.plan.interrupts)
         if self.which == "interface":
-            places = [interrupts.queue_of(name, index) % len(cpus) for index, name in enumerate(names)]
+            places = [interrupts.queue_of(name) % len(cpus) for name in names]
             return [Interrupt(name, str(cpus[place])) for name, place in zip(names, places)]  # noqa: B905  (3.9)
         return [Interrupt(name, values.as_cpu_list(cpus)) for name in names]
 

@@ -100,11 +100,9 @@ def pin(host, interface, kind, text):
             host.write(f"/proc/irq/{number}/smp_affinity_list", text)
         return
     places = cpus(text)
-    for index, (number, name) in enumerate(queues):
+    for number, name in queues:
         queue = QUEUE.search(name)
-        host.write(
-            f"/proc/irq/{number}/smp_affinity_list", str(places[(int(queue[1]) if queue else index) % len(places)])
-        )
+        host.write(f"/proc/irq/{number}/smp_affinity_list", str(places[(int(queue[1]) if queue else 0) % len(places)]))
 
 
 def set_by_ethtool(said, interface, entry):

@@ -80,6 +80,19 @@ def test_after_a_reset_it_sets_what_the_module_has_set(tmp_path: Path) -> None:
     assert run(tmp_path) == "", "what is so already is not written again"
 
 
+def test_an_interrupt_without_a_number_has_the_same_cpu_from_both(tmp_path: Path) -> None:
+    """Such as that of a link's state: by the module, which counts over all adapters, and by the program of one."""
+    text = host(tmp_path / "plain").host.read("/proc/interrupts").replace("eth0-Tx-Rx-1", "eth0")
+    machine = host(tmp_path, files={"/proc/interrupts": text})
+    tune(machine, [CATALOGUE["irq.queues"]], frozenset({"irq"}))
+    for number, name in ((31, "eth0-Tx-Rx-0"), (32, "eth0")):
+        place = tmp_path / f"sys/kernel/irq/{number}/actions"
+        place.parent.mkdir(parents=True)
+        place.write_text(name + "\n")
+    assert pins(tmp_path)[1:3] == ["0", "0"]
+    assert run(tmp_path) == ""
+
+
 def test_ethtool_is_asked_first_and_told_only_what_is_not_so(tmp_path: Path) -> None:
     """Its exit code is 1 here whatever happens, as for a value that is so already."""
     tuned(tmp_path, "network.rx", "network.adaptive", "network.gro")
