@@ -11,9 +11,12 @@ import time
 import pytest
 from history.journal_bytes import read
 from integration.engine_process import Engine, enter, used
+from integration.etcd_cluster import Cluster
 from integration.shard import Shard
+from integration.stores import Etcd
 from ironbook import core
 from ironbook.core.records import Command, CommandType
+from ironbook.store.client import Written
 from local_processes import wait_for
 
 
@@ -110,7 +113,7 @@ def test_what_a_primary_alone_has_is_taken_back(shard: Shard) -> None:
     assert "discards its state" in shard.engines[first].log.read_text()
 
 
-def test_a_member_catches_up_over_thousands_of_epochs(shard: Shard) -> None:
+def test_a_member_catches_up_over_thousands_of_epochs(shard: Shard, cluster: Cluster) -> None:
     """Each begins with a state that is compared: a shard may have had more of them than orders, and a new disk all."""
     shard.in_sync()
     wait_for(shard.equal_states, "three equal states")
@@ -124,6 +127,10 @@ def test_a_member_catches_up_over_thousands_of_epochs(shard: Shard) -> None:
             numbers = range(first, first + 4000)
             journal.append([Command(seq + n, time_ns, CommandType.EPOCH, value=epoch + n) for n in numbers])
         journal.close()
+    store = Etcd(cluster).open()
+    known = store.record(shard.number)  # whoever led an epoch had written it to the record before
+    assert known is not None and isinstance(store.replace(known, known.next("test", epoch=epoch + 12000)), Written)
+    for engine in shard.engines[:2]:
         engine.start()
     shard.primary()
     shard.engines[2].start()
