@@ -19,7 +19,6 @@ At last, faults: one order less, or one look less at who is idle.  Each must be 
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,81 +27,66 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from threads_world import Commands, Host, OrderEntry, Store, until
 
 HOME = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HOME / "sim"))
+
+from mutants import Mutant, faulty_sources, misfits, try_all  # noqa: E402  (found through the line above)
+
 FLAGS = ["-std=c11", "-D_DEFAULT_SOURCE", "-O1", "-g", "-fsanitize=thread", f"-I{HOME}/include"]
 
 
-class Mutant(NamedTuple):
-    """One deliberate fault: `old` becomes `new` in one file; `objects` are made anew, all that have it in them."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    objects: tuple[str, ...]
-
-
-RING = ("engine", "engine_match", "sequencer", "ring")
+RING = ("engine", "engine_match", "sequencer", "ring")  # those that have ring.h in them
 MUTANTS = (
     Mutant(
         "what a thread has done is not published with its count",
         "ring.h",
         "atomic_store_explicit(&consumer->done, before + count, memory_order_seq_cst);",
         "atomic_store_explicit(&consumer->done, before + count, memory_order_relaxed);",
-        RING,
     ),
     Mutant(
         "commands are shown before they are there",
         "ring.h",
         "atomic_store_explicit(&consumer->shown, ring->claimed, memory_order_seq_cst);",
         "atomic_store_explicit(&consumer->shown, ring->claimed, memory_order_relaxed);",
-        RING,
     ),
     Mutant(
         "whether a thread is idle is asked without an order",
         "ring.h",
         "return atomic_load_explicit(&ring->consumers[id].done, memory_order_acquire);",
         "return atomic_load_explicit(&ring->consumers[id].done, memory_order_relaxed);",
-        RING,
     ),
     Mutant(
         "what is shown is read without an order",
         "ring.h",
         "uint64_t shown = atomic_load_explicit(&ring->consumers[id].shown, memory_order_acquire);",
         "uint64_t shown = atomic_load_explicit(&ring->consumers[id].shown, memory_order_relaxed);",
-        RING,
     ),
     Mutant(
         "orders are kept while the journal's thread is busy",
-        "sequencer.c",
+        "sequencer",
         "!ib_ring_is_idle(ring, IB_RING_JOURNAL) ||",
         "",
-        ("sequencer",),
     ),
     Mutant(
         "orders are matched while the other thread looks at the matcher",
-        "engine_match.c",
+        "engine_match",
         "if (atomic_load(&engine->snapshot_state) == IB_SNAPSHOT_WANTED) {",
         "if (0) {",
-        ("engine_match",),
     ),
     Mutant(
         "totals are taken before they are there",
-        "engine_match.c",
+        "engine_match",
         "IB_SNAPSHOT_TAKEN, memory_order_release",
         "IB_SNAPSHOT_TAKEN, memory_order_relaxed",
-        ("engine_match",),
     ),
     Mutant(
         "the history is complete before its events are there",
-        "event_log.c",
+        "event_log",
         "atomic_store_explicit(&log->history_state, IB_HISTORY_COMPLETE, memory_order_release);",
         "atomic_store_explicit(&log->history_state, IB_HISTORY_COMPLETE, memory_order_relaxed);",
-        ("event_log",),
     ),
 )
 
@@ -280,13 +264,9 @@ def link(objects: list[Path], program: Path) -> None:
 def catches(mutant: Mutant, build: Path, shim: Path) -> str | None:
     """What is said about a mutant; None: nothing."""
     place = build / f"mutant_{MUTANTS.index(mutant)}"
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(HOME / "src", place / "src")
-    file = place / "src" / mutant.file
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-    compile_objects(place / "src", mutant.objects, place)
-    others = [path for path in build.glob("*.o") if path.stem not in mutant.objects]
+    names = RING if mutant.file == "ring.h" else (mutant.file,)
+    compile_objects(faulty_sources([mutant], place), names, place)
+    others = [path for path in build.glob("*.o") if path.stem not in names]
     link([*others, *place.glob("*.o")], place / "engine_host")
     with tempfile.TemporaryDirectory(prefix="ib") as directory:
         return next(iter(alone(place / "engine_host", Path(directory), 12, shim)), None)
@@ -295,9 +275,8 @@ def catches(mutant: Mutant, build: Path, shim: Path) -> str | None:
 def main() -> int:
     """Run both scenarios, then the faults; 1 when something is said of the engine, or nothing of a fault."""
     build, rounds = Path(sys.argv[1]) / "threads", int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    sources = {file: (HOME / "src" / file).read_text(encoding="utf-8") for file in {m.file for m in MUTANTS}}
-    if misfits := [m.name for m in MUTANTS if sources[m.file].count(m.old) != 1]:
-        sys.exit(f"threads: the source has the line of these faults not once: {', '.join(misfits)}")
+    if wrong := misfits(list(MUTANTS)):
+        sys.exit("\n".join(wrong))
     shim = build / "shim.so"
     subprocess.run(["gcc", "-shared", "-fPIC", str(HOME / "tests" / "io_shim.c"), "-o", str(shim)], check=True)
     with ThreadPoolExecutor(2) as pool:
@@ -311,11 +290,7 @@ def main() -> int:
                     return 1
             print(f"  {name}: nothing", flush=True)
         found = dict(zip(MUTANTS, tried, strict=True))
-    for mutant, said in found.items():
-        print(f"  {mutant.name}: {said or 'MISSED'}", flush=True)
-    missed = [mutant for mutant, said in found.items() if said is None]
-    print(f"threads: two scenarios without a race, {len(MUTANTS) - len(missed)} of {len(MUTANTS)} faults noticed")
-    return 1 if missed else 0
+    return try_all("threads: two scenarios without a race", MUTANTS, found.get)
 
 
 if __name__ == "__main__":
