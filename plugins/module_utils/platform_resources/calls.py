@@ -11,7 +11,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -186,6 +186,12 @@ def pauses() -> Iterator[float]:
     while True:
         yield random.uniform(longest / 2, longest)
         longest = min(2 * longest, LONGEST_PAUSE)
+
+
+def settle(answer: Mapping[str, Any]) -> None:
+    """Raise what is refused inside of an answer that says success."""
+    for refused in answer.get("Unsuccessful", ()):
+        raise Refused(refused["Error"]["Code"], refused["Error"]["Message"])
 
 
 def code_of(error: Exception) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..calls import Refused
+from ..calls import settle
 from ..kind import FAILED, NEVER, PENDING, READY, Field, Found, Kind, specification, tag_ec2, tags_of
 
 STATES = {"available": READY, "under-assessment": READY, "pending": PENDING, "permanent-failure": FAILED}
@@ -53,12 +53,6 @@ def update(aws: Any, found: Found, fields: Mapping[str, Any], _changed: Sequence
 def delete(aws: Any, found: Found) -> None:
     """Release it; AWS refuses while an instance is on it."""
     settle(aws.call("release_hosts", HostIds=[found.id]))
-
-
-def settle(answer: Mapping[str, Any]) -> None:
-    """Say what is refused inside of an answer that says success."""
-    for refused in answer.get("Unsuccessful", ()):
-        raise Refused(refused["Error"]["Code"], refused["Error"]["Message"])
 
 
 KIND = Kind(

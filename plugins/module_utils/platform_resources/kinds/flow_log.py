@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..calls import Refused
+from ..calls import settle
 from ..kind import REPLACE, Field, Found, Kind, named, specification, tag_ec2, tags_of, unchangeable
 
 # What AWS writes where no format is asked for (VPC User Guide, "Flow log records").
@@ -61,8 +61,7 @@ def create(aws: Any, name: str, fields: Mapping[str, Any], tags: Mapping[str, st
         TagSpecifications=specification("vpc-flow-log", name, tags),
         **destination,
     )
-    for refused in answer.get("Unsuccessful", ()):
-        raise Refused(refused["Error"]["Code"], refused["Error"]["Message"])
+    settle(answer)
     return str(answer["FlowLogIds"][0])
 
 
