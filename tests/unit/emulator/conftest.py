@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.validate import ParamValidator
-from emulated_aws import emulator
-from local_processes import environment, free_port, wait_for
+from emulated_aws import emulator, stock_moto
 
 Client = Callable[[str], Any]
 
@@ -45,25 +40,8 @@ def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def stock() -> Iterator[Client]:
     """Clients of stock moto."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        assert process.poll() is None, f"{command} ended with status {process.returncode}"
-        try:
-            urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5).close()
-        except (OSError, urllib.error.URLError):
-            return False
-        return True
-
-    try:
-        wait_for(answers, url)
+    with stock_moto() as url:
         yield _clients(url)
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +16,13 @@ import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbook.trading.plugins.modules import journal_archive, journal_archive_info
-from botocore.exceptions import BotoCoreError, ClientError
+from emulated_aws import stock_moto
 from ironbook import journal_archive as archive
 from ironbook import journal_segments as segments
 from ironbook import seals
 from ironbook.archiver import Archiver
 from ironbook.core import Journal
-from local_processes import IRONBOOK, environment, free_port, wait_for
+from local_processes import IRONBOOK, environment, wait_for
 from unit.core.test_binding import command_at
 
 pytestmark = pytest.mark.slow
@@ -37,25 +36,8 @@ DAY = 86400
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An emulator, which is moto as it comes: our launcher repairs nothing of S3's objects."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, "-m", "moto.server", "--port", str(port)], env=environment(),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    s3 = client(url)
-
-    def answers() -> bool:
-        try:
-            s3.list_buckets()
-        except (BotoCoreError, ClientError):  # it does not answer yet
-            return False
-        return True
-
-    try:
-        wait_for(answers, url)
+    with stock_moto() as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def client(url: str) -> Any:
