@@ -13,7 +13,7 @@ from local_processes import ROOT, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-LATER = ["migrate", "tune", "deploy", "trade", "settle", "verify"]
+LATER = ["migrate", "tune", "deploy", "audit", "trade", "settle", "verify"]
 
 
 def test_a_preview_of_several_playbooks_checks_once_and_prints_a_line_each() -> None:

@@ -184,7 +184,7 @@ def test_preview_makes_nothing_and_predicts_everything(platform: Platform) -> No
 
 
 def test_preview_says_for_each_later_play_that_there_is_no_host(platform: Platform) -> None:
-    for name in ("migrate", "tune", "deploy", "trade", "settle", "verify"):
+    for name in ("migrate", "tune", "deploy", "audit", "trade", "settle", "verify"):
         assert platform.preview.output.count(f"{name}: no engine host exists yet") == 1
 
 
