@@ -125,7 +125,7 @@ def operations(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     with tempfile.TemporaryDirectory(prefix="ib") as directory:
         report = Path(directory) / "report.xml"
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", f"--junitxml={report}",
+            [sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", f"--junitxml={report}",
              "tests/integration/test_operations.py"],
             cwd=ROOT,
             env=os.environ | {"OPERATIONS": "all"},

@@ -24,7 +24,8 @@ def members(seen: Mapping[str, Mapping[str, Any]], replica: int = -1) -> dict[st
     primary = max(leading, key=lambda one: one.get("heard_epoch") or 0, default=None)
     newest = max(found.values(), key=lambda one: one["version"] or 0)
     first = primary["replica"] if primary else -1
-    hearing = {host: one["heard"] for host, one in found.items() if one.get("heard") is not None}
+    # Of itself a member says by its role whether it leads: one that may not open alone hears itself all the same.
+    hearing = {host: one["heard"] for host, one in found.items() if one.get("heard") not in (None, one["replica"])}
     target = replica if replica >= 0 else _next(first, newest, len(found))
     return {
         "primary": first,

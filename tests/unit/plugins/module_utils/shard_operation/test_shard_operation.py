@@ -72,6 +72,9 @@ def test_a_primary_that_does_not_answer_is_known_by_who_hears_it() -> None:
     gone = shard(member(0, "standby", 1, heard=None), member(1, "down", 1, heard=None))
     found = shard_operation.shard_members(gone, 0)
     assert (found["heard"], found["heard_by"]) == (-1, "")
+    alone = shard(member(0, "opening", 0, heard=0), member(1, "down", 0, heard=None), member(2, "down", 0, heard=None))
+    found = shard_operation.shard_members(alone, 0)  # the record names it, and it may not open without another
+    assert (found["primary"], found["heard"], found["heard_by"]) == (-1, -1, "")
     assert shard_operation.shard_members(WHOLE)["heard"] == 0
 
 
