@@ -205,8 +205,9 @@ def switch_over(shard: Site) -> None:
     old = shard.in_sync()
     new = (old + 1) % 3
     shard.trade(20)
-    assert shard.done("switch_over", "--check", "-e", f"engine_operation_replica={new}") == 1
-    assert shard.in_sync() == old
+    preview = shard.play("switch_over", "--check", "-e", f"engine_operation_replica={new}")
+    assert preview.returncode == 0 and "previewed, nothing was done" in preview.stdout, preview.stdout + preview.stderr
+    assert "changed=1" in preview.stdout and shard.in_sync() == old
     assert shard.done("switch_over", "-e", f"engine_operation_replica={new}") == 1
     assert shard.in_sync() == new
     report = shard.report("switch_over")
@@ -214,6 +215,8 @@ def switch_over(shard: Site) -> None:
     assert report["before"][f"engine-0-{old}"]["role"] == "primary"
     assert report["after"][f"engine-0-{new}"]["role"] == "primary"
     assert shard.done("switch_over", "-e", f"engine_operation_replica={new}") == 0
+    kept = [json.loads(path.read_text()) for path in (shard.site.state / "reports").glob("switch_over-0-*Z.json")]
+    assert report in kept and shard.report("switch_over") in kept and len(kept) == 2
     shard.trade(5)
 
 
