@@ -69,8 +69,8 @@ def test_an_opening_auction_by_schedule(engine: Engine) -> None:
     """Pre-open, auction, continuous at their times: orders wait, are indicated, and cross at one price."""
     steps = [
         {"at": "00:00:00", "phase": "pre_open"},
-        {"at": clock(2), "phase": "opening_auction"},
-        {"at": clock(4), "phase": "continuous"},
+        {"at": clock(5), "phase": "opening_auction"},
+        {"at": clock(7), "phase": "continuous"},
     ]
     engine.config["schedules"] = [{"name": "day", "steps": steps}]
     engine.config["instruments"][0]["schedule"] = "day"
