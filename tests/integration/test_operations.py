@@ -435,7 +435,7 @@ def cut_switch_over(shard: Site) -> None:
 def cut_switch_over_before(shard: Site) -> None:
     """Before anything was asked of an engine."""
     old = shard.in_sync()
-    shard.cut("switch_over", "Write | Write it for programs")
+    shard.cut("switch_over", "Report | Write it for programs")
     shard.cut("switch_over", "Refuse where nobody leads")
     assert shard.in_sync() == old
     assert shard.done("switch_over") == 1
