@@ -27,6 +27,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.read
 from integration import platform_drift as drift
 from integration import platform_identity as identity
 from integration.platform_drift import PREFIX
+from integration.platform_results import results, set_warm
 from local_processes import ROOT, LocalSite, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -208,6 +209,23 @@ def test_second_run_changes_nothing(platform: Platform, subnets) -> None:
     assert platform.second.changed == {}
     for tier in ("public", "private"):
         assert [subnets[cidr]["AvailabilityZone"] for cidr in TIERS[tier]] == ZONES
+
+
+def test_a_warm_interpreter_changes_no_result(platform: Platform) -> None:
+    """Every result of every task on every host, but for times and the numbers of requests."""
+    cold, warm = (
+        results(
+            platform.play(
+                "provision",
+                "discover",
+                inventory=platform.inventory(f"warm-{value}", lambda copy, value=value: set_warm(copy, value)),
+                ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
+            ).output
+        )
+        for value in ("false", "true")
+    )
+    assert cold.keys() == warm.keys() and len(cold) > 100
+    assert {task: (result, warm[task]) for task, result in cold.items() if result != warm[task]} == {}
 
 
 # ------------------------------------------------------------------------------------------------------- the network

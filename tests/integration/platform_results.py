@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of playbooks said, task by task and host by host, to be held against another run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+# What differs from one run to the next, whoever runs it.
+MOMENT = ("delta", "start", "end", "date", "x-amzn-requestid", "request_id", "latest_restorable_time")
+
+
+def results(output: str) -> dict[str, list[Any]]:
+    """The results by play, task and host, in their order, from what ansible.posix.json has printed."""
+    found: dict[str, list[Any]] = {}
+    for play in json.JSONDecoder().raw_decode(output[output.index("{") :])[0]["plays"]:
+        for task in play["tasks"]:
+            for host, result in task["hosts"].items():
+                name = f"{play['play']['name']}: {task['task']['name']}: {host}"
+                found.setdefault(name, []).append(_lasting(result))
+    return found
+
+
+def _lasting(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {key: _lasting(value) for key, value in result.items() if key not in MOMENT}
+    return [_lasting(value) for value in result] if isinstance(result, list) else result
+
+
+def set_warm(inventory: Path, value: str) -> None:
+    """Have an inventory say whether it wants a warm interpreter."""
+    settings = inventory / "group_vars" / "all" / "ironbook.yml"
+    text = settings.read_text(encoding="utf-8")
+    assert "\nironbook_warm_interpreter: true\n" in text
+    text = text.replace("warm_interpreter: true", f"warm_interpreter: {value}")
+    settings.write_text(text, encoding="utf-8")
