@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -81,6 +82,11 @@ class Setting:
 def in_file(setting: Any, value: Any, facts: Facts) -> str:
     """Spell a value as the file of a setting with `path` and `spell` takes it, which of CPUs may be a mask."""
     return as_cpu_mask(value) if shape_of(setting.path, value) == "cpu_mask" else setting.spell(value, facts)
+
+
+def names_in_shell(facts: Facts) -> list[str]:
+    """Return the judged interfaces as a command names them; a captured tree may call one anything."""
+    return [shlex.quote(interface.name) for interface in facts.interfaces] or ["INTERFACE"]
 
 
 def reapply(interface: str, **entry: Any) -> Line:

@@ -25,6 +25,7 @@ from .setting import (
     ShortError,
     Spell,
     in_file,
+    names_in_shell,
     reapply,
 )
 
@@ -112,7 +113,11 @@ class Sysfs(Setting):
         """Return the command, and what keeps it."""
         text = in_file(self, value, facts)
         kept = REAPPLY_FILE if "{interface}" in self.path else TMPFILES_FILE
-        return f"echo '{text}' | tee {self.path}; kept by {kept}"
+        cpus = sorted(facts.isolated)
+        each = str(cpus[0]) if len(cpus) == 1 else "{" + ",".join(map(str, cpus)) + "}"  # as a shell expands it
+        path = self.path.replace("{isolated}", each)
+        places = dict.fromkeys(path.replace("{interface}", name) for name in names_in_shell(facts))
+        return f"echo '{text}' | tee {' '.join(places)}; kept by {kept}"
 
     def _patterns(self, machine: Machine) -> list[str]:
         if "{isolated}" in self.path:
@@ -335,7 +340,9 @@ class EthtoolValue(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command."""
-        return f"ethtool -{self.option} INTERFACE {self.name} {self._word(value)}; kept by {REAPPLY_FILE}"
+        word = self._word(value)
+        told = "; ".join(f"ethtool -{self.option} {name} {self.name} {word}" for name in names_in_shell(facts))
+        return f"{told}; kept by {REAPPLY_FILE}"
 
     def _offered(self, machine: Machine) -> list[str]:
         return [
