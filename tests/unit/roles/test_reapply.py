@@ -158,8 +158,7 @@ QUEUES = "echo 0-3 >{pin} && /usr/sbin/ethtool -L eth0 rx 1 tx 1 && /usr/sbin/et
 
 
 VETH = (
-    "ip link add eth0 numrxqueues 2 numtxqueues 2 type veth peer name far && "
-    "ip link set far up && ip link set eth0 up"
+    "ip link add eth0 numrxqueues 2 numtxqueues 2 type veth peer name far && ip link set far up && ip link set eth0 up"
 )
 
 
