@@ -49,6 +49,20 @@ boot (and which file wins), what this **boot** was told, the **live** value that
 measured **effect** where there is one. Its confidence is 1 where the live value was read, and lower where it was
 inferred.
 
+## Try it
+
+```
+. .venv/bin/activate
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a isolated_cores=1  # this machine: reads, changes nothing
+ssh HOST sudo python3 - <tests/host_guests/capture.py >HOST.tar.gz                       # the files of another one, no secrets
+mkdir HOST && tar -xzf HOST.tar.gz -C HOST
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a root=$PWD/HOST    # the same, of what was captured
+ansible-playbook -i inventories/mine ironbook.trading.audit_hosts                        # all engine hosts, with the report
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts --check --diff          # what would be set on `tuned_hosts`
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts                         # sets it; boots nothing unless told to
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts -e host_tuning_state=reverted
+```
+
 ## What an instance type has
 
 Of the EC2 User Guide and the ENA driver's README. A type that is not in this table is unknown: what it lacks is
