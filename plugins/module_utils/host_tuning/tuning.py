@@ -164,5 +164,6 @@ def _result(outcome: Outcome, made: Plan | None) -> dict[str, Any]:
         "reboot_required": bool(outcome.reboot_for),
         "reboot_for": outcome.reboot_for,
         "plan": made.as_dict() if made else None,
+        "plan_lines": made.lines() if made else [],
         "diff": diff,
     }

@@ -51,6 +51,8 @@ def test_the_whole_catalogue_is_set_shown_and_undone(capsys: pytest.CaptureFixtu
     assert code == 0, done["msg"]
     assert done["actions"] == foretold["actions"]
     assert done["plan"]["housekeeping"] == "0-1"
+    assert foretold["plan_lines"] == done["plan_lines"]
+    assert done["plan_lines"][:3] == ["housekeeping: 0-1", "isolated: 2-3", "engine: 2"]
     assert {"changed", "diff", "invocation"} | set(yaml.safe_load(host_tuning.RETURN)) >= set(done) - {"warnings"}
     assert foretold["diff"][0]["after"].startswith("/")
     targets = {action["target"] for action in done["actions"]}
