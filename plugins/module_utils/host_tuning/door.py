@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
 from .host import AbsentError, Host
 from .runner import started
@@ -18,6 +19,7 @@ SECONDS = 300.0
 """update-grub takes 20 s on a slow host."""
 LOCK = "/run/ironbook-host-tuning/lock"
 """The same as in roles/host_tuning/files/reapply.py, which waits for it, and whose unit makes the directory."""
+PAUSE = Event().wait
 WAIT_SECONDS = 10.0
 """What sets an adapter's values again after a reset takes a part of a second."""
 
@@ -70,7 +72,7 @@ def _take(handle: int) -> None:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise BusyError("another run of the tuning is at work on this host: wait until it has ended") from None
-            time.sleep(0.05)
+            PAUSE(0.05)
         else:
             return
 

@@ -84,9 +84,16 @@ def in_file(setting: Any, value: Any, facts: Facts) -> str:
     return as_cpu_mask(value) if shape_of(setting.path, value) == "cpu_mask" else setting.spell(value, facts)
 
 
-def names_in_shell(facts: Facts) -> list[str]:
-    """Return the judged interfaces as a command names them; a captured tree may call one anything."""
-    return [shlex.quote(interface.name) for interface in facts.interfaces] or ["INTERFACE"]
+def in_shell(text: str, facts: Facts, between: str = " ") -> str:
+    """Write a place or a command for each judged interface and all isolated CPUs, as a shell takes it.
+
+    A captured tree may call an interface anything: its name stays one word.
+    """
+    cpus = sorted(facts.isolated)
+    each = str(cpus[0]) if len(cpus) == 1 else "{" + ",".join(map(str, cpus)) + "}"
+    names = [shlex.quote(interface.name) for interface in facts.interfaces] or ["INTERFACE"]
+    text = text.replace("{isolated}", each)
+    return between.join(dict.fromkeys(text.replace("{interface}", name) for name in names))
 
 
 def reapply(interface: str, **entry: Any) -> Line:

@@ -25,7 +25,7 @@ from .setting import (
     ShortError,
     Spell,
     in_file,
-    names_in_shell,
+    in_shell,
     reapply,
 )
 
@@ -111,13 +111,8 @@ class Sysfs(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and what keeps it."""
-        text = in_file(self, value, facts)
         kept = REAPPLY_FILE if "{interface}" in self.path else TMPFILES_FILE
-        cpus = sorted(facts.isolated)
-        each = str(cpus[0]) if len(cpus) == 1 else "{" + ",".join(map(str, cpus)) + "}"  # as a shell expands it
-        path = self.path.replace("{isolated}", each)
-        places = dict.fromkeys(path.replace("{interface}", name) for name in names_in_shell(facts))
-        return f"echo '{text}' | tee {' '.join(places)}; kept by {kept}"
+        return f"echo '{in_file(self, value, facts)}' | tee {in_shell(self.path, facts)}; kept by {kept}"
 
     def _patterns(self, machine: Machine) -> list[str]:
         if "{isolated}" in self.path:
@@ -169,8 +164,7 @@ class KernelParameter(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return both ways, of which a distribution has one."""
-        text = self.spell(value, facts)
-        word = f"{self.name}={text}" if text else self.name
+        word = f"{self.name}={self.spell(value, facts)}".rstrip("=")
         return f"kernel parameter {word}: {GRUB_FILE} and update-grub, or grubby --update-kernel=ALL --args={word}"
 
 
@@ -340,9 +334,8 @@ class EthtoolValue(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command."""
-        word = self._word(value)
-        told = "; ".join(f"ethtool -{self.option} {name} {self.name} {word}" for name in names_in_shell(facts))
-        return f"{told}; kept by {REAPPLY_FILE}"
+        command = f"ethtool -{self.option} {{interface}} {self.name} {self._word(value)}"
+        return f"{in_shell(command, facts, '; ')}; kept by {REAPPLY_FILE}"
 
     def _offered(self, machine: Machine) -> list[str]:
         return [
