@@ -53,13 +53,17 @@ inferred.
 
 ```
 . .venv/bin/activate
-ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a isolated_cores=1  # this machine: reads, changes nothing
-ssh HOST sudo python3 - <tests/host_guests/capture.py >HOST.tar.gz                       # the files of another one, no secrets
+# This machine: reads, and changes nothing.
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a isolated_cores=1
+# Another one: its files, without what may be secret, and the same of what was captured.
+ssh HOST sudo python3 - <tests/host_guests/capture.py >HOST.tar.gz
 mkdir HOST && tar -xzf HOST.tar.gz -C HOST
-ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a root=$PWD/HOST    # the same, of what was captured
-ansible-playbook -i inventories/mine ironbook.trading.audit_hosts                        # all engine hosts, with the report
-ansible-playbook -i inventories/mine ironbook.trading.tune_hosts --check --diff          # what would be set on `tuned_hosts`
-ansible-playbook -i inventories/mine ironbook.trading.tune_hosts                         # sets it; boots nothing unless told to
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a root=$PWD/HOST
+# All engine hosts of an inventory, with the report.
+ansible-playbook -i inventories/mine ironbook.trading.audit_hosts
+# What would be set on its group `tuned_hosts`; setting it, which boots nothing unless told to; undoing it.
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts --check --diff
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts
 ansible-playbook -i inventories/mine ironbook.trading.tune_hosts -e host_tuning_state=reverted
 ```
 
