@@ -49,6 +49,24 @@ boot (and which file wins), what this **boot** was told, the **live** value that
 measured **effect** where there is one. Its confidence is 1 where the live value was read, and lower where it was
 inferred.
 
+## Try it
+
+```
+. .venv/bin/activate
+# This machine: reads, and changes nothing.
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a isolated_cores=1
+# Another one: its files, without what may be secret, and the same of what was captured.
+ssh HOST sudo python3 - <tests/host_guests/capture.py >HOST.tar.gz
+mkdir HOST && tar -xzf HOST.tar.gz -C HOST
+ansible localhost -i /dev/null -m ironbook.trading.host_tuning_info -a root=$PWD/HOST
+# All engine hosts of an inventory, with the report.
+ansible-playbook -i inventories/mine ironbook.trading.audit_hosts
+# What would be set on its group `tuned_hosts`; setting it, which boots nothing unless told to; undoing it.
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts --check --diff
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts
+ansible-playbook -i inventories/mine ironbook.trading.tune_hosts -e host_tuning_state=reverted
+```
+
 ## What an instance type has
 
 Of the EC2 User Guide and the ENA driver's README. A type that is not in this table is unknown: what it lacks is

@@ -150,6 +150,12 @@ plan:
   returned: success
   type: dict
   sample: {"engine": "2", "housekeeping": "0-1", "isolated": "2-3"}
+plan_lines:
+  description: The plan, a fact a line, so that any diff compares two of them.
+  returned: success
+  type: list
+  elements: str
+  sample: ["housekeeping: 0-1", "isolated: 2-3", "engine: 2"]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -114,7 +114,8 @@ def guest(directory: Path) -> Iterator[Guest]:
 def tuned(guest: Guest, directory: Path) -> Guest:
     """Tuned without a boot first, which is timed, and then booted."""
     began = time.monotonic()
-    changed, _output = tune(guest, directory)
+    changed, output = tune(guest, directory)
+    assert f"guest: isolated: {ISOLATED}" in output, "the plan is printed"
     figures["tuned_without_boot_seconds"] = round(time.monotonic() - began, 1)
     assert changed > 0
     began = time.monotonic()

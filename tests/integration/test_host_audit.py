@@ -20,7 +20,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host 
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.shorthand import UNITS_COMMAND
 from ansible_collections.ironbook.trading.plugins.module_utils.latency_probe import experiment
 from ansible_collections.ironbook.trading.plugins.module_utils.latency_probe.measurement import summarize
-from fixtures import probe_documents
+from fixtures import host_trees, probe_documents
 from integration.role_play import COLLECTIONS, run_play
 
 MODULE = COLLECTIONS / "ansible_collections/ironbook/trading/plugins/modules/host_tuning_info.py"
@@ -289,6 +289,16 @@ def test_the_role_shows_what_an_experiment_has_measured(tmp_path: Path) -> None:
     assert effects["memory.swappiness"].startswith("better, of the whole group memory, kept: pingpong p50_ns ")
     assert effects["network.sack"] is None
     assert effects["memory.swappiness"] in (reports / "host_audit.html").read_text()
+
+
+def test_the_role_audits_a_captured_tree(tmp_path: Path) -> None:
+    """The report is of the host that the tree was, and of nothing of this machine."""
+    (tmp_path / "state").mkdir()
+    root = host_trees.write(host_trees.tuned_metal(), tmp_path / "tree")
+    output, _changed = play(tmp_path, host_audit_root=str(root), host_audit_isolated_cpus="4-35")
+    assert "failed=0" in output and "0 do not hold" in output, output
+    (machine,) = json.loads((tmp_path / "state/reports/host_audit.json").read_text())["machines"]
+    assert (machine["host"]["instance_type"], machine["host"]["isolated_cpus"]) == ("c5n.metal", "4-35")
 
 
 def test_it_fails_from_the_chosen_severity_on_and_the_report_is_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 ENGINE = "trading-engine"
+BARS = {"tuned from bare, without a boot": 30.0, "unchanged": 15.0}
+"""Seconds of the role host_tuning, by the clock."""
 
 
 def shown(host: Any, unit: str, name: str) -> str:
@@ -102,6 +105,38 @@ def test_the_boot_loaders_files_were_made_once(host: Any) -> None:
     of_three_parts = {"processor.max_cstate", "transparent_hugepage", "audit"}
     assert {word.partition("=")[0] for word in words} >= of_three_parts, ours
     assert set(words) <= set(line.split())
+
+
+def test_the_driver_is_built_for_the_kernel_and_has_its_parameter(host: Any) -> None:
+    """By DKMS, of a stand-in for Amazon's sources and against Debian's headers; nobody loads it here."""
+    assert re.search(r"amzn-drivers/2\.17\.0, .* installed", host.check_output("dkms status"))
+    about = host.check_output("modinfo ena")
+    assert re.search(r"filename: +/lib/modules/.*/updates/dkms/ena\.ko", about)
+    assert re.search(r"version: +2\.17\.0g\n", about) and re.search(r"vermagic: +6\.1\.0-\d+-amd64 ", about)
+    parameters = host.file("/etc/modprobe.d/90-ironbook-ena.conf").content_string
+    assert "options ena phc_enable=1" in parameters.splitlines()
+
+
+def test_the_tuning_took_no_longer_than_it_may(host: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where more wants to run than the machine has processors, as much longer: by the load of the last minute.
+
+    A neighbour has a quarter more of a processor for each step that we are nicer than it.
+    """
+    share = (os.cpu_count() or 1) / 1.25 ** os.nice(0)
+    notes = [line.split() for line in host.file("/var/tmp/tuning").content_string.splitlines()]
+    runs = list(zip(notes[::2], notes[1::2], strict=True))
+    assert len(runs) >= 2, notes
+    said = {}
+    for (what, bar), (begin, end) in zip(BARS.items(), (runs[0], runs[-1]), strict=True):
+        load = max(float(begin[1]), float(end[1]))
+        said[what] = (
+            round(float(end[0]) - float(begin[0]), 1),
+            bar * (load / share if load > (os.cpu_count() or 1) else 1.0),
+            load,
+        )
+    with capsys.disabled():
+        print("".join(f"\n{what}: {took} s (load {load})" for what, (took, _may, load) in said.items()))
+    assert {what: figures for what, figures in said.items() if figures[0] > figures[1]} == {}
 
 
 def test_what_the_kernel_refused_is_not_said_to_be_done(host: Any) -> None:

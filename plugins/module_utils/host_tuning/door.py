@@ -4,14 +4,24 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
 
 from .host import AbsentError, Host
 from .runner import started
 
 SECONDS = 300.0
 """update-grub takes 20 s on a slow host."""
+LOCK = "/run/ironbook-host-tuning/lock"
+"""The same as in roles/host_tuning/files/reapply.py, which waits for it, and whose unit makes the directory."""
+PAUSE = Event().wait
+WAIT_SECONDS = 10.0
+"""What sets an adapter's values again after a reset takes a part of a second."""
 
 
 class RefusedError(Exception):
@@ -21,6 +31,50 @@ class RefusedError(Exception):
         """Take the text; `managed` is the kernel's EIO for an interrupt that it places by itself."""
         super().__init__(text)
         self.managed = managed
+
+
+class BusyError(Exception):
+    """Another run is at work on the host."""
+
+
+@contextmanager
+def alone(host: Host) -> Iterator[None]:
+    """Be the only one that changes a host meanwhile.
+
+    Of two runs at a time each would take the other's values for those of the beginning. And what sets an adapter's
+    values again goes by the list of the run before, until this run is through and has written its own.
+
+    Raises:
+        BusyError: somebody else was at work all the time; one line.
+
+    """
+    try:
+        if host.live:
+            os.makedirs(os.path.dirname(LOCK), 0o700, exist_ok=True)
+            handle = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        else:
+            handle = os.open(host.root, os.O_RDONLY)  # a tree is left without a file more
+    except OSError as exc:
+        raise BusyError(f"{LOCK if host.live else host.root}: {exc.strerror}") from None
+    try:
+        _take(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> None:
+    """Take the lock of an open file, which ends with the process; wait a while for it."""
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise BusyError("another run of the tuning is at work on this host: wait until it has ended") from None
+            PAUSE(0.05)
+        else:
+            return
 
 
 class WritableHost(Host):
@@ -52,8 +106,8 @@ class WritableHost(Host):
             RefusedError: it cannot be written.
 
         """
-        place = self._below_root(path)
         try:
+            place = self._below_root(path)
             handle, name = tempfile.mkstemp(dir=os.path.dirname(place), prefix=".ironbook-")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -65,6 +119,8 @@ class WritableHost(Host):
             except BaseException:
                 os.unlink(name)
                 raise
+        except AbsentError:
+            raise RefusedError(f"{path}: a link leads out of the tree {self.root}") from None
         except OSError as exc:
             raise RefusedError(f"{path}: {exc.strerror}") from None
 
@@ -83,10 +139,11 @@ class WritableHost(Host):
         for made, name in enumerate(missing):
             try:
                 os.mkdir(self._below_root(name), 0o755)
-            except OSError as exc:
+            except (OSError, AbsentError) as exc:
                 for undone in reversed(missing[:made]):
                     os.rmdir(self._below_root(undone))
-                raise RefusedError(f"{name}: {exc.strerror}") from None
+                why = exc.strerror if isinstance(exc, OSError) else f"a link leads out of the tree {self.root}"
+                raise RefusedError(f"{name}: {why}") from None
         return missing
 
     def remove(self, path: str) -> None:

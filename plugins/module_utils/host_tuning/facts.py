@@ -134,10 +134,10 @@ def gather(
 
     """
     cpuinfo = _fields(_text(host, "/proc/cpuinfo"))
-    cpus = values.cpu_list(_text(host, f"{CPU_PATH}/online"))
+    cpus = listed(host, f"{CPU_PATH}/online")
     instance_type = instance_type_of(host)
     flags = frozenset(cpuinfo.get("flags", cpuinfo.get("Features", "")).split())
-    nodes = values.cpu_list(_text(host, "/sys/devices/system/node/online"))
+    nodes = listed(host, "/sys/devices/system/node/online")
     isolated = _checked_plan(isolated, cpus, second_threads_off(host, cpus))
     return Facts(
         name=_text(host, "/proc/sys/kernel/hostname").strip() or "unknown",
@@ -147,7 +147,7 @@ def gather(
         cpu_flags=flags,
         cpus=cpus,
         numa_nodes=max(1, len(nodes)),
-        memory_kib=int((_fields(_text(host, "/proc/meminfo")).get("MemTotal", "0").split() or ["0"])[0]),
+        memory_kib=_memory_kib(_fields(_text(host, "/proc/meminfo")).get("MemTotal", "")),
         virtual=_virtual(flags, "flags" in cpuinfo, instance_type),
         instance_type=instance_type,
         boot_id=_text(host, "/proc/sys/kernel/random/boot_id").strip(),
@@ -157,6 +157,25 @@ def gather(
         huge_pages=huge_pages,
         **plan,
     )
+
+
+def listed(host: Host, path: str) -> frozenset[int]:
+    """Return the numbers of a list of the kernel's; none where the file is missing.
+
+    Raises:
+        ValueError: it is no list; one line that names the file.
+
+    """
+    try:
+        return values.cpu_list(_text(host, path))
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from None
+
+
+def _memory_kib(text: str) -> int:
+    """Read the number of `MemTotal`; 0 where it is none, which leaves what rests on it unknown."""
+    words = text.split()
+    return int(words[0]) if words and words[0].isdecimal() else 0
 
 
 def second_threads_off(host: Host, online: frozenset[int]) -> frozenset[int]:
@@ -171,8 +190,8 @@ def second_threads_off(host: Host, online: frozenset[int]) -> frozenset[int]:
     """
     if _text(host, f"{CPU_PATH}/smt/control").strip() not in ("off", "forceoff"):
         return frozenset()
-    offline = values.cpu_list(_text(host, f"{CPU_PATH}/offline"))
-    if present := values.cpu_list(_text(host, f"{CPU_PATH}/present")):
+    offline = listed(host, f"{CPU_PATH}/offline")
+    if present := listed(host, f"{CPU_PATH}/present"):
         offline &= present
     return offline if len(offline) <= len(online) else frozenset()
 
@@ -183,6 +202,8 @@ def _checked_plan(isolated: frozenset[int], cpus: frozenset[int], switched_off: 
         raise ValueError(
             "isolated CPUs: CPU 0 cannot be isolated, the kernel's own work needs it: start at a higher one"
         )
+    if isolated and not cpus:
+        raise ValueError(f"isolated CPUs: {CPU_PATH}/online does not say which the host has: is half of it missing?")
     missing = isolated - cpus - switched_off
     if missing:
         raise ValueError(

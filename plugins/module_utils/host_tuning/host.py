@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 
 
 class AbsentError(Exception):
@@ -48,11 +49,15 @@ class Host:
 
         Raises:
             AbsentError: there is no such file.
-            UnreadableError: no permission, or the kernel refused (some files answer EIO or EINVAL).
+            UnreadableError: no permission, or the kernel refused (some files answer EIO or EINVAL). Of a captured tree
+                also what is no regular file: a pipe in it would never answer.
 
         """
+        place = self._below_root(path)
         try:
-            with open(self._below_root(path), encoding="utf-8", errors="replace") as file:
+            if not self.live and not stat.S_ISREG(os.stat(place).st_mode):
+                raise UnreadableError(f"{path}: no regular file")
+            with open(place, encoding="utf-8", errors="replace") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             raise AbsentError(path) from None
@@ -69,7 +74,7 @@ class Host:
     def matching(self, pattern: str) -> list[str]:
         """Return the paths that match a pattern, as the host sees them, in order."""
         prefix = "" if self.live else self.root
-        return sorted(path[len(prefix) :] for path in glob.glob(prefix + pattern))
+        return sorted(path[len(prefix) :] for path in glob.glob(glob.escape(prefix) + pattern))
 
     def names(self, directory: str) -> list[str]:
         """Return the names in a directory, in order; none when it is absent."""

@@ -176,6 +176,9 @@ def _interrupts(topology: Topology, wishes: Wishes, housekeeping: frozenset[int]
     count = wishes.queues if wishes.queues is not None else min(len(candidates), MOST_QUEUES, topology.queues or 1)
     if count < 1:
         raise PlanError(f"queues: {count} of {topology.interface}: it needs at least 1")
+    cpus = len(topology.cpus)
+    if count > cpus:
+        raise PlanError(f"queues: {count} of {topology.interface}: no more than the host has CPUs, {cpus}")
     return tuple(candidates[queue % len(candidates)] for queue in range(count))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -81,6 +82,18 @@ class Setting:
 def in_file(setting: Any, value: Any, facts: Facts) -> str:
     """Spell a value as the file of a setting with `path` and `spell` takes it, which of CPUs may be a mask."""
     return as_cpu_mask(value) if shape_of(setting.path, value) == "cpu_mask" else setting.spell(value, facts)
+
+
+def in_shell(text: str, facts: Facts, between: str = " ") -> str:
+    """Write a place or a command for each judged interface and all isolated CPUs, as a shell takes it.
+
+    A captured tree may call an interface anything: its name stays one word.
+    """
+    cpus = sorted(facts.isolated)
+    each = str(cpus[0]) if len(cpus) == 1 else "{" + ",".join(map(str, cpus)) + "}"
+    names = [shlex.quote(interface.name) for interface in facts.interfaces] or ["INTERFACE"]
+    text = text.replace("{isolated}", each)
+    return between.join(dict.fromkeys(text.replace("{interface}", name) for name in names))
 
 
 def reapply(interface: str, **entry: Any) -> Line:

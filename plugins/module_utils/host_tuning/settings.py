@@ -25,6 +25,7 @@ from .setting import (
     ShortError,
     Spell,
     in_file,
+    in_shell,
     reapply,
 )
 
@@ -110,9 +111,8 @@ class Sysfs(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command, and what keeps it."""
-        text = in_file(self, value, facts)
         kept = REAPPLY_FILE if "{interface}" in self.path else TMPFILES_FILE
-        return f"echo '{text}' | tee {self.path}; kept by {kept}"
+        return f"echo '{in_file(self, value, facts)}' | tee {in_shell(self.path, facts)}; kept by {kept}"
 
     def _patterns(self, machine: Machine) -> list[str]:
         if "{isolated}" in self.path:
@@ -164,8 +164,7 @@ class KernelParameter(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return both ways, of which a distribution has one."""
-        text = self.spell(value, facts)
-        word = f"{self.name}={text}" if text else self.name
+        word = f"{self.name}={self.spell(value, facts)}".rstrip("=")
         return f"kernel parameter {word}: {GRUB_FILE} and update-grub, or grubby --update-kernel=ALL --args={word}"
 
 
@@ -335,7 +334,8 @@ class EthtoolValue(Setting):
 
     def fix(self, value: Any, facts: Facts) -> str:
         """Return the command."""
-        return f"ethtool -{self.option} INTERFACE {self.name} {self._word(value)}; kept by {REAPPLY_FILE}"
+        command = f"ethtool -{self.option} {{interface}} {self.name} {self._word(value)}"
+        return f"{in_shell(command, facts, '; ')}; kept by {REAPPLY_FILE}"
 
     def _offered(self, machine: Machine) -> list[str]:
         return [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from . import values
-from .facts import gather, second_threads_off
+from .facts import gather, listed, second_threads_off
 from .host import AbsentError, Host, UnreadableError
 
 SYSTEM = "/sys/devices/system"
@@ -93,7 +93,9 @@ def discover(host: Host, interface: str | None) -> Topology:
         ValueError: a file of the kernel is not in the known form.
 
     """
-    online = values.cpu_list(_text(host, f"{SYSTEM}/cpu/online"))
+    online = listed(host, f"{SYSTEM}/cpu/online")
+    if not online:
+        raise ValueError(f"{SYSTEM}/cpu/online does not say which CPUs the host has: is half of it missing?")
     siblings = {}
     for cpu in online:
         text = _text(host, f"{SYSTEM}/cpu/cpu{cpu}/topology/thread_siblings_list")
@@ -101,7 +103,7 @@ def discover(host: Host, interface: str | None) -> Topology:
     total = re.search(r"MemTotal:\s*(\d+)", _text(host, "/proc/meminfo"))
     all_kib = int(total[1]) if total else 0
     nodes = {}
-    numbers = values.cpu_list(_text(host, f"{SYSTEM}/node/online"))
+    numbers = listed(host, f"{SYSTEM}/node/online")
     for number in numbers:
         memory = re.search(r"MemTotal:\s*(\d+)", _text(host, f"{SYSTEM}/node/node{number}/meminfo"))
         cpus = values.cpu_list(_text(host, f"{SYSTEM}/node/node{number}/cpulist"))

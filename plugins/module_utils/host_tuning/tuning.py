@@ -12,9 +12,10 @@ from . import values
 from .apply import Outcome, TuningError, revert, tune
 from .catalogue import TITLES, TUNABLES
 from .check import Machine, Tunable
-from .door import Commands, WritableHost
+from .door import BusyError, Commands, WritableHost, alone
 from .ethtool import CapturedEthtool, LiveEthtool
 from .facts import gather
+from .host import Host
 from .plan import Plan, Wishes, plan
 from .runner import NO_COMMANDS
 from .topology import topology_of
@@ -61,6 +62,19 @@ def run(request: Request, tunables: Iterable[Tunable] = TUNABLES, machine: Machi
         raise TuningError(str(exc)) from exc
     if host.live and os.geteuid() != 0 and not request.check:
         raise TuningError("only root can change how a host is tuned: run it with become")
+    if request.check:
+        return _run(request, tunables, machine, host, groups)
+    try:
+        with alone(host):
+            return _run(request, tunables, machine, host, groups)
+    except BusyError as exc:
+        raise TuningError(f"{exc}. Nothing was changed") from None
+
+
+def _run(
+    request: Request, tunables: Iterable[Tunable], machine: Machine | None, host: Host, groups: frozenset[str]
+) -> dict[str, Any]:
+    """Tune a host that nobody else is changing, or undo it."""
     if request.state == "reverted":
         known = machine or _machine(request, WritableHost(request.root), None)
         undone = revert(known, groups if request.groups else None, check=request.check)
@@ -150,5 +164,6 @@ def _result(outcome: Outcome, made: Plan | None) -> dict[str, Any]:
         "reboot_required": bool(outcome.reboot_for),
         "reboot_for": outcome.reboot_for,
         "plan": made.as_dict() if made else None,
+        "plan_lines": made.lines() if made else [],
         "diff": diff,
     }

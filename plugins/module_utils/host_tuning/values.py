@@ -11,6 +11,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+MOST_CPUS = 1 << 16
+"""More than any kernel is built for. A list beyond that is a slip of the hand or damage, and as a set it would take all
+memory."""
+
 
 def number(text: str) -> int:
     """Read a decimal number, with or without a sign."""
@@ -48,7 +52,7 @@ def cpu_list(text: str) -> frozenset[int]:
         if not match:
             raise ValueError(f"no CPU list: {text!r}")
         first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        if last < first or step < 1:
+        if last < first or step < 1 or last >= MOST_CPUS:
             raise ValueError(f"no CPU list: {text!r}")
         cpus.update(range(first, last + 1, step))
     return frozenset(cpus)

@@ -11,6 +11,7 @@ event of the kernel's netlink: this program waits for those of one interface, an
 
 import argparse
 import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -23,6 +24,8 @@ import sys
 import time
 
 ENTRIES = "/etc/ironbook/host_tuning.json"
+LOCK = "/run/ironbook-host-tuning/lock"
+"""The same as in plugins/module_utils/host_tuning/door.py: a run of the module has it until its list is written."""
 SETTLE_SECONDS = 0.2
 """A reset is several events, of which the last one counts."""
 RTMGRP_LINK = 1
@@ -126,7 +129,28 @@ def ethtool(*arguments):
     return subprocess.run(["ethtool", *arguments], capture_output=True, text=True, check=False).stdout
 
 
+@contextlib.contextmanager
+def between_runs(host):
+    """Wait until no run of the module is at work, and let none begin: what is listed may be on its way out."""
+    if host.root:
+        lock = os.open(host.root, os.O_RDONLY)
+    else:
+        os.makedirs(os.path.dirname(LOCK), 0o700, exist_ok=True)
+        lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def reapply(host, interface):
+    """Set everything that is listed for an interface, between two runs of the module; return whether anything is."""
+    with between_runs(host):
+        return set_again(host, interface)
+
+
+def set_again(host, interface):
     """Set everything that is listed for an interface; return whether anything is listed."""
     try:
         entries = json.loads(host.read(ENTRIES) or "{}").get("entries", [])

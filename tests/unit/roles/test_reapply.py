@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,31 @@ LINK = "ip link set eth0 down && sleep 0.5 && echo 0-3 >{pin} && ip link set eth
 QUEUES = "echo 0-3 >{pin} && /usr/sbin/ethtool -L eth0 rx 1 tx 1 && /usr/sbin/ethtool -L eth0 rx 2 tx 2"
 
 
+VETH = (
+    "ip link add eth0 numrxqueues 2 numtxqueues 2 type veth peer name far && ip link set far up && ip link set eth0 up"
+)
+
+
+@contextmanager
+def watched(root: Path, before: str = "true") -> Iterator[Callable[..., None]]:
+    """Have the program wait for the events of a real interface; yields what runs a command in its network."""
+    script = f"{VETH} && {before} && exec {sys.executable} {PROGRAM} --watch eth0 --root {root}"
+    with subprocess.Popen(
+        in_a_network("sh", "-c", script), env=environment(root), stdout=subprocess.PIPE, text=True
+    ) as watch:
+
+        def inside(*command: str) -> None:
+            enter = ["nsenter", f"--target={watch.pid}", "--net", *([] if os.geteuid() == 0 else ["--user"])]
+            subprocess.run([*enter, *command], check=True, timeout=60)
+
+        try:
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == "eth0: waiting for its events\n"
+            yield inside
+        finally:
+            watch.terminate()
+
+
 @pytest.mark.feature("HFT-09", by="G", part="pins are set again when the link comes up or its queues change")
 @pytest.mark.parametrize("reset", [LINK, QUEUES], ids=["link", "queues"])
 def test_a_reset_has_its_pins_again(tmp_path: Path, reset: str) -> None:
@@ -163,19 +189,49 @@ def test_a_reset_has_its_pins_again(tmp_path: Path, reset: str) -> None:
     tuned(tmp_path, "irq.queues")
     pin = tmp_path / "proc/irq/32/smp_affinity_list"
     assert pin.read_text() == "1\n"
-    script = (
-        "ip link add eth0 numrxqueues 2 numtxqueues 2 type veth peer name far && ip link set far up && "
-        f"ip link set eth0 up && exec {sys.executable} {PROGRAM} --watch eth0 --root {tmp_path}"
-    )
-    with subprocess.Popen(
-        in_a_network("sh", "-c", script), env=environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as watch:
-        try:
-            assert watch.stdout is not None
-            assert watch.stdout.readline() == "eth0: waiting for its events\n"
-            for _reset in range(2):
-                enter = ["nsenter", f"--target={watch.pid}", "--net", *([] if os.geteuid() == 0 else ["--user"])]
-                subprocess.run([*enter, "sh", "-ec", reset.format(pin=pin)], check=True, capture_output=True)
-                wait_for(lambda: pin.read_text() == "1\n")
-        finally:
-            watch.terminate()
+    with watched(tmp_path) as inside:
+        for _reset in range(2):
+            inside("sh", "-ec", reset.format(pin=pin))
+            wait_for(lambda: pin.read_text() == "1\n")
+
+
+# A run of the module with a pause between the adapter's value and the files, in which update-grub would run.
+SLOW = """
+import sys, time
+sys.path[:0] = {path!r}
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import tuning
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.check import Machine
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.ethtool import LiveEthtool
+from fixtures.tuned_host import Kernel, again
+from unit.plugins.module_utils.host_tuning.test_apply import CATALOGUE, SWAPPINESS
+from pathlib import Path
+import subprocess
+class Slow(Kernel):
+    def write_value(self, path, text):
+        if path == SWAPPINESS:
+            time.sleep({pause})
+        super().write_value(path, text)
+class Real:
+    def run(self, *command):
+        return subprocess.run(["/usr/sbin/ethtool", *command[1:]], check=True, capture_output=True, text=True).stdout
+root = {root!r}
+model = again(Path(root))
+machine = Machine(Slow(Path(root)), LiveEthtool(), model.facts, runner=Real())
+chosen = [CATALOGUE[name] for name in ("memory.swappiness", "network.gro")]
+tuning.run(tuning.Request(root=root, state=sys.argv[1], groups=("memory", "network")), chosen, machine)
+"""
+
+
+def test_a_run_is_not_undone_by_what_the_run_before_had_set_again(tmp_path: Path) -> None:
+    """A revert gives the adapter its value back long before the list is gone; meanwhile nobody goes by the list."""
+    host(tmp_path)
+    program = tmp_path / "module.py"
+    program.write_text(SLOW.format(path=sys.path[:3], root=str(tmp_path), pause=1.5))
+    run_module, real = f"{sys.executable} {program}", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+    before = f"/usr/sbin/ethtool -K eth0 gro on && {run_module} tuned && export {real}"
+    with watched(tmp_path, before) as inside:
+        gro = "/usr/sbin/ethtool -k eth0 | grep -qx 'generic-receive-offload: {}'"
+        inside("sh", "-c", gro.format("off"))
+        inside("sh", "-c", f"{run_module} reverted")
+        time.sleep(1)  # the program has seen the event by now, and has looked at the list
+        inside("sh", "-c", gro.format("on"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import html, junit, markdown, prometheus, sarif
-from .fleet import SCHEMA, SCHEMA_VERSION, SEVERITIES, WRONG, fleet_report
+from .fleet import SCHEMA, SCHEMA_VERSION, SEVERITIES, WRONG, changes, fleet_report
 
 FORMATS = {
     "host_audit.json": lambda report: json.dumps(report, indent=1, sort_keys=True) + "\n",
@@ -76,7 +76,10 @@ def _stored(text: str | None) -> dict[str, Any] | None:
         report = json.loads(text or "null")
     except ValueError:
         return None
-    fits = (
-        isinstance(report, dict) and report.get("schema") == SCHEMA and report.get("schema_version") == SCHEMA_VERSION
-    )
-    return report if fits else None
+    try:
+        if (report["schema"], report["schema_version"]) != (SCHEMA, SCHEMA_VERSION):
+            return None
+        changes(report["machines"], report["machines"])
+        return {"generated_at": "", "fingerprint": "", **report}
+    except (KeyError, TypeError, AttributeError):
+        return None

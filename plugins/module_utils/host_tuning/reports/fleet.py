@@ -178,7 +178,7 @@ def by_tunable(machines: list[dict[str, Any]]) -> list[tuple[str, list[list[dict
     for machine in machines:
         for row in machine["findings"]:
             planes = {name: value for name, value in row["planes"].items() if name != "effect"}
-            key = (row["verdict"], *planes.values(), row["because"])
+            key = (row["verdict"], *planes.values(), row["because"], row["fix"])
             variant = variants[row["id"]].setdefault(key, {**row, "names": [], "effects": defaultdict(list)})
             variant["names"].extend(machine["names"])
             if row["measured"]:

@@ -23,6 +23,8 @@ NAMED = 6
 """How many hosts are named before the rest is folded away."""
 FOLDED = ("not_applicable",)
 """The verdicts whose rows are shown only when they are asked for: half of a laptop's page, and nothing to do."""
+GATES = ("failed", "open", "passed")
+"""In the order in which a reader wants the hosts."""
 DESCRIBED = 3
 """Up to how many machines are described one by one above the table of all."""
 
@@ -97,7 +99,8 @@ def _names(names: list[str], of: int = 0) -> str:
 
 
 def _hosts(machines: list[dict[str, Any]]) -> str:
-    rows = "\n".join(map(_host, machines))
+    worst_first = sorted(machines, key=lambda machine: (GATES.index(machine["gate"]), machine["score"]))
+    rows = "\n".join(map(_host, worst_first))
     heads = ("Hosts", "Kind", "CPUs", "Isolated", "Gate", "Score", "Does not hold", "Unknown", "Ok")
     head = "".join(f"<th{' class=number' if name in heads[5:] else ''}>{name}</th>" for name in heads)
     described = "\n".join(map(_facts, machines)) if len(machines) <= DESCRIBED else ""

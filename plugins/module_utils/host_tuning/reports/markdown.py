@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..audit import VERDICTS
@@ -10,7 +11,9 @@ from .effects import figure_text, words
 from .fleet import SEVERITIES, WRONG
 from .text import effect_text, told
 
-SPECIAL = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|~!&"}, "\n": " "})
+SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]<>#|~!&"})
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""What ends a line, in Markdown or on a terminal, or does worse there."""
 
 
 def render(report: dict[str, Any]) -> str:
@@ -37,7 +40,7 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _safe(text: object) -> str:
-    return str(text).translate(SPECIAL)
+    return CONTROL.sub(" ", str(text)).translate(SPECIAL)
 
 
 def _who(machine: dict[str, Any]) -> str:

@@ -38,12 +38,17 @@ def render(report: dict[str, Any]) -> str:
     return json.dumps(log, indent=1) + "\n"
 
 
+def _plain(text: str) -> str:
+    """Write text that a host may have made as a plain message: a placeholder (3.11.5) or a link (3.11.6) is none."""
+    return text.replace("{", "{{").replace("}", "}}").replace("](", "] (")
+
+
 def _rule(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "shortDescription": {"text": row["title"]},
         "fullDescription": {"text": row["why"]},
-        "help": {"text": f"Wanted: {row['planes']['desired']} ({row['tolerance']}). Source: {row['source']}."},
+        "help": {"text": _plain(f"Wanted: {row['planes']['desired']} ({row['tolerance']}). Source: {row['source']}.")},
         "defaultConfiguration": {"level": LEVELS[row["severity"]]},
         "properties": {"severity": row["severity"], "risk": row["risk"], "tags": [row["group"]]},
     }
@@ -57,7 +62,7 @@ def _result(row: dict[str, Any], host: str, number: int) -> dict[str, Any]:
         "kind": "open" if row["verdict"] == "unknown" else "fail",
         # 3.27.10: what does not fail has no level
         "level": "none" if row["verdict"] == "unknown" else LEVELS[row["severity"]],
-        "message": {"text": f"{host}: {told(row)}.{fix}"},
+        "message": {"text": _plain(f"{host}: {told(row)}.{fix}")},
         "locations": [
             {
                 "logicalLocations": [

@@ -46,7 +46,7 @@ table { width: 100%; border: 1px solid var(--line); border-collapse: collapse; b
 .tunables { table-layout: fixed; }
 th, td { padding: 7px 10px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
-th { color: var(--faint); font-size: 12.5px; font-weight: 600; }
+th { color: var(--faint); font-size: 12.5px; font-weight: 600; white-space: nowrap; }
 td p { margin: 2px 0 0; color: var(--faint); font-size: 13px; }
 tbody:target td { background: var(--doubt-paper); }
 col.verdict { width: 128px; }

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import tuning
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import door, tuning
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host
 from ansible_collections.ironbook.trading.plugins.modules import host_tuning
 from fixtures import tuned_host
 
@@ -50,6 +51,8 @@ def test_the_whole_catalogue_is_set_shown_and_undone(capsys: pytest.CaptureFixtu
     assert code == 0, done["msg"]
     assert done["actions"] == foretold["actions"]
     assert done["plan"]["housekeeping"] == "0-1"
+    assert foretold["plan_lines"] == done["plan_lines"]
+    assert done["plan_lines"][:3] == ["housekeeping: 0-1", "isolated: 2-3", "engine: 2"]
     assert {"changed", "diff", "invocation"} | set(yaml.safe_load(host_tuning.RETURN)) >= set(done) - {"warnings"}
     assert foretold["diff"][0]["after"].startswith("/")
     targets = {action["target"] for action in done["actions"]}
@@ -72,6 +75,8 @@ def test_the_whole_catalogue_is_set_shown_and_undone(capsys: pytest.CaptureFixtu
         ({"isolated_cpus": "two"}, "isolated_cpus: 'two' is no CPU list"),
         ({"isolated_cpus": "0-3"}, "CPU 0"),
         ({"groups": ["cpus"]}, "groups: cpus is none"),
+        ({"isolated_cpus": "2-99999999999"}, "is no CPU list"),
+        ({"queues": 5}, "no more than the host has CPUs, 4"),
         ({"huge_pages": "many"}, "huge_pages: 'many' is no count"),
         ({"huge_pages": {"0": 4000}}, "has to keep 10 %"),
         ({"gigantic_pages": {"3": 1}}, "this host has no node 3"),
@@ -87,6 +92,32 @@ def test_bad_input_is_one_line_and_nothing_is_changed(
     assert words in result["msg"]
     assert "\n" not in result["msg"]
     assert tuned_host.tree(root) == before
+
+
+def test_two_runs_at_a_time_are_one_after_the_other_or_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    """Each would take the other's values for those of the beginning; check mode disturbs nobody."""
+    monkeypatch.setattr(door, "WAIT_SECONDS", 0.2)
+    before = tuned_host.tree(root)
+    with door.alone(Host(str(root))):
+        for state in ("tuned", "reverted"):
+            code, result = call(capsys, root=str(root), state=state)
+            assert (code, tuned_host.tree(root)) == (1, before)
+            assert "another run of the tuning is at work on this host" in result["msg"]
+        assert call(capsys, root=str(root), _ansible_check_mode=True)[0] == 0
+    assert call(capsys, root=str(root))[0] == 0
+
+
+def test_a_tree_with_a_link_out_of_it_is_as_it_was(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    """A write through the link would be one on this machine."""
+    outside = root.parent / "outside"
+    (root / "etc").rename(outside)
+    (root / "etc").symlink_to(outside)
+    before = tuned_host.tree(root), tuned_host.tree(outside)
+    code, result = call(capsys, root=str(root), groups=["irq"], isolated_cpus="2-3")
+    assert (tuned_host.tree(root), tuned_host.tree(outside)) == before
+    assert code == 1 and f"/etc: a link leads out of the tree {root}. The host is as it was" in result["msg"]
 
 
 def test_nobody_but_root_tunes_the_machine_itself(

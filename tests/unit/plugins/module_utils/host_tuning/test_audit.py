@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import audit as auditing
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning import service, settings
+from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.facts import Facts, Interface
 from ansible_collections.ironbook.trading.plugins.module_utils.host_tuning.host import Host, UnreadableError
 from fixtures import host_audits, host_trees
 from fixtures import host_formats as formats
@@ -108,6 +112,59 @@ def test_half_a_proc_is_never_a_false_alarm(tmp_path: Path) -> None:
     found = audited(tmp_path, without(host_trees.tuned_metal(), *(f"/proc/{digit}" for digit in "123789"), "/proc/irq"))
     assert having(found, "drift", "harmful") == set()
     assert {"irq.interface", "irq.services", "irq.kernel_threads"} <= having(found, "unknown")
+
+
+def test_a_tree_may_lie_in_a_directory_of_any_name(tmp_path: Path) -> None:
+    """A pattern of the catalogue is none of the directory's."""
+    place = tmp_path / "c5n.metal [1] *"
+    place.mkdir()
+    found = audited(place, host_trees.tuned_metal())
+    assert having(found, "unknown", "drift", "not_persisted") == set()
+    assert len(having(found, "ok")) >= 150
+
+
+def test_what_is_no_file_in_a_tree_is_not_waited_for(tmp_path: Path) -> None:
+    root = host_trees.write(host_trees.tuned_metal(), tmp_path)
+    swappiness = root / "proc/sys/vm/swappiness"
+    swappiness.unlink()
+    os.mkfifo(swappiness)
+    # From a thread, which may be left behind: whoever opens a pipe that nobody writes waits for ever.
+    asked = ThreadPoolExecutor().submit(host_audits.findings, root)
+    found = asked.result(timeout=60)["memory.swappiness"]
+    assert (found["verdict"], found["because"]) == ("unknown", "/proc/sys/vm/swappiness: no regular file")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        (f"{CPU}/online", "0-99999999999\n", f"{CPU}/online: no CPU list"),
+        (f"{CPU}/online", None, "does not say which the host has: is half of it missing?"),
+        ("/sys/devices/system/node/online", "?", "node/online: no CPU list"),
+    ],
+)
+def test_a_damaged_tree_is_refused_by_the_name_of_its_file(
+    tmp_path: Path, path: str, text: str | None, words: str
+) -> None:
+    root = host_trees.write({**host_trees.tuned_metal(), path: text}, tmp_path)
+    with pytest.raises(service.AuditError) as refused:
+        service.run(str(root), "4-35", 0, None)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_damaged_file_is_unknown_and_takes_no_memory(tmp_path: Path) -> None:
+    damaged: Tree = {"/proc/irq/66/smp_affinity_list": "0-4294967295\n", "/proc/meminfo": "MemTotal: much\n"}
+    found = audited(tmp_path, {**host_trees.tuned_metal(), **damaged})
+    assert found["irq.interface"]["verdict"] == "unknown"
+    assert found["memory.swappiness"]["verdict"] == "ok"
+
+
+def test_the_fix_names_what_the_host_has_and_a_hostile_name_stays_a_word(tmp_path: Path) -> None:
+    found = audited(tmp_path, host_trees.bare(TYPES["c5n.metal"]))
+    assert found["adapter.rx_moderation"]["fix"].startswith("ethtool -C enp39s0 rx-usecs 0; kept by ")
+    assert "tee /sys/class/net/enp39s0/queues/" in found["packet.rfs_queues"]["fix"]
+    facts = Facts(interfaces=(Interface("x; reboot", "ena"),), isolated=frozenset({4, 5}))
+    assert settings.Sysfs("/a/cpu{isolated}/b").fix(1, facts).startswith("echo '1' | tee /a/cpu{4,5}/b; kept by ")
+    assert settings.EthtoolValue("G", "rx").fix(8, facts).startswith("ethtool -G 'x; reboot' rx 8; kept by ")
 
 
 class Ordinary(Host):

@@ -67,6 +67,10 @@ def test_any_plan_is_a_partition_that_splits_no_core(
             plan(topology, wishes)
         assert "\n" not in str(caught.value)
         return
+    if queues is not None and queues > len(topology.cpus):
+        with pytest.raises(PlanError, match="queues"):
+            plan(topology, wishes)
+        return
     made = plan(topology, wishes)
     assert made.housekeeping | made.isolated == topology.cpus
     assert not made.housekeeping & made.isolated
@@ -118,6 +122,7 @@ def test_huge_pages_stay_within_a_node(topology: Topology, small: int, large: in
         (Wishes(isolated=frozenset({2, 10}), engine=frozenset({3})), "CPU 3 is not isolated, only 2,10"),
         (Wishes(isolated=frozenset({2, 10}), interrupts=frozenset({2})), "must be some of the housekeeping CPUs"),
         (Wishes(queues=0), "it needs at least 1"),
+        (Wishes(queues=17), "no more than the host has CPUs, 16"),
         (Wishes(huge_pages={4: 1}), "no pages of 4 KiB, only of 2048, 1048576"),
         (Wishes(huge_pages={2048: {7: 1}}), "no node 7, only 0"),
         (Wishes(huge_pages={2048: -1}), "is no count"),

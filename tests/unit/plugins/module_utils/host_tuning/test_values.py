@@ -23,7 +23,7 @@ def test_cpu_lists(text: str, cpus: set[int]) -> None:
     assert values.cpu_list(text) == cpus
 
 
-@pytest.mark.parametrize("text", ["a", "3-1", "1-", "-1", "1;2", "0-8:0", "1,,2"])
+@pytest.mark.parametrize("text", ["a", "3-1", "1-", "-1", "1;2", "0-8:0", "1,,2", "0-99999999999"])
 def test_what_is_no_cpu_list(text: str) -> None:
     with pytest.raises(ValueError, match="no CPU list"):
         values.cpu_list(text)

@@ -117,7 +117,16 @@ def test_what_changed_since_the_last_run_is_told_by_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [None, "", "no JSON", "[]", '{"schema": "ironbook.host_audit", "schema_version": 1}']
+    "before",
+    [
+        None,
+        "",
+        "no JSON",
+        "[]",
+        '{"schema": "ironbook.host_audit", "schema_version": 1}',
+        '{"schema": "ironbook.host_audit", "schema_version": 2}',
+        '{"schema": "ironbook.host_audit", "schema_version": 2, "machines": [{}]}',
+    ],
 )
 def test_a_stored_report_that_is_none_compares_with_nothing(before: str | None) -> None:
     found = report_files({"a": audit(finding())}, TIME, before)
@@ -154,6 +163,14 @@ def test_what_needs_a_look_comes_first_and_each_state_stands_once() -> None:
         ("cpu.a", [["h0", "h1", "h2", "h3"]]),
         ("cpu.b", [["h0", "h1", "h2", "h3"]]),
     ]
+
+
+def test_each_host_is_told_the_fix_with_its_own_interface() -> None:
+    names = ("ens5", "eth0", "ens5")
+    rows = [finding("adapter.queues", "drift", fix=f"ethtool -L {name} combined 4") for name in names]
+    audits = {f"h{number}": audit(row, boot_id=str(number)) for number, row in enumerate(rows)}
+    ((_title, (variants,)),) = by_tunable(fleet_report(audits, TIME)["machines"])
+    assert [(row["fix"][11:15], row["names"]) for row in variants] == [("ens5", ["h0", "h2"]), ("eth0", ["h1"])]
 
 
 def test_two_hundred_hosts_that_differ_are_reported_in_time_and_on_a_page_of_five_mib() -> None:

@@ -100,6 +100,22 @@ def test_markdown_renders_and_a_host_adds_no_markup_of_its_own(files: dict[str, 
         assert words in text
 
 
+TRICKS = "a\r- item\x85# head [click](https://elsewhere.example) {0}"
+
+
+def test_what_a_host_says_is_no_markup_in_any_format() -> None:
+    """Files are read without carriage returns; names and the API's answers are not."""
+    rows = finding(live=TRICKS, because=TRICKS, fix=TRICKS, verdict="drift")
+    found = report_files({f"engine {TRICKS}": audit(rows, instance_type=TRICKS)}, TIME)["files"]
+    tokens = MarkdownIt("commonmark").enable("table").parse(found["host_audit.md"])
+    lists = [token.level for token in tokens if token.type == "list_item_open"]
+    assert len(lists) == 3, "the finding, its reason and its fix"
+    assert sum(token.type == "heading_open" for token in tokens) == 2
+    (result,) = json.loads(found["host_audit.sarif"])["runs"][0]["results"]
+    assert "](" not in result["message"]["text"]
+    assert "{0}" not in result["message"]["text"].replace("{{0}}", "")
+
+
 def test_no_file_loses_a_host(files: dict[str, str]) -> None:
     assert all("engine-0-1" in content for content in files.values())
     assert [name for name, content in files.items() if "engine-1-0" not in content] == ["host_audit.sarif"]  # all is ok

@@ -96,6 +96,15 @@ def test_what_weighs_most_stands_first_and_what_cannot_be_is_folded() -> None:
     assert boxes == {"drift": " checked", "not_applicable": ""}
 
 
+def test_of_many_hosts_the_worst_stand_first() -> None:
+    """The gate before the score, and hosts of one score by their names."""
+    states = {"b": ("ok", "low"), "a": ("ok", "low"), "c": ("drift", "high"), "d": ("drift", "critical")}
+    states["e"] = ("unknown", "critical")
+    audits = {name: audit(finding("cpu.smt", *state), boot_id=name) for name, state in states.items()}
+    table = render(fleet_report(audits, TIME)).partition("Score</th>")[2].partition("</table>")[0]
+    assert re.findall(r"<tr><td>(\w)</td>", table) == ["d", "e", "c", "a", "b"]
+
+
 def test_a_bar_stands_for_each_filled_part_of_the_scale() -> None:
     drawn = histogram("x", MEASURED)
     assert drawn.count("<rect") == 3 and "<title>1000</title>" in drawn
