@@ -49,6 +49,13 @@ class LibraryTrader:
         self.take(0)
         assert self.entry.unanswered == 0
 
+    def drain(self) -> None:
+        """Write down what the last orders of others have done to ours, until a second brings nothing."""
+        told = -1
+        while told != len(self.reports):
+            told = len(self.reports)
+            self.take(1)
+
     def take(self, timeout: float) -> None:
         """Write down what has come."""
         for report in self.entry.receive(timeout):

@@ -107,6 +107,7 @@ def test_our_clients_outlive_failovers_under_load(shard: Shard) -> None:
     assert failures == [] and not any(thread.is_alive() for thread in threads)
     assert all(trader.entry.logins >= 1 + len(FAULTS) for trader in traders)
     for trader in traders:
+        trader.drain()
         trader.entry.close()
     for engine in shard.engines:
         engine.kill(signal.SIGTERM)

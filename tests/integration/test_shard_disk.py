@@ -92,7 +92,7 @@ def test_a_primary_whose_disk_fails_is_replaced(shard: Shard) -> None:
     for price in range(10050, 10100):
         trader.send("S", 100, price)
     trader.settle_somewhere()
-    assert has_ended(shard.engines[first])
+    wait_for(lambda: has_ended(shard.engines[first]), "the end of the member whose disk fails")
     second = shard.primary(other_than=[first])
     told = {ref: order.order_ref for ref, order in trader.orders.items()}
     trader.again()
