@@ -8,15 +8,7 @@ DOCUMENTATION = r"""
 name: warm_free
 short_description: Runs a play as P(ansible.builtin.free#strategy) does, its modules in a warm interpreter if wanted
 version_added: 0.1.0
-description:
-  - Is P(ansible.builtin.free#strategy) unless the variable C(ironbook_warm_interpreter) is true for the first host of
-    the play.
-  - Where it is, modules run in forks of one interpreter a host, which has loaded what the modules before it have
-    needed, by L(Mitogen,https://mitogen.networkgenomics.com/ansible_detailed.html). Ansible's own way starts an
-    interpreter for each task and imports boto3 anew, which is most of what a task costs.
-  - Connections of the kinds local and ssh are Mitogen's then, too.
-requirements:
-  - mitogen, in the Python that runs Ansible, where the variable is true
+extends_documentation_fragment: ironbook.trading.warm_interpreter
 author:
   - The Ironbook maintainers (@ironbook)
 """
