@@ -99,6 +99,13 @@ class WritableHost(Host):
         except OSError as exc:
             raise RefusedError(f"{path}: {exc.strerror}", managed=exc.errno == errno.EIO) from None
 
+    def _place(self, path: str) -> str:
+        """Return where a path lies on this machine; RefusedError where a link leads out of the tree."""
+        try:
+            return self._below_root(path)
+        except AbsentError:
+            raise RefusedError(f"{path}: a link leads out of the tree {self.root}") from None
+
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file as a whole, or not at all; its directory is there.
 
@@ -106,8 +113,8 @@ class WritableHost(Host):
             RefusedError: it cannot be written.
 
         """
+        place = self._place(path)
         try:
-            place = self._below_root(path)
             handle, name = tempfile.mkstemp(dir=os.path.dirname(place), prefix=".ironbook-")
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -119,8 +126,6 @@ class WritableHost(Host):
             except BaseException:
                 os.unlink(name)
                 raise
-        except AbsentError:
-            raise RefusedError(f"{path}: a link leads out of the tree {self.root}") from None
         except OSError as exc:
             raise RefusedError(f"{path}: {exc.strerror}") from None
 
@@ -138,12 +143,11 @@ class WritableHost(Host):
             directory = os.path.dirname(directory)
         for made, name in enumerate(missing):
             try:
-                os.mkdir(self._below_root(name), 0o755)
-            except (OSError, AbsentError) as exc:
+                os.mkdir(self._place(name), 0o755)
+            except (OSError, RefusedError) as exc:
                 for undone in reversed(missing[:made]):
                     os.rmdir(self._below_root(undone))
-                why = exc.strerror if isinstance(exc, OSError) else f"a link leads out of the tree {self.root}"
-                raise RefusedError(f"{name}: {why}") from None
+                raise exc if isinstance(exc, RefusedError) else RefusedError(f"{name}: {exc.strerror}") from None
         return missing
 
     def remove(self, path: str) -> None:
