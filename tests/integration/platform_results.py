@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 # What differs from one run to the next, whoever runs it.
@@ -26,12 +25,3 @@ def _lasting(result: Any) -> Any:
     if isinstance(result, dict):
         return {key: _lasting(value) for key, value in result.items() if key not in MOMENT}
     return [_lasting(value) for value in result] if isinstance(result, list) else result
-
-
-def set_warm(inventory: Path, value: str) -> None:
-    """Have an inventory say whether it wants a warm interpreter."""
-    settings = inventory / "group_vars" / "all" / "ironbook.yml"
-    text = settings.read_text(encoding="utf-8")
-    assert "\nironbook_warm_interpreter: true\n" in text
-    text = text.replace("warm_interpreter: true", f"warm_interpreter: {value}")
-    settings.write_text(text, encoding="utf-8")

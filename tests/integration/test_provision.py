@@ -27,7 +27,7 @@ from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.read
 from integration import platform_drift as drift
 from integration import platform_identity as identity
 from integration.platform_drift import PREFIX
-from integration.platform_results import results, set_warm
+from integration.platform_results import results
 from local_processes import ROOT, LocalSite, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -218,7 +218,7 @@ def test_a_warm_interpreter_changes_no_result(platform: Platform) -> None:
             platform.play(
                 "provision",
                 "discover",
-                inventory=platform.inventory(f"warm-{value}", lambda copy, value=value: set_warm(copy, value)),
+                inventory=platform.inventory(f"warm-{value}", set_variables(f"ironbook_warm_interpreter: {value}")),
                 ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
             ).output
         )

@@ -10,13 +10,12 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from local_processes import ROOT, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / ".cache/bare_host"
 README = ROOT / "roles/host_bootstrap/README.md"
 NAME, OTHER = "ironbook-bare-host", "ironbook-tuned-host"
@@ -49,13 +48,6 @@ def podman(*words: str) -> str:
     done = subprocess.run(["podman", *words], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
-
-
-def wait_for(what: str, there: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < end, f"after {seconds} s: {what}"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +83,7 @@ def bare(disk: Path) -> Iterator[Inside]:
     try:
         instances = disk / "var/lib/cloud/instances"  # not by the link to one of them: it is the host's own
         finished = "*/boot-finished"
-        wait_for("cloud-init has not finished", lambda: any(instances.glob(finished)), FIRST_BOOT_SECONDS)
+        wait_for(lambda: any(instances.glob(finished)), "the end of cloud-init", FIRST_BOOT_SECONDS)
         yield lambda line: podman("exec", NAME, "sh", "-c", line)
     finally:
         podman("rm", "--force", "--time=0", NAME)
@@ -125,23 +117,23 @@ def test_its_service_reaches_a_database_and_is_there_after_a_reboot_and_a_kill(b
         "enabled",
         "active",
     ]
-    wait_for("it says nothing", lambda: "not connected" in journal(bare), 30)
+    wait_for(lambda: "not connected" in journal(bare), "its refusal", 30)
     role = f"DROP ROLE IF EXISTS trading; CREATE ROLE trading LOGIN PASSWORD '{PASSWORD}'"
     podman("exec", OTHER, "runuser", "-u", "postgres", "--", "psql", "-qc", role)
     bare(f"umask 077; echo 'localhost:5432:trading:trading:{PASSWORD}' >/etc/trading_engine.pgpass; "
          "chown trading /etc/trading_engine.pgpass")  # fmt: skip
-    wait_for("no connection", lambda: "connected to the database trading of PostgreSQL 1" in journal(bare), 30)
+    wait_for(lambda: "connected to the database trading of PostgreSQL 1" in journal(bare), "a connection", 30)
 
     changed = output(bare)
     podman("restart", "--time=20", NAME)
-    wait_for("no connection", lambda: "connected to the database trading of PostgreSQL 1" in journal(bare), 60)
+    wait_for(lambda: "connected to the database trading of PostgreSQL 1" in journal(bare), "a connection", 60)
     bare("cloud-init status --wait >/dev/null || true")
     assert output(bare) == changed, "cloud-init runs user data at the first boot alone"
 
     before = bare("systemctl show --value --property=MainPID trading-engine")
     bare("systemctl kill --signal=KILL trading-engine")
     wait_for(
-        "it was not started again",
         lambda: bare("systemctl show --value --property=MainPID trading-engine") not in ("0", before),
+        "its next process",
         20,
     )
