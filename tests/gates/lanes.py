@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # nothing beside the sources
@@ -33,6 +33,7 @@ from gates import debian, ports  # noqa: E402  (found through the line above)
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 STATE = ROOT / ".test"
+MAY_RUN_AGAIN = 2  # lanes, each once and alone (docs/decisions/0023); more that fail are no accident of the machine
 AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
 LINE_LENGTH = 300
@@ -57,6 +58,11 @@ class Lane:
         return "python -m pytest" in self.command
 
     @property
+    def meets_the_clock(self) -> bool:
+        """Whether it waits for real processes, so that a machine that stalls can fail it."""
+        return INTEGRATION in self.runs or self.name.startswith(MOLECULE)
+
+    @property
     def starts_servers(self) -> bool:
         """Whether it needs ports of its own."""
         return self.is_pytest or self.name == MOLECULE
@@ -71,6 +77,7 @@ class Outcome:
     seconds: float
     closing: str
     failed: tuple[str, ...] = ()  # the tests, where pytest names them
+    first: Outcome | None = None  # how it failed beside other lanes, where this is its second run, alone
 
 
 def native(target: str) -> str:
@@ -221,13 +228,17 @@ class Runner:
         self.lock = threading.Lock()
         self.stopping = False
 
+    def log(self, lane: Lane) -> Path:
+        """Return where the lane's output goes."""
+        return self.logs / f"{lane.name}.log"
+
     def run_one(self, lane: Lane) -> Outcome:
         """Run one lane to its end."""
         missing = [tool for tool in lane.needs if not debian.has(tool)]
         if missing:
             packages = " ".join(dict.fromkeys(debian.PACKAGES[tool] for tool in missing))
             return Outcome(lane, "FAIL" if self.strict else "not run", 0, f"missing: apt-get install {packages}")
-        log = self.logs / f"{lane.name}.log"
+        log = self.log(lane)
         begin = time.monotonic()
         with log.open("wb") as output, self.lock:
             if self.stopping:
@@ -251,19 +262,32 @@ class Runner:
         return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log), failures(log) if code else ())
 
     def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
-        """Run the lanes and print a line as each ends."""
+        """Run the lanes and print a line as each ends; then those again, alone, that the machine may have failed."""
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
-        outcomes = []
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for future in as_completed([pool.submit(self.run_one, lane) for lane in lanes]):
-                outcome = future.result()
-                outcomes.append(outcome)
-                name, closing = outcome.lane.name, outcome.closing[:150]
-                print(f"{outcome.state:<7} {name:<22} {outcome.seconds:6.1f} s  {closing}", flush=True)
-                if outcome.state == "FAIL":
-                    print_tail(self.logs / f"{name}.log")
-        return outcomes
+            running = [pool.submit(self.run_one, lane) for lane in lanes]
+            ended = [self.tell(future.result()) for future in as_completed(running)]
+        failed = [outcome for outcome in ended if outcome.state == "FAIL"]
+        if len(ended) > 1 and len(failed) <= MAY_RUN_AGAIN and all(map(self.may_run_again, failed)):
+            for first in failed:
+                log = self.log(first.lane)
+                log.rename(log.with_suffix(".first.log"))
+                ended[ended.index(first)] = self.tell(replace(self.run_one(first.lane), first=first))
+        return ended
+
+    def may_run_again(self, outcome: Outcome) -> bool:
+        """Whether the machine may have failed it, and not its code alone or a missing tool."""
+        return outcome.lane.meets_the_clock and self.log(outcome.lane).exists() and not self.stopping
+
+    def tell(self, outcome: Outcome) -> Outcome:
+        """Print how a lane ended."""
+        print(
+            f"{outcome.state:<7} {outcome.lane.name:<22} {outcome.seconds:6.1f} s  {outcome.closing[:150]}", flush=True
+        )
+        if outcome.state == "FAIL":
+            print_tail(self.log(outcome.lane))
+        return outcome
 
     def stop(self, *_: object) -> None:
         """End the lanes that run; the others are not started."""
@@ -301,12 +325,13 @@ def print_tail(log: Path) -> None:
 
 
 def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
-    """Say what the test runners said last, what was not run, and how the whole ended."""
+    """Say what the test runners said last, which tests failed, what was not run, and how the whole ended."""
     lines = [""]
-    for outcome in outcomes:
-        if outcome.lane.is_pytest and outcome.state != "not run":
-            lines.append(f"{outcome.lane.name}: {outcome.closing}")
-        lines.extend(f"  {line[:LINE_LENGTH]}" for line in outcome.failed)
+    lines.extend(f"{each.lane.name}: {each.closing}" for each in outcomes if each.lane.is_pytest and each.seconds)
+    for each in outcomes:
+        if each.first:
+            lines.append(f"run again, alone, since it had failed: {each.lane.name}, {each.first.closing}")
+        lines.extend(f"  {line[:LINE_LENGTH]}" for line in (*(each.first.failed if each.first else ()), *each.failed))
     counts = {state: [o.lane.name for o in outcomes if o.state == state] for state in ("ok", "FAIL", "not run")}
     for state in ("not run", "FAIL"):
         if counts[state]:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,49 @@ def test_the_end_of_a_run_names_each_test_that_failed(tmp_path: Path, capsys: py
     named = [line.strip() for line in end.splitlines() if "::" in line]
     assert [line.partition("test_it.py::")[2].split(" - ")[0] for line in named] == ["test_it[x y]", "test_fixture"]
     assert named[0].startswith("FAILED ") and named[1].startswith("ERROR ")
+
+
+def fails_once(name: str) -> Lane:
+    """Leaves a mark in its log's directory the first time, and passes where it finds one."""
+    runs = ("integration",) if name.startswith("integration") else ()
+    mark = f"$LOGS/{name}.mark"
+    return Lane(name, f"echo FAILED a.py::test_it - stalled; test -e {mark} || {{ touch {mark}; exit 1; }}", runs=runs)
+
+
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+@pytest.mark.parametrize(
+    ("mine", "again", "code"),
+    [
+        ([fails_once("integration-a")], ["integration-a"], 0),
+        ([fails_once("molecule-hosts"), fails_once("integration-a")], ["integration-a", "molecule-hosts"], 0),
+        ([fails_once(f"integration-{name}") for name in "abc"], [], 1),  # so many are no accident
+        ([fails_once("unit")], [], 1),  # what waits for nobody fails by its own fault
+        ([fails_once("integration-a"), Lane("ruff", "false")], [], 1),
+        (
+            [fails_once("integration-a"), Lane("molecule", "false")],
+            ["integration-a", "molecule"],
+            1,
+        ),  # fails alone, too
+    ],
+)
+def test_a_lane_that_waits_for_processes_runs_once_more_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mine: list[Lane], again: list[str], code: int
+) -> None:
+    """A machine that stalls can fail it. What had failed is told, and its log is kept."""
+    logs = tmp_path / "lanes"
+    mine = [replace(lane, command=f"LOGS={logs}; {lane.command}") for lane in mine]
+    assert lanes.main([], [*mine, Lane("good", "true")], tmp_path) == code
+    _, _, end = capsys.readouterr().out.rpartition("\n\n")
+    assert sorted(re.findall("run again, alone, since it had failed: ([^,]+)", end)) == again
+    assert sorted(path.name for path in logs.glob("*.first.log")) == [f"{name}.first.log" for name in again]
+    assert "FAILED a.py::test_it - stalled" in end
+
+
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+def test_a_lane_that_ran_alone_is_not_run_again(tmp_path: Path) -> None:
+    """Nothing ran beside it that could have been the reason."""
+    alone = fails_once("integration-a")
+    assert lanes.main([], [replace(alone, command=f"LOGS={tmp_path}; {alone.command}")], tmp_path) == 1
 
 
 @pytest.mark.usefixtures("clean_tree")
