@@ -15,7 +15,7 @@ from pathlib import Path
 
 BEHIND_THE_SITE = 1000
 OF_ONE_LANE = 200  # as many as belong to a site
-LANES_MAX = 19
+LANES_MAX = 24
 KERNELS_OWN = 32768  # from here on the kernel hands them to clients (ip_local_port_range)
 BASE_MIN, BASE_MAX = 1024, KERNELS_OWN - BEHIND_THE_SITE - OF_ONE_LANE * (LANES_MAX + 1)
 _FIXED = {
