@@ -23,6 +23,7 @@ FIRST_BOOT_SECONDS = 400
 """It takes half a minute; a machine that is busy takes as long as it takes."""
 PASSWORD = "of-the-test"
 Inside = Callable[[str], str]
+pytestmark = pytest.mark.timeout(2 * FIRST_BOOT_SECONDS)  # pytest's own would end it first
 
 
 def user_data(directory: Path) -> str:
