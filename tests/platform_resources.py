@@ -79,9 +79,9 @@ def clients(url: str | None = None) -> Client:
 
 
 def provide(client: Client) -> None:
-    """What other modules provide: two VPCs, two transit gateways with an attachment each, a bucket."""
+    """What others provide: two VPCs, one with subnets, two transit gateways with an attachment each, a bucket."""
     ec2 = client("ec2")
-    vpc, _other = [
+    vpc, other = [
         ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=named("vpc", name))["Vpc"]["VpcId"]
         for name in ("trading", "other")
     ]
@@ -89,6 +89,9 @@ def provide(client: Client) -> None:
         ec2.create_transit_gateway(TagSpecifications=named("transit-gateway", name))["TransitGateway"]
         for name in ("trading", "other")
     ]
+    for index, zone in enumerate("abc"):
+        place = {"CidrBlock": f"10.1.{index}.0/24", "AvailabilityZone": f"us-east-1{zone}"}
+        ec2.create_subnet(VpcId=other, TagSpecifications=named("subnet", f"other-{zone}"), **place)
     for index, venue in enumerate(("venue-a", "venue-b")):
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{index}.0/24")["Subnet"]["SubnetId"]
         answer = ec2.create_transit_gateway_vpc_attachment(

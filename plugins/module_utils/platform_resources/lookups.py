@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other modules provide and ours name: a VPC, a transit gateway. Its id is looked up by the tag Name.
+"""What other modules provide and ours name: a VPC, a subnet. Its id is looked up by the tag Name.
 
 A value that is an id already is taken as it is.
 """
@@ -30,9 +30,7 @@ class Lookup:
 
 LOOKUPS: Mapping[str, Lookup] = {
     "vpc": Lookup("describe_vpcs", "Vpcs", "VpcId", r"vpc-[0-9a-f]{8,17}"),
-    "transit_gateway": Lookup(
-        "describe_transit_gateways", "TransitGateways", "TransitGatewayId", r"tgw-[0-9a-f]{8,17}"
-    ),
+    "subnet": Lookup("describe_subnets", "Subnets", "SubnetId", r"subnet-[0-9a-f]{8,17}"),
     "transit_gateway_attachment": Lookup(
         "describe_transit_gateway_attachments",
         "TransitGatewayAttachments",

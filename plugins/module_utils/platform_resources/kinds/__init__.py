@@ -9,9 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..kind import Kind
-from . import dedicated_host, flow_log, launch_template, log_group, transit_gateway_route_table
+from . import (
+    customer_gateway,
+    dedicated_host,
+    flow_log,
+    launch_template,
+    log_group,
+    transit_gateway,
+    transit_gateway_route_table,
+    transit_gateway_vpc_attachment,
+    vpn_connection,
+)
 
 KINDS: Mapping[str, Kind] = {
     module.KIND.name: module.KIND
-    for module in (dedicated_host, flow_log, launch_template, log_group, transit_gateway_route_table)
+    for module in (
+        customer_gateway,
+        dedicated_host,
+        flow_log,
+        launch_template,
+        log_group,
+        transit_gateway,
+        transit_gateway_route_table,
+        transit_gateway_vpc_attachment,
+        vpn_connection,
+    )
 }

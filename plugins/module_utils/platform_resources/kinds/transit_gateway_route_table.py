@@ -97,7 +97,7 @@ KIND = Kind(
     says="A route table of a transit gateway with all its static routes.",
     service="ec2",
     fields=(
-        Field("transit_gateway", "Name or id of the transit gateway.", change=REPLACE, required=True,
+        Field("transit_gateway", "Name of the transit gateway.", change=REPLACE, required=True,
               to="transit_gateway"),
         Field("routes", "For each destination, a CIDR block, the name or id of the attachment that leads there, or "
               "V(blackhole). A static route that is not listed is removed.", "dict", default={},

@@ -24,6 +24,8 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "placement_groups",
         "instance_placement",
         "transit_gateway_routes",
+        "transit_gateway_attachments",
+        "vpn_connections",
     ),
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint",),
