@@ -158,7 +158,7 @@ class WritableHost(Host):
 
         """
         try:
-            os.unlink(self._below_root(path))
+            os.unlink(self._place(path))
         except FileNotFoundError:
             pass
         except OSError as exc:
@@ -167,8 +167,8 @@ class WritableHost(Host):
     def remove_empty(self, directory: str) -> bool:
         """Remove a directory, where nothing is in it any more."""
         try:
-            os.rmdir(self._below_root(directory))
-        except OSError:
+            os.rmdir(self._place(directory))
+        except (OSError, RefusedError):
             return False
         return True
 

@@ -120,6 +120,17 @@ def test_a_tree_with_a_link_out_of_it_is_as_it_was(capsys: pytest.CaptureFixture
     assert code == 1 and f"/etc: a link leads out of the tree {root}. The host is as it was" in result["msg"]
 
 
+def test_nothing_is_removed_through_a_link_out_of_the_tree(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    """What lies behind it is this machine's, and absent from the tree, though the tuning wrote it when it was there."""
+    assert call(capsys, root=str(root), groups=["irq"], isolated_cpus="2-3")[0] == 0
+    outside = root.parent / "outside_since"
+    (root / "etc").rename(outside)
+    (root / "etc").symlink_to(outside)
+    before = tuned_host.tree(outside)
+    code, result = call(capsys, root=str(root), state="reverted")
+    assert (code, tuned_host.tree(outside)) == (0, before), result
+
+
 def test_nobody_but_root_tunes_the_machine_itself(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
