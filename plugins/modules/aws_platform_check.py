@@ -54,6 +54,11 @@ options:
     type: list
     elements: dict
     required: true
+  on_premises_cidrs:
+    description: Networks that the private subnets reach through a transit gateway.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -122,6 +127,7 @@ def main() -> None:
             "hosts": {"type": "list", "elements": "dict", "required": True},
             "tags": {"type": "dict", "required": True},
             "security_groups": {"type": "list", "elements": "dict", "required": True},
+            "on_premises_cidrs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -135,6 +141,7 @@ def main() -> None:
         hosts=given["hosts"],
         tags=given["tags"],
         security_groups=given["security_groups"],
+        on_premises=given["on_premises_cidrs"],
     )
     try:
         found = read(module.client, wanted.prefix)

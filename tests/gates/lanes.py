@@ -109,6 +109,7 @@ CONTAINERS = ("podman", "crun", "mmdebstrap", "unshare")
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
+    "hybrid": (("hybrid",), 100, ()),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),
     "venue": (("session", "reconcile"), 110, ()),

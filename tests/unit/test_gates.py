@@ -226,6 +226,7 @@ GATES = {
     "integration-database": "tests/integration/",
     "integration-deploy": "tests/integration/",
     "integration-engine": "tests/integration/",
+    "integration-hybrid": "tests/integration/",
     "integration-input": "tests/integration/",
     "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",

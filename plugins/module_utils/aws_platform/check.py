@@ -4,8 +4,9 @@
 Security groups are judged by rules.py, what keeps data by stores.py.
 
 Rules: each subnet has its address, zone and an explicit route table; public subnets go out through the internet
-gateway, private ones through the NAT gateway of their zone, database subnets not at all; each engine host stands in the
-private subnet and the placement group of its zone; every resource carries the tags.
+gateway, private ones through the NAT gateway of their zone, and to the premises through a transit gateway, database
+subnets not at all; each engine host stands in the private subnet and the placement group of its zone; every resource
+carries the tags.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Wanted:
 
     `tiers`: addresses of the subnets of public, private and database, in the order of `zones`.  `hosts`: shard,
     replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
-    `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them.
+    `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them. `on_premises`: networks that
+    the private subnets reach through a transit gateway.
     """
 
     prefix: str
@@ -38,6 +40,7 @@ class Wanted:
     hosts: Sequence[Mapping[str, Any]]
     tags: Mapping[str, str]
     security_groups: Sequence[Mapping[str, Any]]
+    on_premises: Sequence[str] = ()
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -90,7 +93,9 @@ def _routes(wanted: Wanted, found: Found) -> Iterator[str]:
         if subnet["id"] not in tables:
             yield f"subnet {subnet['cidr']} has no route table of its own and follows the VPC's main one"
         elif tier:
-            yield from _way_out(tables[subnet["id"]], subnet, _exits(wanted, found, tier, index))
+            routes = dict(tables[subnet["id"]]["routes"])
+            yield from _to_premises(routes, subnet, wanted.on_premises if tier == "private" else ())
+            yield from _way_out(routes, subnet, _exits(wanted, found, tier, index))
     for table in found["route_tables"]:
         if not table["main"] and table["id"] not in used:
             yield f"route table {table['id']} belongs to no subnet"
@@ -107,8 +112,17 @@ def _exits(wanted: Wanted, found: Found, tier: str, index: int) -> set[str] | No
     return {gateway["id"] for gateway in found["nat_gateways"] if gateway["subnet"] in home and gateway["public"]}
 
 
-def _way_out(table: Mapping[str, Any], subnet: Mapping[str, Any], exits: set[str] | None) -> Iterator[str]:
-    routes = dict(table["routes"])
+def _to_premises(routes: dict[str, str], subnet: Mapping[str, Any], networks: Sequence[str]) -> Iterator[str]:
+    """Judge the routes to the premises, and take them out of `routes`."""
+    for network in networks:
+        target = routes.pop(network, None)
+        if target is None:
+            yield f"{_named(subnet)} has no route to {network} on the premises"
+        elif not target.startswith("tgw-"):
+            yield f"the route of {_named(subnet)} to {network} leads to {target}, not to a transit gateway"
+
+
+def _way_out(routes: dict[str, str], subnet: Mapping[str, Any], exits: set[str] | None) -> Iterator[str]:
     way_out = routes.pop(EVERYWHERE, None)
     for destination, target in routes.items():
         yield f"{_named(subnet)} has a route to {destination} through {target}, not described anywhere"

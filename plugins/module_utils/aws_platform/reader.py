@@ -87,7 +87,9 @@ def _route_table(table: Mapping[str, Any]) -> dict[str, Any]:
         "main": any(association.get("Main") for association in associations),
         "subnets": [association["SubnetId"] for association in associations if association.get("SubnetId")],
         "routes": {
-            route.get("DestinationCidrBlock", "?"): route.get("NatGatewayId") or route.get("GatewayId") or "?"
+            route.get("DestinationCidrBlock", "?"): next(
+                (route[key] for key in ("NatGatewayId", "TransitGatewayId", "GatewayId") if route.get(key)), "?"
+            )
             for route in table["Routes"]
             if route.get("GatewayId") != "local"
         },

@@ -2,8 +2,9 @@
 """What variables there are: the union of all roles' meta/argument_specs.yml, and of their meta/limits.yml.
 
 argument_specs.yml is Ansible's own: names, types, choices.  limits.yml is ours, for what a type cannot say: a mapping
-from a variable's name to `minimum`, `maximum`, `pattern` (the whole value has to match), `format: cidr`, or, for a
-list, `items` with any of these, for a mapping, `options` with any of these for some of its keys.
+from a variable's name to `minimum`, `maximum`, `pattern` (the whole value has to match), `format` (`cidr` or
+`public_ip`), or, for a list, `items` with any of these, for a mapping, `options` with any of these for some of its
+keys.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.kinds.customer_gateway import (
+    is_public,
+)
 
 LIMITS = ("minimum", "maximum", "pattern", "format", "items", "options")
 
@@ -59,6 +63,8 @@ def beyond_limits(value: Any, limits: Mapping[str, Any]) -> list[str]:
         problems.append(f"is {str(value)!r}; it has to match {limits['pattern']}")
     if limits.get("format") == "cidr" and not _is_cidr(str(value)):
         problems.append(f"is {str(value)!r}; a network such as 10.0.0.0/16 is wanted, without bits of a host")
+    if limits.get("format") == "public_ip" and not is_public(str(value)):
+        problems.append(f"is {str(value)!r}; an IPv4 address that the internet knows is wanted")
     if "items" in limits:
         problems += [
             f"has an item that {problem}" for item in value for problem in beyond_limits(item, limits["items"])

@@ -243,3 +243,28 @@ def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
     one = Wanted(**(WANTED.__dict__ | {"nat_gateway_count": 1}))
     assert problems(one, found) == []
     assert problems(WANTED, found) != []
+
+
+HOME = Wanted(**(WANTED.__dict__ | {"on_premises": ["192.168.0.0/16"]}))
+
+
+def test_only_private_subnets_lead_to_the_premises() -> None:
+    found = right()
+    for index in (2, 3):
+        found["route_tables"][index]["routes"]["192.168.0.0/16"] = "tgw-1"
+    assert problems(HOME, found) == []
+    assert len(problems(WANTED, found)) == 2, "where no premises are described, such a route is nobody's"
+    found["route_tables"][3]["routes"]["192.168.0.0/16"] = "pcx-1"
+    found["route_tables"][4]["routes"]["192.168.0.0/16"] = "tgw-1"
+    assert sorted(problems(HOME, found)) == [
+        "subnet d0 (z-a) has a route to 192.168.0.0/16 through tgw-1, not described anywhere",
+        "subnet d1 (z-b) has a route to 192.168.0.0/16 through tgw-1, not described anywhere",
+        "the route of subnet a1 (z-b) to 192.168.0.0/16 leads to pcx-1, not to a transit gateway",
+    ]
+
+
+def test_a_lacking_route_to_the_premises_is_named() -> None:
+    assert problems(HOME, right()) == [
+        "subnet a0 (z-a) has no route to 192.168.0.0/16 on the premises",
+        "subnet a1 (z-b) has no route to 192.168.0.0/16 on the premises",
+    ]
