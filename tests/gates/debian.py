@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "requirements"))
 
 import preflight  # noqa: E402  (found through the line above)
 
-# Command that a lane runs -> Debian package. The fuzzer's runtime and arm64's libc are libraries: probed below.
+# Command that a lane runs -> Debian package. Libraries are probed below.
 PACKAGES = {
     "gcc": "gcc",
     "git": "git",
@@ -45,7 +45,15 @@ PACKAGES = {
     "podman": "podman",
     "crun": "crun",
     "mmdebstrap": "mmdebstrap",
+    "charon-systemd": "charon-systemd",
+    "swanctl": "strongswan-swanctl",
+    "kernel-libipsec": "libcharon-extra-plugins",
+    "strongswan-openssl": "libstrongswan-standard-plugins",
+    "bird": "bird2",
+    "ping": "iputils-ping",
 }
+# Libraries of strongSwan, by the names that PACKAGES has for them.
+PLUGINS = {"kernel-libipsec": "kernel-libipsec", "strongswan-openssl": "openssl"}
 # What the guests of `make test-hosts` need.
 GUESTS = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -67,6 +75,8 @@ def has(tool: str) -> bool:
         return any(Path("/usr/lib").glob(f"llvm-*/lib/clang/*/lib/linux/{name}"))
     if tool == "arm64-libc":
         return Path("/usr/aarch64-linux-gnu/lib/libc.a").exists()
+    if tool in PLUGINS:
+        return Path(f"/usr/lib/ipsec/plugins/libstrongswan-{PLUGINS[tool]}.so").exists()
     return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
 

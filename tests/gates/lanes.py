@@ -105,11 +105,13 @@ DOCS = "--plugin-docs --skip-rstcheck .cache/docs/ansible_collections/ironbook/t
 COPY = "python tests/gates/collection_copy.py .cache/docs"
 IN_CONTAINERS = "python tests/gates/containers.py"
 CONTAINERS = ("podman", "crun", "mmdebstrap", "unshare")
+STRONGSWAN = ("charon-systemd", "swanctl", "kernel-libipsec", "strongswan-openssl", "bird", "ping", "ss", "unshare")
 # Lane -> beginnings of the names of its files in tests/integration, its usual seconds, and what it needs. A file that
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
     "hybrid": (("hybrid",), 100, ()),
+    "vpn": (("vpn",), 40, STRONGSWAN),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),
     "venue": (("session", "reconcile"), 110, ()),

@@ -236,6 +236,7 @@ GATES = {
     "integration-store": "tests/integration/",
     "integration-throughput": "tests/integration/",
     "integration-venue": "tests/integration/",
+    "integration-vpn": "tests/integration/",
     "molecule": "molecule test",
     "molecule-hosts": "containers.py molecule test",
     "probe": "/probe probe",
