@@ -15,6 +15,8 @@ description:
   - At the end come the hosts that changed or failed, and one line with the totals of all hosts, such as
     C(changed=0 failed=0 unreachable=0 on 25 hosts in 48 s).
   - Plays that only check something, tasks that are as they should be, and files that are included print nothing.
+  - With C(-e output=NAME), which asks P(ironbook.trading.platform_outputs#role) for a value, all but that value goes to
+    standard error.
   - With C(-v) everything is printed as P(ansible.builtin.default#callback) does.
 extends_documentation_fragment:
   - ansible.builtin.default_callback
@@ -56,6 +58,7 @@ class CallbackModule(Default):
         self._began = time.monotonic()
         self._headed: set[str] = set()  # names of the plays that were announced
         self._heading = ""  # that of the present play, until it is printed
+        self._aside = False  # standard output is for a value alone
         self._told: set[tuple[str, str]] = set()  # (task, line) of each change that was printed above its difference
 
     # ------------------------------------------------------------------------------------------------------- plays
@@ -66,6 +69,7 @@ class CallbackModule(Default):
             super().v2_playbook_on_play_start(play)
             return
         self._play = play
+        self._aside = bool(play.get_variable_manager().extra_vars.get("output"))
         self._heading = play.get_name().strip()
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
@@ -97,7 +101,7 @@ class CallbackModule(Default):
     def _head(self) -> None:
         """Print the present play's name, once."""
         if self._heading:
-            self._display.display(self._heading, color=C.COLOR_HIGHLIGHT)
+            self._display.display(self._heading, color=C.COLOR_HIGHLIGHT, stderr=self._aside)
             self._headed.add(self._heading)
             self._heading = ""
 
@@ -198,12 +202,14 @@ class CallbackModule(Default):
                     + " ".join(
                         f"{'failed' if name == 'failures' else name}={counts[name]:<4}"
                         for name in ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
-                    )
+                    ),
+                    stderr=self._aside,
                 )
         self._display.display(
             f"changed={total['changed']} failed={total['failures']} unreachable={total['unreachable']} "
             f"on {len(hosts)} host{'s' * (len(hosts) != 1)} in {time.monotonic() - self._began:.0f} s",
             color=C.COLOR_ERROR if total["failures"] or total["unreachable"] else C.COLOR_OK,
+            stderr=self._aside,
         )
 
 

@@ -110,6 +110,7 @@ CONTAINERS = ("podman", "crun", "mmdebstrap", "unshare")
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
     "deploy": (("deploy",), 140, ()),
+    "life": (("life",), 100, ()),
     "throughput": (("throughput",), 130, ()),
     "venue": (("session", "reconcile"), 110, ()),
     "input": (("bad_input",), 90, ()),
