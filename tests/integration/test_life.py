@@ -1,36 +1,85 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of an environment after its first run: what it has is listed, and what others want to know is put out.
+"""The life of an environment: planned, made, listed, put out, changed by hand, and planned again.
 
-One site and one run of provision serve the whole file.
+One site serves the whole file, in that order. Each plan is held against what then happens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psycopg
 import pytest
 from integration import platform_drift as drift
-from integration.life_site import Life, life
+from integration.life_site import Life, Run, life
 from integration.platform_drift import PREFIX
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
+# What AWS makes beside what is asked for: no plan counts it.
+BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot"}
+
+
+@dataclass
+class Environment(Life):
+    """The site, the plan of its empty account, and what was there after that plan."""
+
+    plan: Run
+    there: list[str]
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Kind and name of each resource that there is."""
+        return [(line.split()[0], line.split()[1]) for line in self.must("state_list").lines if is_resource(line)]
+
+
 @pytest.fixture(scope="module")
-def environment() -> Iterator[Life]:
+def environment() -> Iterator[Environment]:
     with life() as site:
+        plan = site.must("plan", "--check", "--diff")
+        there = site.must("state_list").lines
         site.must("provision")
-        yield site
+        yield Environment(site.site, site.environment, plan, there)
 
 
-def arns(run_lines: list[str]) -> list[str]:
-    """The ARN at the end of each line of a list that is about a resource of ours."""
-    return [line.split()[-1] for line in run_lines if len(line.split()) == 3 and " arn:" in line]
+def is_resource(line: str) -> bool:
+    """Whether a line of a list is about a resource of ours."""
+    return len(line.split()) == 3 and " arn:" in line
+
+
+def arns(lines: list[str]) -> list[str]:
+    """The ARN at the end of each such line."""
+    return [line.split()[-1] for line in lines if is_resource(line)]
+
+
+def planned(run: Run) -> list[str]:
+    """The lines of a plan, the count as the last."""
+    end = next(i for i, line in enumerate(run.lines) if line.startswith("plan: "))
+    begin = end
+    while run.lines[begin - 1][:2] in ("+ ", "~ ", "- "):
+        begin -= 1
+    return run.lines[begin : end + 1]
+
+
+@pytest.mark.feature("ORC-02", by="M", repaired="tags of NAT gateways and addresses")
+def test_a_plan_makes_nothing_and_says_what_provision_then_makes(environment: Environment) -> None:
+    assert environment.there[-2:-1] == ["0 resources, and 0 without the tags that say whose they are"]
+    made = [f"+ {kind} {name}" for kind, name in environment.listed() if kind not in BESIDE]
+    *lines, count = planned(environment.plan)
+    assert sorted(lines) == sorted(made)
+    assert count == f"plan: {len(made)} to add, 0 to change, 0 to destroy"
+    assert len(made) == 35
+
+
+def test_a_plan_refuses_to_run_where_it_would_provision(environment: Environment) -> None:
+    run = environment.play("plan")
+    assert run.code != 0
+    assert "A plan changes nothing, and provision would: run this with --check --diff" in run.err
 
 
 @pytest.mark.feature("ORC-16", by="M", repaired="tags of NAT gateways and addresses")
-def test_everything_that_was_made_is_listed_and_what_lacks_its_tags_is_drift(environment: Life) -> None:
+def test_everything_that_was_made_is_listed_and_what_lacks_its_tags_is_drift(environment: Environment) -> None:
     ec2, iam = environment.client("ec2"), environment.client("iam")
     (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [PREFIX]}])["Vpcs"]
     groups = {group["GroupId"]: group["GroupName"] for group in ec2.describe_placement_groups()["PlacementGroups"]}
@@ -54,12 +103,27 @@ def test_everything_that_was_made_is_listed_and_what_lacks_its_tags_is_drift(env
     ]
     assert len(arns(found)) == len(listed) - 1
     environment.client("kinesis").delete_stream(StreamName=f"{PREFIX}-forgotten")
-    environment.must("provision")  # gives the subnet its tags again
-    assert sorted(arns(environment.must("state_list").lines)) == sorted(listed)
+
+
+def test_a_plan_of_what_was_changed_by_hand_says_what_provision_then_does(environment: Environment) -> None:
+    """A subnet has lost its tags in the test before; here a bucket is deleted, and a key is rotated no more."""
+    kms, s3 = environment.client("kms"), environment.client("s3")
+    s3.delete_bucket(Bucket=drift.BUCKET)
+    kms.disable_key_rotation(KeyId=kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["KeyId"])
+    assert planned(environment.must("plan", "--check", "--diff")) == [
+        f"~ kms_key {PREFIX}",
+        f"+ s3_bucket {drift.BUCKET}",
+        f"~ subnet {PREFIX}-private-us-east-1b",
+        "plan: 1 to add, 2 to change, 0 to destroy",
+    ]
+    run = environment.must("provision")
+    assert sum(line.startswith("changed: ") for line in run.lines) == 3, run.out
+    assert drift.BUCKET in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    assert planned(environment.must("plan", "--check", "--diff")) == ["plan: 0 to add, 0 to change, 0 to destroy"]
 
 
 @pytest.mark.feature("ORC-14", by="M", repaired="endpoint of RDS")
-def test_one_output_is_a_value_that_a_shell_can_use(environment: Life) -> None:
+def test_one_output_is_a_value_that_a_shell_can_use(environment: Environment) -> None:
     endpoint, port, name = (
         environment.must("outputs", "-e", f"output={output}").out
         for output in ("database_endpoint", "database_port", "database_name")
@@ -72,7 +136,7 @@ def test_one_output_is_a_value_that_a_shell_can_use(environment: Life) -> None:
         assert connection.execute("select current_database()").fetchone() == ("trading_platform",)
 
 
-def test_all_outputs_are_what_aws_says(environment: Life) -> None:
+def test_all_outputs_are_what_aws_says(environment: Environment) -> None:
     lines = dict(line.split(maxsplit=1) for line in environment.must("outputs").lines if len(line.split()) > 1)
     ec2, kms = environment.client("ec2"), environment.client("kms")
     (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [PREFIX]}])["Vpcs"]
