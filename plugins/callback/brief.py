@@ -14,7 +14,11 @@ description:
     where C(--diff) asks for it, and a line for each failure, which names host, task and reason.
   - At the end come the hosts that changed or failed, and one line with the totals of all hosts, such as
     C(changed=0 failed=0 unreachable=0 on 25 hosts in 48 s).
+  - Where the role P(ironbook.trading.platform_plan#role) has begun a plan, the resources that would be added, changed
+    and destroyed come before the totals, a line each, and how many there are of each.
   - Plays that only check something, tasks that are as they should be, and files that are included print nothing.
+  - With C(-e output=NAME), which asks P(ironbook.trading.platform_outputs#role) for a value, all but that value goes to
+    standard error.
   - With C(-v) everything is printed as P(ansible.builtin.default#callback) does.
 extends_documentation_fragment:
   - ansible.builtin.default_callback
@@ -34,12 +38,14 @@ from ansible.playbook.play import Play
 from ansible.playbook.task import Task
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.ironbook.trading.plugins.plugin_utils import plan_tally
 
 # Tasks that look and do nothing; a play that has no others is not announced.
 _CHECKS = frozenset(
     f"ansible.builtin.{name}"
     for name in ("assert", "validate_argument_spec", "set_fact", "meta", "include_role", "include_tasks")
 )
+_PLAN = "ironbook.trading.platform_plan"
 _COUNTS = ("changed", "failures", "unreachable")
 
 
@@ -56,6 +62,7 @@ class CallbackModule(Default):
         self._began = time.monotonic()
         self._headed: set[str] = set()  # names of the plays that were announced
         self._heading = ""  # that of the present play, until it is printed
+        self._aside = False  # standard output is for a value alone
         self._told: set[tuple[str, str]] = set()  # (task, line) of each change that was printed above its difference
 
     # ------------------------------------------------------------------------------------------------------- plays
@@ -66,6 +73,7 @@ class CallbackModule(Default):
             super().v2_playbook_on_play_start(play)
             return
         self._play = play
+        self._aside = bool(play.get_variable_manager().extra_vars.get("output"))
         self._heading = play.get_name().strip()
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
@@ -97,7 +105,7 @@ class CallbackModule(Default):
     def _head(self) -> None:
         """Print the present play's name, once."""
         if self._heading:
-            self._display.display(self._heading, color=C.COLOR_HIGHLIGHT)
+            self._display.display(self._heading, color=C.COLOR_HIGHLIGHT, stderr=self._aside)
             self._headed.add(self._heading)
             self._heading = ""
 
@@ -105,6 +113,7 @@ class CallbackModule(Default):
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """Print a line if the task changed something; its items have had their own."""
+        self._count(result)
         if self._display.verbosity:
             super().v2_runner_on_ok(result)
         elif not isinstance(result.task, TaskInclude):
@@ -114,6 +123,7 @@ class CallbackModule(Default):
 
     def v2_runner_item_on_ok(self, result: CallbackTaskResult) -> None:
         """Print a line if the item changed something."""
+        self._count(result)
         if self._display.verbosity:
             super().v2_runner_item_on_ok(result)
         elif not isinstance(result.task, TaskInclude):
@@ -151,6 +161,14 @@ class CallbackModule(Default):
         elif not _looped(result):
             self._fail(result, "unreachable", bool(result.task_fields.get("ignore_unreachable")))
 
+    def _count(self, result: CallbackTaskResult) -> None:
+        """Count a change for the plan, which begins where its role has listed what there is."""
+        if not isinstance(result.task, TaskInclude) and not _looped(result):
+            told, role = result.result, result.task._role
+            if "unmarked" in told and role and role.get_name() == _PLAN:
+                plan_tally.RUN.begin([*told["resources"], *told["unmarked"]])
+            plan_tally.RUN.note(result.task.action, f"{self.host_label(result)}: {result.task_name}", told)
+
     def _show(self, result: CallbackTaskResult) -> None:
         """Print a change, or that nothing changed where display_ok_hosts asks for it."""
         changed = bool(result.result.get("changed"))
@@ -185,9 +203,12 @@ class CallbackModule(Default):
     # --------------------------------------------------------------------------------------------------------- end
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Print the hosts to which something happened, and the totals of all."""
+        """Print the hosts to which something happened, the plan, and the totals of all."""
+        plan = plan_tally.RUN.lines() if plan_tally.RUN.begun else []
         if self._display.verbosity:
             super().v2_playbook_on_stats(stats)
+            for line in plan:
+                self._display.display(line)
             return
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
         total = {name: sum(counts[name] for counts in hosts.values()) for name in _COUNTS}
@@ -198,12 +219,16 @@ class CallbackModule(Default):
                     + " ".join(
                         f"{'failed' if name == 'failures' else name}={counts[name]:<4}"
                         for name in ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
-                    )
+                    ),
+                    stderr=self._aside,
                 )
+        for line in plan:
+            self._display.display(line, color=C.COLOR_CHANGED)
         self._display.display(
             f"changed={total['changed']} failed={total['failures']} unreachable={total['unreachable']} "
             f"on {len(hosts)} host{'s' * (len(hosts) != 1)} in {time.monotonic() - self._began:.0f} s",
             color=C.COLOR_ERROR if total["failures"] or total["unreachable"] else C.COLOR_OK,
+            stderr=self._aside,
         )
 
 

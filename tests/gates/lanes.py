@@ -113,6 +113,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "hybrid": (("hybrid",), 100, ()),
     "vpn": (("vpn",), 40, STRONGSWAN),
     "deploy": (("deploy",), 140, ()),
+    "life": (("life",), 100, ()),
     "throughput": (("throughput",), 130, ()),
     "venue": (("session", "reconcile"), 110, ()),
     "input": (("bad_input",), 90, ()),

@@ -225,6 +225,7 @@ GATES = {
     "integration-capture": "tests/integration/",
     "integration-database": "tests/integration/",
     "integration-deploy": "tests/integration/",
+    "integration-life": "tests/integration/",
     "integration-engine": "tests/integration/",
     "integration-hybrid": "tests/integration/",
     "integration-input": "tests/integration/",

@@ -88,6 +88,7 @@ KIND = Kind(
     ),
     find=find, create=create, update=unchangeable, delete=delete, tag=tag_ec2,
     not_found=("InvalidFlowLogId.NotFound", "InvalidVpcId.NotFound", "InvalidVpcID.NotFound"),
+    arn="vpc-flow-log/{id}",
     problems=problems,
     example={"name": "trading-flow", "vpc": "trading", "log_group": "/trading/flow",
              "role_arn": "arn:aws:iam::111122223333:role/flow-logs"},

@@ -111,6 +111,7 @@ KIND = Kind(
     ),
     find=find, create=create, update=update, delete=delete, tag=tag,
     not_found=("ResourceNotFoundException",),
+    arn="log-group:{id}",
     name_is_unique=True,
     id_is_name=True,
     example={"name": "/trading/audit", "retention_days": 2557},
