@@ -189,6 +189,6 @@ def in_this_process() -> Iterator[None]:
     from moto import mock_aws  # noqa: PLC0415
 
     with mock_aws():
-        for service in REPAIRS.keys() & {"ec2", "logs"}:
+        for service in REPAIRS.keys() & {"ec2", "directconnect", "logs"}:
             apply(service, Settings(1, Path("none"), "none"))
         yield

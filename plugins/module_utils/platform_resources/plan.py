@@ -266,5 +266,7 @@ def wanted_of(kinds: Mapping[str, Kind], options: Mapping[str, Any]) -> list[Wan
 
 def _given(field: Field, value: Any) -> Any:
     if value is None:
-        return field.default
+        return list(field.default) if field.type == "list" else field.default
+    if field.type == "list":  # nothing that AWS lists has an order
+        return sorted(value)
     return {str(key): str(each) for key, each in value.items()} if field.type == "dict" else value

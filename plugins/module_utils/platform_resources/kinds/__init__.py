@@ -12,12 +12,16 @@ from ..kind import Kind
 from . import (
     customer_gateway,
     dedicated_host,
+    direct_connect_connection,
+    direct_connect_gateway,
+    direct_connect_interface,
     flow_log,
     launch_template,
     log_group,
     transit_gateway,
     transit_gateway_route_table,
     transit_gateway_vpc_attachment,
+    virtual_private_gateway,
     vpn_connection,
 )
 
@@ -26,12 +30,16 @@ KINDS: Mapping[str, Kind] = {
     for module in (
         customer_gateway,
         dedicated_host,
+        direct_connect_connection,
+        direct_connect_gateway,
+        direct_connect_interface,
         flow_log,
         launch_template,
         log_group,
         transit_gateway,
         transit_gateway_route_table,
         transit_gateway_vpc_attachment,
+        virtual_private_gateway,
         vpn_connection,
     )
 }

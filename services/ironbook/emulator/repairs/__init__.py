@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPAIRS: dict[str, tuple[str, ...]] = {
+    "directconnect": ("direct_connect",),
     "dynamodb": ("conditional_writes", "table_encryption", "durable_tables"),
     "ec2": (
         "resource_types",

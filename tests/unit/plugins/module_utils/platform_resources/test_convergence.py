@@ -95,6 +95,11 @@ def test_any_drift_converges_in_one_run(moto: Client) -> None:
     shape = {name: case.variants[0] for name, case in CASE.items()}
     shape["flow_log"] = {"vpc": "other", "bucket_arn": "arn:aws:s3:::foreign-flow"}
     shape["transit_gateway_vpc_attachment"] = {**shape["transit_gateway_vpc_attachment"], "transit_gateway": "other"}
+    shape["direct_connect_interface"] = {
+        **shape["direct_connect_interface"],
+        "connection": "foreign-direct_connect_connection",
+        "gateway": "foreign-direct_connect_gateway",
+    }
     shape["vpn_connection"] = {"transit_gateway": "other", "customer_gateway": "foreign-customer_gateway"}
     foreign = {KINDS[kind].plural: [{"name": f"foreign-{kind}", **variant}] for kind, variant in shape.items()}
     assert run(moto, {**foreign, "tags": FOREIGN}).problems == []
