@@ -18,6 +18,7 @@ from . import (
     transit_gateway,
     transit_gateway_route_table,
     transit_gateway_vpc_attachment,
+    vpc_endpoint,
     vpn_connection,
 )
 
@@ -32,6 +33,7 @@ KINDS: Mapping[str, Kind] = {
         transit_gateway,
         transit_gateway_route_table,
         transit_gateway_vpc_attachment,
+        vpc_endpoint,
         vpn_connection,
     )
 }
