@@ -79,12 +79,18 @@ def clients(url: str | None = None) -> Client:
 
 
 def provide(client: Client) -> None:
-    """What others provide: two VPCs, one with subnets, two transit gateways with an attachment each, a bucket."""
+    """What others provide: two VPCs with subnets and more, two transit gateways with an attachment each, a bucket."""
     ec2 = client("ec2")
     vpc, other = [
         ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=named("vpc", name))["Vpc"]["VpcId"]
         for name in ("trading", "other")
     ]
+    for number, (name, where) in enumerate((("endpoints-a", vpc), ("endpoints-b", vpc), ("endpoints-other", other))):
+        ec2.create_subnet(VpcId=where, CidrBlock=f"10.1.{10 + number}.0/24", TagSpecifications=named("subnet", name))
+        ec2.create_route_table(VpcId=where, TagSpecifications=named("route-table", name))
+        ec2.create_security_group(
+            VpcId=where, GroupName=name, Description=name, TagSpecifications=named("security-group", name)
+        )
     gateways = [
         ec2.create_transit_gateway(TagSpecifications=named("transit-gateway", name))["TransitGateway"]
         for name in ("trading", "other")
@@ -160,9 +166,9 @@ class _Recorded:
 def converge(
     client: Client, options: Mapping[str, Any], *, check: bool = False, adopt: bool = False, **more: Any
 ) -> Outcome:
-    """One run of the module without Ansible; `options` lists resources by argument. `more`: clock, seconds, workers."""
+    """One run of the module without Ansible; `options` lists resources. `more`: clock, seconds, workers, purge."""
     wanted = plan.wanted_of(KINDS, {"tags": TAGS, **options})
-    run = plan.Run({**TAGS, **options.get("tags", {})}, adopt, check)
+    run = plan.Run({**TAGS, **options.get("tags", {})}, adopt, check, more.get("purge", ()))
     account = Account(client, more.get("seconds", 60), more.get("clock"))
     return reconcile(KINDS, wanted, run, account, more.get("workers", 10))
 

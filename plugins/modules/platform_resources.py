@@ -101,7 +101,7 @@ def main() -> None:
         wanted = plan.wanted_of(KINDS, module.params)
     except ValueError as error:
         module.fail_json(msg=str(error), problems=str(error).splitlines(), actions=[], resources={})
-    run = plan.Run(tags, module.params["adopt"], module.check_mode)
+    run = plan.Run(tags, module.params["adopt"], module.check_mode, module.params["purge"])
     outcome = reconcile(KINDS, wanted, run, Account(module.client, module.params["deadline"]))
     done = outcome.planned if module.check_mode else outcome.done
     report = {

@@ -112,6 +112,7 @@ INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "provision": (("provision",), 200, ()),
     "hybrid": (("hybrid",), 100, ()),
     "vpn": (("vpn",), 40, STRONGSWAN),
+    "network": (("network",), 90, ()),
     "deploy": (("deploy",), 140, ()),
     "life": (("life",), 100, ()),
     "throughput": (("throughput",), 130, ()),

@@ -8,18 +8,14 @@ again, broken by hand, mended by the next run.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
@@ -28,6 +24,7 @@ from integration import platform_drift as drift
 from integration import platform_identity as identity
 from integration.platform_drift import PREFIX
 from integration.platform_results import results
+from integration.platform_runs import Run, client_of, of_site, play
 from local_processes import ROOT, LocalSite, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -47,20 +44,6 @@ TAGS = {
     "Compliance": "PCI-DSS",
 }
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
-RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+).*rescued=(\d+)", re.MULTILINE)
-
-
-@dataclass
-class Run:
-    """One run of ansible-playbook."""
-
-    returncode: int
-    output: str
-    changed: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Read the recap: the hosts that changed something, and how much."""
-        self.changed = {host: int(count) for host, count, *_ in RECAP.findall(self.output) if int(count)}
 
 
 @dataclass
@@ -92,31 +75,6 @@ class Platform:
         return copy
 
 
-def play(environment: dict[str, str], *playbooks: str, inventory: Path | None = None, check: bool = False) -> Run:
-    names = [f"ironbook.trading.{name}" for name in playbooks]
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory or "inventories/local"), *names]
-    done = subprocess.run(
-        [*command, *(["--check", "--diff"] if check else [])],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Run(done.returncode, done.stdout + done.stderr)
-
-
-def client_of(environment: dict[str, str], service: str) -> Any:
-    return boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-
-
 def count_resources(environment: dict[str, str]) -> dict[str, int]:
     """How many resources there are of each kind that provision makes, beside the VPC that every account has."""
     ec2 = client_of(environment, "ec2")
@@ -135,13 +93,7 @@ def count_resources(environment: dict[str, str]) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory) -> Iterator[Platform]:
     with local_site() as site:
-        environment = site.environment() | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        environment |= dict(line.split("=", 1) for line in site.local("env").stdout.split())
+        environment = of_site(site)
         preview = play(environment, "provision", "discover", check=True)
         after_preview = count_resources(environment)
         too_early = play(environment, "discover")

@@ -230,6 +230,7 @@ GATES = {
     "integration-hybrid": "tests/integration/",
     "integration-input": "tests/integration/",
     "integration-latency": "tests/integration/",
+    "integration-network": "tests/integration/",
     "integration-operate": "tests/integration/",
     "integration-provision": "tests/integration/",
     "integration-site": "tests/integration/",

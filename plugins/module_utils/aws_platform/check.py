@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judges what reader.py read: the network as a graph, the engine hosts, and the tags of everything.  Pure.
 
-Security groups are judged by rules.py, what keeps data by stores.py.
+Security groups are judged by rules.py, what keeps data by stores.py, and what the module platform_resources provides by
+its own plan (roles/aws_network/tasks/verify.yml): of that, only that it carries our tags.
 
 Rules: each subnet has its address, zone and an explicit route table; public subnets go out through the internet
 gateway, private ones through the NAT gateway of their zone, and to the premises through a transit gateway, database
@@ -93,7 +94,7 @@ def _routes(wanted: Wanted, found: Found) -> Iterator[str]:
         if subnet["id"] not in tables:
             yield f"subnet {subnet['cidr']} has no route table of its own and follows the VPC's main one"
         elif tier:
-            routes = dict(tables[subnet["id"]]["routes"])
+            routes = _without_endpoints(tables[subnet["id"]], found)
             yield from _to_premises(routes, subnet, wanted.on_premises if tier == "private" else ())
             yield from _way_out(routes, subnet, _exits(wanted, found, tier, index))
     for table in found["route_tables"]:
@@ -120,6 +121,12 @@ def _to_premises(routes: dict[str, str], subnet: Mapping[str, Any], networks: Se
             yield f"{_named(subnet)} has no route to {network} on the premises"
         elif not target.startswith("tgw-"):
             yield f"the route of {_named(subnet)} to {network} leads to {target}, not to a transit gateway"
+
+
+def _without_endpoints(table: Mapping[str, Any], found: Found) -> dict[str, str]:
+    """Return its routes but those that AWS put there for an endpoint, whose own tags say whether it is ours."""
+    endpoints = {endpoint["id"] for endpoint in found["vpc_endpoints"]}
+    return {destination: target for destination, target in table["routes"].items() if target not in endpoints}
 
 
 def _way_out(routes: dict[str, str], subnet: Mapping[str, Any], exits: set[str] | None) -> Iterator[str]:

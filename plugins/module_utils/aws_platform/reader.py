@@ -23,9 +23,9 @@ _STATES = ("pending", "running", "stopping", "stopped")
 def read(client: Callable[[str], Any], prefix: str) -> Found:
     """Everything of the platform `prefix`; `client` makes the boto3 client of a service.
 
-    Keys: vpcs, subnets, route_tables, internet_gateways, nat_gateways, addresses, security_groups, instances, volumes,
-    interfaces, placement_groups, keys, buckets, streams, tables, databases, database_subnet_groups.  Each item has `id`
-    and `tags`, and what its kind adds below.
+    Keys: vpcs, subnets, route_tables, internet_gateways, nat_gateways, addresses, security_groups, vpc_endpoints,
+    instances, volumes, interfaces, placement_groups, keys, buckets, streams, tables, databases, database_subnet_groups.
+    Each item has `id` and `tags`, and what its kind adds below.
     """
     ec2 = client("ec2")
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [prefix]}])["Vpcs"]
@@ -45,6 +45,11 @@ def read(client: Callable[[str], Any], prefix: str) -> Found:
             }
             for group in groups
             if group["GroupName"] != "default"  # made by AWS with the VPC, and used by nothing
+        ],
+        "vpc_endpoints": [
+            {"id": endpoint["VpcEndpointId"], "tags": tags_of(endpoint.get("Tags"))}
+            for endpoint in ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"]
+            if endpoint["State"].lower() not in ("deleting", "deleted")
         ],
         **_hosts(ec2, inside, prefix),
         **stores_reader.read(client, prefix, names),
@@ -87,7 +92,7 @@ def _route_table(table: Mapping[str, Any]) -> dict[str, Any]:
         "main": any(association.get("Main") for association in associations),
         "subnets": [association["SubnetId"] for association in associations if association.get("SubnetId")],
         "routes": {
-            route.get("DestinationCidrBlock", "?"): next(
+            _destination(route): next(
                 (route[key] for key in ("NatGatewayId", "TransitGatewayId", "GatewayId") if route.get(key)), "?"
             )
             for route in table["Routes"]
@@ -95,6 +100,10 @@ def _route_table(table: Mapping[str, Any]) -> dict[str, Any]:
         },
         "tags": tags_of(table.get("Tags")),
     }
+
+
+def _destination(route: Mapping[str, Any]) -> str:
+    return str(route.get("DestinationCidrBlock") or route.get("DestinationPrefixListId") or "?")
 
 
 def _gateways(ec2: Any, inside: Filters, prefix: str) -> Found:

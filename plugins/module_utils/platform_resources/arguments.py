@@ -25,6 +25,7 @@ def arguments(kinds: Mapping[str, Kind]) -> dict[str, dict[str, Any]]:
         "tags": {"type": "dict", "required": True},
         "adopt": {"type": "bool", "default": False},
         "deadline": {"type": "int", "default": 900},
+        "purge": _purge(kinds),
     }
     for kind in kinds.values():
         required = [field.name for field in kind.fields if field.required]
@@ -50,7 +51,8 @@ def info_arguments(kinds: Mapping[str, Kind]) -> dict[str, dict[str, Any]]:
 
 def documentation(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the options of platform_resources as its documentation has them, but for those of the run."""
-    options = {}
+    says = "Kinds of which every resource of the platform is removed that is not listed here; others are left alone."
+    options = {"purge": {**_purge(kinds), "description": [says]}}
     for name, spec in arguments(kinds).items():
         kind = next((kind for kind in kinds.values() if kind.plural == name), None)
         if kind is not None:
@@ -69,6 +71,10 @@ def documentation(kinds: Mapping[str, Kind]) -> dict[str, Any]:
 def info_documentation(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the option of platform_resources_info that depends on the kinds, as its documentation has it."""
     return {"kinds": {**info_arguments(kinds)["kinds"], "description": ["Which kinds are read."]}}
+
+
+def _purge(kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    return {"type": "list", "elements": "str", "choices": sorted(kinds), "default": []}
 
 
 def _argument(field: Field) -> dict[str, Any]:

@@ -143,6 +143,16 @@ class Calls:
                     f"{what} within the {self.account.seconds:g} s of this run: run again, it goes on from here"
                 )
 
+    @contextlib.contextmanager
+    def explained(self, name: str, action: str) -> Iterator[None]:
+        """Have what AWS, or the way to it, refuses be a ResourceError of one line."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, tuple(expected())):
+                raise self.explain(error, name, action) from error
+            raise
+
     def explain(self, error: Exception, name: str, action: str) -> ResourceError:
         """Return the line for what AWS, or the way to it, said."""
         if isinstance(error, ResourceError):

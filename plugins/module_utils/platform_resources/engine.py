@@ -51,10 +51,10 @@ def reconcile(
 ) -> Outcome:
     """Make what is wanted so; in check mode only say what would be done. It raises nothing that AWS may cause."""
     with ThreadPoolExecutor(workers) as pool:
-        known, problems = read(kinds, wanted, account, pool)
+        known, problems = read(kinds, wanted, run, account, pool)
         if problems:
             return Outcome(problems=problems)
-        planner = Planner(kinds, wanted, known, run)
+        planner = Planner(kinds, [*wanted, *plan.left_over(wanted, known, run)], known, run)
         outcome = Outcome(list(planner.steps.values()), problems=planner.problems)
         outcome.ids = {key: step.found.id for key, step in planner.steps.items() if step.found}
         if not run.check and not outcome.problems:
@@ -63,10 +63,10 @@ def reconcile(
 
 
 def read(
-    kinds: Mapping[str, Kind], wanted: Sequence[Wanted], account: Account, pool: ThreadPoolExecutor
+    kinds: Mapping[str, Kind], wanted: Sequence[Wanted], run: Run, account: Account, pool: ThreadPoolExecutor
 ) -> tuple[Known, list[str]]:
-    """Read all that is wanted and all that it names, and a line for what could not be read."""
-    names: dict[str, set[str]] = {resource.kind: set() for resource in wanted}
+    """Read all that is wanted and all that it names, all of the kinds to purge, and a line for what was not read."""
+    names: dict[str, set[str]] = {kind: set() for kind in (*(resource.kind for resource in wanted), *run.purge)}
     for resource in wanted:
         names[resource.kind].add(resource.name)
         if not resource.absent:
@@ -77,7 +77,7 @@ def read(
         if what in LOOKUPS:
             found[what] = pool.submit(_look_up, Calls(account, "ec2", what, read_only=True), what, asked)
         else:
-            found[what] = pool.submit(_find, kinds[what], account, sorted(asked))
+            found[what] = pool.submit(_find, kinds[what], account, None if what in run.purge else sorted(asked))
     answers, problems = {}, []
     for what, future in found.items():
         try:
@@ -105,20 +105,16 @@ def find_all(kinds: Mapping[str, Kind], run: Run, account: Account) -> tuple[lis
 
 def _find(kind: Kind, account: Account, names: Sequence[str] | None) -> list[Found]:
     aws = Calls(account, kind.service, kind.name, kind.not_found, read_only=True)
-    try:
+    with aws.explained(", ".join(names or ()) or "of any name", DOING["read"]):
         if names is None:
             return list(kind.find(aws, None))
         batches = (names[begin : begin + FILTERED] for begin in range(0, len(names), FILTERED))
         return [found for batch in batches for found in kind.find(aws, batch)]
-    except tuple(expected()) as error:
-        raise aws.explain(error, ", ".join(names or ()) or "of any name", DOING["read"]) from error
 
 
 def _look_up(aws: Calls, what: str, names: set[str]) -> dict[str, list[str]]:
-    try:
+    with aws.explained(", ".join(sorted(names)), DOING["read"]):
         return look_up(aws, what, names)
-    except tuple(expected()) as error:
-        raise aws.explain(error, ", ".join(sorted(names)), DOING["read"]) from error
 
 
 class _Application:

@@ -31,6 +31,8 @@ class Lookup:
 LOOKUPS: Mapping[str, Lookup] = {
     "vpc": Lookup("describe_vpcs", "Vpcs", "VpcId", r"vpc-[0-9a-f]{8,17}"),
     "subnet": Lookup("describe_subnets", "Subnets", "SubnetId", r"subnet-[0-9a-f]{8,17}"),
+    "route_table": Lookup("describe_route_tables", "RouteTables", "RouteTableId", r"rtb-[0-9a-f]{8,17}"),
+    "security_group": Lookup("describe_security_groups", "SecurityGroups", "GroupId", r"sg-[0-9a-f]{8,17}"),
     "transit_gateway_attachment": Lookup(
         "describe_transit_gateway_attachments",
         "TransitGatewayAttachments",

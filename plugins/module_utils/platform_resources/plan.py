@@ -10,7 +10,7 @@ until `adopt` is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -53,11 +53,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Run:
-    """What holds for the whole run. `check`: what others were to provide before may be lacking, it is only shown."""
+    """What holds for the whole run. `check`: what others were to provide before may be lacking, it is only shown.
+
+    `purge`: the kinds of which nothing of ours stays that nobody asked for.
+    """
 
     tags: Mapping[str, str]
     adopt: bool = False
     check: bool = False
+    purge: Collection[str] = ()
 
     def owner(self, tags: Mapping[str, str]) -> str:
         """Return `ours`, `nobody`, or the mark that says whose what carries these tags is."""
@@ -115,6 +119,8 @@ class Planner:
                 fields[field.name] = dict(self.run.tags)
             elif field.to and isinstance(value, Mapping):
                 fields[field.name] = {key: self._id(field, name, made) for key, name in value.items()}
+            elif field.to and isinstance(value, list):
+                fields[field.name] = sorted({self._id(field, name, made) for name in value})
             elif field.to and value is not None:
                 fields[field.name] = self._id(field, value, made)
         return fields
@@ -201,6 +207,13 @@ class Planner:
         return (found for found in self.known.found.get(resource.kind, ()) if found.name == resource.name)
 
 
+def left_over(wanted: Iterable[Wanted], known: Known, run: Run) -> list[Wanted]:
+    """Return what is ours of the kinds that the run purges and is not asked for: it shall not be there."""
+    asked = {resource.key for resource in wanted}
+    there = {(kind, found.name) for kind in run.purge for found in known.found[kind] if run.owner(found.tags) == "ours"}
+    return [Wanted(kind, name, {}, absent=True) for kind, name in sorted(there - asked)]
+
+
 def shown(fields: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     """Return a resource as a diff shows it."""
     return {**fields, "tags": dict(sorted(tags.items()))}
@@ -216,7 +229,7 @@ def references(kind: Kind, fields: Mapping[str, Any]) -> Iterator[tuple[str, str
     for field in kind.fields:
         value = fields.get(field.name)
         if field.to and value is not None:
-            names = value.values() if isinstance(value, Mapping) else [value]
+            names = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
             yield from ((field.to, name) for name in names if name not in field.words)
 
 

@@ -26,4 +26,4 @@ def listing(kind: Kind) -> Listing:
 
 def listings(kinds: Mapping[str, Kind] = KINDS) -> list[Listing]:
     """Return the listing of each kind."""
-    return [listing(kind) for _, kind in sorted(kinds.items())]
+    return [listing(kinds[name]) for name in sorted(kinds)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..platform_resources.calls import Account, Calls, ResourceError, expected
+from ..platform_resources.calls import Account, Calls, ResourceError
 from ..platform_resources.engine import WORKERS
 from ..platform_resources.kind import tags_of
 from ..platform_resources.plan import MARKS, Run
@@ -28,10 +28,8 @@ def listings() -> list[Listing]:
 def whereabouts(account: Account, region: str, prefix: str) -> Place:
     """Ask whose credentials these are. ResourceError where AWS does not say."""
     aws = Calls(account, "sts", "account", read_only=True)
-    try:
+    with aws.explained("of these credentials", READING):
         arn = aws.call("get_caller_identity")["Arn"]
-    except tuple(expected()) as error:
-        raise aws.explain(error, "of these credentials", READING) from error
     _arn, partition, _service, _region, number, _who = arn.split(":", 5)
     return Place(number, region, prefix, partition)
 
@@ -58,18 +56,14 @@ def read(account: Account, run: Run, place: Place, kinds: Sequence[Listing]) -> 
 
 def _list(account: Account, place: Place, kind: Listing) -> list[Item]:
     aws = Calls(account, kind.service, kind.kind, kind.not_found, read_only=True)
-    try:
+    with aws.explained("of any name", READING):
         return list(kind.find(aws, place))
-    except tuple(expected()) as error:
-        raise aws.explain(error, "of any name", READING) from error
 
 
 def _tagged(account: Account, run: Run) -> Mapping[str, Mapping[str, str]]:
     """Return ARN -> tags of all that the tagging API has with our marks."""
     aws = Calls(account, "resourcegroupstaggingapi", "tagged resource", read_only=True)
     filters: list[Mapping[str, Any]] = [{"Key": mark, "Values": [run.tags[mark]]} for mark in MARKS]
-    try:
+    with aws.explained("of any name", READING):
         found = aws.pages("get_resources", "ResourceTagMappingList", TagFilters=filters)
-    except tuple(expected()) as error:
-        raise aws.explain(error, "of any name", READING) from error
     return {mapping["ResourceARN"]: tags_of(mapping.get("Tags")) for mapping in found}

@@ -22,6 +22,7 @@ from . import (
     transit_gateway_route_table,
     transit_gateway_vpc_attachment,
     virtual_private_gateway,
+    vpc_endpoint,
     vpn_connection,
 )
 
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Kind] = {
         transit_gateway_route_table,
         transit_gateway_vpc_attachment,
         virtual_private_gateway,
+        vpc_endpoint,
         vpn_connection,
     )
 }

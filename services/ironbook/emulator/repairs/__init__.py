@@ -27,6 +27,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "transit_gateway_routes",
         "transit_gateway_attachments",
         "vpn_connections",
+        "vpc_endpoints",
     ),
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint",),

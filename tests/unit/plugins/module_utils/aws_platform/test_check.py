@@ -73,14 +73,15 @@ def right() -> dict[str, list[dict[str, Any]]]:
         "route_tables": [
             table("main", [], {}, main=True),
             table("public", ["sp0", "sp1"], {everywhere: "igw"}),
-            table("a0", ["sa0"], {everywhere: "nat0"}),
-            table("a1", ["sa1"], {everywhere: "nat1"}),
+            table("a0", ["sa0"], {everywhere: "nat0", "pl-s3": "vpce-s3"}),
+            table("a1", ["sa1"], {everywhere: "nat1", "pl-s3": "vpce-s3"}),
             table("database", ["sd0", "sd1"], {}),
         ],
         "internet_gateways": [{"id": "igw", "tags": TAGS}],
         "nat_gateways": [{"id": f"nat{n}", "subnet": f"sp{n}", "public": True, "tags": TAGS} for n in (0, 1)],
         "addresses": [{"id": "eip", "used": True, "tags": TAGS}],
         "security_groups": [{"id": f"sg-{name}", "name": name, "rules": RULES[name], "tags": TAGS} for name in RULES],
+        "vpc_endpoints": [{"id": "vpce-s3", "tags": TAGS}],
         "instances": [
             {
                 "id": "i",
@@ -161,6 +162,11 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
         lambda found: found["nat_gateways"].clear(),
         "the default route of subnet a0 (z-a) leads to nat0, not to a",
     ),
+    (
+        change("route_tables", 2, routes={EVERYWHERE: "nat0", "pl-s3": "vpce-x"}),
+        "subnet a0 (z-a) has a route to pl-s3 through vpce-x, not described anywhere",
+    ),
+    (change("vpc_endpoints", 0, tags={}), "tag Project of vpce-s3 of vpc_endpoints is missing; it should be 'p'"),
     (lambda found: found["instances"].clear(), "engine-0-0 does not exist"),
     (change("instances", 0, subnet="sp0"), "engine-0-0 is in subnet p0, not in a0 of z-a"),
     (change("instances", 0, placement_group=""), "engine-0-0 is in placement group none, not in cluster group v-z-a"),
