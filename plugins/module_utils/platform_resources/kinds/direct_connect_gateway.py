@@ -136,7 +136,7 @@ KIND = Kind(
               to="transit_gateway"),
         Field("virtual_gateway", "Name of the virtual private gateway that its private interfaces lead to.",
               to="virtual_private_gateway"),
-        Field("allowed_prefixes", "The networks that the other end is told of.", "list", elements="str", default=()),
+        Field("allowed_prefixes", "The networks that the other end is told of.", "list", elements="str", default=[]),
     ),
     find=find, create=create, update=update, delete=delete, tag=tag,
     not_found=direct_connect.NOT_FOUND,
