@@ -73,6 +73,7 @@ class Kind:
     `problems(fields)`: a line for each thing that is wrong with what is wanted, asked before the first call.
     `not_found`: codes by which AWS says that it, or what it rests on, is not there.
     `arn`: the last part of its ARN, with {id}; it may be left out where that is EC2's own form, `kind-name/{id}`.
+    `is_global`: whether its ARN names no region.
     `name_is_unique`: AWS allows no two with one name. `id_is_name`: the name is the id as well.
     """
 
@@ -87,6 +88,7 @@ class Kind:
     tag: Callable[[Any, Found, Mapping[str, str]], None]
     not_found: Sequence[str] = ()
     arn: str = ""
+    is_global: bool = False
     name_is_unique: bool = False
     id_is_name: bool = False
     problems: Callable[[Mapping[str, Any]], Iterable[str]] = no_problem

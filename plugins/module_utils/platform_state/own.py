@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..platform_resources.kind import Kind
@@ -17,7 +18,8 @@ def listing(kind: Kind) -> Listing:
     def find(aws: Any, place: Place) -> Iterator[Item]:
         for found in kind.find(aws, None):
             form = kind.arn or (f"{kind.name.replace('_', '-')}/{{id}}" if kind.service == "ec2" else "")
-            arn = place.arn(kind.service, form.format(id=found.id)) if form else ""
+            there = replace(place, region="") if kind.is_global else place
+            arn = there.arn(kind.service, form.format(id=found.id)) if form else ""
             vpc = str(found.fields.get("vpc") or "")
             yield Item(kind.name, found.id, found.name, arn, found.tags, vpc, shown=dict(found.fields))
 

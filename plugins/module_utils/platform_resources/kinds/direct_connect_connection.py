@@ -71,6 +71,7 @@ KIND = Kind(
               choices=("1Gbps", "10Gbps", "100Gbps", "400Gbps")),
         Field("provider", "Who lays the cable, where the location has several.", change=NEVER),
     ),
+    arn="dxcon/{id}",
     find=find, create=create, update=unchangeable, delete=delete, tag=tag,
     not_found=direct_connect.NOT_FOUND,
     example={"name": "nyse-mahwah", "location": "EqDC2", "bandwidth": "10Gbps"},

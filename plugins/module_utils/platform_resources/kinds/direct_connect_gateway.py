@@ -138,6 +138,7 @@ KIND = Kind(
               to="virtual_private_gateway"),
         Field("allowed_prefixes", "The networks that the other end is told of.", "list", elements="str", default=[]),
     ),
+    arn="dx-gateway/{id}", is_global=True,
     find=find, create=create, update=update, delete=delete, tag=tag,
     not_found=direct_connect.NOT_FOUND,
     problems=problems,

@@ -113,6 +113,7 @@ KIND = Kind(
         Field("bgp_asn", "The autonomous system at the other end.", "int", change=NEVER, required=True),
         Field("mtu", "Bytes that a packet may hold.", "int", default=1500),
     ),
+    arn="dxvif/{id}",
     find=find, create=create, update=update, delete=delete, tag=tag,
     not_found=direct_connect.NOT_FOUND,
     problems=problems,
