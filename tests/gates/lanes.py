@@ -38,6 +38,10 @@ AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to 
 TAIL_LINES = 40
 LINE_LENGTH = 300
 FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
+# Each provisions a whole environment several times: not in `make test`, whose time they would break, until they share
+# one.
+ENVIRONMENTS = "environments"
+WHOLE_ENVIRONMENTS = ("hybrid", "network", "life")
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
 
@@ -60,7 +64,7 @@ class Lane:
     @property
     def meets_the_clock(self) -> bool:
         """Whether it waits for real processes, so that a machine that stalls can fail it."""
-        return INTEGRATION in self.runs or self.name.startswith(MOLECULE)
+        return bool({INTEGRATION, ENVIRONMENTS} & {*self.runs}) or self.name.startswith(MOLECULE)
 
     @property
     def starts_servers(self) -> bool:
@@ -141,7 +145,7 @@ def integration(names: Iterable[str]) -> list[Lane]:
             pytest(" ".join(f"tests/integration/{name}" for name in files[lane]), "--durations 10"),
             weight,
             needs,
-            (INTEGRATION,),
+            (ENVIRONMENTS,) if lane in WHOLE_ENVIRONMENTS else (INTEGRATION,),
         )
         for lane, (_, weight, needs) in INTEGRATION_LANES.items()
         if files[lane]
@@ -186,7 +190,7 @@ LANES = (
 def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
     """Return the lanes of a run ("all", "fast", "lint") or the one lane of that name, the longest first."""
     if run == "all":
-        mine = [lane for lane in lanes if lane.name != "unit-fast"]
+        mine = [lane for lane in lanes if lane.name != "unit-fast" and ENVIRONMENTS not in lane.runs]
     else:
         mine = [lane for lane in lanes if run in (*lane.runs, lane.name)]
     return sorted(mine, key=lambda lane: -lane.weight)
