@@ -28,6 +28,7 @@ def tags_of(listed: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     return {pair["key"]: pair.get("value", "") for pair in listed or ()}
 
 
-def tag(aws: Any, name: str, tags: Mapping[str, str]) -> None:
-    """Set these tags of the resource with that ARN."""
+def tag(aws: Any, there: Mapping[str, Any], resource: str, tags: Mapping[str, str]) -> None:
+    """Set these tags; `there`: how Direct Connect tells of it, `resource`: the last part of its ARN."""
+    name = arn(there.get("region", ""), there["ownerAccount"], resource)
     aws.call("tag_resource", resourceArn=name, tags=[{"key": key, "value": value} for key, value in tags.items()])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import plan
-from .calls import Account, Calls, ResourceError, expected
+from .calls import Account, Calls, ResourceError
 from .kind import FAILED, READY, Found, Kind
 from .lookups import LOOKUPS, look_up
 from .plan import CREATE, DELETE, REPLACED, SAME, Key, Known, Planner, Run, Step, Wanted
@@ -167,12 +167,11 @@ class _Application:
         kind = self.planner.kinds[step.wanted.kind]
         patient = bool(self.order[step.wanted.key] & made.keys())
         aws = Calls(self.account, kind.service, kind.name, kind.not_found, patient=patient)
-        try:
-            return _Resource(kind, aws, step, self.planner, made).become()
-        except ValueError as error:
-            raise aws.explain(ResourceError(str(error)), step.wanted.name, DOING[step.action]) from error
-        except tuple(expected()) as error:
-            raise aws.explain(error, step.wanted.name, DOING[step.action]) from error
+        with aws.explained(step.wanted.name, DOING[step.action]):
+            try:
+                return _Resource(kind, aws, step, self.planner, made).become()
+            except ValueError as error:
+                raise ResourceError(str(error)) from error
 
 
 class _Resource:

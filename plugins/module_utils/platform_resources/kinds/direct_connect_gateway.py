@@ -122,7 +122,7 @@ def tag(aws: Any, found: Found, tags: Mapping[str, str]) -> None:
     """Set tags. It belongs to no region."""
     listed = aws.pages("describe_direct_connect_gateways", "directConnectGateways")
     there = next(each for each in listed if each["directConnectGatewayId"] == found.id)
-    direct_connect.tag(aws, direct_connect.arn("", there["ownerAccount"], f"dx-gateway/{found.id}"), tags)
+    direct_connect.tag(aws, there, f"dx-gateway/{found.id}", tags)
 
 
 KIND = Kind(

@@ -95,8 +95,7 @@ def delete(aws: Any, found: Found) -> None:
 def tag(aws: Any, found: Found, tags: Mapping[str, str]) -> None:
     """Set tags."""
     there = next(each for each in listed(aws) if each["virtualInterfaceId"] == found.id)
-    name = direct_connect.arn(there["region"], there["ownerAccount"], f"dxvif/{found.id}")
-    direct_connect.tag(aws, name, tags)
+    direct_connect.tag(aws, there, f"dxvif/{found.id}", tags)
 
 
 KIND = Kind(
