@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
+from integration.platform_runs import client_of, of_site
 from local_processes import ROOT, LocalSite, local_site
 
 
@@ -44,13 +43,7 @@ class Life:
 
     def client(self, service: str) -> Any:
         """A boto3 client of its emulator."""
-        return boto3.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        return client_of(self.environment, service)
 
     def command(self, playbook: str, *options: str, inventory: Path | str = "inventories/local") -> list[str]:
         """The command that runs a playbook of the collection."""
@@ -82,11 +75,4 @@ class Life:
 def life() -> Iterator[Life]:
     """A site whose emulator runs and whose account is empty."""
     with local_site() as site:
-        environment = site.environment() | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        environment |= dict(line.split("=", 1) for line in site.local("env").stdout.split())
-        yield Life(site, environment)
+        yield Life(site, of_site(site))

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,8 @@ import yaml
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
 from integration.platform_drift import PREFIX, described_groups
-from integration.test_provision import ENGINES, TAGS, TIERS, ZONES, Run, client_of, play
+from integration.platform_runs import Run, client_of, of_site, play
+from integration.test_provision import ENGINES, TAGS, TIERS, ZONES
 from local_processes import ROOT, LocalSite, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -47,13 +46,7 @@ def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrid]:
     shutil.copytree(ROOT / "inventories" / "local", inventory)
     shutil.copy(PRODUCTION, inventory / "group_vars" / "all")
     with local_site() as site:
-        environment = site.environment() | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".venv" / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        environment |= dict(line.split("=", 1) for line in site.local("env").stdout.split())
+        environment = of_site(site)
         preview = play(environment, "provision", inventory=inventory, check=True)
         first, second = (play(environment, "provision", inventory=inventory) for _ in range(2))
         yield Hybrid(site, environment, inventory, preview, first, second)
