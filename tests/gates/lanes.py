@@ -38,10 +38,6 @@ AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to 
 TAIL_LINES = 40
 LINE_LENGTH = 300
 FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
-# Each provisions a whole environment several times: not in `make test`, whose time they would break, until they share
-# one.
-ENVIRONMENTS = "environments"
-WHOLE_ENVIRONMENTS = ("hybrid", "network", "life")
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
 
@@ -64,7 +60,7 @@ class Lane:
     @property
     def meets_the_clock(self) -> bool:
         """Whether it waits for real processes, so that a machine that stalls can fail it."""
-        return bool({INTEGRATION, ENVIRONMENTS} & {*self.runs}) or self.name.startswith(MOLECULE)
+        return INTEGRATION in self.runs or self.name.startswith(MOLECULE)
 
     @property
     def starts_servers(self) -> bool:
@@ -113,12 +109,9 @@ STRONGSWAN = ("charon-systemd", "swanctl", "kernel-libipsec", "strongswan-openss
 # Lane -> beginnings of the names of its files in tests/integration, its usual seconds, and what it needs. A file that
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
-    "provision": (("provision",), 200, ()),
-    "hybrid": (("hybrid",), 100, ()),
+    "production": (("production",), 400, ()),
     "vpn": (("vpn",), 40, STRONGSWAN),
-    "network": (("network",), 90, ()),
     "deploy": (("deploy",), 140, ()),
-    "life": (("life",), 100, ()),
     "throughput": (("throughput",), 130, ()),
     "venue": (("session", "reconcile"), 110, ()),
     "input": (("bad_input",), 90, ()),
@@ -145,7 +138,7 @@ def integration(names: Iterable[str]) -> list[Lane]:
             pytest(" ".join(f"tests/integration/{name}" for name in files[lane]), "--durations 10"),
             weight,
             needs,
-            (ENVIRONMENTS,) if lane in WHOLE_ENVIRONMENTS else (INTEGRATION,),
+            (INTEGRATION,),
         )
         for lane, (_, weight, needs) in INTEGRATION_LANES.items()
         if files[lane]
@@ -190,7 +183,7 @@ LANES = (
 def chosen(lanes: Sequence[Lane], run: str) -> list[Lane]:
     """Return the lanes of a run ("all", "fast", "lint") or the one lane of that name, the longest first."""
     if run == "all":
-        mine = [lane for lane in lanes if lane.name != "unit-fast" and ENVIRONMENTS not in lane.runs]
+        mine = [lane for lane in lanes if lane.name != "unit-fast"]
     else:
         mine = [lane for lane in lanes if run in (*lane.runs, lane.name)]
     return sorted(mine, key=lambda lane: -lane.weight)

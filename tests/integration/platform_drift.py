@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-PREFIX = "ironbook-local"
-BUCKET = f"{PREFIX}-audit-123456789012"
+from integration.production_site import ACCOUNT, CIDR, PORT, PREFIX, PREMISES, TIERS
+
+BUCKET = f"{PREFIX}-audit-{ACCOUNT}"
 STREAM = f"{PREFIX}-market-data"
 Client = Callable[[str], Any]
 
@@ -19,11 +20,11 @@ def table_of(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> dict[str, 
 
 
 def targets(table: dict[str, Any]) -> dict[str, str]:
-    """Destination -> gateway of each route but the VPC's own."""
+    """Destination -> gateway of each route but the VPC's own and those of endpoints."""
     return {
-        route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("GatewayId")
+        route["DestinationCidrBlock"]: route.get("NatGatewayId") or route.get("TransitGatewayId") or route["GatewayId"]
         for route in table["Routes"]
-        if route.get("GatewayId") != "local"
+        if route.get("GatewayId") != "local" and "DestinationCidrBlock" in route
     }
 
 
@@ -204,6 +205,36 @@ def undo_network(ec2, subnets, tables) -> dict[str, Callable[[], object]]:
     }
 
 
+def break_hybrid(ec2, subnets, tables) -> None:
+    """The first zone loses its way to the premises, the hub spreads traffic over tunnels, and one of them is weak."""
+    table = table_of(tables, subnets[TIERS["private"][0]])["RouteTableId"]
+    ec2.delete_route(RouteTableId=table, DestinationCidrBlock=PREMISES)
+    (hub,) = ec2.describe_transit_gateways()["TransitGateways"]
+    ec2.modify_transit_gateway(TransitGatewayId=hub["TransitGatewayId"], Options={"VpnEcmpSupport": "enable"})
+    (vpn,) = ec2.describe_vpn_connections()["VpnConnections"]
+    ec2.modify_vpn_tunnel_options(
+        VpnConnectionId=vpn["VpnConnectionId"],
+        VpnTunnelOutsideIpAddress=vpn["Options"]["TunnelOptions"][0]["OutsideIpAddress"],
+        TunnelOptions={"Phase1EncryptionAlgorithms": [{"Value": "AES128"}]},
+    )
+
+
+def break_endpoints(ec2, subnets, tables) -> list[dict[str, Any]]:
+    """One is deleted, one leaves a table, one a subnet. Returns what the verification says of them."""
+    there = {each["ServiceName"].rpartition(".")[2]: each for each in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+             if each["State"] == "available"}  # fmt: skip
+    table = table_of(tables, subnets[TIERS["private"][0]])["RouteTableId"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=there["s3"]["VpcEndpointId"], RemoveRouteTableIds=[table])
+    kinesis = there["kinesis-streams"]
+    ec2.modify_vpc_endpoint(VpcEndpointId=kinesis["VpcEndpointId"], RemoveSubnetIds=kinesis["SubnetIds"][:1])
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[there["dynamodb"]["VpcEndpointId"]])
+    return [
+        {"kind": "vpc_endpoint", "name": f"{PREFIX}-dynamodb", "action": "create"},
+        {"kind": "vpc_endpoint", "name": f"{PREFIX}-kinesis-streams", "action": "update", "fields": ["subnets"]},
+        {"kind": "vpc_endpoint", "name": f"{PREFIX}-s3", "action": "update", "fields": ["route_tables"]},
+    ]
+
+
 def bring_theirs(ec2, subnets) -> list[str]:
     """Somebody else's bastion with a volume, and a private NAT gateway, in our VPC. Returns the ids of the three."""
     place = {"SubnetId": subnets["10.0.101.0/24"]["SubnetId"], "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1}
@@ -254,16 +285,24 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         *((g["GroupId"], g) for g in ec2.describe_security_groups(Filters=inside)["SecurityGroups"]),
         *((g["GroupId"], g) for g in ec2.describe_placement_groups()["PlacementGroups"]),
         *((v["VolumeId"], v) for v in ec2.describe_volumes()["Volumes"]),
+        *((e["VpcEndpointId"], e) for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] == "available"),
+        *((t["TransitGatewayId"], t) for t in ec2.describe_transit_gateways()["TransitGateways"]),
+        *(
+            (a["TransitGatewayAttachmentId"], a)
+            for a in ec2.describe_transit_gateway_vpc_attachments()["TransitGatewayVpcAttachments"]
+        ),
+        *((c["CustomerGatewayId"], c) for c in ec2.describe_customer_gateways()["CustomerGateways"]),
+        *((v["VpnConnectionId"], v) for v in ec2.describe_vpn_connections()["VpnConnections"]),
         *((i["InstanceId"], i) for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]),
     ]
     found = {name: resource.get("Tags", []) for name, resource in [(vpc["VpcId"], vpc), *resources]}
     for interface in ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"]:
         if interface.get("Attachment", {}).get("InstanceId"):  # the others are AWS's own, of NAT gateways
             found[interface["NetworkInterfaceId"]] = interface["TagSet"]
-    default = [g["GroupId"] for g in ec2.describe_security_groups(Filters=inside)["SecurityGroups"]]
-    default = [g for g in default if g not in {security_group(ec2, n)["GroupId"] for n in ("engine", "database")}]
-    assert len(default) == 1
-    del found[default[0]]
+    for default in ec2.describe_security_groups(Filters=[*inside, {"Name": "group-name", "Values": ["default"]}])[
+        "SecurityGroups"
+    ]:
+        del found[default["GroupId"]]
     s3, kms, kinesis, rds, dynamodb = (client(service) for service in ("s3", "kms", "kinesis", "rds", "dynamodb"))
     for table in dynamodb.list_tables()["TableNames"]:
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
@@ -287,22 +326,27 @@ def is_main(table: dict[str, Any]) -> bool:
     return any(association.get("Main") for association in table["Associations"])
 
 
-def described_groups(port: int, tiers: dict[str, list[str]]) -> list[dict[str, Any]]:
+def described_groups() -> list[dict[str, Any]]:
     """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
-    orders = f"{port + 100}-{port + 199}"
-    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": tiers["database"]}
+    orders = f"{PORT + 100}-{PORT + 199}"
+    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
     to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
-    replicas = f"{port + 2}-{port + 99}"
+    replicas = f"{PORT + 2}-{PORT + 99}"
     replication = {"proto": "tcp", "ports": [replicas], "group_name": f"{PREFIX}-engine"}
     return [
         {
             "name": f"{PREFIX}-engine",
-            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": tiers["private"]}, replication],
+            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}, replication],
             "egress": [to_database, to_aws, replication],
         },
         {
             "name": f"{PREFIX}-database",
             "ingress": [{"proto": "tcp", "ports": [5432], "group_id": f"{PREFIX}-engine"}],
+            "egress": [],
+        },
+        {
+            "name": f"{PREFIX}-endpoints",
+            "ingress": [{"proto": "tcp", "ports": [443], "cidr_ip": CIDR}],
             "egress": [],
         },
     ]

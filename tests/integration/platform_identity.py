@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from integration.platform_drift import PREFIX, Client
+from integration.platform_drift import Client
+from integration.production_site import ACCOUNT, PREFIX
 
 
 def must_be_the_engines(client: Client, hosts: list[dict[str, Any]], tags: dict[str, str]) -> None:
@@ -25,7 +26,7 @@ def must_be_the_engines(client: Client, hosts: list[dict[str, Any]], tags: dict[
     assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["engine"]
     statements = iam.get_role_policy(RoleName=name, PolicyName="engine")["PolicyDocument"]["Statement"]
     assert {one["Effect"] for one in statements} == {"Allow"}
-    bucket = f"arn:aws:s3:::{PREFIX}-audit-123456789012"
+    bucket = f"arn:aws:s3:::{PREFIX}-audit-{ACCOUNT}"
     key = client("kms").describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]["Arn"]
     table = client("dynamodb").describe_table(TableName=f"{PREFIX}-configuration")["Table"]["TableArn"]
     stream = client("kinesis").describe_stream_summary(StreamName=f"{PREFIX}-market-data")

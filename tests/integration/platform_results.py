@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from integration.platform_runs import Run
 
 # What differs from one run to the next, whoever runs it.
 MOMENT = ("delta", "start", "end", "date", "x-amzn-requestid", "request_id", "latest_restorable_time")
 
 
-def results(output: str) -> dict[str, list[Any]]:
-    """The results by play, task and host, in their order, from what ansible.posix.json has printed."""
+def results(run: Run) -> dict[str, list[Any]]:
+    """The results by play, task and host, in their order, of a run AS_JSON."""
     found: dict[str, list[Any]] = {}
-    for play in json.JSONDecoder().raw_decode(output[output.index("{") :])[0]["plays"]:
+    for play in run.json["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 name = f"{play['play']['name']}: {task['task']['name']}: {host}"

@@ -3,83 +3,53 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from local_processes import ROOT, LocalSite, local_site
+from local_processes import ROOT, LocalSite
 
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+).*rescued=(\d+)", re.MULTILINE)
-# What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and no
-# gp3, of which the emulator does not tell the throughput.
-ON_THE_EMULATOR = """
-aws_account_id: "123456789012"
-ironbook_warm_interpreter: true
-aws_database_storage_type: gp2
-"""
-# The last role of playbooks/provision.yml, after what the provisioner `vpc` would have left.
-ISOLATE = """
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - ansible.builtin.add_host: {{name: vpc, aws_network_vpc_id: {vpc_id}}}
-      changed_when: false
-    - ansible.builtin.include_role: {{name: ironbook.trading.aws_network}}
-      vars: {{aws_network_part: isolation}}
-"""
+AS_JSON = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """One run of ansible-playbook."""
+    """How a run of ansible-playbook ended, and what it printed."""
 
     returncode: int
-    output: str
-    changed: dict[str, int] = field(default_factory=dict)
+    out: str
+    err: str
 
-    def __post_init__(self) -> None:
-        """Read the recap: the hosts that changed something, and how much."""
-        self.changed = {host: int(count) for host, count, *_ in RECAP.findall(self.output) if int(count)}
+    @property
+    def output(self) -> str:
+        """Both outputs."""
+        return self.out + self.err
 
+    @property
+    def lines(self) -> list[str]:
+        """Standard output by lines, without the indentation."""
+        return [line.strip() for line in self.out.splitlines()]
 
-@dataclass
-class Production:
-    """inventories/production on an emulator of its own."""
+    @property
+    def json(self) -> Any:
+        """What ansible.posix.json printed (AS_JSON)."""
+        return json.JSONDecoder().raw_decode(self.out[self.out.index("{") :])[0]
 
-    environment: dict[str, str]
-    directory: Path
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of the emulator."""
-        return client_of(self.environment, service)
-
-    def play(self, *playbooks: str, check: bool = False, variables: str = "") -> Run:
-        """Run playbooks, of the collection or by path, with these variables in place of the inventory's."""
-        copy = self.directory / f"inventory-{len(list(self.directory.iterdir()))}"
-        shutil.copytree(ROOT / "inventories" / "production", copy)
-        (copy / "group_vars" / "all" / "zz_test.yml").write_text(f"---\n{ON_THE_EMULATOR}{variables}\n")
-        return play(self.environment, *playbooks, inventory=copy, check=check)
-
-    def isolate(self, vpc_id: str, variables: str = "") -> Run:
-        """Run the part `isolation` of the network alone, the last of provision, in a tenth of its time."""
-        playbook = self.directory / "isolate.yml"
-        playbook.write_text(ISOLATE.format(vpc_id=vpc_id))
-        return self.play(str(playbook), variables=variables)
-
-
-@contextmanager
-def production(directory: Path) -> Iterator[Production]:
-    """A site that is up and empty, for inventories/production."""
-    with local_site() as site:
-        yield Production(of_site(site), directory)
+    @property
+    def changed(self) -> dict[str, int]:
+        """The hosts that changed something, and how much, from the recap."""
+        if self.out.lstrip().startswith("{"):
+            counts = {host: stats["changed"] for host, stats in self.json["stats"].items()}
+        else:
+            counts = {host: int(count) for host, count, *_ in RECAP.findall(self.out)}
+        return {host: count for host, count in counts.items() if count}
 
 
 def of_site(site: LocalSite) -> dict[str, str]:
@@ -93,27 +63,33 @@ def of_site(site: LocalSite) -> dict[str, str]:
     return environment | dict(line.split("=", 1) for line in site.local("env").stdout.split())
 
 
-def play(environment: dict[str, str], *playbooks: str, inventory: Path | None = None, check: bool = False) -> Run:
-    """Run playbooks of the collection; `check`: as a preview, with its diff."""
-    names = [name if "/" in name else f"ironbook.trading.{name}" for name in playbooks]
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory or "inventories/local"), *names]
+def command_of(*playbooks: str, inventory: Path | str = "inventories/local", check: bool = False) -> list[str]:
+    """The command that runs playbooks, of the collection or by path; `check`: as a preview, with its diff."""
+    names = [name if "/" in name or name[0] == "-" or "=" in name else f"ironbook.trading.{name}" for name in playbooks]
+    preview = ["--check", "--diff"] if check else []
+    return [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), *names, *preview]
+
+
+def play(environment: dict[str, str], *playbooks: str, **how: Any) -> Run:
+    """Run playbooks to their end; an option of ansible-playbook, and its argument, may stand among them."""
     done = subprocess.run(
-        [*command, *(["--check", "--diff"] if check else [])],
+        command_of(*playbooks, **how),
         cwd=ROOT,
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=900,
     )
-    return Run(done.returncode, done.stdout + done.stderr)
+    return Run(done.returncode, done.stdout, done.stderr)
 
 
-def client_of(environment: dict[str, str], service: str) -> Any:
+def client_of(environment: dict[str, str], service: str, region: str = "us-east-1") -> Any:
     """A boto3 client of the emulator."""
     return boto3.client(
         service,
-        region_name="us-east-1",
+        region_name=region,
         endpoint_url=environment["AWS_ENDPOINT_URL"],
         aws_access_key_id="testing",
         aws_secret_access_key="testing",

@@ -202,16 +202,12 @@ def test_every_tool_that_a_lane_needs_has_a_package() -> None:
 
 
 def test_runs_are_made_of_lanes() -> None:
-    """`all` leaves out what repeats another in part, and whole environments; the fast one keeps clear of servers."""
-    environments = {"integration-hybrid", "integration-network", "integration-life"}
-    assert {lane.name for lane in chosen(LANES, "environments")} == environments
-    assert {lane.name for lane in LANES} - {lane.name for lane in chosen(LANES, "all")} == {"unit-fast", *environments}
+    """`all` leaves out what repeats another in part; the fast one keeps clear of servers."""
+    assert {lane.name for lane in LANES} - {lane.name for lane in chosen(LANES, "all")} == {"unit-fast"}
     assert {"ruff", "mypy", "unit-fast", "c-test"} <= {lane.name for lane in chosen(LANES, "fast")}
     assert not {"molecule", "unit"} & {lane.name for lane in chosen(LANES, "fast")}
     assert not any(lane.name.startswith("integration") for lane in chosen(LANES, "fast"))
-    assert set(chosen(LANES, "integration")) == {
-        lane for lane in LANES if lane.name.startswith("integration") and lane.name not in environments
-    }
+    assert set(chosen(LANES, "integration")) == {lane for lane in LANES if lane.name.startswith("integration")}
     assert [lane.name for lane in chosen(LANES, "ruff")] == ["ruff"]
 
 
@@ -233,7 +229,7 @@ GATES = {
     "integration-input": "tests/integration/",
     "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",
-    "integration-provision": "tests/integration/",
+    "integration-production": "tests/integration/",
     "integration-site": "tests/integration/",
     "integration-failover": "tests/integration/",
     "integration-store": "tests/integration/",
