@@ -289,7 +289,7 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         *((t["TransitGatewayId"], t) for t in ec2.describe_transit_gateways()["TransitGateways"]),
         *(
             (a["TransitGatewayAttachmentId"], a)
-            for a in ec2.describe_transit_gateway_vpc_attachments()["TransitGatewayVpcAttachments"]
+            for a in ec2.describe_transit_gateway_attachments()["TransitGatewayAttachments"]
         ),
         *((c["CustomerGatewayId"], c) for c in ec2.describe_customer_gateways()["CustomerGateways"]),
         *((v["VpnConnectionId"], v) for v in ec2.describe_vpn_connections()["VpnConnections"]),

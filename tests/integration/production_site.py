@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One environment for all tests of it: inventories/production on an emulator, planned, made, and made again.
+"""One environment for all tests of it: inventories/production on an emulator, planned, made, and made again twice.
 
 The files tests/integration/test_production_*.py share it, one after the other in the order of their names: who changes
 something sets it back. Where IRONBOOK_TEST_VENUE names a directory, the site stays there when the tests have ended, and
@@ -42,8 +42,7 @@ TAGS = {
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
 # What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and no
 # gp3, of which the emulator does not tell the throughput.
-ON_THE_EMULATOR = f"""
-aws_account_id: "{ACCOUNT}"
+ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"
 ironbook_warm_interpreter: true
 aws_database_storage_type: gp2
 """
@@ -67,7 +66,8 @@ class Production:
         self.directory.mkdir(exist_ok=True)
         copy = self.directory / (name or f"inventory-{len(list(self.directory.iterdir()))}")
         shutil.copytree(self.inventory, copy)
-        (copy / "group_vars" / "all" / "zz_test.yml").write_text(f"---\n{ON_THE_EMULATOR}{variables}\n")
+        for file, text in (("zz_emulator", ON_THE_EMULATOR), ("zz_test", variables)):
+            (copy / "group_vars" / "all" / f"{file}.yml").write_text(f"---\n{text}\n")
         return copy
 
     def play(self, *playbooks: str, check: bool = False, variables: str = "", **environment: str) -> Run:
@@ -89,6 +89,7 @@ class Production:
             name, _, part = role.partition(":")
             include = {"ansible.builtin.include_role": {"name": f"ironbook.trading.{name}"}}
             tasks.append(include | ({"vars": {f"{name}_part": part}} if part else {}))
+        self.directory.mkdir(exist_ok=True)
         playbook = self.directory / "apply.yml"
         playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         return self.play(str(playbook), variables=variables)
@@ -116,7 +117,7 @@ class Production:
 
 @dataclass
 class Venue(Production):
-    """Production, and the runs that it began with."""
+    """Production, and the runs that it began with; `cold` is as `second`, each module in an interpreter of its own."""
 
     too_early: Run = field(kw_only=True)
     plan: Run = field(kw_only=True)
@@ -124,6 +125,7 @@ class Venue(Production):
     listed_empty: Run = field(kw_only=True)
     first: Run = field(kw_only=True)
     second: Run = field(kw_only=True)
+    cold: Run = field(kw_only=True)
 
 
 def count_resources(production: Production) -> dict[str, int]:
@@ -151,6 +153,7 @@ def begin(production: Production) -> dict[str, Any]:
         "listed_empty": production.play("state_list"),
         "first": production.play("provision", "discover"),
         "second": production.play("provision", "discover", **AS_JSON),
+        "cold": production.play("provision", "discover", variables="ironbook_warm_interpreter: false", **AS_JSON),
     }
 
 

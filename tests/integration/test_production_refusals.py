@@ -70,8 +70,8 @@ def test_a_replayed_session_in_production_is_refused(venue: Venue) -> None:
 @pytest.mark.parametrize(
     ("hosts", "complaint"),
     [
-        ([(0, 0)], "engine_hosts has engine-0-1, engine-0-2, which nobody asked for"),
-        ([(0, 0), (0, 1), (0, 2), (1, 0)], "engine_hosts lacks engine-1-0"),
+        ([(0, 0), (0, 1)], "engine_hosts has engine-0-2, which nobody asked for"),
+        ([(shard, n) for shard in (0, 1) for n in range(3)], "engine_hosts lacks engine-1-0, engine-1-1, engine-1-2"),
     ],
 )
 def test_discover_refuses_other_hosts_than_those_asked_for(
