@@ -153,6 +153,10 @@ test-hosts: venv-test  ## the tuning of hosts and its audit in a guest with its 
 host-docs: venv-test  ## writes docs/host_tuning.md, which is made from the catalogue of tunables
 	@$(BIN)/python tests/host_tuning_docs.py
 
+.PHONY: role-docs
+role-docs: venv-test  ## writes docs/roles/, which is made from what each role says of its variables
+	@$(BIN)/python tests/role_docs.py
+
 .PHONY: features
 features: venv-test  ## what the last run proved, row by row; writes docs/features.md
 	@$(BIN)/python tests/feature_rows.py
