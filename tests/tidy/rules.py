@@ -41,6 +41,7 @@ ASSERTIONS_PER_FUNCTION = 2
 PLAY_KEYS = {"name", "hosts", "roles", "tags", "gather_facts", "strategy", "serial", "become", "any_errors_fatal",
              "module_defaults", "import_playbook", "order", "max_fail_percentage"}  # fmt: skip
 PREFLIGHT = "ironbook.trading.preflight"
+DIAGRAM = "ironbook.trading.diagram"
 PREFLIGHT_HOSTS = "{{ 'localhost' | ironbook.trading.until_preflight }}"
 AFTER_PREFLIGHT = re.compile(r"\|\s*ironbook\.trading\.after_preflight\s*}}\s*$")
 TASK_KEYS = {"name", "when", "tags", "loop", "loop_control", "register", "changed_when", "failed_when", "notify",
@@ -263,8 +264,12 @@ def playbooks_hold_hosts_roles_and_tags(tree: Tree) -> Iterator[str]:
 
 @rule
 def plays_come_after_preflight(tree: Tree) -> Iterator[str]:
-    """Begin each playbook with preflight, whatever tags are asked for, and let no play run unless it has passed."""
+    """Begin each playbook with preflight, whatever tags are asked for, and let no play run unless it has passed.
+
+    But for the one that asks nothing of AWS, nor of a host: it draws what the inventory says.
+    """
     books = {book_name(name): tree.yaml(name) or [{}] for name in tree.match("playbooks/**.yml")}
+    books.pop(DIAGRAM, None)
     preflight = books.pop(PREFLIGHT, [{}])
     if [(play.get("hosts"), play.get("tags")) for play in preflight] != [(PREFLIGHT_HOSTS, ["always"])]:
         yield f"playbooks/preflight.yml: not one play with hosts: {PREFLIGHT_HOSTS} and tags: [always]"

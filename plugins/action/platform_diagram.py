@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the boxes that roles declare, and draws them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils import diagram
+
+COLLECTION = Path(__file__).resolve().parents[2]
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Draw, and write what has changed. Nothing is asked of AWS."""
+        super().run(tmp, task_vars)
+        _result, arguments = self.validate_argument_spec({"path": {"type": "path", "required": True}})
+        boxes, lines = [], []
+        try:
+            for role, declared in self._declared(task_vars or {}):
+                boxes += [box | {"role": role} for box in declared["boxes"]]
+                lines += [diagram.Line(line["from"], line["to"], line.get("says", "")) for line in declared["lines"]]
+            outermost = diagram.arrange(diagram.tree(boxes))
+        except ValueError as error:
+            return {"failed": True, "msg": f"meta/diagram.yml of the roles: {error}"}
+        there = {box["id"] for box in boxes}
+        lines = [line for line in lines if {line.start, line.end} <= there]
+        texts = {"svg": diagram.svg(outermost, lines), "drawio": diagram.drawio(outermost, lines)}
+        return self._write(arguments["path"], texts) | {"roles": sorted({box["role"] for box in boxes})}
+
+    def _write(self, path: str, texts: Mapping[str, str]) -> dict[str, Any]:
+        diffs = []
+        for ending, text in texts.items():
+            file = Path(f"{path}.{ending}")
+            before = file.read_text(encoding="utf-8") if file.exists() else ""
+            if before != text:
+                names = {"before_header": str(file), "after_header": str(file)}
+                diffs.append(names | {"before": before, "after": text})
+                if not self._play_context.check_mode:
+                    new = file.with_name(f".{file.name}.new")
+                    new.write_text(text, encoding="utf-8")
+                    os.replace(new, file)
+        return {"changed": bool(diffs), "diff": diffs, "files": [f"{path}.{ending}" for ending in texts]}
+
+    def _declared(self, variables: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
+        """Each role's boxes and lines, with their Jinja filled in; a role's defaults give way to the inventory.
+
+        What has `each`, a list, is there once for every `item` of it, whose number is `index`.
+        """
+        for path in sorted(COLLECTION.glob("roles/*/meta/diagram.yml")):
+            role = path.parents[1]
+            defaults = self._loader.load_from_file(str(role / "defaults" / "main.yml"), trusted_as_template=True) or {}
+            known = {**defaults, **variables}
+            declared = self._loader.load_from_file(str(path), trusted_as_template=True)
+            found: dict[str, list[dict[str, Any]]] = {"boxes": [], "lines": []}
+            for sort, there in found.items():
+                for one in declared.get(sort, ()):
+                    rest = {key: value for key, value in one.items() if key != "each"}
+                    items = self._filled(one["each"], known) if "each" in one else [None]
+                    for index, item in enumerate(items):
+                        there.append(self._filled(rest, known | {"item": item, "index": index}))
+            yield role.name, found
+
+    def _filled(self, value: Any, variables: Mapping[str, Any]) -> Any:
+        return self._templar.copy_with_new_env(available_variables=variables).template(value)
