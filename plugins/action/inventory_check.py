@@ -38,6 +38,8 @@ class ActionModule(ActionBase):
                 "minimum_versions": {"type": "dict", "required": True},
                 "environment": {"type": "str"},
                 "account_id": {"type": "str"},
+                "region": {"type": "str"},
+                "zones": {"type": "list", "elements": "str", "default": []},
                 "state_directory": {"type": "str"},
             }
         )
@@ -47,6 +49,8 @@ class ActionModule(ActionBase):
         found += directory.directory_problems("ironbook_state_directory", arguments["state_directory"] or "")
         environment = arguments["environment"] or ""
         found += endpoint.endpoint_problems(environment, os.environ)
+        if region := arguments["region"]:
+            found += account.region_problems(os.environ, region) + account.zone_problems(region, arguments["zones"])
         found = found or endpoint.configured_problems(environment, os.environ)
         if not found:
             found = account.account_problems(arguments["account_id"], os.environ.get("AWS_ENDPOINT_URL"))

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: account_only
-short_description: Go on only with credentials of the inventory's own account
+short_description: Go on only with credentials of the inventory's own account, in its own region
 version_added: 0.1.0
 description:
   - Adds no host. It has to come before the inventory files that ask AWS, and Ansible reads those of a directory in the
     order of their names.
   - Asks STS whose account the credentials are of, and stops Ansible with one line if they are missing, have expired, or
     are of another account than the C(aws_account_id) that the group variables of the same directory, or C(-e), set.
-  - Stops it before that for each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY),
+  - Stops it before that where the environment names another region than the C(aws_region) of the inventory, or none.
+  - Stops it for each variable of the environment that not all of our tools read, such as C(AWS_ACCESS_KEY),
     and for a service with an endpoint of its own. STS would be asked about one account and another be written to.
   - The role preflight asks again in each playbook. This plugin is for what comes before, where Ansible takes an error
     of an inventory plugin for a file that another plugin may understand, and prints a warning for each. So it ends the
@@ -69,12 +70,12 @@ def problems(directory: Path, command_line: Iterable[str], loader: Any) -> list[
     return (
         endpoint.endpoint_problems("", os.environ)
         or endpoint.configured_problems("", os.environ)
-        or account.region_problems(os.environ)
-        or account.account_problems(wanted_account(settings), os.environ.get("AWS_ENDPOINT_URL"))
+        or account.region_problems(os.environ, wanted(settings, "aws_region"))
+        or account.account_problems(wanted(settings, "aws_account_id"), os.environ.get("AWS_ENDPOINT_URL"))
     )
 
 
-def wanted_account(settings: Iterable[inventory.Setting]) -> str | None:
-    """The account that the settings name last, or None where that takes Jinja: the role preflight fills it in."""
-    named = [str(setting.value) for setting in settings if setting.name == "aws_account_id"]
+def wanted(settings: Iterable[inventory.Setting], name: str) -> str | None:
+    """What the settings say last of a variable, or None where that takes Jinja: the role preflight fills it in."""
+    named = [str(setting.value) for setting in settings if setting.name == name]
     return named[-1] if named and "{{" not in named[-1] else None

@@ -19,6 +19,7 @@ description:
     of one service alone. Otherwise STS could be asked about one account and another be written to.
   - Refuses an inventory of O(environment=local) whose AWS endpoint, as boto3 takes it from the environment and from the
     configuration file, is not on this machine, or is reached through a proxy.
+  - Refuses an environment whose region is not O(region), and each of O(zones) that is not in it.
   - Asks STS whose account the credentials are of, and refuses any other than O(account_id).
   - All problems are reported together, one line each. AWS is asked only if there is no other problem.
   - Nothing is changed. The action plugin of the same name does the work, on the controller.
@@ -36,6 +37,16 @@ options:
     description:
       - The AWS account that the inventory is for.
     type: str
+  region:
+    description:
+      - The region that the inventory is for. Left out, it is not compared.
+    type: str
+  zones:
+    description:
+      - The availability zones that the inventory uses.
+    type: list
+    elements: str
+    default: []
   state_directory:
     description:
       - Where the controller keeps passwords and reports. Refused if this user cannot write there.
@@ -56,6 +67,8 @@ EXAMPLES = r"""
       amazon.aws: 10.1.2
     environment: "{{ ironbook_environment }}"
     account_id: "{{ aws_account_id }}"
+    region: "{{ aws_region }}"
+    zones: "{{ ironbook_zones }}"
     state_directory: "{{ ironbook_state_directory }}"
 """
 

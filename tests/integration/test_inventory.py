@@ -92,7 +92,7 @@ def inventory(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str
     text = file.read_text()
     assert "aws_account_id: " in text
     file.write_text(text.replace("111122223333", EMULATED))
-    return copy, {"example": "staging"}.get(request.param, request.param)
+    return copy, request.param
 
 
 def listed(inventory: Path, variables: dict[str, str]) -> dict[str, Any]:

@@ -53,9 +53,9 @@ MODULE_DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 OWN_ROLE = {"ansible.builtin.import_role", "ansible.builtin.include_role"}
 
 # Every inventory sets these, and roles take their defaults from them. All else is some role's own.
-COLLECTION_WIDE = {"aws_account_id", "ironbook_environment", "ironbook_name_prefix", "ironbook_state_directory",
-                   "ironbook_port_base", "ironbook_tags", "ironbook_zones", "ironbook_shards", "ironbook_engine_hosts",
-                   "ironbook_shard_map_version",
+COLLECTION_WIDE = {"aws_account_id", "aws_region", "ironbook_environment", "ironbook_name_prefix",
+                   "ironbook_state_directory", "ironbook_port_base", "ironbook_tags", "ironbook_zones",
+                   "ironbook_shards", "ironbook_engine_hosts", "ironbook_shard_map_version",
                    "service_manager", "session_replay"}  # fmt: skip
 
 # The shell of the engine is tested as a process, from outside. What such a test covers is said here, file by file.

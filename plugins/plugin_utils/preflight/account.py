@@ -6,7 +6,7 @@ This is the one place that asks where it is talking to.  Everything after it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight.endpoint import is_loopback
 
@@ -32,15 +32,30 @@ _CONNECT_SECONDS = 3
 _READ_SECONDS = 10
 
 
-def region_problems(variables: Mapping[str, str]) -> list[str]:
-    """What is wrong with the two names of the region in `variables` (the process's): boto3 reads only the second."""
+def region_problems(variables: Mapping[str, str], wanted: str | None = None) -> list[str]:
+    """What is wrong with the two names of the region in `variables` (the process's): boto3 reads only the second.
+
+    With `wanted` None any region will do, as long as it is one.
+    """
     unset = [name for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if not variables.get(name)]
     if unset:
         return [f"{' and '.join(unset)} not set: export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1, or yours"]
     if variables["AWS_REGION"] != variables["AWS_DEFAULT_REGION"]:
         regions = f"AWS_REGION={variables['AWS_REGION']} and AWS_DEFAULT_REGION={variables['AWS_DEFAULT_REGION']}"
         return [f"{regions}: not all of our tools read the same one: set both to one region"]
+    if wanted and variables["AWS_REGION"] != wanted:
+        return [
+            f"AWS_REGION is {variables['AWS_REGION']}, the inventory is for {wanted} (aws_region): "
+            f"export AWS_REGION={wanted} AWS_DEFAULT_REGION={wanted}, or use the inventory of that region"
+        ]
     return []
+
+
+def zone_problems(region: str, zones: Iterable[str]) -> list[str]:
+    """One line for each availability zone that is not in the region: a zone is the region's name and a letter."""
+    return [
+        f"ironbook_zones has {zone}, which is not in {region} (aws_region)" for zone in zones if zone[:-1] != region
+    ]
 
 
 def account_problems(wanted: str | None, endpoint: str | None) -> list[str]:

@@ -38,7 +38,7 @@ def problems(directory: Path, *options: str) -> list[str]:
     return account_only.problems(directory, options, DataLoader())
 
 
-@pytest.mark.parametrize("name", ["example", "production"])
+@pytest.mark.parametrize("name", ["dev", "example", "production", "staging"])
 def test_the_account_of_the_group_variables_is_asked_for(asked: list[str | None], name: str) -> None:
     assert problems(ROOT / "inventories" / name) == []
     assert asked == ["111122223333"]
@@ -60,6 +60,21 @@ def test_nothing_is_asked_without_a_region(asked: list[str | None], monkeypatch:
     monkeypatch.delenv("AWS_REGION")
     assert problems(ROOT / "inventories" / "example")[0].startswith("AWS_REGION not set")
     assert asked == []
+
+
+def test_nothing_is_asked_in_another_region_than_the_inventorys(
+    asked: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = problems(ROOT / "inventories" / "dr")
+    assert line.startswith(
+        "AWS_REGION is us-east-1, the inventory is for us-west-2 (aws_region): export AWS_REGION=us-"
+    )
+    assert asked == []
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-west-2")
+    assert problems(ROOT / "inventories" / "dr") == []
+    (line,) = problems(ROOT / "inventories" / "dr", "aws_region=eu-west-1")
+    assert "the inventory is for eu-west-1" in line
 
 
 @pytest.mark.parametrize("name", ["AWS_SECRET_KEY", "AWS_SECURITY_TOKEN", "AWS_URL", "AWS_ENDPOINT_URL_STS"])
@@ -87,7 +102,7 @@ def test_a_problem_ends_ansible_with_one_line(monkeypatch: pytest.MonkeyPatch) -
         plugin.parse(None, None, "x/a_account_only.yml")
 
 
-@pytest.mark.parametrize("name", ["example", "production"])
+@pytest.mark.parametrize("name", ["dev", "dr", "example", "production", "staging"])
 def test_the_guard_is_read_before_what_asks_aws(name: str) -> None:
     files = sorted(path.name for path in (ROOT / "inventories" / name).glob("*.yml"))
     assert files[0] == "a_account_only.yml"

@@ -101,3 +101,20 @@ def test_a_region_that_is_not_set_is_named(unset: str) -> None:
 def test_two_regions_are_refused() -> None:
     (line,) = account.region_problems({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"})
     assert line.startswith("AWS_REGION=eu-west-1 and AWS_DEFAULT_REGION=us-east-1: ")
+
+
+def test_another_region_than_the_inventorys_is_refused_by_both_names() -> None:
+    variables = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    assert account.region_problems(variables, "us-east-1") == []
+    (line,) = account.region_problems(variables, "eu-west-1")
+    assert line == (
+        "AWS_REGION is us-east-1, the inventory is for eu-west-1 (aws_region): export AWS_REGION=eu-west-1 "
+        "AWS_DEFAULT_REGION=eu-west-1, or use the inventory of that region"
+    )
+
+
+def test_a_zone_of_another_region_is_named() -> None:
+    assert account.zone_problems("eu-west-1", ["eu-west-1a", "eu-west-1b"]) == []
+    assert account.zone_problems("eu-west-1", ["eu-west-1a", "us-east-1b"]) == [
+        "ironbook_zones has us-east-1b, which is not in eu-west-1 (aws_region)"
+    ]

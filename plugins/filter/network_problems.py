@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter network_problems; see network_problems.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_preflight.addresses import problems
+
+
+def network_problems(  # noqa: PLR0913, PLR0917  (a network has these parts)
+    cidr: str, tiers: Any, zones: Any, on_premises: Any, hosts: Any, endpoints: Any
+) -> list[str]:
+    """Judge the addresses of a network; see the sidecar documentation."""
+    try:
+        return problems(str(cidr), tiers, zones, on_premises, hosts, int(endpoints))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise AnsibleFilterError(f"network_problems: no network: {exc}") from exc
+
+
+class FilterModule:
+    """Offers the function to Jinja."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name and function of each filter."""
+        return {"network_problems": network_problems}
