@@ -87,7 +87,7 @@ class Production:
         tasks: list[dict[str, Any]] = [{"ansible.builtin.add_host": known, "changed_when": False}]
         for role in roles:
             name, _, part = role.partition(":")
-            include = {"ansible.builtin.include_role": {"name": f"ironbook.trading.{name}"}}
+            include = {"ansible.builtin.include_role": {"name": f"ironbook.trading.{name}", "rolespec_validate": False}}
             tasks.append(include | ({"vars": {f"{name}_part": part}} if part else {}))
         self.directory.mkdir(exist_ok=True)
         playbook = self.directory / "apply.yml"

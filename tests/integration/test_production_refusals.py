@@ -81,7 +81,8 @@ def test_discover_refuses_other_hosts_than_those_asked_for(
         {"shard": shard, "replica": n, "zone": ZONES[n], "role": "standby" if n else "primary"} for shard, n in hosts
     ]
     shards = [{"shard": 0, "symbols": ["AAPL"]}, {"shard": 1, "symbols": ["MSFT"]}][: 1 + asked[-1]["shard"]]
-    other = f"ironbook_engine_hosts: {json.dumps(asked)}\nironbook_shards: {json.dumps(shards)}"
+    staging = "ironbook_environment: staging\n"  # where two hosts are enough
+    other = f"{staging}ironbook_engine_hosts: {json.dumps(asked)}\nironbook_shards: {json.dumps(shards)}"
     run = venue.play("discover", variables=other)
     assert run.returncode != 0
     assert complaint in run.output

@@ -34,14 +34,9 @@ def volumes(aws: Any, place: Place) -> Iterator[Item]:
 
 def interfaces(aws: Any, place: Place) -> Iterator[Item]:
     """Network interfaces of instances, and those of nobody; what AWS keeps for its services is left out."""
-    gateways = aws.pages("describe_nat_gateways", "NatGateways")
-    of_gateways = {
-        each.get("NetworkInterfaceId") for found in gateways for each in found.get("NatGatewayAddresses", ())
-    }
     for interface in aws.pages("describe_network_interfaces", "NetworkInterfaces"):
-        attachment, is_managed = interface.get("Attachment", {}), interface.get("RequesterManaged")
-        is_of_aws = is_managed or interface["NetworkInterfaceId"] in of_gateways
-        if attachment.get("InstanceId") or not (attachment or is_of_aws):
+        attachment = interface.get("Attachment", {})
+        if attachment.get("InstanceId") or not (attachment or interface.get("RequesterManaged")):
             yield item(place, "network_interface", interface, "NetworkInterfaceId", vpc=interface.get("VpcId", ""))
 
 

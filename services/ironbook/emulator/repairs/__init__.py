@@ -28,6 +28,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "transit_gateway_attachments",
         "vpn_connections",
         "vpc_endpoints",
+        "managed_interfaces",
     ),
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint",),
