@@ -106,6 +106,7 @@ class Site:
                     *(*ironbook, "emulator", "run", "--port", str(self.emulator_port)),
                     *("--postgres-port", str(self.postgres_port), "--postgres-password-file", password_file),
                     *("--tables-file", str(self.state / "emulator" / "tables")),
+                    *("--requests-file", str(self.state / "emulator" / "requests")),
                 ),
                 priority=20,
             ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -40,11 +41,9 @@ TAGS = {
     "Compliance": "PCI-DSS",
 }
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
-# What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and no
-# gp3, of which the emulator does not tell the throughput.
+# What an inventory for AWS needs, to be tried on the emulator: its account, and modules from one warm interpreter.
 ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"
 ironbook_warm_interpreter: true
-aws_database_storage_type: gp2
 """
 
 
@@ -94,6 +93,25 @@ class Production:
         playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         return self.play(str(playbook), variables=variables)
 
+    def keep_requests(self) -> None:
+        """Have the emulator keep what it is asked from now on."""
+        self._requests.parent.mkdir(exist_ok=True)
+        self._requests.touch()
+
+    def requests(self, action: str) -> list[dict[str, Any]]:
+        """The parameters of each request for this action of AWS since keep_requests(), in botocore's form."""
+        told = [json.loads(line) for line in self._requests.read_text().splitlines()]
+        return [request["parameters"] for request in told if request["action"] == action]
+
+    def asked(self) -> dict[str, int]:
+        """How often the emulator was asked for each action of AWS since keep_requests()."""
+        told = (json.loads(line) for line in self._requests.read_text().splitlines())
+        return dict(Counter(request["action"] for request in told))
+
+    @property
+    def _requests(self) -> Path:
+        return self.site.state / "emulator" / "requests"
+
     @property
     def vpc(self) -> dict[str, Any]:
         """Our VPC."""
@@ -126,6 +144,7 @@ class Venue(Production):
     first: Run = field(kw_only=True)
     second: Run = field(kw_only=True)
     cold: Run = field(kw_only=True)
+    made_by: dict[str, int] = field(kw_only=True)
 
 
 def count_resources(production: Production) -> dict[str, int]:
@@ -145,7 +164,8 @@ def count_resources(production: Production) -> dict[str, int]:
 
 
 def begin(production: Production) -> dict[str, Any]:
-    """The first runs of the environment, in the order of its life."""
+    """The first runs of the environment, in the order of its life; the emulator keeps what it is asked."""
+    production.keep_requests()
     return {
         "too_early": production.play("discover"),
         "plan": production.play("plan", "discover", check=True),
@@ -154,6 +174,7 @@ def begin(production: Production) -> dict[str, Any]:
         "first": production.play("provision", "discover"),
         "second": production.play("provision", "discover", **AS_JSON),
         "cold": production.play("provision", "discover", variables="ironbook_warm_interpreter: false", **AS_JSON),
+        "made_by": production.asked(),
     }
 
 

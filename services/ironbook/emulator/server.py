@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ironbook.emulator import requests
 from ironbook.emulator.repairs import REPAIRS, Settings, apply
 from ironbook.loopback import HOST, peer_uid
 
@@ -39,6 +40,9 @@ def add_parser(subparsers: Any) -> None:
     run_parser.add_argument("--postgres-user", default="rdsadmin", help="its superuser (default: %(default)s)")
     run_parser.add_argument("--postgres-password-file", type=Path, required=True, help="file with its password")
     run_parser.add_argument("--tables-file", type=Path, help="file that keeps DynamoDB's tables over a restart")
+    run_parser.add_argument(
+        "--requests-file", type=Path, help="file that is told every request, for as long as it is there"
+    )
     run_parser.set_defaults(function=run)
 
 
@@ -101,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings(
         arguments.postgres_port, arguments.postgres_password_file, arguments.postgres_user, arguments.tables_file
     )
+    if arguments.requests_file:
+        requests.keep(arguments.requests_file)
     served = for_own_user(application(settings), arguments.port)
     server = make_server(HOST, arguments.port, served, threaded=True, request_handler=MotoRequestHandler)
     repaired = ", ".join(sorted(name for names in REPAIRS.values() for name in names))
