@@ -164,3 +164,56 @@ def test_another_engine_keeps_motos_answer(rds) -> None:
 def test_the_superuser_is_not_the_master_user(site) -> None:
     password_file: Path = site.state / "secrets" / "postgres_superuser_password"
     assert password_file.stat().st_mode & 0o777 == 0o600
+
+
+# ------------------------------------------------------------------------------------------------------- gp3 storage
+
+
+def test_stock_moto_tells_no_throughput() -> None:
+    script = """
+import boto3, moto
+with moto.mock_aws():
+    rds = boto3.client("rds", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    answer = rds.create_db_instance(
+        DBInstanceIdentifier="a", Engine="postgres", DBInstanceClass="db.r6i.large", AllocatedStorage=100,
+        StorageType="gp3", Iops=3000,
+    )
+    print(answer["DBInstance"].get("StorageThroughput"))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "None"
+
+
+def storage_of(rds, name: str) -> tuple[str, int, int]:
+    (instance,) = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+    return instance["StorageType"], instance["Iops"], instance["StorageThroughput"]
+
+
+def test_a_small_database_on_gp3_has_what_all_have(rds) -> None:
+    create(rds, "small", MasterUsername="small_admin", DBName="small", StorageType="gp3", AllocatedStorage=399)
+    assert storage_of(rds, "small") == ("gp3", 3000, 125)
+    for asked in ({"Iops": 12000}, {"StorageThroughput": 500}):
+        with pytest.raises(ClientError, match=r"InvalidParameterCombination.*storage size less than 400"):
+            rds.modify_db_instance(DBInstanceIdentifier="small", ApplyImmediately=True, **asked)
+        with pytest.raises(ClientError, match=r"InvalidParameterCombination.*storage size less than 400"):
+            create(rds, "refused", StorageType="gp3", **asked)
+    assert storage_of(rds, "small") == ("gp3", 3000, 125)
+
+
+def test_a_large_database_on_gp3_may_have_more(rds) -> None:
+    large = {"StorageType": "gp3", "AllocatedStorage": 400}
+    create(rds, "large", MasterUsername="large_admin", DBName="large", **large)
+    assert storage_of(rds, "large") == ("gp3", 12000, 500)
+    more = {"Iops": 20000, "StorageThroughput": 1000}
+    rds.modify_db_instance(DBInstanceIdentifier="large", ApplyImmediately=True, **more)
+    assert storage_of(rds, "large") == ("gp3", 20000, 1000)
+    for asked in ({"Iops": 11999}, {"Iops": 64001}, {"StorageThroughput": 4001}):
+        with pytest.raises(ClientError, match="InvalidParameterCombination"):
+            create(rds, "refused", **large, **asked)
+
+
+def test_other_storage_keeps_motos_answer(rds) -> None:
+    create(rds, "older", MasterUsername="older_admin", DBName="older", StorageType="gp2")
+    (instance,) = rds.describe_db_instances(DBInstanceIdentifier="older")["DBInstances"]
+    assert "StorageThroughput" not in instance and "Iops" not in instance

@@ -11,8 +11,9 @@ from pathlib import Path
 from ironbook.emulator.repairs import REPAIRS
 
 HERE = Path(__file__).parent
-# The RDS endpoint needs a real PostgreSQL, so its tests are among the integration tests.
-TESTS = {"rds_endpoint": HERE.parents[1] / "integration" / "test_rds_endpoint.py"}
+# A database needs a real PostgreSQL, so the tests of both are among the integration tests.
+OF_DATABASES = HERE.parents[1] / "integration" / "test_rds_endpoint.py"
+TESTS = {"rds_endpoint": OF_DATABASES, "gp3_databases": OF_DATABASES}
 NAMES = sorted(name for names in REPAIRS.values() for name in names)
 
 

@@ -24,6 +24,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "nat_gateway_filters",
         "placement_groups",
         "instance_placement",
+        "gp3_volumes",
         "transit_gateway_routes",
         "transit_gateway_attachments",
         "vpn_connections",
@@ -31,7 +32,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "managed_interfaces",
     ),
     "logs": ("log_group_keys",),
-    "rds": ("rds_endpoint",),
+    "rds": ("rds_endpoint", "gp3_databases"),
     "s3": ("bucket_policy",),
 }
 
