@@ -168,6 +168,49 @@ def test_no_state_directory(venue: Venue) -> None:
     assert "ironbook_state_directory is ''; it has to match /.+" in venue.refused(IRONBOOK_STATE="")
 
 
+SPOT = "takes a spot instance back at two minutes' notice"
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        pytest.param(
+            {"aws_compute_market": "spot"},
+            f"aws_compute_market is spot: AWS {SPOT}, and with it a member of the shard; engines are on_demand",
+            marks=pytest.mark.feature("HFT-10", by="U"),
+        ),
+        (
+            {"aws_compute_instance_type": "c5n.large", "aws_compute_require_100g": True},
+            "aws_compute_instance_type: c5n.large has less than 100 Gb/s: take c5n.18xlarge or c5n.metal",
+        ),
+        (
+            {"aws_compute_instance_type": "c5n.mettal"},
+            "c5n.mettal is no instance type of EC2 that this",
+        ),
+        (
+            {"aws_compute_root_gib": 20, "aws_compute_root_iops": 16000},
+            "aws_compute_root_iops is 16000, and a volume of aws_compute_root_gib (20 GiB) has at most 10000",
+        ),
+        (
+            {"aws_compute_root_iops": 3000, "aws_compute_root_mibps": 1000},
+            "aws_compute_root_mibps is 1000, and aws_compute_root_iops (3000) carry at most 750",
+        ),
+        (
+            {"aws_database_storage_gib": 399, "aws_database_storage_iops": 12000},
+            "aws_database_storage_iops and aws_database_storage_mibps are 12000 and 0: gp3 takes them from 400 GiB on",
+        ),
+    ],
+)
+def test_what_no_host_and_no_database_can_have(venue: Venue, variables: dict[str, object], line: str) -> None:
+    """AWS is asked whose the credentials are, and for hosts by the inventory itself; nothing more."""
+    asked = venue.site.state / "emulator" / "requests"
+    asked.parent.mkdir(exist_ok=True)
+    asked.write_text("")
+    assert line in venue.refused("-e", json.dumps(variables), book="provision")
+    actions = {json.loads(request)["action"] for request in asked.read_text().splitlines()}
+    assert actions == {"GetCallerIdentity", "DescribeInstances"}
+
+
 # ----------------------------------------------------------------------------------------------------- market data
 
 
