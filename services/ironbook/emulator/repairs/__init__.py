@@ -32,6 +32,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint",),
     "s3": ("bucket_policy",),
+    "servicequotas": ("service_quotas",),
 }
 
 
