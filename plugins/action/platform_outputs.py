@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.ironbook.trading.plugins.plugin_utils.declared import of_roles
 
-COLLECTION = Path(__file__).resolve().parents[2]
 # Shown in place of a value that there is not: the resource has not been made.
 NOT_THERE = "(not there yet)"
 # What an output may tell of any resource; all else is of its kind.
@@ -56,11 +55,8 @@ class ActionModule(ActionBase):
     def _declared(self, variables: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         """Return the outputs of all roles, with their Jinja filled in; a role's defaults give way to the inventory."""
         declared: dict[str, Mapping[str, Any]] = {}
-        for path in sorted(COLLECTION.glob("roles/*/meta/outputs.yml")):
-            role = path.parents[1]
-            defaults = self._loader.load_from_file(str(role / "defaults" / "main.yml"), trusted_as_template=True) or {}
-            templar = self._templar.copy_with_new_env(available_variables={**defaults, **variables})
-            declared.update(templar.template(self._loader.load_from_file(str(path), trusted_as_template=True)))
+        for mapping in of_roles("outputs.yml", self._loader, self._templar, variables):
+            declared.update(mapping)
         return declared
 
 

@@ -41,9 +41,11 @@ TAGS = {
     "Compliance": "PCI-DSS",
 }
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
-# What an inventory for AWS needs, to be tried on the emulator: its account, and modules from one warm interpreter.
+# What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and two
+# regions in place of all, each of which takes it a while.
 ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"
 ironbook_warm_interpreter: true
+aws_preflight_regions: [us-east-1, us-west-2]
 """
 
 

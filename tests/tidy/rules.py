@@ -375,14 +375,15 @@ def plays(tree: Tree) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def assigned(tree: Tree) -> Iterator[tuple[str, set[str]]]:
     """Yield (file, variables that it sets) for defaults and inventories. What a plugin composes is not set there."""
-    for name in tree.match(
+    profiles = tree.match("inventories/profiles/*.yml")
+    for name in profiles + tree.match(
         "roles/*/defaults/**.yml", "inventories/*/group_vars/**.yml", "inventories/*/host_vars/**.yml"
     ):
         if isinstance(content := tree.yaml(name), dict):
             yield name, set(content)
     for name in tree.match("inventories/*/*.yml"):
         content = tree.yaml(name)
-        if isinstance(content, dict) and "plugin" not in content:
+        if isinstance(content, dict) and "plugin" not in content and name not in profiles:
             yield name, set(group_variables(content))
 
 

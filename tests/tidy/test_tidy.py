@@ -88,6 +88,7 @@ UNTIDY: dict[str, list[tuple[str, str | None]]] = {
         ("inventories/local/hosts.yml", SPDX + "all:\n  children:\n    a:\n      vars:\n        one_cuont: 2\n"),
         ("inventories/local/group_vars/all/one.yml", SPDX + "one_cuont: 2\n"),
         ("inventories/local/group_vars/all/one.yml", SPDX + "tags: {}\n"),
+        ("inventories/profiles/one.yml", SPDX + "one_cuont: 2\n"),
     ],
     "names_are_fully_qualified": [
         ("roles/one/tasks/main.yml", TASK.replace("ironbook.trading.thing", "thing")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,70 @@ def test_no_inventory_holds_a_secret(name: str) -> None:
 )
 def test_a_secret_would_be_seen(found: dict[str, Any], text: str) -> None:
     assert len(secrets(found, {"file": text})) == 1
+
+
+PROFILES = sorted((INVENTORIES / "profiles").glob("*.yml"))
+# What the owners' documents say, each of its own platform, as far as it can be said in variables.
+FIGURES: dict[str, dict[str, Any]] = {
+    "real_time_trading_platform": {
+        "ironbook_name_prefix": "real-time-trading-platform",
+        "aws_database_user": "trading_admin",
+        "aws_database_dbname": "trading_platform",
+    },
+    "ic_markets": {
+        "ironbook_zones": ["us-east-1a", "us-east-1b"],
+        "aws_network_nat_gateway_count": 2,
+        "aws_network_cidr": "10.0.0.0/16",
+        "aws_network_vpc_endpoints": ["kinesis-streams", "s3", "dynamodb"],
+        "aws_compute_tenancy": "dedicated",
+        "aws_streams_shard_count": 10,
+        "aws_database_multi_az": True,
+    },
+    "tech_99": {
+        "ironbook_zones": ["us-east-1a", "us-east-1b", "us-east-1c"],
+        "aws_network_cidr": "10.0.0.0/16",
+        "aws_database_multi_az": True,
+    },
+    "ai_trading_platform": {
+        "aws_network_nat_gateway_count": 3,
+        "aws_database_engine_version": "15.4",
+        "aws_database_instance_class": "db.r6g.2xlarge",
+        "aws_database_multi_az": True,
+        "aws_database_deletion_protection": True,
+        "aws_database_backup_days": 30,
+    },
+    "trading_engine": {
+        "ironbook_name_prefix": "production-trading-engine",
+        "aws_network_cidr": "10.0.0.0/16",
+        "aws_network_public_cidrs": ["10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24"],
+        "aws_network_private_cidrs": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
+        "aws_network_database_cidrs": ["10.0.11.0/24", "10.0.12.0/24", "10.0.13.0/24"],
+        "aws_database_engine_version": "16.1",
+        "aws_database_instance_class": "db.r6i.xlarge",
+        "aws_database_storage_gib": 100,
+        "aws_database_storage_gib_max": 1000,
+        "aws_database_backup_days": 30,
+    },
+}
+
+
+def test_there_is_a_profile_for_each_of_the_owners_documents() -> None:
+    assert {path.stem for path in PROFILES} == set(FIGURES)
+    assert len({yaml.safe_load(path.read_text())["ironbook_name_prefix"] for path in PROFILES}) == len(FIGURES)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_each_profile_is_right_over_production_and_has_its_documents_figures(path: Path) -> None:
+    given = inventory.read_command_line([f"@{path}"])
+    declared = [replace(setting, ours=True) for setting in given]
+    assert inventory.problems(declared, DECLARED, as_it_is) == []
+    profile = {setting.name: setting.value for setting in given}
+    assert FIGURES[path.stem].items() <= profile.items()
+    assert secrets(profile, {path.name: path.read_text()}) == []
+    known = {**variables("production"), **profile}
+    tiers = {tier: known[f"aws_network_{tier}_cidrs"] for tier in ("public", "private", "database")}
+    zones, premises = known["ironbook_zones"], known["aws_network_on_premises_cidrs"]
+    hosts = known["ironbook_engine_hosts"]
+    assert addresses.problems(known["aws_network_cidr"], tiers, zones, premises, hosts, 1) == []
+    assert account.zone_problems(known["aws_region"], zones) == []
+    assert {host["zone"] for host in hosts} <= set(zones)

@@ -34,6 +34,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint", "gp3_databases"),
     "s3": ("bucket_policy",),
+    "servicequotas": ("service_quotas",),
 }
 
 
