@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-from ..plugin_utils import diagram
-
-COLLECTION = Path(__file__).resolve().parents[2]
+from ansible_collections.ironbook.trading.plugins.plugin_utils import declared, diagram
 
 
 class ActionModule(ActionBase):
@@ -27,9 +24,9 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec({"path": {"type": "path", "required": True}})
         boxes, lines = [], []
         try:
-            for role, declared in self._declared(task_vars or {}):
-                boxes += [box | {"role": role} for box in declared["boxes"]]
-                lines += [diagram.Line(line["from"], line["to"], line.get("says", "")) for line in declared["lines"]]
+            for role, drawn in self._drawn(task_vars or {}):
+                boxes += [box | {"role": role} for box in drawn["boxes"]]
+                lines += [diagram.Line(line["from"], line["to"], line.get("says", "")) for line in drawn["lines"]]
             outermost = diagram.arrange(diagram.tree(boxes))
         except ValueError as error:
             return {"failed": True, "msg": f"meta/diagram.yml of the roles: {error}"}
@@ -52,24 +49,20 @@ class ActionModule(ActionBase):
                     os.replace(new, file)
         return {"changed": bool(diffs), "diff": diffs, "files": [f"{path}.{ending}" for ending in texts]}
 
-    def _declared(self, variables: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
+    def _drawn(self, variables: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
         """Each role's boxes and lines, with their Jinja filled in; a role's defaults give way to the inventory.
 
         What has `each`, a list, is there once for every `item` of it, whose number is `index`.
         """
-        for path in sorted(COLLECTION.glob("roles/*/meta/diagram.yml")):
-            role = path.parents[1]
-            defaults = self._loader.load_from_file(str(role / "defaults" / "main.yml"), trusted_as_template=True) or {}
-            known = {**defaults, **variables}
-            declared = self._loader.load_from_file(str(path), trusted_as_template=True)
+        for role, said, known in declared.unfilled("diagram.yml", self._loader, variables):
             found: dict[str, list[dict[str, Any]]] = {"boxes": [], "lines": []}
             for sort, there in found.items():
-                for one in declared.get(sort, ()):
+                for one in said.get(sort, ()):
                     rest = {key: value for key, value in one.items() if key != "each"}
                     items = self._filled(one["each"], known) if "each" in one else [None]
                     for index, item in enumerate(items):
                         there.append(self._filled(rest, known | {"item": item, "index": index}))
-            yield role.name, found
+            yield role, found
 
     def _filled(self, value: Any, variables: Mapping[str, Any]) -> Any:
         return self._templar.copy_with_new_env(available_variables=variables).template(value)

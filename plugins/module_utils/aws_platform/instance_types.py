@@ -82,9 +82,7 @@ def problems(instance_type: str, require_100g: bool) -> Iterator[str]:
     if has_100g(instance_type):
         return
     if not is_known(instance_type):
-        yield (
-            f"{instance_type} is no instance type of EC2 that this botocore knows: correct it, or upgrade boto3"
-        )
+        yield (f"{instance_type} is no instance type of EC2 that this botocore knows: correct it, or upgrade boto3")
     elif require_100g:
         family = instance_type.partition(".")[0]
         has = [f"{family}.{size}" for size in HUNDRED_GIGABIT.get(family, ())] or ["c5n.18xlarge", "c5n.metal"]
