@@ -27,15 +27,22 @@ def tags(specified: list[dict[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in specified}
 
 
-def launches(venue: Venue) -> dict[str, dict[str, Any]]:
-    """The one request by which each host of role engine was launched, by the host's name."""
+def launches(venue: Venue, name: str) -> list[dict[str, Any]]:
+    """The requests by which the host of this name was launched."""
+    named = {"Key": "Name", "Value": name}
+    return [
+        asked
+        for asked in venue.requests("RunInstances")
+        if any(spec["ResourceType"] == "instance" and named in spec["Tags"] for spec in asked["TagSpecifications"])
+    ]
+
+
+@pytest.fixture
+def asked(venue: Venue) -> dict[str, dict[str, Any]]:
+    """The one request by which each engine host was launched."""
     found: dict[str, dict[str, Any]] = {}
-    for asked in venue.requests("RunInstances"):
-        told = {spec["ResourceType"]: tags(spec["Tags"]) for spec in asked.get("TagSpecifications", ())}
-        if told.get("instance", {}).get("Role") == "engine":
-            name = told["instance"]["Name"]
-            assert name not in found, f"{name} was launched twice"
-            found[name] = asked
+    for name in ENGINES:
+        (found[name],) = launches(venue, name)
     return found
 
 
@@ -66,23 +73,21 @@ def test_the_engines_are_metal_and_the_audit_asks_more_of_metal(engines, tmp_pat
 
 
 @pytest.mark.feature("HFT-05", by="Stub")
-def test_each_engine_was_launched_into_the_cluster_of_its_zone(venue: Venue) -> None:
-    groups = {asked["GroupName"]: asked["Strategy"] for asked in venue.requests("CreatePlacementGroup")}
+def test_each_engine_was_launched_into_the_cluster_of_its_zone(venue: Venue, asked) -> None:
+    groups = {made["GroupName"]: made["Strategy"] for made in venue.requests("CreatePlacementGroup")}
     assert groups == {f"{PREFIX}-{zone}": "cluster" for zone in ZONES}
-    placed = {name: asked["Placement"]["GroupName"] for name, asked in launches(venue).items()}
+    placed = {name: launch["Placement"]["GroupName"] for name, launch in asked.items()}
     assert placed == {name: f"{PREFIX}-{zone}" for name, zone in ENGINES.items()}
 
 
 @pytest.mark.feature("HFT-06", by="Stub")
-def test_each_engine_was_launched_as_a_dedicated_instance(venue: Venue) -> None:
-    asked = launches(venue)
-    assert {name: launch["Placement"]["Tenancy"] for name, launch in asked.items()} == dict.fromkeys(
-        ENGINES, "dedicated"
-    )
+def test_each_engine_was_launched_as_a_dedicated_instance(asked) -> None:
+    tenancy = {name: launch["Placement"]["Tenancy"] for name, launch in asked.items()}
+    assert tenancy == dict.fromkeys(ENGINES, "dedicated")
 
 
-def test_no_engine_was_launched_on_spot_or_with_an_old_metadata_service(venue: Venue) -> None:
-    for launch in launches(venue).values():
+def test_no_engine_was_launched_on_spot_or_with_an_old_metadata_service(asked) -> None:
+    for launch in asked.values():
         assert "InstanceMarketOptions" not in launch
         assert launch["MetadataOptions"]["HttpTokens"] == "required"
 
@@ -125,7 +130,8 @@ aws_compute_key_arn: {venue.client("kms").describe_key(KeyId=f"alias/{PREFIX}")[
     (machine,) = [host for host in ec2.describe_hosts()["Hosts"] if host["State"] == "available"]
     assert (machine["HostProperties"]["InstanceType"], machine["AvailabilityZone"]) == ("c5n.metal", "us-east-1a")
     assert TAGS.items() <= tags(machine["Tags"]).items()
-    asked = launches(venue)["engine-9-0"]
-    assert asked["Placement"] == {"Tenancy": "host", "HostId": machine["HostId"]}
+    assert launches(venue, "engine-9-0")[-1]["Placement"] == {"Tenancy": "host", "HostId": machine["HostId"]}
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
+    for interface in instance["NetworkInterfaces"]:  # which AWS would delete with the instance
+        ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
     assert not ec2.release_hosts(HostIds=[machine["HostId"]]).get("Unsuccessful")

@@ -19,6 +19,8 @@ def problems(fields: Mapping[str, Any]) -> Iterator[str]:
     """What EC2 refuses only once something is launched."""
     if fields["dedicated_host"] and fields["tenancy"] != "host":
         yield "tenancy has to be host where dedicated_host names one"
+    if fields["spot"] and fields["tenancy"] == "host":
+        yield "spot and tenancy host exclude each other: EC2 puts no spot instances on dedicated hosts"
     if (fields["cores"] is None) != (fields["threads_per_core"] is None):
         yield "give cores and threads_per_core, or neither: EC2 takes them together"
 
@@ -56,6 +58,7 @@ def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         "placement_group": placement.get("GroupName"),
         "tenancy": placement.get("Tenancy", "default"),
         "dedicated_host": placement.get("HostId"),
+        "spot": data.get("InstanceMarketOptions", {}).get("MarketType") == "spot",
         "instance_tags": tagged.get("instance", {}) if alike else {},
     }
 
@@ -72,6 +75,7 @@ def data_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         "InstanceType": fields["instance_type"],
         "ImageId": fields["image"],
         "CpuOptions": cpu if fields["cores"] else None,
+        "InstanceMarketOptions": {"MarketType": "spot"} if fields["spot"] else None,
         "Placement": {key: value for key, value in placement.items() if value},
         "TagSpecifications": [
             {"ResourceType": what, "Tags": pairs(fields["instance_tags"])} for what in TAGGED if fields["instance_tags"]
@@ -117,6 +121,8 @@ KIND = Kind(
         Field("tenancy", "Whose instances run on the same machine.", default="default",
               choices=("default", "dedicated", "host")),
         Field("dedicated_host", "Name of the dedicated host that they run on.", to="dedicated_host"),
+        Field("spot", "Whether AWS may take the instances back at two minutes' notice, for a lower price.", "bool",
+              default=False),
         Field("instance_tags", "Tags of the instances, their volumes and interfaces; without them, O(tags).", "dict",
               default=TAGS),
     ),

@@ -34,7 +34,14 @@ CASE = Case(
     variants=(
         ONE_THREAD,
         {**ONE_THREAD, "instance_type": "c5n.18xlarge", "image": "ami-0fedcba9876543210", "cores": 36},
-        {**TEMPLATE, "tenancy": "dedicated", "cores": 9, "threads_per_core": 2, "instance_tags": {"Team": "quants"}},
+        {
+            **TEMPLATE,
+            "tenancy": "dedicated",
+            "cores": 9,
+            "threads_per_core": 2,
+            "spot": True,
+            "instance_tags": {"Team": "quants"},
+        },
         ON_HOST,
     ),
     drifts=(
@@ -87,8 +94,13 @@ def test_a_change_is_a_version(served: Client) -> None:
 
 
 def test_what_is_refused() -> None:
-    lines = list(KIND.problems({"dedicated_host": "h", "tenancy": "default", "cores": 2, "threads_per_core": None}))
+    wrong = {"dedicated_host": "h", "tenancy": "default", "cores": 2, "threads_per_core": None, "spot": False}
+    lines = list(KIND.problems(wrong))
     assert lines == [
         "tenancy has to be host where dedicated_host names one",
         "give cores and threads_per_core, or neither: EC2 takes them together",
+    ]
+    on_host = {"dedicated_host": None, "tenancy": "host", "cores": None, "threads_per_core": None, "spot": True}
+    assert list(KIND.problems(on_host)) == [
+        "spot and tenancy host exclude each other: EC2 puts no spot instances on dedicated hosts"
     ]
