@@ -9,6 +9,7 @@ from typing import Any
 from integration.production_site import ACCOUNT, CIDR, PORT, PREFIX, PREMISES, TIERS
 
 BUCKET = f"{PREFIX}-audit-{ACCOUNT}"
+LOGS = f"{PREFIX}-logs-{ACCOUNT}"
 STREAM = f"{PREFIX}-market-data"
 Client = Callable[[str], Any]
 
@@ -156,6 +157,7 @@ def undo_stores(client: Client) -> dict[str, Callable[[], object]]:
     lists = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
     return {
         f"the policy of bucket {BUCKET} does not refuse": lambda: s3.delete_bucket_policy(Bucket=BUCKET),
+        f"the policy of bucket {LOGS} does not refuse": lambda: s3.delete_bucket_policy(Bucket=LOGS),
         f"bucket {BUCKET} does not keep the public out": lambda: s3.delete_public_access_block(Bucket=BUCKET),
         f"bucket {BUCKET} is not versioned": lambda: s3.put_bucket_versioning(
             Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"}
@@ -228,7 +230,9 @@ def break_endpoints(ec2, subnets, tables) -> list[dict[str, Any]]:
     kinesis = there["kinesis-streams"]
     ec2.modify_vpc_endpoint(VpcEndpointId=kinesis["VpcEndpointId"], RemoveSubnetIds=kinesis["SubnetIds"][:1])
     ec2.delete_vpc_endpoints(VpcEndpointIds=[there["dynamodb"]["VpcEndpointId"]])
+    ec2.delete_flow_logs(FlowLogIds=[log["FlowLogId"] for log in ec2.describe_flow_logs()["FlowLogs"]])
     return [
+        {"kind": "flow_log", "name": f"{PREFIX}-s3", "action": "create"},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-dynamodb", "action": "create"},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-kinesis-streams", "action": "update", "fields": ["subnets"]},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-s3", "action": "update", "fields": ["route_tables"]},
@@ -286,6 +290,7 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         *((g["GroupId"], g) for g in ec2.describe_placement_groups()["PlacementGroups"]),
         *((v["VolumeId"], v) for v in ec2.describe_volumes()["Volumes"]),
         *((e["VpcEndpointId"], e) for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] == "available"),
+        *((f["FlowLogId"], f) for f in ec2.describe_flow_logs()["FlowLogs"]),
         *((t["TransitGatewayId"], t) for t in ec2.describe_transit_gateways()["TransitGateways"]),
         *(
             (a["TransitGatewayAttachmentId"], a)

@@ -141,6 +141,7 @@ def test_a_plan_of_what_was_changed_by_hand_says_what_provision_then_does(venue:
     drift.break_hybrid(ec2, subnets, tables)
     plan = venue.must("plan", check=True)
     assert planned(plan) == [
+        f"+ flow_log {PREFIX}-s3",
         f"~ kms_key {PREFIX}",
         f"~ route_table {PREFIX}-private-us-east-1a",
         f"+ s3_bucket {drift.BUCKET}",
@@ -150,7 +151,7 @@ def test_a_plan_of_what_was_changed_by_hand_says_what_provision_then_does(venue:
         f"~ vpc_endpoint {PREFIX}-kinesis-streams",
         f"~ vpc_endpoint {PREFIX}-s3",
         f"~ vpn_connection {PREFIX}-vpn",
-        "plan: 2 to add, 7 to change, 0 to destroy",
+        "plan: 3 to add, 7 to change, 0 to destroy",
     ]
     run = venue.must("provision")
     assert run.changed == plan.changed

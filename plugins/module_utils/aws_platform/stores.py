@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judges what keeps data: the key, the audit bucket, the streams, the tables, the database.  Pure.
+"""Judges what keeps data: the key, the buckets, the streams, the tables, the database.  Pure.
 
-Each is encrypted under the platform's key.  The bucket is versioned, closed to the public, lockable, and has one policy
-of one statement: refuse what is not encrypted in transit.  A table cannot be deleted and has backups.  The database is
-not public and is let alone but for its own security group.
+Each is encrypted under the platform's key.  A bucket is closed to the public, versioned, lockable, and has one policy
+of one statement: refuse what is not encrypted in transit.  That of logs is neither versioned nor lockable, under S3's
+own key, and lets the log delivery of AWS in.  A table cannot be deleted and has backups.  The database is not public
+and is let alone but for its own security group.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Resource = Mapping[str, Any]
+# Who writes flow logs into a bucket (VPC User Guide, "Amazon S3 bucket permissions for flow logs").
+DELIVERY = {"Service": "delivery.logs.amazonaws.com"}
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
 
@@ -26,7 +29,10 @@ def problems(prefix: str, found: Mapping[str, Sequence[Resource]]) -> Iterator[s
         return  # nothing can be under a key that is not there
     arn = found["keys"][0]["arn"]
     for bucket in found["buckets"]:
-        yield from _bucket(bucket, arn)
+        holds_logs = bucket["id"].startswith(f"{prefix}-logs")
+        yield from _bucket(bucket, DELIVERY if holds_logs else None)
+        if not holds_logs:
+            yield from _locked(bucket, arn)
     for stream in found["streams"]:
         yield from _encryption(f"stream {stream['id']}", stream["key"], arn)
     for table in found["tables"]:
@@ -44,35 +50,47 @@ def _key(key: Resource) -> Iterator[str]:
         yield f"key {key['id']} is {key['state']}, not Enabled"
 
 
-def _bucket(bucket: Resource, arn: str) -> Iterator[str]:
+def _bucket(bucket: Resource, let_in: Resource | None) -> Iterator[str]:
+    name = f"bucket {bucket['id']}"
+    for option in PUBLIC_ACCESS:
+        if not bucket["public_access_block"].get(option):
+            yield f"{name} does not keep the public out: {option} is off"
+    if bucket["ownership"] != "BucketOwnerEnforced":
+        yield f"{name} has access lists: its object ownership is {bucket['ownership']}, not BucketOwnerEnforced"
+    yield from _policy(bucket, let_in)
+
+
+def _locked(bucket: Resource, arn: str) -> Iterator[str]:
     name = f"bucket {bucket['id']}"
     if not bucket["versioning"]:
         yield f"{name} is not versioned"
     yield from _encryption(name, bucket["key"], arn)
-    for option in PUBLIC_ACCESS:
-        if not bucket["public_access_block"].get(option):
-            yield f"{name} does not keep the public out: {option} is off"
     if not bucket["object_lock"]:
         yield f"{name} has no Object Lock"
-    if bucket["ownership"] != "BucketOwnerEnforced":
-        yield f"{name} has access lists: its object ownership is {bucket['ownership']}, not BucketOwnerEnforced"
-    yield from _policy(bucket)
 
 
-def _policy(bucket: Resource) -> Iterator[str]:
-    """The statement is recognised by what it does, whatever its Sid and the order of its resources."""
+def _policy(bucket: Resource, let_in: Resource | None) -> Iterator[str]:
+    """The statement is recognised by what it does, whatever its Sid and the order of its resources.
+
+    `let_in`: who else may have statements, where they are for one account's logs.
+    """
     arn = f"arn:aws:s3:::{bucket['id']}"
     wanted = ("Deny", "*", ["s3:*"], [arn, f"{arn}/*"], {"Bool": {"aws:SecureTransport": "false"}})
     statements = [_essence(statement) for statement in bucket["policy"].get("Statement", ())]
     if wanted not in statements:
         yield f"the policy of bucket {bucket['id']} does not refuse what is not encrypted in transit"
     for statement in statements:
-        if statement != wanted:
+        is_let_in = let_in is not None and statement[1] == let_in and _names_an_account(statement[4])
+        if statement != wanted and not is_let_in:
             effect, principal, actions = statement[:3]
             yield (
                 f"the policy of bucket {bucket['id']} has a statement that nobody described:"
                 f" {effect} {', '.join(actions)} to {principal}"
             )
+
+
+def _names_an_account(condition: Any) -> bool:
+    return bool((condition or {}).get("StringEquals", {}).get("aws:SourceAccount"))
 
 
 def _essence(statement: Resource) -> tuple[str, Any, list[str], list[str], Any]:

@@ -47,6 +47,8 @@ def test_productions_needs_are_those_of_its_roles(monkeypatch: pytest.MonkeyPatc
         (f"arn:aws:dynamodb:us-east-1:111122223333:table/{prefix}-configuration", "dynamodb:CreateTable"),
         (f"arn:aws:s3:::{prefix}-audit-111122223333", "s3:CreateBucket"),
         (f"arn:aws:iam::111122223333:role/{prefix}-engine", "iam:PassRole"),
+        (f"arn:aws:s3:::{prefix}-logs-111122223333", "s3:PutLifecycleConfiguration"),
+        ("*", "ec2:CreateFlowLogs"),
     ):
         assert (resource, action) in asked
 

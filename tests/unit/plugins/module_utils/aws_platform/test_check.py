@@ -52,6 +52,13 @@ POLICY = {
     ]
 }
 OPEN = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::v-audit/*"}
+DELIVERS = {
+    "Effect": "Allow",
+    "Principal": {"Service": "delivery.logs.amazonaws.com"},
+    "Action": "s3:PutObject",
+    "Resource": "arn:aws:s3:::v-logs/AWSLogs/1/*",
+    "Condition": {"StringEquals": {"aws:SourceAccount": "1", "s3:x-amz-acl": "bucket-owner-full-control"}},
+}
 CLOSED = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
 HOST_TAGS = TAGS | {"Name": "engine-0-0", "Role": "engine", "Shard": "0", "Replica": "0", "EngineRole": "primary"}
 
@@ -240,6 +247,27 @@ def test_each_fault_is_named(fault: Callable[[dict[str, Any]], Any], complaint: 
     found = copy.deepcopy(right())
     fault(found)
     assert any(line.startswith(complaint) for line in problems(WANTED, found)), problems(WANTED, found)
+
+
+def logs(found: dict[str, Any], *statements: dict[str, Any], **otherwise: Any) -> list[str]:
+    """What is said of a platform that has a bucket of logs as well, with these statements beside the first."""
+    first = copy.deepcopy(POLICY["Statement"][0]) | {"Resource": ["arn:aws:s3:::v-logs", "arn:aws:s3:::v-logs/*"]}
+    bucket = found["buckets"][0] | {"id": "v-logs", "versioning": False, "key": None, "object_lock": False}
+    found["buckets"].append(bucket | {"policy": {"Statement": [first, *statements]}} | otherwise)
+    return problems(WANTED, found)
+
+
+def test_the_bucket_of_logs_is_not_locked_and_lets_the_log_delivery_in() -> None:
+    assert logs(right(), DELIVERS) == []
+    closed = logs(right(), DELIVERS, public_access_block={})
+    assert [line for line in closed if "v-logs" in line] == closed and len(closed) == 4
+    anybody = {**DELIVERS, "Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}}
+    undescribed = "the policy of bucket v-logs has a statement that nobody described: Allow s3:"
+    for statement in (anybody, OPEN, {**DELIVERS, "Principal": {"Service": "logging.s3.amazonaws.com"}}):
+        assert [line.startswith(undescribed) for line in logs(right(), DELIVERS, statement)] == [True]
+    elsewhere = copy.deepcopy(right())
+    elsewhere["buckets"][0]["policy"]["Statement"].append(DELIVERS)
+    assert len(problems(WANTED, elsewhere)) == 1
 
 
 def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
