@@ -130,6 +130,11 @@ bench-durable: debian venv-test  ## what durability and replication cost an orde
 bench-failover: debian venv-test  ## how long a shard acknowledges nothing when something breaks; fails where a bar is missed
 	@$(BIN)/python bench/failover.py $(FAILOVER)
 
+# PROVISION="--terraform DIRECTORY --plugins DIRECTORY --save" measures beside Terraform, where that is present.
+.PHONY: bench-provision
+bench-provision: venv-test  ## how long production takes to be made, and to be found unchanged; fails where a bar is missed
+	@$(BIN)/python bench/provision.py $(PROVISION)
+
 # The long forms of two lanes' proofs; each ends by itself and writes its result file.
 .PHONY: failovers-long
 failovers-long: debian venv-test  ## 300 failovers under load; see bench/long_proofs.py
