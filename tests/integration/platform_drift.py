@@ -298,7 +298,12 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         ),
         *((c["CustomerGatewayId"], c) for c in ec2.describe_customer_gateways()["CustomerGateways"]),
         *((v["VpnConnectionId"], v) for v in ec2.describe_vpn_connections()["VpnConnections"]),
-        *((i["InstanceId"], i) for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]),
+        *(
+            (i["InstanceId"], i)
+            for r in ec2.describe_instances()["Reservations"]
+            for i in r["Instances"]
+            if i["State"]["Name"] != "terminated"
+        ),
     ]
     found = {name: resource.get("Tags", []) for name, resource in [(vpc["VpcId"], vpc), *resources]}
     for interface in ec2.describe_network_interfaces(Filters=inside)["NetworkInterfaces"]:

@@ -30,7 +30,8 @@ def test_only_the_private_tier_sends_orders_and_only_engines_reach_the_database(
 
 
 def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group(ec2, subnets) -> None:
-    instances = [i for r in ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    instances = [i for r in ec2.describe_instances(Filters=running)["Reservations"] for i in r["Instances"]]
     found = {{t["Key"]: t["Value"] for t in i["Tags"]}["Name"]: i for i in instances}
     assert sorted(found) == sorted(ENGINES)
     groups = {g["GroupName"]: g["Strategy"] for g in ec2.describe_placement_groups()["PlacementGroups"]}

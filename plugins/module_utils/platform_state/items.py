@@ -15,6 +15,9 @@ from typing import Any
 
 from ..platform_resources.plan import Run
 
+# Of these every one is listed, and the tagging API goes on telling of one for a while after it was terminated.
+MAY_BE_GONE = {"ec2_instance"}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -95,7 +98,7 @@ def sort_out(items: Iterable[Item], tagged: Mapping[str, Mapping[str, str]], run
     found.ours += [
         Item(kind_of(arn), end_of(arn), tags.get("Name", end_of(arn)), arn, tags)
         for arn, tags in sorted(tagged.items())
-        if arn.removesuffix(":*") not in listed and end_of(arn) not in listed
+        if arn.removesuffix(":*") not in listed and end_of(arn) not in listed and kind_of(arn) not in MAY_BE_GONE
     ]
     vpcs = {item.id: item.name for item in found.ours if item.kind == "vpc"}
     parts = {part: item.name or item.id for item in found.ours for part in item.parts}

@@ -66,6 +66,12 @@ def test_what_only_the_tagging_api_knows_is_listed_once() -> None:
     ]  # fmt: skip
 
 
+def test_a_terminated_instance_of_which_the_tagging_api_still_tells_is_not_listed() -> None:
+    terminated, running = (f"arn:aws:ec2:eu-west-1:111122223333:instance/i-{number}" for number in range(2))
+    listed = Item("instance", "i-1", "engine-0-0", running, TAGS)
+    assert sorted_out(listed, tagged={terminated: TAGS, running: TAGS}).ours == [listed, VPC]
+
+
 def test_lines_tell_what_there_is_what_lacks_tags_and_how_many() -> None:
     lines = sorted_out(Item("subnet", "subnet-1", "", "a", {}, vpc="vpc-1")).lines()
     assert lines[0].split() == ["vpc", "trading", VPC.arn]
