@@ -206,7 +206,7 @@ def test_what_no_host_and_no_database_can_have(venue: Venue, variables: dict[str
     asked = venue.site.state / "emulator" / "requests"
     asked.parent.mkdir(exist_ok=True)
     asked.write_text("")
-    assert line in venue.refused("-e", json.dumps(variables), book="provision")
+    assert line in venue.refused("-e", json.dumps(variables))
     actions = {json.loads(request)["action"] for request in asked.read_text().splitlines()}
     assert actions == {"GetCallerIdentity", "DescribeInstances"}
 

@@ -96,8 +96,8 @@ def has_100g(instance_type: str) -> bool:
 
 
 def is_known(instance_type: str) -> bool:
-    """Whether botocore's model of EC2 lists it."""
-    import botocore.session  # noqa: PLC0415  (the model takes a while to load, and most types need no look at it)
+    """Whether botocore's model of EC2 lists it; that takes a while to load, and most types need no look at it."""
+    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415
 
     model = botocore.session.get_session().get_service_model("ec2")
-    return instance_type in model.shape_for("InstanceType").enum
+    return bool(instance_type in model.shape_for("InstanceType").enum)
