@@ -50,7 +50,7 @@ options:
   security_groups:
     description:
       - The security groups of the VPC, each with C(name), C(ingress) and C(egress), rules as
-        M(amazon.aws.ec2_security_group) takes them, with V(group_id) being the name of a group.
+        M(amazon.aws.ec2_security_group) takes them, groups by V(group_name).
     type: list
     elements: dict
     required: true

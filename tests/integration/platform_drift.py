@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from integration.production_site import ACCOUNT, CIDR, PORT, PREFIX, PREMISES, TIERS
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
+from integration.production_site import ACCOUNT, CIDR, PORT, PREFIX, PREMISES, TAGS, TIERS, ZONES
 
 BUCKET = f"{PREFIX}-audit-{ACCOUNT}"
 LOGS = f"{PREFIX}-logs-{ACCOUNT}"
@@ -202,6 +204,9 @@ def undo_network(ec2, subnets, tables) -> dict[str, Callable[[], object]]:
             ec2.revoke_security_group_ingress(GroupId=database["GroupId"], IpPermissions=database["IpPermissions"])
         ),
         f"engine-0-0 has the instance profile none, not {PREFIX}-engine": lambda: take_profile(ec2, "engine-0-0"),
+        "subnet 10.0.2.0/24 (us-east-1b) gives public addresses": lambda: ec2.modify_subnet_attribute(
+            SubnetId=subnets["10.0.2.0/24"]["SubnetId"], MapPublicIpOnLaunch={"Value": True}
+        ),
         "engine-0-1 is stopped": lambda: ec2.stop_instances(InstanceIds=[engine(ec2, "engine-0-1")["InstanceId"]]),
         "address eipalloc-": lambda: ec2.delete_nat_gateway(NatGatewayId=gateway),
     }
@@ -222,7 +227,7 @@ def break_hybrid(ec2, subnets, tables) -> None:
 
 
 def break_endpoints(ec2, subnets, tables) -> list[dict[str, Any]]:
-    """One is deleted, one leaves a table, one a subnet. Returns what the verification says of them."""
+    """Three endpoints lose something, and the data's ACL gets a hole. Returns what the verification says of it."""
     there = {each["ServiceName"].rpartition(".")[2]: each for each in ec2.describe_vpc_endpoints()["VpcEndpoints"]
              if each["State"] == "available"}  # fmt: skip
     table = table_of(tables, subnets[TIERS["private"][0]])["RouteTableId"]
@@ -231,8 +236,12 @@ def break_endpoints(ec2, subnets, tables) -> list[dict[str, Any]]:
     ec2.modify_vpc_endpoint(VpcEndpointId=kinesis["VpcEndpointId"], RemoveSubnetIds=kinesis["SubnetIds"][:1])
     ec2.delete_vpc_endpoints(VpcEndpointIds=[there["dynamodb"]["VpcEndpointId"]])
     ec2.delete_flow_logs(FlowLogIds=[log["FlowLogId"] for log in ec2.describe_flow_logs()["FlowLogs"]])
+    (acl,) = ec2.describe_network_acls(Filters=[{"Name": "tag:Name", "Values": [f"{PREFIX}-database"]}])["NetworkAcls"]
+    hole = {"RuleNumber": 7, "Egress": False, "Protocol": "-1", "RuleAction": "allow", "CidrBlock": "0.0.0.0/0"}
+    ec2.create_network_acl_entry(NetworkAclId=acl["NetworkAclId"], **hole)
     return [
         {"kind": "flow_log", "name": f"{PREFIX}-s3", "action": "create"},
+        {"kind": "network_acl", "name": f"{PREFIX}-database", "action": "update", "fields": ["ingress"]},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-dynamodb", "action": "create"},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-kinesis-streams", "action": "update", "fields": ["subnets"]},
         {"kind": "vpc_endpoint", "name": f"{PREFIX}-s3", "action": "update", "fields": ["route_tables"]},
@@ -288,6 +297,12 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         *((a["AllocationId"], a) for a in ec2.describe_addresses()["Addresses"]),
         *((g["GroupId"], g) for g in ec2.describe_security_groups(Filters=inside)["SecurityGroups"]),
         *((g["GroupId"], g) for g in ec2.describe_placement_groups()["PlacementGroups"]),
+        *(
+            (a["NetworkAclId"], a)
+            for a in ec2.describe_network_acls(Filters=[*inside, {"Name": "default", "Values": ["false"]}])[
+                "NetworkAcls"
+            ]
+        ),
         *((v["VolumeId"], v) for v in ec2.describe_volumes()["Volumes"]),
         *((e["VpcEndpointId"], e) for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] == "available"),
         *((f["FlowLogId"], f) for f in ec2.describe_flow_logs()["FlowLogs"]),
@@ -336,27 +351,55 @@ def is_main(table: dict[str, Any]) -> bool:
     return any(association.get("Main") for association in table["Associations"])
 
 
+# The rules of each security group: every one, and no other.
+GROUPS = {
+    "alb": [
+        "ingress tcp 443 from 0.0.0.0/0",
+        "ingress tcp 80 from 0.0.0.0/0",
+        "egress tcp 7999 to eks-nodes",
+        "egress tcp 8080 to eks-nodes",
+    ],
+    "eks-nodes": [
+        "ingress tcp 7999 from alb",
+        "ingress tcp 8080 from alb",
+        "ingress tcp 443 from 10.0.0.0/16",
+        "ingress -1 from eks-nodes",
+        "egress tcp 5432 to database",
+        "egress tcp 6379 to redis",
+        "egress tcp 443 to 0.0.0.0/0",
+    ],
+    "eks-cluster": ["ingress tcp 443 from eks-nodes", "egress tcp 10250 to eks-nodes"],
+    "database": ["ingress tcp 5432 from eks-nodes", "ingress tcp 5432 from engine"],
+    "redis": ["ingress tcp 6379 from eks-nodes"],
+    "engine": [
+        *(f"ingress tcp {PORT + 100}-{PORT + 199} from {cidr}" for cidr in TIERS["private"]),
+        f"ingress tcp {PORT + 2}-{PORT + 99} from engine",
+        *(f"egress tcp 5432 to {cidr}" for cidr in TIERS["database"]),
+        "egress tcp 443 to 0.0.0.0/0",
+        f"egress tcp {PORT + 2}-{PORT + 99} to engine",
+    ],
+    "market-data": ["egress tcp 443 to 0.0.0.0/0"],
+    "compliance": ["egress tcp 443 to 0.0.0.0/0"],
+    "endpoints": [f"ingress tcp 443 from {CIDR}"],
+}
+
+
 def described_groups() -> list[dict[str, Any]]:
-    """The rules that there should be: orders from the private tier; engines to each other, to the database, to AWS."""
-    orders = f"{PORT + 100}-{PORT + 199}"
-    to_database = {"proto": "tcp", "ports": [5432], "cidr_ip": TIERS["database"]}
-    to_aws = {"proto": "tcp", "ports": [443], "cidr_ip": "0.0.0.0/0"}
-    replicas = f"{PORT + 2}-{PORT + 99}"
-    replication = {"proto": "tcp", "ports": [replicas], "group_name": f"{PREFIX}-engine"}
-    return [
-        {
-            "name": f"{PREFIX}-engine",
-            "ingress": [{"proto": "tcp", "ports": [orders], "cidr_ip": TIERS["private"]}, replication],
-            "egress": [to_database, to_aws, replication],
-        },
-        {
-            "name": f"{PREFIX}-database",
-            "ingress": [{"proto": "tcp", "ports": [5432], "group_id": f"{PREFIX}-engine"}],
-            "egress": [],
-        },
-        {
-            "name": f"{PREFIX}-endpoints",
-            "ingress": [{"proto": "tcp", "ports": [443], "cidr_ip": CIDR}],
-            "egress": [],
-        },
+    """GROUPS as the module aws_platform_check takes them."""
+    described = []
+    for name, lines in GROUPS.items():
+        group: dict[str, Any] = {"name": f"{PREFIX}-{name}", "ingress": [], "egress": []}
+        for direction, protocol, *ports, _, peer in map(str.split, lines):
+            whom = {"group_name": f"{PREFIX}-{peer}"} if peer in GROUPS else {"cidr_ip": peer}
+            group[direction].append({"proto": protocol, **({"ports": ports} if ports else {}), **whom})
+        described.append(group)
+    return described
+
+
+def found_problems(client: Client) -> list[str]:
+    """What the module aws_platform_check says, without the start of an Ansible for each question."""
+    hosts = [
+        {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
     ]
+    wanted = Wanted(PREFIX, CIDR, ZONES, TIERS, 3, hosts, TAGS, described_groups(), [PREMISES])
+    return problems(wanted, read(client, PREFIX))

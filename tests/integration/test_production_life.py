@@ -143,6 +143,7 @@ def test_a_plan_of_what_was_changed_by_hand_says_what_provision_then_does(venue:
     assert planned(plan) == [
         f"+ flow_log {PREFIX}-s3",
         f"~ kms_key {PREFIX}",
+        f"~ network_acl {PREFIX}-database",
         f"~ route_table {PREFIX}-private-us-east-1a",
         f"+ s3_bucket {drift.BUCKET}",
         f"~ subnet {PREFIX}-private-us-east-1b",
@@ -151,7 +152,7 @@ def test_a_plan_of_what_was_changed_by_hand_says_what_provision_then_does(venue:
         f"~ vpc_endpoint {PREFIX}-kinesis-streams",
         f"~ vpc_endpoint {PREFIX}-s3",
         f"~ vpn_connection {PREFIX}-vpn",
-        "plan: 3 to add, 7 to change, 0 to destroy",
+        "plan: 3 to add, 8 to change, 0 to destroy",
     ]
     run = venue.must("provision")
     assert run.changed == plan.changed

@@ -8,25 +8,9 @@ import json
 import pytest
 from integration import platform_drift as drift
 from integration import platform_identity as identity
-from integration.production_site import ACCOUNT, ENGINES, PORT, PREFIX, TAGS, TIERS, ZONES, Venue
+from integration.production_site import ACCOUNT, ENGINES, PREFIX, TAGS, TIERS, ZONES, Venue
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
-
-
-def test_only_the_private_tier_sends_orders_and_only_engines_reach_the_database(venue: Venue, ec2, vpc) -> None:
-    found = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["SecurityGroups"]
-    groups = {group["GroupName"].removeprefix(f"{PREFIX}-"): group for group in found}
-    ports = {permission["FromPort"]: permission for permission in groups["engine"]["IpPermissions"]}
-    replication, orders = (ports.pop(PORT + first) for first in (2, 100))
-    assert ports == {}
-    assert [pair["GroupId"] for pair in replication["UserIdGroupPairs"]] == [groups["engine"]["GroupId"]]
-    assert (replication["ToPort"], replication["IpRanges"]) == (PORT + 99, [])
-    assert sorted(entry["CidrIp"] for entry in orders["IpRanges"]) == sorted(TIERS["private"])
-    (postgres,) = groups["database"]["IpPermissions"]
-    assert (postgres["FromPort"], postgres["ToPort"]) == (5432, 5432)
-    assert [pair["GroupId"] for pair in postgres["UserIdGroupPairs"]] == [groups["engine"]["GroupId"]]
-    assert postgres["IpRanges"] == []
-    assert groups["database"]["IpPermissionsEgress"] == []
 
 
 def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group(ec2, subnets) -> None:

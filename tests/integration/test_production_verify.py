@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
-from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
 from integration import platform_drift as drift
-from integration.production_site import CIDR, PREFIX, PREMISES, TAGS, TIERS, ZONES, Venue, count_resources
+from integration.production_site import PREFIX, PREMISES, TIERS, ZONES, Venue, count_resources
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -19,24 +17,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 NO_TLS = "rds_schema_sslmode: disable"
 
 
-def found_problems(venue: Venue) -> list[str]:
-    """What the module aws_platform_check says, without the start of an Ansible for each question."""
-    hosts = [
-        {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
-    ]
-    wanted = Wanted(PREFIX, CIDR, ZONES, TIERS, 3, hosts, TAGS, drift.described_groups(), [PREMISES])
-    return problems(wanted, read(venue.client, PREFIX))
-
-
 def test_verification_finds_nothing_to_complain_about(venue: Venue) -> None:
-    assert found_problems(venue) == []
+    assert drift.found_problems(venue.client) == []
 
 
 def must_say(venue: Venue, complaint: str, breakage: Callable[[], object]) -> None:
     """Break something; verification must name it in a line of its own."""
-    before = set(found_problems(venue))
+    before = set(drift.found_problems(venue.client))
     breakage()
-    new = set(found_problems(venue)) - before
+    new = set(drift.found_problems(venue.client)) - before
     assert any(line.startswith(complaint) for line in new), f"{complaint}: {new}"
 
 
@@ -77,13 +66,13 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
     assert set(mended.changed) == set(venue.first.changed) - untouched
     # What others have in our VPC is told and left alone.
     assert drift.tags_of(ec2, theirs) == with_their_tags
-    assert any(line.startswith(f"instance {theirs[0]} (their-bastion)") for line in found_problems(venue))
+    assert any(line.startswith(f"instance {theirs[0]} (their-bastion)") for line in drift.found_problems(venue.client))
     drift.remove_theirs(ec2, theirs)
     # An address is never released behind your back: others may let it in by its number.
-    (left,) = found_problems(venue)
+    (left,) = drift.found_problems(venue.client)
     assert re.match(rf"address eipalloc-\w+ \({PREFIX}-us-east-1b\) belongs to no NAT gateway any more", left)
     ec2.release_address(AllocationId=left.split()[1])
-    assert found_problems(venue) == []
+    assert drift.found_problems(venue.client) == []
     # What is deleted is still told: a gateway of ours, and theirs and their host.
     told = {"nat": there["nat"] + 2, "instances": there["instances"] + 1}
     assert count_resources(venue) == there | told
@@ -104,4 +93,4 @@ def test_what_provision_cannot_set_back_is_named(venue: Venue, ec2) -> None:
     must_say(venue, under, lambda: kms.create_alias(AliasName=f"alias/{PREFIX}", TargetKeyId=other))
     kms.update_alias(AliasName=f"alias/{PREFIX}", TargetKeyId=key)
     ec2.create_tags(Resources=[host], Tags=[{"Key": "Name", "Value": "engine-0-0"}])
-    assert found_problems(venue) == []
+    assert drift.found_problems(venue.client) == []

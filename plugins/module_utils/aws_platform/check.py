@@ -6,8 +6,9 @@ its own plan (roles/aws_network/tasks/verify.yml): of that, only that it carries
 
 Rules: each subnet has its address, zone and an explicit route table; public subnets go out through the internet
 gateway, private ones through the NAT gateway of their zone, and to the premises through a transit gateway, database
-subnets not at all; each engine host stands in the private subnet and the placement group of its zone; every resource
-carries the tags.
+subnets not at all; nothing but NAT gateways and load balancers lies in a public subnet, and no other gives out public
+addresses; each engine host stands in the private subnet and the placement group of its zone; every resource carries the
+tags.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def problems(wanted: Wanted, found: Found) -> list[str]:
         *_vpc(wanted, found["vpcs"][0]),
         *_subnets(wanted, found),
         *_routes(wanted, found),
+        *_public(wanted, found),
         *_addresses(wanted, found),
         *rules.problems(wanted.security_groups, found["security_groups"]),
         *_hosts(wanted, found),
@@ -100,6 +102,18 @@ def _routes(wanted: Wanted, found: Found) -> Iterator[str]:
     for table in found["route_tables"]:
         if not table["main"] and table["id"] not in used:
             yield f"route table {table['id']} belongs to no subnet"
+
+
+def _public(wanted: Wanted, found: Found) -> Iterator[str]:
+    """What the internet could reach, were it let in."""
+    public = {subnet["id"]: subnet for subnet in found["subnets"] if subnet["cidr"] in wanted.tiers["public"]}
+    for subnet in found["subnets"]:
+        if subnet["public_addresses"]:
+            yield f"{_named(subnet)} gives public addresses to what is launched in it"
+    for interface in found["interfaces"]:
+        if interface["subnet"] in public and interface["owner"] not in ("nat_gateway", "load_balancer"):
+            where = _named(public[interface["subnet"]])
+            yield f"interface {interface['id']} in the public {where} belongs to no NAT gateway and no load balancer"
 
 
 def _exits(wanted: Wanted, found: Found, tier: str, index: int) -> set[str] | None:
@@ -209,6 +223,8 @@ def _tags(wanted: Wanted, found: Found) -> Iterator[str]:
                 continue  # AWS makes it with the VPC; nothing uses it
             if kind == "addresses" and not resource["used"]:
                 continue  # _addresses says it
+            if kind == "interfaces" and resource["owner"] != "instance":
+                continue  # AWS makes it with what it belongs to
             yield from _lacking(f"{resource['id']} of {kind}", wanted.tags, resource["tags"])
 
 

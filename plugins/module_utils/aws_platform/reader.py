@@ -7,7 +7,7 @@ databases whose names begin with the prefix.  Nothing is changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from . import stores_reader
@@ -76,6 +76,7 @@ def _network(ec2: Any, inside: Filters) -> Found:
                 "id": subnet["SubnetId"],
                 "cidr": subnet["CidrBlock"],
                 "zone": subnet["AvailabilityZone"],
+                "public_addresses": subnet["MapPublicIpOnLaunch"],
                 "tags": tags_of(subnet.get("Tags")),
             }
             for subnet in ec2.describe_subnets(Filters=inside)["Subnets"]
@@ -154,23 +155,46 @@ def _hosts(ec2: Any, inside: Filters, prefix: str) -> Found:
     ]
     attached = [{"Name": "attachment.instance-id", "Values": [instance["InstanceId"] for instance in instances]}]
     volumes = ec2.describe_volumes(Filters=attached)["Volumes"] if instances else []
-    interfaces = ec2.describe_network_interfaces(Filters=attached)["NetworkInterfaces"] if instances else []
     return {
         "instances": [_instance(instance) for instance in instances],
         "volumes": [
             {"id": volume["VolumeId"], "key": volume.get("KmsKeyId"), "tags": tags_of(volume.get("Tags"))}
             for volume in volumes
         ],
-        "interfaces": [
-            {"id": interface["NetworkInterfaceId"], "tags": tags_of(interface.get("TagSet"))}
-            for interface in interfaces
-        ],
+        "interfaces": _interfaces(ec2, inside, {instance["InstanceId"] for instance in instances}),
         "placement_groups": [
             {"id": group["GroupName"], "strategy": group["Strategy"], "tags": tags_of(group.get("Tags"))}
             for group in ec2.describe_placement_groups()["PlacementGroups"]
             if group["GroupName"].startswith(f"{prefix}-")
         ],
     }
+
+
+def _interfaces(ec2: Any, inside: Filters, instances: Container[str]) -> list[dict[str, Any]]:
+    """`owner`: nat_gateway, load_balancer, instance, or other. Those of an instance that has ended are not told."""
+
+    def owner(interface: Mapping[str, Any]) -> str:
+        # EC2 API reference, NetworkInterface; those of an Application Load Balancer are told by who asked for them.
+        if interface["InterfaceType"] == "natGateway":
+            return "nat_gateway"
+        if interface.get("RequesterId") == "amazon-elb" or "load_balancer" in interface["InterfaceType"]:
+            return "load_balancer"
+        return "instance" if host(interface) else "other"
+
+    def host(interface: Mapping[str, Any]) -> str:
+        return str(interface.get("Attachment", {}).get("InstanceId", ""))
+
+    return [
+        {
+            "id": interface["NetworkInterfaceId"],
+            "subnet": interface["SubnetId"],
+            "owner": owner(interface),
+            "tags": tags_of(interface.get("TagSet")),
+        }
+        for page in ec2.get_paginator("describe_network_interfaces").paginate(Filters=inside)
+        for interface in page["NetworkInterfaces"]
+        if not host(interface) or host(interface) in instances
+    ]
 
 
 def _instance(instance: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,14 +34,14 @@ class Rule(NamedTuple):
 def wanted_rules(group: Mapping[str, Any]) -> set[Rule]:
     """The rules of a group whose `ingress` and `egress` are as amazon.aws.ec2_security_group takes them.
 
-    Each has proto, ports (numbers or `first-last`) and cidr_ip (one or several), group_id or group_name.
+    Each has proto, ports (numbers or `first-last`; none: all of them) and cidr_ip (one or several) or group_name.
     """
     return {
         Rule(direction, str(rule["proto"]), first, last, str(peer))
         for direction in ("ingress", "egress")
         for rule in group[direction]
-        for first, last in map(_ports, rule["ports"])
-        for key in ("cidr_ip", "group_id", "group_name")
+        for first, last in map(_ports, rule.get("ports", [None]))
+        for key in ("cidr_ip", "group_name")
         for peer in _listed(rule.get(key))
     }
 
@@ -81,7 +81,9 @@ def _sorted(rules: Iterable[Rule]) -> list[Rule]:
     return sorted(rules, key=str)
 
 
-def _ports(ports: int | str) -> tuple[int, int]:
+def _ports(ports: int | str | None) -> tuple[int | None, int | None]:
+    if ports is None:
+        return None, None
     first, _dash, last = str(ports).partition("-")
     return int(first), int(last or first)
 

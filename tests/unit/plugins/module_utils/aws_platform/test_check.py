@@ -29,7 +29,7 @@ WANTED = Wanted(
         },
         {
             "name": "v-database",
-            "ingress": [{"proto": "tcp", "ports": ["5432"], "group_id": "v-engine"}],
+            "ingress": [{"proto": "tcp", "ports": ["5432"], "group_name": "v-engine"}],
             "egress": [],
         },
     ],
@@ -70,7 +70,7 @@ def table(name: str, subnets: list[str], routes: dict[str, str], main: bool = Fa
 def right() -> dict[str, list[dict[str, Any]]]:
     """A platform of two zones as it should be; a subnet's id is its address with s in front."""
     subnets = [
-        {"id": f"s{cidr}", "cidr": cidr, "zone": ZONES[int(cidr[1])], "tags": TAGS}
+        {"id": f"s{cidr}", "cidr": cidr, "zone": ZONES[int(cidr[1])], "public_addresses": False, "tags": TAGS}
         for cidr in ("p0", "p1", "a0", "a1", "d0", "d1")
     ]
     everywhere = "0.0.0.0/0"
@@ -102,7 +102,11 @@ def right() -> dict[str, list[dict[str, Any]]]:
             }
         ],
         "volumes": [{"id": "vol", "key": "arn", "tags": TAGS}],
-        "interfaces": [{"id": "eni", "tags": TAGS}],
+        "interfaces": [
+            {"id": "eni", "subnet": "sa0", "owner": "instance", "tags": TAGS},
+            {"id": "eni-nat", "subnet": "sp0", "owner": "nat_gateway", "tags": {}},
+            {"id": "eni-alb", "subnet": "sp1", "owner": "load_balancer", "tags": {}},
+        ],
         "placement_groups": [{"id": "v-z-a", "strategy": "cluster", "tags": TAGS}],
         "keys": [{"id": "alias/v", "arn": "arn", "state": "Enabled", "rotation": True, "tags": TAGS}],
         "buckets": [
@@ -189,6 +193,16 @@ FAULTS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (change("tables", 0, point_in_time_recovery=False), "table v-configuration has no backups to go back to"),
     (change("tables", 0, tags={}), "tag Project of v-configuration of tables is missing; it should be 'p'"),
     (change("addresses", 0, tags={}), "tag Project of eip of addresses is missing; it should be 'p'"),
+    (change("subnets", 2, public_addresses=True), "subnet a0 (z-a) gives public addresses to what is launched in it"),
+    (change("subnets", 0, public_addresses=True), "subnet p0 (z-a) gives public addresses to what is launched in it"),
+    (
+        change("interfaces", 0, subnet="sp1"),
+        "interface eni in the public subnet p1 (z-b) belongs to no NAT gateway and no load balancer",
+    ),
+    (
+        change("interfaces", 2, owner="other"),
+        "interface eni-alb in the public subnet p1 (z-b) belongs to no NAT gateway and no load balancer",
+    ),
     (change("interfaces", 0, tags={}), "tag Project of eni of interfaces is missing; it should be 'p'"),
     (change("volumes", 0, tags={}), "tag Project of vol of volumes is missing; it should be 'p'"),
     (
