@@ -18,8 +18,13 @@ AMAZON = {path.stem for path in (Path(next(iter(amazon_aws.__path__))) / "plugin
 # What each module of amazon.aws begins with, before it says what it makes.
 SERVICE = re.compile(r"^(ec2|cloudwatchlogs|cloudwatch|cloudwatchevent|elb|iam|rds)_(vpc_)?")
 # The same thing in the words of amazon.aws.
-IN_THEIR_WORDS = {"vpc_endpoint": "endpoint", "vpn_connection": "vpn", "virtual_private_gateway": "vgw",
-                  "scaling_group": "autoscaling_group", "network_acl": "nacl"}  # fmt: skip
+IN_THEIR_WORDS = {
+    "network_acl": "nacl",
+    "scaling_group": "autoscaling_group",
+    "virtual_private_gateway": "vgw",
+    "vpc_endpoint": "endpoint",
+    "vpn_connection": "vpn",
+}
 # A network and the services for data, by the roles that provide them.
 DEMANDED = {
     "aws_network": {"ec2_vpc_net", "ec2_vpc_subnet", "ec2_vpc_igw", "ec2_vpc_nat_gateway", "ec2_vpc_route_table"},
