@@ -51,9 +51,10 @@ def lines_of(group: dict[str, Any], names: dict[str, str]) -> list[str]:
         pytest.param("eks-cluster", marks=pytest.mark.feature("SGN-05", by="M")),
         pytest.param("database", marks=pytest.mark.feature("SGN-06", by="M", part="with engine hosts")),
         pytest.param("redis", marks=pytest.mark.feature("SGN-07", by="M")),
-        "engine",
-        "market-data",
-        "compliance",
+        *(
+            pytest.param(tier, marks=pytest.mark.feature("SGN-08", by="M", part="the groups"))
+            for tier in ("engine", "market-data", "compliance")
+        ),
         "endpoints",
     ],
 )
