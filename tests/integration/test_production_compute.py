@@ -132,6 +132,7 @@ aws_compute_key_arn: {venue.client("kms").describe_key(KeyId=f"alias/{PREFIX}")[
     assert TAGS.items() <= tags(machine["Tags"]).items()
     assert launches(venue, "engine-9-0")[-1]["Placement"] == {"Tenancy": "host", "HostId": machine["HostId"]}
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
-    for interface in instance["NetworkInterfaces"]:  # which AWS would delete with the instance
-        ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+    there = {one["NetworkInterfaceId"] for one in ec2.describe_network_interfaces()["NetworkInterfaces"]}
+    for interface in {one["NetworkInterfaceId"] for one in instance["NetworkInterfaces"]} & there:
+        ec2.delete_network_interface(NetworkInterfaceId=interface)  # as AWS does, with the instance
     assert not ec2.release_hosts(HostIds=[machine["HostId"]]).get("Unsuccessful")
