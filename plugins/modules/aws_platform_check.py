@@ -59,6 +59,11 @@ options:
     type: list
     elements: str
     default: []
+  partner_cidrs:
+    description: Networks that the private subnets reach through a virtual private gateway.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -128,6 +133,7 @@ def main() -> None:
             "tags": {"type": "dict", "required": True},
             "security_groups": {"type": "list", "elements": "dict", "required": True},
             "on_premises_cidrs": {"type": "list", "elements": "str", "default": []},
+            "partner_cidrs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -142,6 +148,7 @@ def main() -> None:
         tags=given["tags"],
         security_groups=given["security_groups"],
         on_premises=given["on_premises_cidrs"],
+        partners=given["partner_cidrs"],
     )
     try:
         found = read(module.client, wanted.prefix)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
-from integration.production_site import ACCOUNT, CIDR, PORT, PREFIX, PREMISES, TAGS, TIERS, ZONES
+from integration.production_site import ACCOUNT, CIDR, PARTNERS, PORT, PREFIX, PREMISES, TAGS, TIERS, ZONES
 
 BUCKET = f"{PREFIX}-audit-{ACCOUNT}"
 LOGS = f"{PREFIX}-logs-{ACCOUNT}"
@@ -313,6 +313,7 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         ),
         *((c["CustomerGatewayId"], c) for c in ec2.describe_customer_gateways()["CustomerGateways"]),
         *((v["VpnConnectionId"], v) for v in ec2.describe_vpn_connections()["VpnConnections"]),
+        *((v["VpnGatewayId"], v) for v in ec2.describe_vpn_gateways()["VpnGateways"]),
         *(
             (i["InstanceId"], i)
             for r in ec2.describe_instances()["Reservations"]
@@ -328,6 +329,7 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         "SecurityGroups"
     ]:
         del found[default["GroupId"]]
+    found |= tags_of_direct_connect(client("directconnect"))
     s3, kms, kinesis, rds, dynamodb = (client(service) for service in ("s3", "kms", "kinesis", "rds", "dynamodb"))
     for table in dynamodb.list_tables()["TableNames"]:
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
@@ -345,6 +347,20 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         arn = group["DBSubnetGroupArn"]
         found[arn] = rds.list_tags_for_resource(ResourceName=arn)["TagList"]
     return {name: {pair["Key"]: pair["Value"] for pair in pairs} for name, pairs in found.items()}
+
+
+def tags_of_direct_connect(client: Any) -> dict[str, list[dict[str, str]]]:
+    """Tags of its ports, gateways and interfaces; it writes them in small letters."""
+    listed = {
+        **{each["connectionId"]: each for each in client.describe_connections()["connections"]},
+        **{each["directConnectGatewayId"]: each
+           for each in client.describe_direct_connect_gateways()["directConnectGateways"]},
+        **{each["virtualInterfaceId"]: each for each in client.describe_virtual_interfaces()["virtualInterfaces"]},
+    }  # fmt: skip
+    return {
+        name: [{"Key": pair["key"], "Value": pair["value"]} for pair in each.get("tags", [])]
+        for name, each in listed.items()
+    }
 
 
 def is_main(table: dict[str, Any]) -> bool:
@@ -401,5 +417,5 @@ def found_problems(client: Client) -> list[str]:
     hosts = [
         {"shard": 0, "replica": n, "zone": zone, "role": "standby" if n else "primary"} for n, zone in enumerate(ZONES)
     ]
-    wanted = Wanted(PREFIX, CIDR, ZONES, TIERS, 3, hosts, TAGS, described_groups(), [PREMISES])
+    wanted = Wanted(PREFIX, CIDR, ZONES, TIERS, 3, hosts, TAGS, described_groups(), [PREMISES], PARTNERS)
     return problems(wanted, read(client, PREFIX))

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import yaml
 from integration import platform_drift as drift
-from integration.production_site import PREFIX, PREMISES, TAGS, TIERS, Venue
+from integration.production_site import CIDR, PARTNERS, PREFIX, PREMISES, TAGS, TIERS, Venue
 from local_processes import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 VARIABLES = ROOT / "inventories" / "production" / "group_vars" / "all" / "aws_hybrid.yml"
+
+PORTS = [f"{PREFIX}-premises", f"{PREFIX}-venues"]
 
 
 def named(listed: list[dict[str, Any]], name: str = PREFIX) -> dict[str, Any]:
@@ -71,6 +73,62 @@ def test_no_key_of_a_tunnel_is_in_what_the_runs_said(venue: Venue, ec2) -> None:
     keys = [tunnel["PreSharedKey"] for tunnel in vpn["Options"]["TunnelOptions"]]
     assert len(keys) == 2
     assert not any(key in run.output for key in keys for run in (venue.first, venue.second))
+
+
+@pytest.mark.feature("HYB-05", by="M", repaired="direct_connect")
+def test_the_ports_of_direct_connect_are_ordered(venue: Venue) -> None:
+    listed = venue.client("directconnect").describe_connections()["connections"]
+    found = {each["connectionName"]: (each["location"], each["bandwidth"]) for each in listed}
+    assert found == dict.fromkeys(PORTS, ("EqDC2", "10Gbps"))
+    for each in listed:
+        tags = {pair["key"]: pair["value"] for pair in each["tags"]}
+        assert tags == {**TAGS, "Name": each["connectionName"]}
+
+
+def test_exchanges_and_clients_reach_the_vpc_alone_and_the_premises_the_hub(venue: Venue, ec2, hub: Any) -> None:
+    client = venue.client("directconnect")
+    gateways = {each["directConnectGatewayId"]: each["directConnectGatewayName"]
+                for each in client.describe_direct_connect_gateways()["directConnectGateways"]}  # fmt: skip
+    ports = {each["connectionId"]: each["connectionName"] for each in client.describe_connections()["connections"]}
+    found = {
+        each["virtualInterfaceName"]: (
+            each["virtualInterfaceType"],
+            gateways[each["directConnectGatewayId"]],
+            ports[each["connectionId"]],
+            each["vlan"],
+            each["asn"],
+        )
+        for each in client.describe_virtual_interfaces()["virtualInterfaces"]
+    }
+    premises, venues = PORTS
+    assert found == {
+        "premises": ("transit", f"{PREFIX}-premises", premises, 100, 65010),
+        "nyse": ("private", f"{PREFIX}-partners", venues, 201, 65201),
+        "nasdaq": ("private", f"{PREFIX}-partners", venues, 202, 65202),
+        "client-a": ("private", f"{PREFIX}-partners", premises, 301, 65301),
+    }
+    partner = named(ec2.describe_vpn_gateways()["VpnGateways"], f"{PREFIX}-partners")
+    assert [each["VpcId"] for each in partner["VpcAttachments"]] == [venue.vpc["VpcId"]]
+    leads = {}
+    for identifier, name in gateways.items():
+        (lead,) = client.describe_direct_connect_gateway_associations(directConnectGatewayId=identifier)[
+            "directConnectGatewayAssociations"
+        ]
+        told = [each["cidr"] for each in lead["allowedPrefixesToDirectConnectGateway"]]
+        leads[name] = (lead["associatedGateway"]["id"], told)
+    assert leads == {
+        f"{PREFIX}-premises": (hub["TransitGatewayId"], [CIDR]),
+        f"{PREFIX}-partners": (partner["VpnGatewayId"], [CIDR]),
+    }
+
+
+def test_only_the_private_subnets_reach_exchanges_and_clients(ec2, subnets, tables) -> None:
+    partner = named(ec2.describe_vpn_gateways()["VpnGateways"], f"{PREFIX}-partners")
+    for tier, cidrs in TIERS.items():
+        for cidr in cidrs:
+            routes = drift.targets(drift.table_of(tables, subnets[cidr]))
+            found = {network: target for network, target in routes.items() if network in PARTNERS}
+            assert found == (dict.fromkeys(PARTNERS, partner["VpnGatewayId"]) if tier == "private" else {})
 
 
 @pytest.mark.feature("HYB-07", by="Stub", part="traffic is not spread, and no route of a VPN is static")

@@ -70,11 +70,11 @@ def test_each_private_subnet_goes_out_through_its_own_zone(ec2, vpc, subnets, ta
 
 
 def ways_out(tables: list[dict[str, Any]], subnet: dict[str, Any]) -> set[str]:
-    """Kinds of gateway that traffic of a subnet can take: igw, nat, tgw. Fails unless its route table is its own."""
+    """Kinds of gateway that a subnet's traffic can take: igw, nat, tgw, vgw. Fails unless it has a table of its own."""
     return {gateway.split("-")[0] for gateway in drift.targets(drift.table_of(tables, subnet)).values()}
 
 
 @pytest.mark.feature("NET-12", by="M")
 def test_walking_the_routes_leads_where_each_tier_may_go(subnets, tables) -> None:
     reached = {tier: [ways_out(tables, subnets[cidr]) for cidr in cidrs] for tier, cidrs in TIERS.items()}
-    assert reached == {"public": [{"igw"}] * 3, "private": [{"nat", "tgw"}] * 3, "database": [set()] * 3}
+    assert reached == {"public": [{"igw"}] * 3, "private": [{"nat", "tgw", "vgw"}] * 3, "database": [set()] * 3}

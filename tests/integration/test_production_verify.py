@@ -58,7 +58,7 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
         must_say(venue, complaint, undo)
     for complaint, undo in drift.undo_network(ec2, subnets, tables).items():
         must_say(venue, complaint, undo)
-    no_way = f"subnet {TIERS['private'][0]} ({ZONES[0]}) has no route to {PREMISES} on the premises"
+    no_way = f"subnet {TIERS['private'][0]} ({ZONES[0]}) has no route to {PREMISES}, through a transit gateway"
     must_say(venue, no_way, lambda: drift.break_hybrid(ec2, subnets, tables))
     must_say(venue, f"0 VPCs are named {PREFIX}", lambda: drift.take_names(ec2, vpc, subnets, tables))
     mended = venue.must("provision", variables="aws_database_reset_password: true")

@@ -60,6 +60,14 @@ def secrets(found: Mapping[str, Any], texts: Mapping[str, str]) -> list[str]:
     return named + [f"{file}: {match[0]}" for file, text in texts.items() for match in SECRET_VALUE.finditer(text)]
 
 
+def network_problems(known: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the addresses that these variables give."""
+    tiers = {tier: known[f"aws_network_{tier}_cidrs"] for tier in ("public", "private", "database")}
+    elsewhere = {name: known[name] for name in ("aws_network_on_premises_cidrs", "aws_network_partner_cidrs")}
+    zones, hosts = known["ironbook_zones"], known["ironbook_engine_hosts"]
+    return addresses.problems(known["aws_network_cidr"], tiers, zones, elsewhere, hosts, 1)
+
+
 @pytest.mark.parametrize("name", [*ON_AWS, "local"])
 def test_each_inventory_is_as_the_roles_declare(name: str) -> None:
     assert len(settings(name)) > 10
@@ -67,10 +75,7 @@ def test_each_inventory_is_as_the_roles_declare(name: str) -> None:
     known = variables(name)
     assert inventory.missing(known, declarations.read(ROOT, "preflight")) == []
     assert account.zone_problems(known["aws_region"], known["ironbook_zones"]) == []
-    tiers = {tier: known[f"aws_network_{tier}_cidrs"] for tier in ("public", "private", "database")}
-    zones, premises = known["ironbook_zones"], known["aws_network_on_premises_cidrs"]
-    hosts = known["ironbook_engine_hosts"]
-    assert addresses.problems(known["aws_network_cidr"], tiers, zones, premises, hosts, 1) == []
+    assert network_problems(known) == []
 
 
 def test_no_two_environments_meet_in_an_account() -> None:
@@ -213,9 +218,7 @@ def test_each_profile_is_right_over_production_and_has_its_documents_figures(pat
     assert FIGURES[path.stem].items() <= profile.items()
     assert secrets(profile, {path.name: path.read_text()}) == []
     known = {**variables("production"), **profile}
-    tiers = {tier: known[f"aws_network_{tier}_cidrs"] for tier in ("public", "private", "database")}
-    zones, premises = known["ironbook_zones"], known["aws_network_on_premises_cidrs"]
-    hosts = known["ironbook_engine_hosts"]
-    assert addresses.problems(known["aws_network_cidr"], tiers, zones, premises, hosts, 1) == []
+    zones, hosts = known["ironbook_zones"], known["ironbook_engine_hosts"]
+    assert network_problems(known) == []
     assert account.zone_problems(known["aws_region"], zones) == []
     assert {host["zone"] for host in hosts} <= set(zones)

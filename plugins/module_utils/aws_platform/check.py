@@ -31,7 +31,7 @@ class Wanted:
     `tiers`: addresses of the subnets of public, private and database, in the order of `zones`.  `hosts`: shard,
     replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
     `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them. `on_premises`: networks that
-    the private subnets reach through a transit gateway.
+    the private subnets reach through a transit gateway, `partners`: through a virtual private gateway.
     """
 
     prefix: str
@@ -43,6 +43,7 @@ class Wanted:
     tags: Mapping[str, str]
     security_groups: Sequence[Mapping[str, Any]]
     on_premises: Sequence[str] = ()
+    partners: Sequence[str] = ()
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -97,7 +98,9 @@ def _routes(wanted: Wanted, found: Found) -> Iterator[str]:
             yield f"subnet {subnet['cidr']} has no route table of its own and follows the VPC's main one"
         elif tier:
             routes = _without_endpoints(tables[subnet["id"]], found)
-            yield from _to_premises(routes, subnet, wanted.on_premises if tier == "private" else ())
+            if tier == "private":
+                yield from _to_others(routes, subnet, wanted.on_premises, "transit")
+                yield from _to_others(routes, subnet, wanted.partners, "virtual private")
             yield from _way_out(routes, subnet, _exits(wanted, found, tier, index))
     for table in found["route_tables"]:
         if not table["main"] and table["id"] not in used:
@@ -127,14 +130,17 @@ def _exits(wanted: Wanted, found: Found, tier: str, index: int) -> set[str] | No
     return {gateway["id"] for gateway in found["nat_gateways"] if gateway["subnet"] in home and gateway["public"]}
 
 
-def _to_premises(routes: dict[str, str], subnet: Mapping[str, Any], networks: Sequence[str]) -> Iterator[str]:
-    """Judge the routes to the premises, and take them out of `routes`."""
+def _to_others(
+    routes: dict[str, str], subnet: Mapping[str, Any], networks: Sequence[str], gateway: str
+) -> Iterator[str]:
+    """Judge the routes to networks behind a gateway of that kind, and take them out of `routes`."""
+    beginning = {"transit": "tgw-", "virtual private": "vgw-"}[gateway]
     for network in networks:
         target = routes.pop(network, None)
         if target is None:
-            yield f"{_named(subnet)} has no route to {network} on the premises"
-        elif not target.startswith("tgw-"):
-            yield f"the route of {_named(subnet)} to {network} leads to {target}, not to a transit gateway"
+            yield f"{_named(subnet)} has no route to {network}, through a {gateway} gateway"
+        elif not target.startswith(beginning):
+            yield f"the route of {_named(subnet)} to {network} leads to {target}, not to a {gateway} gateway"
 
 
 def _without_endpoints(table: Mapping[str, Any], found: Found) -> dict[str, str]:

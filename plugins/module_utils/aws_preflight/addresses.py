@@ -39,28 +39,29 @@ def problems(  # noqa: PLR0913, PLR0917  (a network has these parts)
     cidr: str,
     tiers: Mapping[str, Sequence[str]],
     zones: Sequence[str],
-    on_premises: Sequence[str],
+    elsewhere: Mapping[str, Sequence[str]],
     hosts: Iterable[Mapping[str, Any]],
     endpoints: int,
 ) -> list[str]:
     """What is wrong with a network, one line each.
 
     `tiers`: the subnets of public, private and database, in the order of `zones`; those beyond the last zone are not
-    made.  `hosts` lie in the private subnet of their `zone`, each of which has an address for each of `endpoints`.
+    made.  `elsewhere`: variable -> networks that the VPC has routes to.  `hosts` lie in the private subnet of their
+    `zone`, each of which has an address for each of `endpoints`.
     """
     vpc = Network(cidr, "aws_network_cidr")
     subnets = [
         Network(one, f"aws_network_{tier}_cidrs") for tier, cidrs in tiers.items() for one in cidrs[: len(zones)]
     ]
-    premises = [Network(one, "aws_network_on_premises_cidrs") for one in on_premises]
+    reached = [Network(one, variable) for variable, cidrs in elsewhere.items() for one in cidrs]
     return [
         *_too_few(tiers, zones),
         *_wrong_size([vpc, *subnets]),
         *_outside(vpc, subnets),
         *_crowded(tiers.get("private", ()), zones, hosts, endpoints),
         *overlaps(combinations(subnets, 2)),
-        *overlaps((vpc, network) for network in premises),
-        *overlaps(combinations(premises, 2)),
+        *overlaps((vpc, network) for network in reached),
+        *overlaps(combinations(reached, 2)),
     ]
 
 

@@ -294,6 +294,7 @@ def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
 
 
 HOME = Wanted(**(WANTED.__dict__ | {"on_premises": ["192.168.0.0/16"]}))
+VENUES = Wanted(**(WANTED.__dict__ | {"partners": ["198.51.100.0/24"]}))
 
 
 def test_only_private_subnets_lead_to_the_premises() -> None:
@@ -313,6 +314,17 @@ def test_only_private_subnets_lead_to_the_premises() -> None:
 
 def test_a_lacking_route_to_the_premises_is_named() -> None:
     assert problems(HOME, right()) == [
-        "subnet a0 (z-a) has no route to 192.168.0.0/16 on the premises",
-        "subnet a1 (z-b) has no route to 192.168.0.0/16 on the premises",
+        "subnet a0 (z-a) has no route to 192.168.0.0/16, through a transit gateway",
+        "subnet a1 (z-b) has no route to 192.168.0.0/16, through a transit gateway",
+    ]
+
+
+def test_partners_are_behind_a_virtual_private_gateway() -> None:
+    found = right()
+    for index in (2, 3):
+        found["route_tables"][index]["routes"]["198.51.100.0/24"] = "vgw-1"
+    assert problems(VENUES, found) == []
+    found["route_tables"][2]["routes"]["198.51.100.0/24"] = "tgw-1"
+    assert problems(VENUES, found) == [
+        "the route of subnet a0 (z-a) to 198.51.100.0/24 leads to tgw-1, not to a virtual private gateway"
     ]

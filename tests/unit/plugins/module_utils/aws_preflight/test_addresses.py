@@ -13,11 +13,12 @@ PUBLIC, PRIVATE, DATABASE = ([f"10.0.{first + n}.0/24" for n in range(3)] for fi
 HOSTS = [{"zone": zone} for zone in ZONES]
 
 
-def judged(cidr: str = "10.0.0.0/16", on_premises: tuple[str, ...] = (), **changed: Any) -> list[str]:
+def judged(cidr: str = "10.0.0.0/16", **changed: Any) -> list[str]:
     tiers = {"public": PUBLIC, "private": PRIVATE, "database": DATABASE}
     tiers |= {tier: changed[tier] for tier in tiers if tier in changed}
+    elsewhere = {f"aws_network_{what}_cidrs": changed.get(what, ()) for what in ("on_premises", "partner")}
     return problems(
-        cidr, tiers, changed.get("zones", ZONES), on_premises, changed.get("hosts", HOSTS), changed.get("endpoints", 1)
+        cidr, tiers, changed.get("zones", ZONES), elsewhere, changed.get("hosts", HOSTS), changed.get("endpoints", 1)
     )
 
 
@@ -38,6 +39,8 @@ def test_what_two_zones_do_not_use_is_not_judged() -> None:
         ({"on_premises": ("10.0.128.0/17",)}, ("10.0.0.0/16", "10.0.128.0/17")),
         ({"on_premises": ("10.0.0.0/8",)}, ("10.0.0.0/16", "10.0.0.0/8")),
         ({"on_premises": ("172.16.0.0/12", "172.20.0.0/16")}, ("172.16.0.0/12", "172.20.0.0/16")),
+        ({"partner": ("10.0.128.0/17",)}, ("10.0.0.0/16", "10.0.128.0/17")),
+        ({"on_premises": ("172.16.0.0/12",), "partner": ("172.20.0.0/16",)}, ("172.16.0.0/12", "172.20.0.0/16")),
     ],
 )
 def test_networks_that_overlap_are_both_named(changed: dict[str, Any], both: tuple[str, str]) -> None:

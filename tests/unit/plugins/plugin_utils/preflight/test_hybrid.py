@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,33 @@ def complaints(tmp_path: Path, text: str) -> list[str]:
     settings = inventory.read([str(tmp_path)])
     assert settings
     return inventory.problems(settings, declarations.read(ROOT), lambda value: value)
+
+
+def interface(**otherwise: object) -> str:
+    """An exchange's interface, as an inventory lists it."""
+    right = {"name": "nyse", "connection": "port", "vlan": 201, "bgp_asn": 65201}
+    return f"aws_hybrid_venues: [{json.dumps(right | otherwise)}]\n"
+
+
+@pytest.mark.feature("HYB-05", by="Stub", part="VLAN and autonomous system are checked before anything is asked")
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (interface(), ""),
+        (interface(vlan=0), "aws_hybrid_venues has an item that has the key vlan, which is 0; the least is 1"),
+        (interface(vlan=4095), "aws_hybrid_venues has an item that has the key vlan, which is 4095; the most is 4094"),
+        (interface(bgp_asn=0), "aws_hybrid_venues has an item that has the key bgp_asn, which is 0; the least is 1"),
+        (interface(bgp_asn=4294967295), "bgp_asn, which is 4294967295; the most is 4294967294"),
+        (interface(vlan="trunk"), "all.yml:1: aws_hybrid_venues"),
+        (interface(mtu=9000), "all.yml:1: aws_hybrid_venues"),
+        ("aws_hybrid_direct_connects: [{name: port, location: EqDC2, bandwidth: 2Gbps}]\n",
+         "all.yml:1: aws_hybrid_direct_connects"),
+    ],
+)  # fmt: skip
+def test_vlans_and_autonomous_systems_are_checked(tmp_path: Path, text: str, complaint: str) -> None:
+    lines = complaints(tmp_path, text)
+    assert len(lines) == bool(complaint), lines
+    assert all(complaint in line for line in lines), lines
 
 
 @pytest.mark.feature("HYB-04", by="U")

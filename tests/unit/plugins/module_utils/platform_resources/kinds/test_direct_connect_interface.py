@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources import direct_connect
 from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.kinds import (
     direct_connect_interface as kind,
 )
 from platform_resources import TAGS, Case, Client, Recorder, converge, first, told
 
+INVENTORIES = Path(__file__).parents[6] / "inventories"
 PLACE = {"connection": "dx-port", "gateway": "dx-venues", "vlan": 101, "bgp_asn": 65101}
 
 
@@ -112,3 +115,36 @@ def test_what_no_router_takes_is_refused(fields: dict[str, Any], problem: str) -
     assert list(kind.problems(right)) == []
     (line,) = kind.problems({**right, **fields})
     assert line.startswith(problem)
+
+
+@pytest.mark.feature("HYB-05", by="Stub", repaired="direct_connect")
+@pytest.mark.feature("HYB-06", by="Stub", repaired="direct_connect")
+def test_what_production_asks_for_its_venues_and_clients(recorder: Recorder) -> None:
+    """The lists of the inventory, each interface of which the role puts behind the gateway of partners."""
+    production = yaml.safe_load((INVENTORIES / "production" / "group_vars" / "all" / "aws_hybrid.yml").read_text())
+    partners = [*production["aws_hybrid_venues"], *production["aws_hybrid_clients"]]
+    outcome = converge(
+        recorder,
+        {
+            "direct_connect_connections": production["aws_hybrid_direct_connects"],
+            "direct_connect_gateways": [{"name": "partners", "amazon_side_asn": 64513}],
+            "direct_connect_interfaces": [{**each, "type": "private", "gateway": "partners"} for each in partners],
+        },
+    )
+    assert outcome.problems == []
+    (made,) = [asked for name, asked in recorder.calls if name == "create_direct_connect_gateway"]
+    assert (made["directConnectGatewayName"], made["amazonSideAsn"]) == ("partners", 64513)
+    ports = {outcome.ids["direct_connect_connection", each["name"]]: each["name"]
+             for each in production["aws_hybrid_direct_connects"]}  # fmt: skip
+    asked = [parameters for name, parameters in recorder.calls if name == "create_private_virtual_interface"]
+    found = {}
+    for each in asked:
+        wanted = each["newPrivateVirtualInterface"]
+        assert wanted["directConnectGatewayId"] == outcome.ids["direct_connect_gateway", "partners"]
+        assert {pair["key"] for pair in wanted["tags"]} == {*TAGS, "Name"}
+        found[wanted["virtualInterfaceName"]] = (ports[each["connectionId"]], wanted["vlan"], wanted["asn"])
+    assert found == {
+        "nyse": ("production-trading-engine-venues", 201, 65201),
+        "nasdaq": ("production-trading-engine-venues", 202, 65202),
+        "client-a": ("production-trading-engine-premises", 301, 65301),
+    }
