@@ -104,3 +104,15 @@ def test_dev_stands_beside_production_and_each_is_as_its_inventory_says(venue: V
         "cidr": "10.2.0.0/16", "subnets": 6, "nat_gateways": 1, "hosts": ["c5n.large"] * 2,
         "class": "db.t4g.medium", "multi_az": False, "storage": (20, 100), "backups": 1, "shards": (1, 24),
     }  # fmt: skip
+
+
+@pytest.mark.feature("NET-06", by="M")
+@pytest.mark.feature("NET-07", by="M")
+def test_nine_subnets_lie_in_three_zones_and_of_dev_six_in_two(venue: Venue) -> None:
+    """Of the two inventories, which the test before has left side by side: each tier once in each zone."""
+    nine, six = (everything(venue, prefix)["subnets"] for prefix in (PREFIX, DEV))
+    assert (len(nine), len(six)) == (9, 6)
+    for listed, zones in ((nine, "abc"), (six, "ab")):
+        tier = [{tag["Key"]: tag["Value"] for tag in subnet["Tags"]}["Tier"] for subnet in listed]
+        places = sorted(zip(tier, (subnet["AvailabilityZone"] for subnet in listed), strict=True))
+        assert places == [(tier, f"us-east-1{zone}") for tier in ("app", "data", "dmz") for zone in zones]
