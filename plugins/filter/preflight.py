@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.ironbook.trading.plugins.plugin_utils import run_lock
 from ansible_collections.ironbook.trading.plugins.plugin_utils.preflight import run
 
 
@@ -18,8 +19,9 @@ def after_preflight(hosts: str) -> str:
     """`hosts`.  Ends Ansible with one line, by SystemExit, where preflight has not passed in this run.
 
     Ansible fills in a play's hosts in its main process, just before the play.  An exception of another class would be
-    shown with half a page of where it came from.
+    shown with half a page of where it came from.  What the run locks, the main process gives back at its end.
     """
+    run_lock.give_back_at_exit()
     if not run.has_passed() and not run.is_listing():
         raise SystemExit(f"ERROR: {run.NOT_PASSED}")
     return hosts
