@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One environment for all tests of it: inventories/production on an emulator, planned, made, and made again twice.
+"""One environment for all tests of it: inventories/production on an emulator, planned, made, and made again.
 
 The files tests/integration/test_production_*.py share it, one after the other in the order of their names: who changes
 something sets it back. Where IRONBOOK_TEST_VENUE names a directory, the site stays there when the tests have ended, and
@@ -83,7 +83,7 @@ class Production:
         assert run.returncode == 0, run.output
         return run
 
-    def apply(self, *roles: str, variables: str = "") -> Run:
+    def apply(self, *roles: str, variables: str = "", **environment: str) -> Run:
         """Run roles, or parts of them (ROLE:PART), in the VPC that is there: a tenth of the time of provision."""
         known = {"name": "vpc", "aws_network_vpc_id": self.vpc["VpcId"]}
         tasks: list[dict[str, Any]] = [{"ansible.builtin.add_host": known, "changed_when": False}]
@@ -94,7 +94,7 @@ class Production:
         self.directory.mkdir(exist_ok=True)
         playbook = self.directory / "apply.yml"
         playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-        return self.play(str(playbook), variables=variables)
+        return self.play(str(playbook), variables=variables, **environment)
 
     def keep_requests(self) -> None:
         """Have the emulator keep what it is asked from now on."""
@@ -138,7 +138,7 @@ class Production:
 
 @dataclass
 class Venue(Production):
-    """Production, and the runs that it began with; `cold` is as `second`, each module in an interpreter of its own."""
+    """Production, and the runs that it began with."""
 
     too_early: Run = field(kw_only=True)
     plan: Run = field(kw_only=True)
@@ -146,7 +146,6 @@ class Venue(Production):
     listed_empty: Run = field(kw_only=True)
     first: Run = field(kw_only=True)
     second: Run = field(kw_only=True)
-    cold: Run = field(kw_only=True)
     made_by: dict[str, int] = field(kw_only=True)
 
 
@@ -176,7 +175,6 @@ def begin(production: Production) -> dict[str, Any]:
         "listed_empty": production.play("state_list"),
         "first": production.play("provision", "discover"),
         "second": production.play("provision", "discover", **AS_JSON),
-        "cold": production.play("provision", "discover", variables="ironbook_warm_interpreter: false", **AS_JSON),
         "made_by": production.asked(),
     }
 
