@@ -44,6 +44,7 @@ class ActionModule(ActionBase):
                 names = {"before_header": str(file), "after_header": str(file)}
                 diffs.append(names | {"before": before, "after": text})
                 if not self._play_context.check_mode:
+                    file.parent.mkdir(parents=True, exist_ok=True)
                     new = file.with_name(f".{file.name}.new")
                     new.write_text(text, encoding="utf-8")
                     os.replace(new, file)

@@ -78,7 +78,7 @@ def test_everything_is_made_in_the_region_and_nothing_in_us_east_1(venue: Venue,
     assert [zone for _, zone in new["instances"]] == [zones[0]]
     assert new["streams"] == [f"{PREFIX}-market-data"]
     assert new["keys"] == [f"alias/{PREFIX}"]
-    assert new["buckets"] == [f"{PREFIX}-audit-{ACCOUNT}"]
+    assert sorted(new["buckets"]) == [f"{PREFIX}-audit-{ACCOUNT}", f"{PREFIX}-logs-{ACCOUNT}"]
     assert new["databases"] == [f"arn:aws:rds:{REGION}:{ACCOUNT}:db:{PREFIX}-database"]
     assert all(f".{REGION}." in service for service in new["endpoints"])
     policy = venue.client("iam").get_role_policy(RoleName=f"{PREFIX}-engine", PolicyName="engine")["PolicyDocument"]

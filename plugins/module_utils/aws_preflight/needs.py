@@ -125,11 +125,12 @@ def _offered(needs: Needs, found: Found) -> Iterator[str]:
 
 def _overlaps(needs: Needs, found: Found, accepted: Collection[str]) -> Iterator[str]:
     mine = [Network(vpc["cidr"], f"VPC {vpc['name']}") for vpc in needs.vpcs]
-    ours = {(vpc["name"], found.region) for vpc in needs.vpcs}
+    ours = {vpc["name"] for vpc in needs.vpcs}  # by its name, or by its tags where somebody took its name away
     others = [
         Network(cidr, f"VPC {vpc['id']} {vpc['name']}".rstrip() + f" of {vpc['region']}")
         for vpc in found.vpcs
-        if (vpc["name"], vpc["region"]) not in ours and vpc["id"] not in accepted
+        if not (vpc["region"] == found.region and (vpc.get("ours") or vpc["name"] in ours))
+        and vpc["id"] not in accepted
         for cidr in vpc["cidrs"]
     ]
     for line in overlaps(product(mine, others)):

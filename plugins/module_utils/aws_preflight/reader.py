@@ -80,6 +80,9 @@ class Reader:
         named = list(regions) or [one["RegionName"] for one in self._ec2("regions", "describe_regions", "Regions")]
         return [pool.submit(self._vpcs_of, region) for region in sorted({self.region, *named})]
 
+    def _carries_our_marks(self, tags: Mapping[str, str]) -> bool:
+        return all(tags.get(mark) == self.tags.get(mark) for mark in MARKS)
+
     def _vpcs_of(self, region: str) -> list[dict[str, Any]]:
         try:
             found = self._ec2("VPCs", "describe_vpcs", "Vpcs", region)
@@ -92,6 +95,7 @@ class Reader:
             {
                 "id": vpc["VpcId"],
                 "name": tags_of(vpc.get("Tags", ())).get("Name", ""),
+                "ours": self._carries_our_marks(tags_of(vpc.get("Tags", ()))),
                 "region": region,
                 "cidrs": [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", ())] or [vpc["CidrBlock"]],
             }
@@ -129,7 +133,7 @@ class Reader:
         running = []
         for instance in (one for reservation in found for one in reservation["Instances"]):
             tags = tags_of(instance.get("Tags", ()))
-            ours = all(tags.get(mark) == self.tags.get(mark) for mark in MARKS)
+            ours = self._carries_our_marks(tags)
             running.append({"name": tags.get("Name", ""), "type": instance["InstanceType"], "ours": ours})
         # As a filter: a type that there is not at all is no error there, and another line says so.
         every = sorted({*types, *(one["type"] for one in running)})

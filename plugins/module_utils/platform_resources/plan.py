@@ -279,7 +279,7 @@ def wanted_of(kinds: Mapping[str, Kind], options: Mapping[str, Any]) -> list[Wan
 
 def _given(field: Field, value: Any) -> Any:
     if value is None:
-        return list(field.default) if field.type == "list" else field.default
+        return list(field.default or ()) if field.type == "list" else field.default
     if field.type == "list":  # nothing that AWS lists has an order
         return sorted(value)
     return {str(key): str(each) for key, each in value.items()} if field.type == "dict" else value

@@ -49,8 +49,10 @@ def _wrong(rule: str) -> str:
 
 
 def find(aws: Any, names: Sequence[str] | None) -> Iterator[Found]:
-    """Find them, with their rules as they are written."""
+    """Find them, with their rules as they are written; not the one that AWS makes with each VPC, which is its own."""
     for acl in aws.pages("describe_network_acls", "NetworkAcls", **named(names)):
+        if acl["IsDefault"]:
+            continue
         tags = tags_of(acl.get("Tags"))
         rules: dict[str, Any] = {
             field: {

@@ -146,3 +146,11 @@ def test_what_is_not_known_is_not_judged() -> None:
 def test_which_instances_the_quota_of_standard_ones_counts() -> None:
     types = ("c5n.metal", "t3.micro", "inf1.large", "trn1.32xlarge", "g5.large")
     assert [kind for kind in types if is_standard(kind)] == ["c5n.metal", "t3.micro"]
+
+
+def test_our_vpc_that_has_lost_its_name_is_no_other() -> None:
+    """Its tags still say whose it is; the run that is to give it its name back must not be refused."""
+    nameless = {"id": "vpc-1", "name": "", "region": "us-east-1", "cidrs": ["10.0.0.0/16"], "ours": True}
+    assert problems(NEEDS, replace(FOUND, vpcs=[nameless])) == []
+    assert len(problems(NEEDS, replace(FOUND, vpcs=[nameless | {"ours": False}]))) == 1
+    assert len(problems(NEEDS, replace(FOUND, vpcs=[nameless | {"region": "us-west-2"}]))) == 1
