@@ -102,6 +102,7 @@ def test_any_drift_converges_in_one_run(moto: Client) -> None:
     }
     shape["vpn_connection"] = {"transit_gateway": "other", "customer_gateway": "foreign-customer_gateway"}
     shape["network_acl"] = {**shape["network_acl"], "vpc": "other", "subnets": ["endpoints-other"]}
+    shape["scaling_group"] = {**shape["scaling_group"], "launch_template": "foreign-launch_template"}
     shape["vpc_endpoint"] = {**shape["vpc_endpoint"], "service": "com.amazonaws.us-east-1.dynamodb"}
     foreign = {KINDS[kind].plural: [{"name": f"foreign-{kind}", **variant}] for kind, variant in shape.items()}
     assert run(moto, {**foreign, "tags": FOREIGN}).problems == []
