@@ -94,7 +94,7 @@ def main() -> None:
     """Ask, judge, report."""
     module = AnsibleAWSModule(
         argument_spec={
-            "needs": {"type": "dict", "default": {}},
+            "needs": {"type": "dict"},
             "zones": {"type": "list", "elements": "str", "required": True},
             "tags": {"type": "dict", "required": True},
             "regions": {"type": "list", "elements": "str", "default": []},
@@ -103,7 +103,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    needs = Needs.of(given["needs"], given["zones"])
+    needs = Needs.of(given["needs"] or {}, given["zones"])
 
     def account_of(region: str) -> Account:
         return Account(lambda service: module.client(service, region=region), DEADLINE)

@@ -178,8 +178,8 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], None], dict[str, Reach]]] = {
     "an ACL lets nobody out": (lose(1, True, 100), {DATABASE: NOBODY}),
     "an ACL lets no answer out": (lose(2, True, 101), {DATABASE: NOBODY}),
     "an ACL lets some answers in alone": (
-        both(lose(1, False, 102), plant(1, False, "allow tcp 5000-6000 0.0.0.0/0", 102)), {
-        DATABASE: Reach(((5432, 5432),), NONE), TO_INTERNET: Reach(((443, 443),), NONE)}),
+        both(lose(1, False, 102), plant(1, False, "allow tcp 5000-6000 0.0.0.0/0", 102)),
+        {DATABASE: Reach(((5432, 5432),), NONE), TO_INTERNET: Reach(((443, 443),), NONE)}),
     "the DMZ's ACL lets in answers to port 443 alone": (lose(0, False, 101), {
         BALANCED: Reach(((7999, 7999),), NONE), TO_INTERNET: NOBODY,
         "the DMZ to the application": Reach(((7999, 7999),), NONE)}),
