@@ -32,7 +32,7 @@ TIERS = {
     "database": ["10.0.11.0/24", "10.0.12.0/24", "10.0.13.0/24"],
 }
 PREMISES = "192.168.0.0/16"
-PARTNERS = ["192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/26"]
+PARTNERS = ["192.0.2.0/25", "192.0.2.128/25"]
 TAGS = {
     "Environment": "production",
     "Project": "trading-engine",

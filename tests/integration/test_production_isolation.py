@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reach import End, Network, Reach, reach
 from integration.platform_drift import GROUPS, found_problems, security_group
-from integration.production_site import PORT, PREFIX, PREMISES, TAGS, TIERS, Venue
+from integration.production_site import PORT, PARTNERS, PREFIX, PREMISES, TAGS, TIERS, Venue
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -126,6 +126,7 @@ ACLS = {
             *each("deny all", "public"),
             f"{BACK} {EVERYWHERE}",
             f"allow all {PREMISES}",
+            *(f"allow all {partner}" for partner in PARTNERS),
         ],
         [
             *each("allow all", "private"),
@@ -135,6 +136,7 @@ ACLS = {
             *each(BACK, "public"),
             f"allow tcp 443 {EVERYWHERE}",
             f"allow all {PREMISES}",
+            *(f"allow all {partner}" for partner in PARTNERS),
         ],
     ),
     "database": (

@@ -33,7 +33,12 @@ def everything(venue: Venue, prefix: str) -> dict[str, Any]:
         "groups": ec2.describe_security_groups(Filters=inside)["SecurityGroups"],
         "nat_gateways": ec2.describe_nat_gateways(Filters=inside)["NatGateways"],
         "endpoints": ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"],
-        "instances": [i for r in ec2.describe_instances(Filters=inside)["Reservations"] for i in r["Instances"]],
+        "instances": [
+            instance
+            for reservation in ec2.describe_instances(Filters=inside)["Reservations"]
+            for instance in reservation["Instances"]
+            if instance["State"]["Name"] != "terminated"
+        ],
         "addresses": ec2.describe_addresses(Filters=named)["Addresses"],
         "placement": [
             group
