@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reach import End, Network, Reach, reach
 from integration.platform_drift import GROUPS, found_problems, security_group
-from integration.production_site import PORT, PARTNERS, PREFIX, PREMISES, TAGS, TIERS, Venue
+from integration.production_site import PARTNERS, PORT, PREFIX, PREMISES, TAGS, TIERS, Venue
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
