@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 import yaml
 from integration.platform_runs import command_of
 from integration.production_site import ACCOUNT, PREFIX, Venue
-from local_processes import ROOT, wait_for
+from local_processes import ROOT, kill_family, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -101,7 +99,7 @@ def test_of_two_runs_one_holds_the_lock_and_a_killed_one_leaves_it(venue: Venue,
     finally:
         for run in both:
             if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL)
+                kill_family(run.pid)  # Mitogen's processes have sessions of their own
             run.wait()
     assert holder(venue) == held
 
