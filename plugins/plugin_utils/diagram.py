@@ -149,8 +149,8 @@ def drawio(box: Box, lines: Sequence[Line]) -> str:
     cells = SubElement(model, "root")
     SubElement(cells, "mxCell", {"id": "0"})
     SubElement(cells, "mxCell", {"id": "1", "parent": "0"})
-    around = {inner.id: each.id for each, *_ in walk(box) for inner in each.boxes}
-    for each, _, _, depth in walk(box):
+    around = {inner.id: each.id for each, *_place in walk(box) for inner in each.boxes}
+    for each, _x, _y, depth in walk(box):
         style = f"rounded=0;whiteSpace=wrap;html=0;verticalAlign=top;align=left;spacingLeft=8;strokeColor={EDGE};"
         style += f"fontColor={INK};fillColor={FILLS[min(depth, len(FILLS) - 1)]};container={int(bool(each.boxes))};"
         attributes = {"id": each.id, "value": "\n".join([each.title, *each.says]), "style": style, "vertex": "1"}

@@ -91,7 +91,7 @@ def problems(instance_type: str, require_100g: bool) -> Iterator[str]:
 
 def has_100g(instance_type: str) -> bool:
     """Whether a type has 100 Gb/s or more at all times."""
-    family, _, size = instance_type.partition(".")
+    family, _dot, size = instance_type.partition(".")
     return size in HUNDRED_GIGABIT.get(family, ())
 
 

@@ -69,7 +69,7 @@ def reach(network: Network, source: End, target: End, protocol: str = "tcp") -> 
         _between(network, source, target, addresses, protocol)
         for addresses in product(_tried(network, source.network), _tried(network, target.network))
     ]
-    return Reach(reduce(_union, (some for some, _ in found)), reduce(_common, (every for _, every in found)))
+    return Reach(reduce(_union, (some for some, _every in found)), reduce(_common, (every for _some, every in found)))
 
 
 def _tried(network: Network, wanted: str) -> list[IPv4Address]:
