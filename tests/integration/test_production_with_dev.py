@@ -84,7 +84,7 @@ def test_dev_stands_beside_production_and_each_is_as_its_inventory_says(venue: V
         theirs, ours = ids(production, kind, key), ids(made, kind, key)
         assert theirs and ours and not theirs & ours, kind
     for found, prefix in ((production, PREFIX), (made, DEV)):
-        assert found["buckets"] == [f"{prefix}-audit-{ACCOUNT}", f"{prefix}-logs-{ACCOUNT}"]
+        assert sorted(found["buckets"]) == [f"{prefix}-audit-{ACCOUNT}", f"{prefix}-logs-{ACCOUNT}"]
     assert PREFIX not in json.dumps(made), "nothing of dev's names what is production's"
 
     def sizes(found: dict[str, Any]) -> dict[str, Any]:
