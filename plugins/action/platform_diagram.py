@@ -22,10 +22,11 @@ class ActionModule(ActionBase):
         """Draw, and write what has changed. Nothing is asked of AWS."""
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec({"path": {"type": "path", "required": True}})
-        boxes, lines = [], []
+        boxes, lines, roles = [], [], []
         try:
             for role, drawn in self._drawn(task_vars or {}):
-                boxes += [box | {"role": role} for box in drawn["boxes"]]
+                boxes += drawn["boxes"]
+                roles += [role] if drawn["boxes"] else []
                 lines += [diagram.Line(line["from"], line["to"], line.get("says", "")) for line in drawn["lines"]]
             outermost = diagram.arrange(diagram.tree(boxes))
         except ValueError as error:
@@ -33,7 +34,7 @@ class ActionModule(ActionBase):
         there = {box["id"] for box in boxes}
         lines = [line for line in lines if {line.start, line.end} <= there]
         texts = {"svg": diagram.svg(outermost, lines), "drawio": diagram.drawio(outermost, lines)}
-        return self._write(arguments["path"], texts) | {"roles": sorted({box["role"] for box in boxes})}
+        return self._write(arguments["path"], texts) | {"roles": roles}
 
     def _write(self, path: str, texts: Mapping[str, str]) -> dict[str, Any]:
         diffs = []

@@ -84,6 +84,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_preflight import permissions
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_preflight.needs import Needs, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_preflight.reader import Reader
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources import plan
 from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.calls import Account, ResourceError
 
 # Seconds that asking may take, throttled as it may be.
@@ -103,12 +104,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
+    tags = {key: str(value) for key, value in given["tags"].items()}
+    if line := plan.without_marks(tags):
+        module.fail_json(msg=line, problems=[line], notes=[])
     needs = Needs.of(given["needs"] or {}, given["zones"])
 
     def account_of(region: str) -> Account:
         return Account(lambda service: module.client(service, region=region), DEADLINE)
 
-    reader = Reader(account_of, module.region, given["tags"])
+    reader = Reader(account_of, module.region, tags)
     try:
         lines = problems(needs, reader.read(needs, given["regions"]), given["accepted_vpcs"])
         denied, notes = permissions.ask(reader.account, needs.permissions)

@@ -66,9 +66,7 @@ def main() -> None:
     """Read, report."""
     module = AnsibleAWSModule(argument_spec=info_arguments(KINDS), supports_check_mode=True)
     tags = {key: str(value) for key, value in module.params["tags"].items()}
-    lacking = [mark for mark in plan.MARKS if not tags.get(mark)]
-    if lacking:
-        line = f"tags lack {' and '.join(lacking)}, which tell what is ours: set them in ironbook_tags"
+    if line := plan.without_marks(tags):
         module.fail_json(msg=line, problems=[line], resources=[])
     kinds = {name: KINDS[name] for name in module.params["kinds"]}
     ours, problems = find_all(kinds, plan.Run(tags, check=True), Account(module.client, DEADLINE))

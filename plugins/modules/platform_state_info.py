@@ -82,9 +82,8 @@ def main() -> None:
     spec = {"tags": {"type": "dict", "required": True}, "name_prefix": {"type": "str", "required": True}}
     module = AnsibleAWSModule(argument_spec=spec, supports_check_mode=True)
     tags = {key: str(value) for key, value in module.params["tags"].items()}
-    lacking = [mark for mark in plan.MARKS if not tags.get(mark)]
-    if lacking:
-        module.fail_json(msg=f"tags lack {' and '.join(lacking)}, which tell what is ours: set them in ironbook_tags")
+    if line := plan.without_marks(tags):
+        module.fail_json(msg=line)
     account = Account(module.client, DEADLINE)
     try:
         place = read.whereabouts(account, module.region, module.params["name_prefix"])

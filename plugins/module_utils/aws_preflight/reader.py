@@ -18,7 +18,7 @@ with contextlib.suppress(ImportError):  # the module says what is missing
 
 from ..platform_resources.calls import Account, Calls, ResourceError, code_of
 from ..platform_resources.kind import tags_of
-from ..platform_resources.plan import MARKS
+from ..platform_resources.plan import Run
 from .needs import QUOTAS, Found, Needs
 
 WORKERS = 16
@@ -31,7 +31,7 @@ class Reader:
 
     def __init__(self, account_of: Callable[[str], Account], region: str, tags: Mapping[str, str]) -> None:
         """Ask about `region`; an instance with `tags` that say whose it is, is ours."""
-        self.account_of, self.region, self.tags = account_of, region, tags
+        self.account_of, self.region, self.environment = account_of, region, Run(tags)
         self.account = account_of(region)
         self.notes: list[str] = []
 
@@ -80,9 +80,6 @@ class Reader:
         named = list(regions) or [one["RegionName"] for one in self._ec2("regions", "describe_regions", "Regions")]
         return [pool.submit(self._vpcs_of, region) for region in sorted({self.region, *named})]
 
-    def _carries_our_marks(self, tags: Mapping[str, str]) -> bool:
-        return all(tags.get(mark) == self.tags.get(mark) for mark in MARKS)
-
     def _vpcs_of(self, region: str) -> list[dict[str, Any]]:
         try:
             found = self._ec2("VPCs", "describe_vpcs", "Vpcs", region)
@@ -94,12 +91,13 @@ class Reader:
         return [
             {
                 "id": vpc["VpcId"],
-                "name": tags_of(vpc.get("Tags", ())).get("Name", ""),
-                "ours": self._carries_our_marks(tags_of(vpc.get("Tags", ()))),
+                "name": tags.get("Name", ""),
+                "ours": self.environment.owner(tags) == "ours",
                 "region": region,
                 "cidrs": [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", ())] or [vpc["CidrBlock"]],
             }
             for vpc in found
+            for tags in (tags_of(vpc.get("Tags", ())),)
         ]
 
     @staticmethod
@@ -133,7 +131,7 @@ class Reader:
         running = []
         for instance in (one for reservation in found for one in reservation["Instances"]):
             tags = tags_of(instance.get("Tags", ()))
-            ours = self._carries_our_marks(tags)
+            ours = self.environment.owner(tags) == "ours"
             running.append({"name": tags.get("Name", ""), "type": instance["InstanceType"], "ours": ours})
         # As a filter: a type that there is not at all is no error there, and another line says so.
         every = sorted({*types, *(one["type"] for one in running)})

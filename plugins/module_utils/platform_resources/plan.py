@@ -51,6 +51,12 @@ class Known:
     looked_up: Mapping[str, Mapping[str, Sequence[str]]] = dataclass_field(default_factory=dict)
 
 
+def without_marks(tags: Mapping[str, str]) -> str:
+    """What is wrong with tags that do not say whose a resource is, as one line; nothing where they do."""
+    lacking = [mark for mark in MARKS if not tags.get(mark)]
+    return f"tags lack {' and '.join(lacking)}, which tell what is ours: set them in ironbook_tags" if lacking else ""
+
+
 @dataclass(frozen=True)
 class Run:
     """What holds for the whole run. `check`: what others were to provide before may be lacking, it is only shown.

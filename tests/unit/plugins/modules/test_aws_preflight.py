@@ -67,6 +67,12 @@ def test_an_empty_account_holds_it(capsys: pytest.CaptureFixture[str], account: 
     assert client(account).describe_addresses()["Addresses"] == [], "a dry run makes nothing"
 
 
+def test_tags_that_say_not_whose_a_vpc_is_are_refused(capsys: pytest.CaptureFixture[str], account: str) -> None:
+    """Else every VPC without tags would be taken for ours, and its addresses for no overlap."""
+    answer = call(capsys, account, tags={"Project": "p"})
+    assert answer["msg"] == "tags lack Environment and ManagedBy, which tell what is ours: set them in ironbook_tags"
+
+
 @pytest.mark.feature("OPS-26", by="M", repaired="service_quotas")
 def test_what_the_account_lacks_is_named_by_its_quota(capsys: pytest.CaptureFixture[str], account: str) -> None:
     ec2 = client(account)
