@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long production takes to be made on an empty account, to be found unchanged, and to be taken down.
+"""How long production takes to be made on an empty account, and to be found unchanged.
 
     .venv/bin/python bench/provision.py [--terraform DIRECTORY [--plugins DIRECTORY]] [--save]
 
@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".venv" / "collections")]
 
 from integration.platform_runs import AS_JSON, Run, of_site  # noqa: E402  (found through the lines above)
 from integration.production_site import Production  # noqa: E402
+from ironbook import machine  # noqa: E402
 from local_processes import local_site  # noqa: E402
 
 # As the issue of the AWS foundation set them: seconds, and ratios to Terraform's apply and plan.
@@ -115,6 +116,7 @@ def main() -> int:
     parser.add_argument("--plugins", type=Path, help="where Terraform finds its provider, without its registry")
     parser.add_argument("--save", action="store_true", help="write bench/results/provision.json")
     arguments = parser.parse_args()
+    load_before = machine.load()
     figures = ours()
     if arguments.terraform:
         theirs = terraform(arguments.terraform, arguments.plugins)
@@ -122,17 +124,15 @@ def main() -> int:
         figures |= {f"terraform_{name}": seconds for name, seconds in theirs.items()}
         figures["first_ratio"] = round(figures["first_seconds"] / theirs["apply_seconds"], 2)
         figures["unchanged_ratio"] = round(figures["unchanged_seconds"] / theirs["plan_seconds"], 2)
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     result = {
         "bench": "provision",
         **figures,
         "bars": {name: bar for name, bar in BARS.items() if name in figures},
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
+        "machine": machine.processor(),
         "python": platform.python_version(),
-        "commit": commit,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": machine.commit("playbooks", "roles", "plugins", "services", "inventories"),
+        "date": machine.now(),
+        "load_before": load_before,
     }
     print(json.dumps(result))
     if arguments.save:
