@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from integration.platform_drift import Client
-from integration.production_site import ACCOUNT, PREFIX
+from integration.production_site import ACCOUNT, PREFIX, tags_in
 
 
 def must_be_the_engines(client: Client, hosts: list[dict[str, Any]], tags: dict[str, str]) -> None:
@@ -17,7 +17,7 @@ def must_be_the_engines(client: Client, hosts: list[dict[str, Any]], tags: dict[
     assert (trust["Effect"], trust["Principal"], trust["Action"]) == (
         "Allow", {"Service": "ec2.amazonaws.com"}, "sts:AssumeRole",
     )  # fmt: skip
-    assert tags.items() <= {tag["Key"]: tag["Value"] for tag in role["Tags"]}.items()
+    assert tags.items() <= tags_in(role["Tags"]).items()
     profile = iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
     assert [one["RoleName"] for one in profile["Roles"]] == [name]
     for host in hosts:

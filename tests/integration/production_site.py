@@ -149,6 +149,11 @@ class Venue(Production):
     made_by: dict[str, int] = field(kw_only=True)
 
 
+def tags_in(listed: list[dict[str, str]]) -> dict[str, str]:
+    """Tags as AWS lists them, by their keys."""
+    return {tag["Key"]: tag["Value"] for tag in listed}
+
+
 def count_resources(production: Production) -> dict[str, int]:
     """How many resources there are of some kinds that provision makes, beside the VPC that every account has."""
     ec2 = production.client("ec2")

@@ -10,7 +10,7 @@ import pytest
 from fixtures import host_audits, host_trees
 from fixtures.host_types import TYPES
 from integration import platform_drift as drift
-from integration.production_site import ENGINES, PREFIX, TAGS, TIERS, ZONES, Venue
+from integration.production_site import ENGINES, PREFIX, TAGS, TIERS, ZONES, Venue, tags_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -21,10 +21,6 @@ REPAIRED = "IOPS and throughput of gp3"
 def engines(ec2) -> dict[str, dict[str, Any]]:
     """Each engine host by its name, as EC2 describes it."""
     return {name: drift.engine(ec2, name) for name in ENGINES}
-
-
-def tags(specified: list[dict[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in specified}
 
 
 def launches(venue: Venue, name: str) -> list[dict[str, Any]]:
@@ -48,12 +44,12 @@ def asked(venue: Venue) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.feature("HFT-01", by="M")
 def test_the_engines_run_in_the_subnets_of_the_app_tier(engines, subnets) -> None:
-    tier = {subnets[cidr]["SubnetId"]: tags(subnets[cidr]["Tags"])["Tier"] for cidr in TIERS["private"]}
+    tier = {subnets[cidr]["SubnetId"]: tags_in(subnets[cidr]["Tags"])["Tier"] for cidr in TIERS["private"]}
     assert set(tier.values()) == {"app"}
     assert {name: host["SubnetId"] for name, host in engines.items()} == dict(zip(ENGINES, tier, strict=True))
     for host in engines.values():
         assert host["State"]["Name"] == "running"
-        assert (tags(host["Tags"])["Role"], tags(host["Tags"])["Tier"]) == ("engine", "app")
+        assert (tags_in(host["Tags"])["Role"], tags_in(host["Tags"])["Tier"]) == ("engine", "app")
 
 
 @pytest.mark.feature("HFT-03", by="M")
@@ -129,7 +125,7 @@ aws_compute_key_arn: {venue.client("kms").describe_key(KeyId=f"alias/{PREFIX}")[
     instance = drift.engine(ec2, "engine-9-0")
     (machine,) = [host for host in ec2.describe_hosts()["Hosts"] if host["State"] == "available"]
     assert (machine["HostProperties"]["InstanceType"], machine["AvailabilityZone"]) == ("c5n.metal", "us-east-1a")
-    assert TAGS.items() <= tags(machine["Tags"]).items()
+    assert TAGS.items() <= tags_in(machine["Tags"]).items()
     assert launches(venue, "engine-9-0")[-1]["Placement"] == {"Tenancy": "host", "HostId": machine["HostId"]}
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
     there = {one["NetworkInterfaceId"] for one in ec2.describe_network_interfaces()["NetworkInterfaces"]}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from integration.production_site import ACCOUNT, PREFIX, TAGS, Venue
+from integration.production_site import ACCOUNT, PREFIX, TAGS, Venue, tags_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -61,10 +61,6 @@ def flow_logs(venue: Venue) -> dict[str, dict[str, Any]]:
     return there
 
 
-def pairs(tags: list[dict[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}
-
-
 @pytest.fixture
 def both(venue: Venue) -> Iterator[Venue]:
     """The venue with the second destination, which the inventory may ask for; it is taken away again."""
@@ -89,7 +85,7 @@ def test_all_traffic_is_recorded_in_the_bucket_of_logs(venue: Venue) -> None:
     (log,) = flow_logs(venue).values()
     assert (log["TrafficType"], log["FlowLogStatus"], log["MaxAggregationInterval"]) == ("ALL", "ACTIVE", 600)
     assert (log["LogDestinationType"], log["LogDestination"]) == ("s3", f"arn:aws:s3:::{BUCKET}")
-    assert pairs(log["Tags"]) == {**TAGS, "Name": f"{PREFIX}-s3"}
+    assert tags_in(log["Tags"]) == {**TAGS, "Name": f"{PREFIX}-s3"}
     assert {"localhost", "log_storage"} <= set(venue.first.changed)
     assert venue.second.changed == {}
     s3 = venue.client("s3")
@@ -112,7 +108,7 @@ def test_the_bucket_of_logs_is_closed_and_keeps_them_for_ninety_days(venue: Venu
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert (rule["Status"], rule["Expiration"]) == ("Enabled", {"Days": 90})
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
-    assert pairs(s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]) == {**TAGS, "Name": BUCKET}
+    assert tags_in(s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]) == {**TAGS, "Name": BUCKET}
 
 
 @pytest.mark.feature("NET-15", by="M")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from integration import platform_drift as drift
-from integration.production_site import CIDR, PARTNERS, PREFIX, PREMISES, TAGS, TIERS, Venue
+from integration.production_site import CIDR, PARTNERS, PREFIX, PREMISES, TAGS, TIERS, Venue, tags_in
 from local_processes import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
@@ -20,7 +20,7 @@ PORTS = [f"{PREFIX}-premises", f"{PREFIX}-venues"]
 
 def named(listed: list[dict[str, Any]], name: str = PREFIX) -> dict[str, Any]:
     """The one of that Name; its six tags are ours."""
-    found = [(each, {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}) for each in listed]
+    found = [(each, tags_in(each.get("Tags", []))) for each in listed]
     (one,) = [(each, tags) for each, tags in found if tags.get("Name") == name]
     assert one[1] == {**TAGS, "Name": name}
     return one[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reach import End, Network, Reach, reach
 from integration.platform_drift import GROUPS, found_problems, security_group
-from integration.production_site import PARTNERS, PORT, PREFIX, PREMISES, TAGS, TIERS, Venue
+from integration.production_site import PARTNERS, PORT, PREFIX, PREMISES, TAGS, TIERS, Venue, tags_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -62,7 +62,7 @@ def test_a_group_has_exactly_its_rules(ec2, vpc, name: str) -> None:
     """A source that is a group is told by its name, one that is addresses by these: no rule is taken for the other."""
     assert found_groups(ec2, vpc)[name] == sorted(GROUPS[name])
     group = security_group(ec2, name)
-    assert {tag["Key"]: tag["Value"] for tag in group["Tags"]} == TAGS | {"Name": f"{PREFIX}-{name}"}
+    assert tags_in(group["Tags"]) == TAGS | {"Name": f"{PREFIX}-{name}"}
 
 
 def test_there_is_no_other_group(ec2, vpc) -> None:
@@ -174,7 +174,7 @@ def test_each_tier_has_an_acl_that_lets_answers_back_and_the_dmz_not_into_the_da
     for tier, acl in found.items():
         behind = sorted(association["SubnetId"] for association in acl["Associations"])
         assert behind == sorted(subnets[cidr]["SubnetId"] for cidr in TIERS[tier])
-        assert {tag["Key"]: tag["Value"] for tag in acl["Tags"]} == TAGS | {"Name": f"{PREFIX}-{tier}"}
+        assert tags_in(acl["Tags"]) == TAGS | {"Name": f"{PREFIX}-{tier}"}
 
 
 # ------------------------------------------------------------------------------------------------- who reaches whom

@@ -8,7 +8,7 @@ import json
 import pytest
 from integration import platform_drift as drift
 from integration import platform_identity as identity
-from integration.production_site import ACCOUNT, ENGINES, PREFIX, TAGS, TIERS, ZONES, Venue
+from integration.production_site import ACCOUNT, ENGINES, PREFIX, TAGS, TIERS, ZONES, Venue, tags_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 def test_each_engine_host_stands_in_its_zones_private_subnet_and_placement_group(ec2, subnets) -> None:
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
     instances = [i for r in ec2.describe_instances(Filters=running)["Reservations"] for i in r["Instances"]]
-    found = {{t["Key"]: t["Value"] for t in i["Tags"]}["Name"]: i for i in instances}
+    found = {tags_in(i["Tags"])["Name"]: i for i in instances}
     assert sorted(found) == sorted(ENGINES)
     groups = {g["GroupName"]: g["Strategy"] for g in ec2.describe_placement_groups()["PlacementGroups"]}
     assert groups == {f"{PREFIX}-{zone}": "cluster" for zone in ZONES}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from integration.production_site import CIDR, PREFIX, TAGS, TIERS, Venue
+from integration.production_site import CIDR, PREFIX, TAGS, TIERS, Venue, tags_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
@@ -20,10 +20,6 @@ def endpoints(ec2: Any) -> dict[str, dict[str, Any]]:
     named = {endpoint["ServiceName"].removeprefix("com.amazonaws.us-east-1."): endpoint for endpoint in there}
     assert len(named) == len(there)
     return named
-
-
-def tags_of(resource: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in resource["Tags"]}
 
 
 def private_tables(ec2: Any) -> dict[str, dict[str, Any]]:
@@ -64,7 +60,7 @@ def test_kinesis_s3_and_dynamodb_are_reached_without_the_internet(ec2) -> None:
     assert [entry["CidrIp"] for entry in https["IpRanges"]] == [CIDR]
     assert https["UserIdGroupPairs"] == [] and endpoints_group["IpPermissionsEgress"] == []
     for service, endpoint in there.items():
-        assert tags_of(endpoint) == {**TAGS, "Name": f"{PREFIX}-{service}"}
+        assert tags_in(endpoint["Tags"]) == {**TAGS, "Name": f"{PREFIX}-{service}"}
 
 
 @pytest.mark.feature("NET-14", by="M")

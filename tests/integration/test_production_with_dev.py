@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.production_site import ACCOUNT, PREFIX, Production, Venue
+from integration.production_site import ACCOUNT, PREFIX, Production, Venue, tags_in
 from local_processes import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
@@ -118,6 +118,6 @@ def test_nine_subnets_lie_in_three_zones_and_of_dev_six_in_two(venue: Venue) -> 
     nine, six = (everything(venue, prefix)["subnets"] for prefix in (PREFIX, DEV))
     assert (len(nine), len(six)) == (9, 6)
     for listed, zones in ((nine, "abc"), (six, "ab")):
-        tier = [{tag["Key"]: tag["Value"] for tag in subnet["Tags"]}["Tier"] for subnet in listed]
+        tier = [tags_in(subnet["Tags"])["Tier"] for subnet in listed]
         places = sorted(zip(tier, (subnet["AvailabilityZone"] for subnet in listed), strict=True))
         assert places == [(tier, f"us-east-1{zone}") for tier in ("app", "data", "dmz") for zone in zones]
