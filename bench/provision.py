@@ -37,7 +37,7 @@ from local_processes import local_site  # noqa: E402
 
 # As the issue of the AWS foundation set them: seconds, and ratios to Terraform's apply and plan.
 BARS = {"first_seconds": 120, "unchanged_seconds": 40, "engine_seconds": 5, "first_ratio": 0.7, "unchanged_ratio": 3}
-RESOURCE = re.compile(r"^\s*\S+ \S.* arn:\S+$", re.MULTILINE)
+RESOURCE = re.compile(r"^ +\S+ +\S+ +arn:\S+$", re.MULTILINE)
 
 
 def timed(run: Callable[[], Run]) -> tuple[float, Run]:

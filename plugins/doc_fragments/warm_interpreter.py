@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 description:
   - Is Ansible's own strategy unless the variable C(ironbook_warm_interpreter) is true for the first host of the play.
-  - Where it is, modules run in forks of one interpreter a host, which has loaded what the modules before it have
+  - Where it is, modules run in one interpreter a host, which has loaded what the modules before it have
     needed, by L(Mitogen,https://mitogen.networkgenomics.com/ansible_detailed.html). Ansible's own way starts an
     interpreter for each task and imports boto3 anew, which is most of what a task costs.
   - Connections of the kinds local and ssh are Mitogen's then, too.
