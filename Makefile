@@ -148,6 +148,10 @@ every-byte-long: venv-test  ## a journal of 10,000 records cut at every length, 
 operations-long: debian venv-test  ## every playbook of a shard's operations, whole and killed in its middle
 	@$(BIN)/python bench/long_proofs.py operations --save $(LONG)
 
+.PHONY: inventories-long
+inventories-long: debian venv-test  ## every inventory for AWS and every profile, planned, made and found unchanged
+	@$(BIN)/python bench/long_proofs.py inventories --save $(LONG)
+
 # As root, in QEMU: a guest with a kernel of its own is tuned, booted and de-tuned. Not a lane of make test.
 .PHONY: test-hosts
 test-hosts: venv-test  ## the tuning of hosts and its audit in a guest with its own kernel; see bench/long_proofs.py

@@ -5,6 +5,7 @@
     .venv/bin/python bench/long_proofs.py every-byte [--records N] [--save]    `make every-byte-long`
     .venv/bin/python bench/long_proofs.py hosts [--save]                       `make test-hosts`
     .venv/bin/python bench/long_proofs.py operations [--save]                  `make operations-long`
+    .venv/bin/python bench/long_proofs.py inventories [--save]                 `make inventories-long`
 
 failovers    tests/integration/test_failover.py with N rounds (300): kills, pauses, switchovers and lost agents under
              load, then the clients' logs against the three journals
@@ -13,10 +14,12 @@ every-byte   engine_native/tests/every_byte.c over N records (10,000): a journal
 hosts        tests/host_guests: a guest in QEMU with a kernel of its own is tuned, booted, de-tuned and audited
 operations   tests/integration/test_operations.py, all of it: each playbook of a shard's operations, whole, and killed
              in its middle and run again
+inventories  tests/every_inventory: each inventory for AWS and each profile is planned, made and found unchanged on an
+             account that was empty
 
 Each says how far it is, ends in one line of JSON with machine, commit and date, and exits 1 where the proof fails.
---save writes that line to bench/results/failovers.json, every_byte.json, hosts.json or operations.json, of a proof that
-failed, too.
+--save writes that line to bench/results/failovers.json, every_byte.json, hosts.json, operations.json or
+inventories.json, of a proof that failed, too.
 """
 
 from __future__ import annotations
@@ -78,6 +81,18 @@ def every_byte(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {**found, "parts": parts, "failed_parts": sum(process.returncode != 0 for process in running)}, passed
 
 
+def tested(path: str, **environment: object) -> bool:
+    """Whether all tests there pass; pytest says on standard error how far it is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", path],
+        cwd=ROOT,
+        env=os.environ | {name: str(value) for name, value in environment.items()},
+        stdout=sys.stderr,
+        check=False,
+    )
+    return done.returncode == 0
+
+
 # What the rows that the guest proves rest on: a change of any of it takes them away until the next run.
 HOSTS_COVER = (
     "plugins/module_utils/host_tuning", "plugins/modules/host_tuning.py", "plugins/modules/host_tuning_info.py",
@@ -91,16 +106,10 @@ def hosts(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
         raise SystemExit("make test-hosts makes a disk by a loop device and an adapter by a tap: run it as root")
     with tempfile.TemporaryDirectory(prefix="ib") as directory:
         report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", "tests/host_guests"],
-            cwd=ROOT,
-            env=os.environ | {"HOSTS_REPORT": str(report), "IRONBOOK_FEATURES_REPORT": str(rows)},
-            stdout=sys.stderr,
-            check=False,
-        )
+        passed = tested("tests/host_guests", HOSTS_REPORT=report, IRONBOOK_FEATURES_REPORT=rows)
         found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
         results = json.loads(rows.read_text())["results"] if rows.exists() else []
-    return {**found, "results": results, "covers": list(HOSTS_COVER)}, done.returncode == 0
+    return {**found, "results": results, "covers": list(HOSTS_COVER)}, passed
 
 
 # What a person runs, and on what: of a tree in which any of it differs, the file says nothing.
@@ -137,7 +146,23 @@ def operations(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {"operations": found, "covers": list(OPERATIONS_COVER)}, passed
 
 
-COVERS = {"hosts": HOSTS_COVER, "operations": OPERATIONS_COVER}
+# What is made of an inventory, and what it is made on.
+INVENTORIES_COVER = (
+    "inventories", "playbooks", "plugins", "roles", "services/ironbook/emulator", "tests/every_inventory",
+)  # fmt: skip
+
+
+def inventories(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    """Of each inventory how many resources it has and what its runs took, the rows, and whether all of them passed."""
+    with tempfile.TemporaryDirectory(prefix="ib") as directory:
+        report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
+        passed = tested("tests/every_inventory", INVENTORIES_REPORT=report, IRONBOOK_FEATURES_REPORT=rows)
+        found = json.loads(report.read_text()) if report.exists() else {}
+        results = json.loads(rows.read_text())["results"] if rows.exists() else []
+    return {"inventories": found, "results": results, "covers": list(INVENTORIES_COVER)}, passed
+
+
+COVERS = {"hosts": HOSTS_COVER, "operations": OPERATIONS_COVER, "inventories": INVENTORIES_COVER}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -154,7 +179,9 @@ def main(words: list[str] | None = None) -> int:
     guest.set_defaults(run=hosts, name="hosts")
     shard = commands.add_parser("operations")
     shard.set_defaults(run=operations, name="operations")
-    for command in (one, other, guest, shard):
+    environment = commands.add_parser("inventories")
+    environment.set_defaults(run=inventories, name="inventories")
+    for command in (one, other, guest, shard, environment):
         command.add_argument("--save", action="store_true", help="write the result file")
     arguments = parser.parse_args(words)
     covers = COVERS.get(arguments.name, ())

@@ -99,12 +99,12 @@ def terraform(source: Path, plugins: Path | None) -> dict[str, Any]:
                 env=os.environ | {"CI": "1"},
             )
             if done.returncode:
-                raise SystemExit(f"terraform {arguments[0]} failed:\n{done.stderr[-2000:]}")
+                raise SystemExit(f"terraform {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}")
             return round(time.monotonic() - begin, 1)
 
         call("init", "-input=false", *([f"-plugin-dir={plugins}"] if plugins else []))
         applied = call("apply", "-auto-approve", "-input=false", "-var", endpoint)
-        planned = call("plan", "-input=false", "-detailed-exitcode", "-var", endpoint)
+        planned = call("plan", "-input=false", "-var", endpoint)
         listed = subprocess.run(["terraform", "state", "list"], cwd=copy, capture_output=True, text=True, check=True)
     return {"apply_seconds": applied, "plan_seconds": planned, "resources": len(listed.stdout.split())}
 

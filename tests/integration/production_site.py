@@ -42,6 +42,8 @@ TAGS = {
     "Compliance": "PCI-DSS",
 }
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
+# What AWS makes beside what is asked for: no plan counts it.
+BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot", "ec2_transit_gateway_attachment"}
 # What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and two
 # regions in place of all, each of which takes it a while.
 ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"
@@ -152,6 +154,29 @@ class Venue(Production):
 def tags_in(listed: list[dict[str, str]]) -> dict[str, str]:
     """Tags as AWS lists them, by their keys."""
     return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+def is_resource(line: str) -> bool:
+    """Whether a line of a list is about a resource of ours."""
+    return len(line.split()) == 3 and " arn:" in line
+
+
+def planned(run: Run) -> list[str]:
+    """The lines of a plan, the count as the last."""
+    end = next(i for i, line in enumerate(run.lines) if line.startswith("plan: "))
+    begin = end
+    while run.lines[begin - 1][:2] in ("+ ", "~ ", "- "):
+        begin -= 1
+    return run.lines[begin : end + 1]
+
+
+def listed(production: Production, *options: str) -> list[tuple[str, str]]:
+    """Kind and name of each resource that there is."""
+    return [
+        (line.split()[0], line.split()[1])
+        for line in production.must("state_list", *options).lines
+        if is_resource(line)
+    ]
 
 
 def count_resources(production: Production) -> dict[str, int]:

@@ -12,37 +12,27 @@ import psycopg
 import pytest
 from integration import platform_drift as drift
 from integration.platform_results import results
-from integration.platform_runs import AS_JSON, Run
-from integration.production_site import ACCOUNT, CIDR, PREFIX, TAGS, TIERS, ZONES, Venue
+from integration.platform_runs import AS_JSON
+from integration.production_site import (
+    ACCOUNT,
+    BESIDE,
+    CIDR,
+    PREFIX,
+    TAGS,
+    TIERS,
+    ZONES,
+    Venue,
+    is_resource,
+    listed,
+    planned,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
-
-# What AWS makes beside what is asked for: no plan counts it.
-BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot", "ec2_transit_gateway_attachment"}
-
-
-def is_resource(line: str) -> bool:
-    """Whether a line of a list is about a resource of ours."""
-    return len(line.split()) == 3 and " arn:" in line
 
 
 def arns(lines: list[str]) -> list[str]:
     """The ARN at the end of each such line."""
     return [line.split()[-1] for line in lines if is_resource(line)]
-
-
-def planned(run: Run) -> list[str]:
-    """The lines of a plan, the count as the last."""
-    end = next(i for i, line in enumerate(run.lines) if line.startswith("plan: "))
-    begin = end
-    while run.lines[begin - 1][:2] in ("+ ", "~ ", "- "):
-        begin -= 1
-    return run.lines[begin : end + 1]
-
-
-def listed(venue: Venue) -> list[tuple[str, str]]:
-    """Kind and name of each resource that there is."""
-    return [(line.split()[0], line.split()[1]) for line in venue.must("state_list").lines if is_resource(line)]
 
 
 def test_preview_makes_nothing_and_predicts_everything(venue: Venue) -> None:
