@@ -2,8 +2,9 @@
 """Each inventory that we ship for AWS, and each profile, on an account that was empty: planned, made, made again.
 
 Not a lane of `make test`, which has production alone: `make inventories-long`, with bench/results/inventories.json, or
-`INVENTORIES="dev tech_99" pytest tests/every_inventory`. Profiles are laid over production. On the emulator, engine
-hosts are machines in name only, so what site.yml does on them is not part of it.
+`INVENTORIES="dev tech_99" pytest tests/every_inventory`. Profiles are laid over staging: production needs more hosts
+for a shard than one of them has. On the emulator, engine hosts are machines in name only, so what site.yml does on them
+is not part of it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def untagged(production: Production, region: str) -> list[str]:
 @pytest.mark.feature("USR-07", by="M", part="what site.yml does in AWS; its engine hosts are machines in name only")
 @pytest.mark.parametrize("name", CHOSEN)
 def test_an_inventory_is_made_as_planned_and_then_unchanged(name: str, tmp_path: Path) -> None:
-    inventory = INVENTORIES / ("production" if name in PROFILES else name)
+    inventory = INVENTORIES / ("staging" if name in PROFILES else name)
     profile = ["-e", f"@{PROFILES[name]}"] if name in PROFILES else []
     region = region_of(inventory)
     environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
