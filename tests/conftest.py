@@ -26,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have hypothesis remember beside our other caches and not in the checkout, where any test uses it at all."""
+    """Have hypothesis remember beside our other caches and not in the checkout, where any test uses it at all.
+
+    And boto3 read the description of a service once for all sessions, which takes a third of a second for EC2's.
+    """
+    if session := sys.modules.get("botocore.session"):
+        loader = session.create_loader()
+        session.create_loader = lambda path=None: loader
     if configuration := sys.modules.get("hypothesis.configuration"):
         configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
