@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gates import ports
 from gates.lanes import LANES, environment
+from local_processes import SITE_PORTS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,10 +55,11 @@ def test_a_base_without_room_is_refused_in_one_line(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("offset", [0, 1, 100])
 def test_a_taken_port_is_named_with_whose_it_is(tmp_path: Path, offset: int) -> None:
+    base = free_port(SITE_PORTS)
     with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", 0))
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind(("127.0.0.1", base + offset))
         stranger.listen()
-        base = stranger.getsockname()[1] - offset
         with pytest.raises(SystemExit, match=rf"^port {base + offset}, [^\n]*: process {os.getpid()} \([^\n]*: end it"):
             ports.require_fixed(tmp_path / "none", base)
 
