@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ def regional(venue: Venue, region: str) -> dict[str, Any]:
     buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]
     return {
         "vpcs": sorted(one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]),
+        "networks": sorted(one["CidrBlock"] for one in ec2.describe_vpcs()["Vpcs"] if not one["IsDefault"]),
         "subnets": sorted(one["AvailabilityZone"] for one in ec2.describe_subnets()["Subnets"]),
         "nat_gateways": sorted(one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"]),
         "addresses": sorted(one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]),
@@ -59,6 +62,7 @@ def regional(venue: Venue, region: str) -> dict[str, Any]:
 
 
 @pytest.mark.feature("ORC-23", by="M")
+@pytest.mark.feature("HYB-09", by="M")
 def test_everything_is_made_in_the_region_and_nothing_in_us_east_1(venue: Venue, tmp_path: Path) -> None:
     before, empty = regional(venue, "us-east-1"), regional(venue, REGION)
     far = Production(venue.site, venue.environment, tmp_path / "far", ROOT / "inventories" / "dr")
@@ -74,6 +78,8 @@ def test_everything_is_made_in_the_region_and_nothing_in_us_east_1(venue: Venue,
     assert all(new.values()), {kind for kind in new if not new[kind]}
     zones = [f"{REGION}a", f"{REGION}b"]
     assert sorted(set(made["subnets"])) == sorted({*empty["subnets"], *zones})
+    pairs = product(map(ip_network, before["networks"]), map(ip_network, new["networks"]))
+    assert not [pair for pair in pairs if pair[0].overlaps(pair[1])], "a network could be reached in one of them alone"
     assert len(made["subnets"]) - len(empty["subnets"]) == 6
     assert [zone for _, zone in new["instances"]] == [zones[0]]
     assert new["streams"] == [f"{PREFIX}-market-data"]
