@@ -58,3 +58,32 @@ def test_the_inventory_wins_over_the_defaults() -> None:
     assert len(found.nat_gateways) == 1
     assert [one["name"] for one in found.streams] == ["mine"]
     assert not [one for one in found.permissions if "ec2:CreateTransitGateway" in one["actions"]]
+
+
+def more_than_without(**changed: Any) -> set[tuple[str, str]]:
+    """The permissions that these variables ask for beside production's own."""
+    with_them, without = (
+        {(one["resource"], action) for one in found.permissions for action in one["actions"]}
+        for found in (needs(**changed), needs())
+    )
+    assert without <= with_them
+    return with_them - without
+
+
+def test_the_run_lock_needs_something_only_where_runs_are_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    asked = {one["resource"] for one in needs().permissions}
+    assert not [resource for resource in asked if "run-lock" in resource or "-state-" in resource]
+    prefix = "production-trading-engine"
+    table = f"arn:aws:dynamodb:us-east-1:111122223333:table/{prefix}-run-lock"
+    bucket = f"arn:aws:s3:::{prefix}-state-111122223333"
+    locked = {(table, f"dynamodb:{action}Item") for action in ("Get", "Put", "Delete")}
+    locked |= {(f"{bucket}/*", "s3:PutObject"), ("*", "kms:GenerateDataKey")}
+    made = {(table, f"dynamodb:{action}") for action in ("CreateTable", "UpdateContinuousBackups", "TagResource")}
+    puts = ("BucketVersioning", "EncryptionConfiguration", "BucketOwnershipControls", "BucketPublicAccessBlock")
+    made |= {(bucket, f"s3:Put{put}") for put in puts} | {(bucket, "s3:CreateBucket"), (bucket, "s3:PutBucketTagging")}
+    assert more_than_without(run_lock_wanted=True) == locked | made
+    assert more_than_without(run_lock_wanted=True, backend_existing=True) == locked, "somebody else makes them"
+    theirs = needs(run_lock_wanted=True, backend_existing=True, backend_lock_table="theirs", backend_bucket="their-b")
+    resources = {one["resource"] for one in theirs.permissions}
+    assert {"arn:aws:dynamodb:us-east-1:111122223333:table/theirs", "arn:aws:s3:::their-b/*"} <= resources
