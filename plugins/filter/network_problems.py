@@ -11,11 +11,11 @@ from ansible_collections.ironbook.trading.plugins.module_utils.aws_preflight.add
 
 
 def network_problems(  # noqa: PLR0913, PLR0917  (a network has these parts)
-    cidr: str, tiers: Any, zones: Any, elsewhere: Any, hosts: Any, endpoints: Any
+    cidr: str, tiers: Any, zones: Any, elsewhere: Any, hosts: Any, endpoints: Any, outposts: Any = ()
 ) -> list[str]:
     """Judge the addresses of a network; see the sidecar documentation."""
     try:
-        return problems(str(cidr), tiers, zones, elsewhere, hosts, int(endpoints))
+        return problems(str(cidr), tiers, zones, elsewhere, hosts, int(endpoints), outposts)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise AnsibleFilterError(f"network_problems: no network: {exc}") from exc
 

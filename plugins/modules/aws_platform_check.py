@@ -64,6 +64,11 @@ options:
     type: list
     elements: str
     default: []
+  outposts:
+    description: The subnets of the private tier that lie on Outposts, each with C(cidr) and C(zone), one of O(zones).
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -134,6 +139,7 @@ def main() -> None:
             "security_groups": {"type": "list", "elements": "dict", "required": True},
             "on_premises_cidrs": {"type": "list", "elements": "str", "default": []},
             "partner_cidrs": {"type": "list", "elements": "str", "default": []},
+            "outposts": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
@@ -149,6 +155,7 @@ def main() -> None:
         security_groups=given["security_groups"],
         on_premises=given["on_premises_cidrs"],
         partners=given["partner_cidrs"],
+        outposts=given["outposts"],
     )
     try:
         found = read(module.client, wanted.prefix)

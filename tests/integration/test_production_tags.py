@@ -82,7 +82,7 @@ def wrong(items: Iterable[Item]) -> dict[str, dict[str, str]]:
 
 def unswept(asked: Mapping[str, Any], items: Iterable[Item]) -> set[str]:
     """The requests that made what no listing has found."""
-    known, there = MADE_BY | made_by_ours(), {item.kind for item in items}
+    known, there = made_by_ours() | MADE_BY, {item.kind for item in items}
     made = {xform_name(action) for action in asked if xform_name(action).startswith(MAKES)} - NO_RESOURCE
     return {request for request in made if request not in known or not there.issuperset(known[request])}
 

@@ -31,7 +31,8 @@ class Wanted:
     `tiers`: addresses of the subnets of public, private and database, in the order of `zones`.  `hosts`: shard,
     replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
     `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them. `on_premises`: networks that
-    the private subnets reach through a transit gateway, `partners`: through a virtual private gateway.
+    the private subnets reach through a transit gateway, `partners`: through a virtual private gateway. `outposts`: cidr
+    and zone of each subnet of the private tier that lies on an Outpost.
     """
 
     prefix: str
@@ -44,6 +45,7 @@ class Wanted:
     security_groups: Sequence[Mapping[str, Any]]
     on_premises: Sequence[str] = ()
     partners: Sequence[str] = ()
+    outposts: Sequence[Mapping[str, Any]] = ()
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -72,7 +74,9 @@ def _vpc(wanted: Wanted, vpc: Mapping[str, Any]) -> Iterator[str]:
 
 def _places(wanted: Wanted) -> dict[str, tuple[str, int]]:
     """Address of each wanted subnet -> its tier and the index of its zone."""
-    return {cidr: (tier, index) for tier, cidrs in wanted.tiers.items() for index, cidr in enumerate(cidrs)}
+    places = {cidr: (tier, index) for tier, cidrs in wanted.tiers.items() for index, cidr in enumerate(cidrs)}
+    zones = list(wanted.zones)
+    return places | {each["cidr"]: ("private", zones.index(each["zone"])) for each in wanted.outposts}
 
 
 def _subnets(wanted: Wanted, found: Found) -> Iterator[str]:

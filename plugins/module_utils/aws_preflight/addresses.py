@@ -42,17 +42,19 @@ def problems(  # noqa: PLR0913, PLR0917  (a network has these parts)
     elsewhere: Mapping[str, Sequence[str]],
     hosts: Iterable[Mapping[str, Any]],
     endpoints: int,
+    outposts: Sequence[str] = (),
 ) -> list[str]:
     """What is wrong with a network, one line each.
 
     `tiers`: the subnets of public, private and database, in the order of `zones`; those beyond the last zone are not
     made.  `elsewhere`: variable -> networks that the VPC has routes to.  `hosts` lie in the private subnet of their
-    `zone`, each of which has an address for each of `endpoints`.
+    `zone`, each of which has an address for each of `endpoints`.  `outposts`: the subnets on such.
     """
     vpc = Network(cidr, "aws_network_cidr")
     subnets = [
         Network(one, f"aws_network_{tier}_cidrs") for tier, cidrs in tiers.items() for one in cidrs[: len(zones)]
     ]
+    subnets += [Network(one, "aws_network_outposts") for one in outposts]
     reached = [Network(one, variable) for variable, cidrs in elsewhere.items() for one in cidrs]
     return [
         *_too_few(tiers, zones),

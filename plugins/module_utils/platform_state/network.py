@@ -31,10 +31,11 @@ def vpcs(aws: Any, place: Place) -> Iterator[Item]:
 
 
 def subnets(aws: Any, place: Place) -> Iterator[Item]:
-    """Subnets."""
+    """Subnets, but for those on Outposts, which are a kind of their own."""
     for subnet in aws.pages("describe_subnets", "Subnets"):
-        shown = {"cidr": subnet["CidrBlock"], "zone": subnet["AvailabilityZone"]}
-        yield item(place, "subnet", subnet, "SubnetId", vpc=subnet["VpcId"], shown=shown)
+        if not subnet.get("OutpostArn"):
+            shown = {"cidr": subnet["CidrBlock"], "zone": subnet["AvailabilityZone"]}
+            yield item(place, "subnet", subnet, "SubnetId", vpc=subnet["VpcId"], shown=shown)
 
 
 def route_tables(aws: Any, place: Place) -> Iterator[Item]:

@@ -30,6 +30,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "vpn_connections",
         "vpc_endpoints",
         "managed_interfaces",
+        "outpost_subnets",
     ),
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint", "gp3_databases"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -282,6 +283,28 @@ def test_the_bucket_of_logs_is_not_locked_and_lets_the_log_delivery_in() -> None
     elsewhere = copy.deepcopy(right())
     elsewhere["buckets"][0]["policy"]["Statement"].append(DELIVERS)
     assert len(problems(WANTED, elsewhere)) == 1
+
+
+def test_a_subnet_on_an_outpost_is_one_of_the_private_tier_of_its_zone() -> None:
+    found = right()
+    wanted = replace(WANTED, outposts=[{"cidr": "x", "zone": ZONES[1]}])
+    assert problems(wanted, found) == ["the private subnet x is missing in z-b"]
+    found["subnets"].append(
+        {"id": "sx", "cidr": "x", "zone": ZONES[0], "public_addresses": True, "tags": {"Project": "q"}}
+    )
+    assert problems(wanted, found) == [
+        "the private subnet x is in z-a, not in z-b",
+        "subnet x has no route table of its own and follows the VPC's main one",
+        "subnet x (z-a) gives public addresses to what is launched in it",
+        "tag Project of sx of subnets is 'q'; it should be 'p'",
+    ]
+    found["subnets"][-1] |= {"zone": ZONES[1], "public_addresses": False, "tags": TAGS}
+    found["route_tables"][2]["subnets"].append("sx")
+    assert problems(wanted, found) == ["the default route of subnet x (z-b) leads to nat0, not to nat1"]
+    found["route_tables"][2]["subnets"].remove("sx")
+    found["route_tables"][3]["subnets"].append("sx")
+    assert problems(wanted, found) == []
+    assert problems(WANTED, found) == ["subnet sx (x) is not described anywhere"]
 
 
 def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:

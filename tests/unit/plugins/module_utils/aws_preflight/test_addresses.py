@@ -18,7 +18,13 @@ def judged(cidr: str = "10.0.0.0/16", **changed: Any) -> list[str]:
     tiers |= {tier: changed[tier] for tier in tiers if tier in changed}
     elsewhere = {f"aws_network_{what}_cidrs": changed.get(what, ()) for what in ("on_premises", "partner")}
     return problems(
-        cidr, tiers, changed.get("zones", ZONES), elsewhere, changed.get("hosts", HOSTS), changed.get("endpoints", 1)
+        cidr,
+        tiers,
+        changed.get("zones", ZONES),
+        elsewhere,
+        changed.get("hosts", HOSTS),
+        changed.get("endpoints", 1),
+        changed.get("outposts", ()),
     )
 
 
@@ -39,6 +45,7 @@ def test_what_two_zones_do_not_use_is_not_judged() -> None:
         ({"on_premises": ("10.0.128.0/17",)}, ("10.0.0.0/16", "10.0.128.0/17")),
         ({"on_premises": ("10.0.0.0/8",)}, ("10.0.0.0/16", "10.0.0.0/8")),
         ({"on_premises": ("172.16.0.0/12", "172.20.0.0/16")}, ("172.16.0.0/12", "172.20.0.0/16")),
+        ({"outposts": ("10.0.3.0/25",)}, ("10.0.3.0/24", "10.0.3.0/25")),
         ({"partner": ("10.0.128.0/17",)}, ("10.0.0.0/16", "10.0.128.0/17")),
         ({"on_premises": ("172.16.0.0/12",), "partner": ("172.20.0.0/16",)}, ("172.16.0.0/12", "172.20.0.0/16")),
     ],
@@ -61,6 +68,10 @@ def test_networks_that_overlap_are_both_named(changed: dict[str, Any], both: tup
         (
             {"public": ["10.0.101.0/24", "10.0.102.0/29", "10.0.103.0/24"]},
             "10.0.102.0/29 (aws_network_public_cidrs) is too large or too small: AWS takes /16 to /28",
+        ),
+        (
+            {"outposts": ["10.9.2.0/24"]},
+            "10.9.2.0/24 (aws_network_outposts) is not part of the VPC's 10.0.0.0/16 (aws_network_cidr)",
         ),
         ({"cidr": "10.0.0.0/15"}, "10.0.0.0/15 (aws_network_cidr) is too large or too small: AWS takes /16 to /28"),
     ],
