@@ -168,6 +168,22 @@ def test_no_state_directory(venue: Venue) -> None:
     assert "ironbook_state_directory is ''; it has to match /.+" in venue.refused(IRONBOOK_STATE="")
 
 
+def test_the_rule_that_a_network_acl_has_no_room_for(venue: Venue) -> None:
+    """Production has 20 with two partners; a third one's network is the 21st, unless AWS takes more."""
+    three = {
+        "aws_account_id": ACCOUNT,
+        "aws_network_partner_cidrs": ["192.0.2.0/25", "192.0.2.128/25", "198.51.100.0/24"],
+    }
+    assert (
+        "the network ACL production-trading-engine-private would have 21 rules of egress, AWS's own last one among "
+        "them, and AWS takes 20 (aws_network_acl_quota). The rules are for aws_network_partner_cidrs 3, "
+        "aws_network_on_premises_cidrs 1, aws_network_public_cidrs 3, aws_network_private_cidrs 3, "
+        "aws_network_database_cidrs (a rule for each of aws_network_database_ports) 9. Put networks together there"
+    ) in venue.refused("-e", json.dumps(three), inventory="production")
+    raised = json.dumps(three | {"aws_network_acl_quota": 40})
+    assert venue.play("-e", raised, inventory="production", book="preflight").returncode == 0
+
+
 SPOT = "takes a spot instance back at two minutes' notice"
 
 

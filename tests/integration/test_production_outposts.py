@@ -33,6 +33,7 @@ RACK = f"arn:aws:outposts:us-east-1:{ACCOUNT}:outpost/op-0123456789abcdef0"
 CIDR = "10.0.201.0/24"
 ON_A_RACK = f"""aws_network_outposts:
   - {{name: mahwah, arn: "{RACK}", zone: us-east-1b, cidr: {CIDR}}}
+aws_network_acl_quota: 40
 """
 
 
