@@ -69,6 +69,10 @@ options:
     type: list
     elements: dict
     default: []
+  workers:
+    description: How many workers there are at most.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -140,6 +144,7 @@ def main() -> None:
             "on_premises_cidrs": {"type": "list", "elements": "str", "default": []},
             "partner_cidrs": {"type": "list", "elements": "str", "default": []},
             "outposts": {"type": "list", "elements": "dict", "default": []},
+            "workers": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -156,6 +161,7 @@ def main() -> None:
         on_premises=given["on_premises_cidrs"],
         partners=given["partner_cidrs"],
         outposts=given["outposts"],
+        workers=given["workers"],
     )
     try:
         found = read(module.client, wanted.prefix)

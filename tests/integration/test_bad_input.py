@@ -185,6 +185,7 @@ def test_the_rule_that_a_network_acl_has_no_room_for(venue: Venue) -> None:
 
 
 SPOT = "takes a spot instance back at two minutes' notice"
+VOLATILITY = {"namespace": "Trading", "name": "Volatility", "target": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,22 @@ SPOT = "takes a spot instance back at two minutes' notice"
         (
             {"aws_compute_root_iops": 3000, "aws_compute_root_mibps": 1000},
             "aws_compute_root_mibps is 1000, and aws_compute_root_iops (3000) carry at most 750",
+        ),
+        (
+            {"aws_compute_workers_most": 2, "aws_compute_workers_least": 3, "aws_compute_workers_metric": VOLATILITY},
+            "aws_compute_workers_least is 3, and aws_compute_workers_most 2",
+        ),
+        (
+            {"aws_compute_workers_most": 2, "aws_compute_workers_metric": {"name": "Volatility"}},
+            "aws_compute_workers_metric has no namespace and no target: nothing would say how many of the workers",
+        ),
+        (
+            {
+                "aws_compute_workers_most": 2,
+                "aws_compute_workers_metric": VOLATILITY,
+                "aws_compute_workers_instance_type": "c6i.2xlrage",
+            },
+            "aws_compute_workers_instance_type: c6i.2xlrage is no instance type of EC2",
         ),
         (
             {"aws_database_storage_gib": 399, "aws_database_storage_iops": 12000},

@@ -32,7 +32,7 @@ class Wanted:
     replica, zone and role of each engine host.  `nat_gateway_count`: zones beyond it go out through an earlier one's.
     `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them. `on_premises`: networks that
     the private subnets reach through a transit gateway, `partners`: through a virtual private gateway. `outposts`: cidr
-    and zone of each subnet of the private tier that lies on an Outpost.
+    and zone of each subnet of the private tier that lies on an Outpost. `workers`: how many there are at most.
     """
 
     prefix: str
@@ -46,6 +46,7 @@ class Wanted:
     on_premises: Sequence[str] = ()
     partners: Sequence[str] = ()
     outposts: Sequence[Mapping[str, Any]] = ()
+    workers: int = 0
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -60,6 +61,7 @@ def problems(wanted: Wanted, found: Found) -> list[str]:
         *_addresses(wanted, found),
         *rules.problems(wanted.security_groups, found["security_groups"]),
         *_hosts(wanted, found),
+        *_workers(wanted, found),
         *stores.problems(wanted.prefix, found),
         *_tags(wanted, found),
     ]
@@ -185,7 +187,8 @@ def _addresses(wanted: Wanted, found: Found) -> Iterator[str]:
 def _hosts(wanted: Wanted, found: Found) -> Iterator[str]:
     named: dict[str | None, list[Mapping[str, Any]]] = {}
     for instance in found["instances"]:
-        named.setdefault(instance["tags"].get("Name"), []).append(instance)
+        if instance["tags"].get("Role") != "worker":
+            named.setdefault(instance["tags"].get("Name"), []).append(instance)
     for host in wanted.hosts:
         name = f"engine-{host['shard']}-{host['replica']}"
         instances = named.pop(name, [])
@@ -199,6 +202,18 @@ def _hosts(wanted: Wanted, found: Found) -> Iterator[str]:
         for instance in instances:
             label = f"{instance['id']} ({unknown or 'without a Name'})"
             yield f"instance {label} in {instance['zone']} is not described anywhere"
+
+
+def _workers(wanted: Wanted, found: Found) -> Iterator[str]:
+    """How many there are is the market's to say; their template and their group are judged by the plan of these."""
+    workers = [instance for instance in found["instances"] if instance["tags"].get("Role") == "worker"]
+    places = _places(wanted)
+    private = {each["id"] for each in found["subnets"] if places.get(each["cidr"], ("", 0))[0] == "private"}
+    if len(workers) > wanted.workers:
+        yield f"there are {len(workers)} workers, and {wanted.workers} at most are described"
+    for worker in workers:
+        if worker["subnet"] not in private:
+            yield f"worker {worker['id']} is in {worker['subnet']}, which is no private subnet"
 
 
 def _host(wanted: Wanted, found: Found, host: Mapping[str, Any], instance: Mapping[str, Any]) -> Iterator[str]:

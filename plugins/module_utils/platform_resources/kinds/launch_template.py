@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A launch template of EC2 with what amazon.aws drops or sets anew in each run: CPU options, placement, tags.
 
-A change is a new version, which becomes the default one. What has been launched stays as it is.
+Its root volume is gp3, and encrypted. A change is a new version, which becomes the default one. What has been launched
+stays as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ..kind import TAGS, Field, Found, Kind, pairs, specification, tag_ec2, tags
 
 # What is made with an instance, and carries the template's tags.
 TAGGED = ("instance", "network-interface", "volume")
+VOLUME = ("root_device", "root_gib", "key_arn")
 
 
 def problems(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -23,6 +25,8 @@ def problems(fields: Mapping[str, Any]) -> Iterator[str]:
         yield "spot and tenancy host exclude each other: EC2 puts no spot instances on dedicated hosts"
     if (fields["cores"] is None) != (fields["threads_per_core"] is None):
         yield "give cores and threads_per_core, or neither: EC2 takes them together"
+    if len({fields[name] is None for name in VOLUME}) > 1:
+        yield f"give {', '.join(VOLUME)}, or none of them: a volume has all three"
 
 
 def find(aws: Any, names: Sequence[str] | None) -> Iterator[Found]:
@@ -59,8 +63,21 @@ def fields_of(data: Mapping[str, Any]) -> dict[str, Any]:
         "tenancy": placement.get("Tenancy", "default"),
         "dedicated_host": placement.get("HostId"),
         "spot": data.get("InstanceMarketOptions", {}).get("MarketType") == "spot",
+        "security_groups": sorted(data.get("SecurityGroupIds", ())),
+        "metadata_tokens": data.get("MetadataOptions", {}).get("HttpTokens", "optional"),
+        **volume_of(data.get("BlockDeviceMappings", ())),
         "instance_tags": tagged.get("instance", {}) if alike else {},
     }
+
+
+def volume_of(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the root volume; nothing where there are several, or one that is not as ours are."""
+    if len(mappings) == 1:
+        volume = mappings[0].get("Ebs", {})
+        if volume.get("VolumeType") == "gp3" and volume.get("Encrypted"):
+            told = (mappings[0].get("DeviceName"), volume.get("VolumeSize"), volume.get("KmsKeyId"))
+            return dict(zip(VOLUME, told, strict=True))
+    return dict.fromkeys(VOLUME)
 
 
 def data_of(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,12 +88,16 @@ def data_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         "HostId": fields["dedicated_host"],
     }
     cpu = {"CoreCount": fields["cores"], "ThreadsPerCore": fields["threads_per_core"]}
+    volume = {"VolumeType": "gp3", "VolumeSize": fields["root_gib"], "Encrypted": True, "KmsKeyId": fields["key_arn"]}
     data = {
         "InstanceType": fields["instance_type"],
         "ImageId": fields["image"],
         "CpuOptions": cpu if fields["cores"] else None,
         "InstanceMarketOptions": {"MarketType": "spot"} if fields["spot"] else None,
         "Placement": {key: value for key, value in placement.items() if value},
+        "SecurityGroupIds": fields["security_groups"],
+        "MetadataOptions": {"HttpTokens": fields["metadata_tokens"]},
+        "BlockDeviceMappings": [{"DeviceName": fields["root_device"], "Ebs": volume}] if fields["root_gib"] else None,
         "TagSpecifications": [
             {"ResourceType": what, "Tags": pairs(fields["instance_tags"])} for what in TAGGED if fields["instance_tags"]
         ],
@@ -123,6 +144,14 @@ KIND = Kind(
         Field("dedicated_host", "Name of the dedicated host that they run on.", to="dedicated_host"),
         Field("spot", "Whether AWS may take the instances back at two minutes' notice, for a lower price.", "bool",
               default=False),
+        Field("security_groups", "Security groups that they are in, by name or id; without any, the VPC's own.", "list",
+              elements="str", to="security_group"),
+        Field("metadata_tokens", "Whether an instance tells its credentials to nobody without a session token.",
+              default="required", choices=("required", "optional")),
+        Field("root_device", "Name of the root volume's device in the image; without it, all is as the image says.",
+              "path"),
+        Field("root_gib", "Size of the root volume, in GiB.", "int"),
+        Field("key_arn", "ARN of the key that it is encrypted under."),
         Field("instance_tags", "Tags of the instances, their volumes and interfaces; without them, O(tags).", "dict",
               default=TAGS),
     ),

@@ -307,6 +307,20 @@ def test_a_subnet_on_an_outpost_is_one_of_the_private_tier_of_its_zone() -> None
     assert problems(WANTED, found) == ["subnet sx (x) is not described anywhere"]
 
 
+def test_workers_are_no_engines_and_no_more_than_described() -> None:
+    """How many there are is the market's to say, up to the most; where they stand is ours."""
+    found, wanted = right(), replace(WANTED, workers=2)
+    found["instances"] += [{"id": f"w{n}", "subnet": f"sa{n}", "tags": TAGS | {"Role": "worker"}} for n in (0, 1)]
+    assert problems(wanted, found) == []
+    assert problems(replace(WANTED, workers=1), found) == ["there are 2 workers, and 1 at most are described"]
+    assert problems(WANTED, found) == ["there are 2 workers, and 0 at most are described"]
+    found["instances"][-1] = found["instances"][-1] | {"subnet": "sp0", "tags": {"Role": "worker"}}
+    assert problems(wanted, found) == [
+        "worker w1 is in sp0, which is no private subnet",
+        "tag Project of w1 of instances is missing; it should be 'p'",
+    ]
+
+
 def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
     found = right()
     found["nat_gateways"].pop()

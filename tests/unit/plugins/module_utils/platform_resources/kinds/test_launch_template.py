@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.kinds.launch_template import KIND
-from platform_resources import TAGS, Case, Client, Recorder, converge, first, told
+from platform_resources import KEY, TAGS, Case, Client, Recorder, converge, first, told
 
 TEMPLATE = {"instance_type": "c5n.9xlarge", "image": "ami-0123456789abcdef0"}
 ONE_THREAD = {**TEMPLATE, "cores": 18, "threads_per_core": 1, "placement_group": "trading-a"}
@@ -40,9 +40,14 @@ CASE = Case(
             "cores": 9,
             "threads_per_core": 2,
             "spot": True,
+            "security_groups": ["endpoints-a", "endpoints-b"],
+            "metadata_tokens": "optional",
+            "root_device": "/dev/xvda",
+            "root_gib": 100,
+            "key_arn": KEY,
             "instance_tags": {"Team": "quants"},
         },
-        ON_HOST,
+        {**ON_HOST, "root_device": "/dev/sda1", "root_gib": 200, "key_arn": f"{KEY}5"},
     ),
     drifts=(
         lambda client, template: client("ec2").delete_launch_template(LaunchTemplateId=template),
@@ -93,14 +98,33 @@ def test_a_change_is_a_version(served: Client) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_who_is_launched_from_it_is_in_its_groups_and_its_disk_encrypted(served: Client) -> None:
+    disk = {"root_device": "/dev/xvda", "root_gib": 100, "key_arn": KEY}
+    fields = {"name": "workers", **TEMPLATE, **disk, "security_groups": ["endpoints-a"]}
+    template = first(served, {"launch_templates": [fields]})
+    data = default_of(served, template)
+    wanted = [{"Name": "group-name", "Values": ["endpoints-a"]}]
+    (group,) = served("ec2").describe_security_groups(Filters=wanted)["SecurityGroups"]
+    assert (data["SecurityGroupIds"], data["MetadataOptions"]["HttpTokens"]) == ([group["GroupId"]], "required")
+    ((device, volume),) = [(each["DeviceName"], each["Ebs"]) for each in data["BlockDeviceMappings"]]
+    assert (device, volume) == (
+        "/dev/xvda", {"VolumeType": "gp3", "VolumeSize": 100, "Encrypted": True, "KmsKeyId": KEY}
+    )  # fmt: skip
+
+
+NO_VOLUME = {"root_device": None, "root_gib": None, "key_arn": None}
+
+
 def test_what_is_refused() -> None:
     wrong = {"dedicated_host": "h", "tenancy": "default", "cores": 2, "threads_per_core": None, "spot": False}
-    lines = list(KIND.problems(wrong))
+    lines = list(KIND.problems({**wrong, **NO_VOLUME, "root_gib": 100}))
     assert lines == [
         "tenancy has to be host where dedicated_host names one",
         "give cores and threads_per_core, or neither: EC2 takes them together",
+        "give root_device, root_gib, key_arn, or none of them: a volume has all three",
     ]
     on_host = {"dedicated_host": None, "tenancy": "host", "cores": None, "threads_per_core": None, "spot": True}
-    assert list(KIND.problems(on_host)) == [
+    assert list(KIND.problems({**on_host, **NO_VOLUME})) == [
         "spot and tenancy host exclude each other: EC2 puts no spot instances on dedicated hosts"
     ]

@@ -65,11 +65,7 @@ CASE = Case(
 
 
 @pytest.mark.slow
-@pytest.mark.feature(
-    "HFT-13",
-    by="M",
-    part="the policy follows the metric, read back; not in an inventory yet, and no series has moved it",
-)
+@pytest.mark.feature("HFT-13", by="M", part="the policy follows the metric, read back; no series has moved it")
 def test_it_is_read_back_over_http(served: Client) -> None:
     options = {"launch_templates": TEMPLATES, "scaling_groups": [{"name": "volatility", **WORKERS}]}
     first(served, options)
