@@ -48,7 +48,11 @@ def runs(venue: Venue) -> Iterator[list[dict[str, int]]]:
         assert run.returncode == 0, run.output
         changed.append(run.changed)
     yield changed
-    ec2.delete_subnet(SubnetId=venue.subnets[CIDR]["SubnetId"])
+    rack = venue.subnets[CIDR]
+    for association in (each for table in venue.tables for each in table["Associations"]):
+        if association.get("SubnetId") == rack["SubnetId"]:  # as AWS does, with the subnet
+            ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+    ec2.delete_subnet(SubnetId=rack["SubnetId"])
     back = venue.apply("aws_network:isolation")
     assert (back.returncode, back.changed) == (0, {"localhost": 1}), back.output
     after = {tier: (asked(acl, False), asked(acl, True)) for tier, acl in acls(ec2, venue.vpc).items()}
