@@ -40,7 +40,7 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-5555555555
 class Case:
     """How a kind is tried. `variants`: options of one resource, which together give each field two values or more.
 
-    `drifts`: what somebody does by hand to the resource with this id. `unique`: see Kind.name_is_unique.
+    `drifts`: what somebody does by hand to the resource with this id.
     `beside`: resources of other kinds that the variants name, by argument of the module.
     """
 
@@ -195,6 +195,6 @@ def in_this_process() -> Iterator[None]:
     from moto import mock_aws  # noqa: PLC0415
 
     with mock_aws():
-        for service in REPAIRS.keys() & {"ec2", "directconnect", "logs"}:
+        for service in REPAIRS.keys() & {kind.service for kind in KINDS.values()}:
             apply(service, Settings(1, Path("none"), "none"))
         yield

@@ -70,7 +70,8 @@ class Kind:
     `create(aws, name, fields, tags)`: make it with its tags in one call, so that whatever happens then, it is known as
     ours; return its id. `update(aws, found, fields, changed)`: set the fields named in `changed`; `fields` is all that
     is wanted. `delete(aws, found)`. `tag(aws, found, tags)`: set these, beside others.
-    `problems(fields)`: a line for each thing that is wrong with what is wanted, asked before the first call.
+    `problems(fields)`: a line for each thing that is wrong with what is wanted, asked before the first call; here alone
+    `fields` has the `name` as well.
     `not_found`: codes by which AWS says that it, or what it rests on, is not there.
     `arn`: the last part of its ARN, with {id}; it may be left out where that is EC2's own form, `kind-name/{id}`.
     `is_global`: whether its ARN names no region.

@@ -277,7 +277,8 @@ def wanted_of(kinds: Mapping[str, Kind], options: Mapping[str, Any]) -> list[Wan
                 problems.append(f"{kind.name} {resource.name}: it is given twice: remove one")
             wanted[resource.key] = resource
             if not absent:
-                problems += [f"{kind.name} {resource.name}: {problem}" for problem in kind.problems(fields)]
+                wrong = kind.problems({"name": resource.name, **fields})
+                problems += [f"{kind.name} {resource.name}: {problem}" for problem in wrong]
     if problems:
         raise ValueError("\n".join(problems))
     return list(wanted.values())

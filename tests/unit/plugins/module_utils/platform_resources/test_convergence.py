@@ -89,6 +89,23 @@ def shapes_of(there: Mapping[tuple[str, str], Any]) -> list[tuple[str, str, Any,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_a_kind_that_was_cut_off_at_any_write_is_completed(moto: Client, name: str) -> None:
+    """Also at the first: what is made without its tags in the same call would be nobody's then."""
+    case, plural = CASE[name], KINDS[name].plural
+    assert run(moto, case.beside).problems == []
+    for number, variant in enumerate(case.variants):
+        for cut in itertools.count():
+            options = {**case.beside, plural: [*case.beside.get(plural, ()), {"name": f"cut-{number}", **variant}]}
+            whole = not run(Recorder(moto, fail_at=cut), options, seconds=5).problems
+            assert run(moto, options).problems == [], (variant, cut)
+            assert run(moto, {plural: [{"name": f"cut-{number}", **ABSENT}]}).problems == []
+            if whole:
+                break
+    sweep(moto)
+
+
+@pytest.mark.slow
 def test_any_drift_converges_in_one_run(moto: Client) -> None:
     number = itertools.count()
     moto("s3").create_bucket(Bucket="foreign-flow")
@@ -103,6 +120,7 @@ def test_any_drift_converges_in_one_run(moto: Client) -> None:
     shape["vpn_connection"] = {"transit_gateway": "other", "customer_gateway": "foreign-customer_gateway"}
     shape["network_acl"] = {**shape["network_acl"], "vpc": "other", "subnets": ["endpoints-other"]}
     shape["scaling_group"] = {**shape["scaling_group"], "launch_template": "foreign-launch_template"}
+    shape["outpost_subnet"] = {**shape["outpost_subnet"], "cidr": "10.1.209.0/24"}
     shape["vpc_endpoint"] = {**shape["vpc_endpoint"], "service": "com.amazonaws.us-east-1.dynamodb"}
     foreign = {KINDS[kind].plural: [{"name": f"foreign-{kind}", **variant}] for kind, variant in shape.items()}
     assert run(moto, {**foreign, "tags": FOREIGN}).problems == []
