@@ -133,14 +133,15 @@ class Calls:
                 return otherwise
             raise
 
-    def wait_until(self, reached: Callable[[], bool], what: str) -> None:
-        """Ask again until it is reached; `what` ends the line of the error at the deadline."""
+    def wait_until(self, reached: Callable[[], bool], what: str | Callable[[], str]) -> None:
+        """Ask again until it is reached; `what` begins the line of the error at the deadline."""
         for seconds in pauses():
             if reached():
                 return
             if not self.account.pause(seconds):
+                told = what if isinstance(what, str) else what()
                 raise ResourceError(
-                    f"{what} within the {self.account.seconds:g} s of this run: run again, it goes on from here"
+                    f"{told} within the {self.account.seconds:g} s of this run: run again, it goes on from here"
                 )
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ and the next run does what is lacking: nothing is remembered between runs but wh
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,6 +180,7 @@ class _Resource:
     def __init__(self, kind: Kind, aws: Calls, step: Step, planner: Planner, made: Mapping[Key, str]) -> None:
         self.kind, self.aws, self.step, self.run = kind, aws, step, planner.run
         self.fields = {} if step.wanted.absent else planner.resolve(step.wanted, made)
+        self.unlike = ["AWS does not show it"]  # or what it showed last otherwise than it is wanted
 
     def become(self) -> str:
         """Do the step and wait until AWS shows it; return the id."""
@@ -195,7 +196,7 @@ class _Resource:
             if action != DELETE:
                 self._change(there)
         if action != DELETE:
-            self._wait(identifier, self._is_as_wanted, "it was not as wanted")
+            self._wait(identifier, self._is_as_wanted, lambda: f"it was not as wanted ({', '.join(self.unlike)})")
         return identifier
 
     def _change(self, there: Found) -> None:
@@ -211,10 +212,13 @@ class _Resource:
         self.aws.wait_until(lambda: self._read(there.id) is None, "it was not gone")
 
     def _is_as_wanted(self, found: Found) -> bool:
-        as_wanted = not plan.differing(self.kind, self.fields, found) and not self.run.lacking(found.tags)
-        return found.state == READY and as_wanted
+        lacking = [f"tag {key}" for key in self.run.lacking(found.tags)]
+        self.unlike = [*plan.differing(self.kind, self.fields, found), *lacking]
+        if found.state != READY:
+            self.unlike.append(f"state {found.state}")
+        return not self.unlike
 
-    def _wait(self, identifier: str, reached: Any, what: str) -> None:
+    def _wait(self, identifier: str, reached: Any, what: str | Callable[[], str]) -> None:
         def asked() -> bool:
             found = self._read(identifier)
             if found is not None and found.state == FAILED:

@@ -16,7 +16,7 @@ from ..kind import NEVER, PENDING, READY, Field, Found, Kind
 
 STATES = {"available": READY, "pending": PENDING}
 TYPES = {"transitGateway": "transit_gateway", "virtualPrivateGateway": "virtual_gateway"}
-LED = "disassociated"  # the state of an association that has ended
+ENDED = "disassociated"  # the state of an association that has ended
 
 
 def problems(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -56,7 +56,7 @@ def associations(aws: Any, identifier: str) -> list[Mapping[str, Any]]:
     """Return what it leads to."""
     asked = {"directConnectGatewayId": identifier}
     answer = aws.pages("describe_direct_connect_gateway_associations", "directConnectGatewayAssociations", **asked)
-    return [each for each in answer if each["associationState"] != LED]
+    return [each for each in answer if each["associationState"] != ENDED]
 
 
 def create(aws: Any, name: str, fields: Mapping[str, Any], tags: Mapping[str, str]) -> str:

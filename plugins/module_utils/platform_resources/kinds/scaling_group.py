@@ -34,7 +34,7 @@ def find(aws: Any, names: Sequence[str] | None) -> Iterator[Found]:
                 "describe_policies", "ScalingPolicies", AutoScalingGroupName=name, PolicyNames=[name]), [])  # fmt: skip
             fields = {
                 "launch_template": group.get("LaunchTemplate", {}).get("LaunchTemplateId"),
-                "subnets": group["VPCZoneIdentifier"].split(","),
+                "subnets": sorted(group["VPCZoneIdentifier"].split(",")),
                 "least": group["MinSize"],
                 "most": group["MaxSize"],
                 **metric_of(list(policies)),
@@ -134,7 +134,7 @@ KIND = Kind(
         Field("metric_target", "The average of it that there are hosts for.", "float"),
     ),
     find=find, create=create, update=update, delete=delete, tag=tag,
-    not_found=("ValidationError",),
+    not_found=("ValidationError",),  # Auto Scaling's word for a template that it does not find, too
     arn="autoScalingGroup:{id}",
     name_is_unique=True,
     problems=problems,

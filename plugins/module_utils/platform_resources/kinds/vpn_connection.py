@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..kind import NEVER, PENDING, READY, TAGS, Field, Found, Kind, named, pairs, specification, tags_of
+from ..kind import NEVER, PENDING, READY, TAGS, Field, Found, Kind, named, pairs, specification, tag_ec2, tags_of
 
 STATES = {"available": READY, "pending": PENDING, "modifying": PENDING}
 # Field -> what it is called among the options of a tunnel, for each phase of IKE. (EC2, VpnTunnelOptionsSpecification)
@@ -124,11 +124,6 @@ def mark(aws: Any, identifier: str, tags: Mapping[str, str]) -> None:
     aws.call("create_tags", Resources=place, Tags=pairs(tags))
 
 
-def tag(aws: Any, found: Found, tags: Mapping[str, str]) -> None:
-    """Tag the connection itself."""
-    aws.call("create_tags", Resources=[found.id], Tags=pairs(tags))
-
-
 def delete(aws: Any, found: Found) -> None:
     """Delete it, and wait for its end, which takes minutes: till then AWS keeps the customer gateway."""
     aws.call("delete_vpn_connection", VpnConnectionId=found.id)
@@ -151,7 +146,7 @@ KIND = Kind(
         Field("attachment_tags", "All tags of its attachment to the transit gateway, beside its name; without them, "
               "O(tags).", "dict", default=TAGS),
     ),
-    find=find, create=create, update=update, delete=delete, tag=tag,
+    find=find, create=create, update=update, delete=delete, tag=tag_ec2,
     not_found=("InvalidVpnConnectionID.NotFound", "InvalidVpnConnectionId.NotFound",
                "InvalidCustomerGatewayID.NotFound", "InvalidTransitGatewayID.NotFound"),
     example={"name": "head-office", "transit_gateway": "trading", "customer_gateway": "head-office"},
