@@ -15,8 +15,11 @@ from typing import Any
 
 from ..platform_resources.plan import Run
 
-# Of these every one is listed, and the tagging API goes on telling of one for a while after it was terminated.
-MAY_BE_GONE = {"ec2_instance"}
+# Of these every one is listed, and AWS, the tagging API too, goes on telling of one for a while after it has ended.
+MAY_BE_GONE = {
+    "ec2_customer_gateway", "ec2_dedicated_host", "ec2_instance", "ec2_natgateway", "ec2_transit_gateway",
+    "ec2_transit_gateway_route_table", "ec2_vpc_endpoint", "ec2_vpn_connection", "ec2_vpn_gateway",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,14 @@ class Listing:
 
 @dataclass
 class Estate:
-    """What there is: `ours`, and `unmarked`, each with the reason why it is taken for ours in spite of its tags."""
+    """What there is: `ours`, and `unmarked`, each with the reason why it is taken for ours in spite of its tags.
+
+    `everything` is what the listings found, whoever's it is.
+    """
 
     ours: list[Item] = field(default_factory=list)
     unmarked: list[tuple[Item, str]] = field(default_factory=list)
+    everything: list[Item] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return a line for each resource, for each that lacks its tags, and for the count of both."""
@@ -92,7 +99,8 @@ class Estate:
 
 def sort_out(items: Iterable[Item], tagged: Mapping[str, Mapping[str, str]], run: Run, place: Place) -> Estate:
     """Say what is ours. `tagged`: ARN -> tags of what the tagging API knows to be ours, listed by a kind or not."""
-    known, found = _without_doubles(items), Estate()
+    known = _without_doubles(items)
+    found = Estate(everything=known)
     found.ours = [item for item in known if run.owner(item.tags) == "ours"]
     listed = {item.id for item in known} | {item.arn for item in known}
     found.ours += [
