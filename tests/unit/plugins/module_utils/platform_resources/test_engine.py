@@ -189,7 +189,8 @@ def test_it_is_done_only_once_aws_shows_it(late: int) -> None:
 def test_what_never_shows_ends_at_the_deadline() -> None:
     outcome = go(World(late=10**6), {"bases": [{"name": "b"}]}, seconds=30)
     assert outcome.problems == [
-        "base b: creating it: it was not as wanted (AWS does not show it) within the 30 s of this run: run again, it goes on from here"
+        "base b: creating it: it was not as wanted (AWS does not show it) within the 30 s of this run: "
+        "run again, it goes on from here"
     ]
 
 
