@@ -109,7 +109,7 @@ def _rds(aws: Calls, item: Item, tags: Mapping[str, str]) -> None:
 
 def _s3(aws: Calls, item: Item, tags: Mapping[str, str]) -> None:
     """S3 sets all of them at once: what is there beside stays."""
-    there = aws.unless_gone(lambda: aws.call("get_bucket_tagging", Bucket=item.id)["TagSet"], [])
+    there: list[dict[str, str]] = aws.unless_gone(lambda: aws.call("get_bucket_tagging", Bucket=item.id)["TagSet"], [])
     aws.call("put_bucket_tagging", Bucket=item.id, Tagging={"TagSet": pairs({**tags_of(there), **tags})})
 
 

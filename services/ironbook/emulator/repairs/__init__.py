@@ -32,6 +32,7 @@ REPAIRS: dict[str, tuple[str, ...]] = {
         "managed_interfaces",
         "outpost_subnets",
     ),
+    "kms": ("key_deletion",),
     "logs": ("log_group_keys",),
     "rds": ("rds_endpoint", "gp3_databases"),
     "s3": ("bucket_policy",),
