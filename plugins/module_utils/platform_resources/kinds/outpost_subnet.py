@@ -58,7 +58,7 @@ def create(aws: Any, name: str, fields: Mapping[str, Any], tags: Mapping[str, st
 
 def update(aws: Any, found: Found, fields: Mapping[str, Any], _changed: Sequence[str]) -> None:
     """Give it another route table."""
-    association, _ = tables_of(aws, [found.id]).get(found.id, ("", ""))
+    association = tables_of(aws, [found.id]).get(found.id, ("",))[0]
     if association:
         aws.call("replace_route_table_association", AssociationId=association, RouteTableId=fields["route_table"])
     else:
