@@ -314,6 +314,11 @@ def tags_of_everything(client: Client, ec2, vpc) -> dict[str, dict[str, str]]:
         *((c["CustomerGatewayId"], c) for c in ec2.describe_customer_gateways()["CustomerGateways"]),
         *((v["VpnConnectionId"], v) for v in ec2.describe_vpn_connections()["VpnConnections"]),
         *((v["VpnGatewayId"], v) for v in ec2.describe_vpn_gateways()["VpnGateways"]),
+        *((t["LaunchTemplateId"], t) for t in ec2.describe_launch_templates()["LaunchTemplates"]),
+        *(
+            (g["AutoScalingGroupARN"], g)
+            for g in client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        ),
         *(
             (i["InstanceId"], i)
             for r in ec2.describe_instances()["Reservations"]
