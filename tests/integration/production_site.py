@@ -43,7 +43,7 @@ TAGS = {
 }
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
 # What AWS makes beside what is asked for: no plan counts it.
-BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot", "ec2_transit_gateway_attachment"}
+BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot", "transit_gateway_vpn_attachment"}
 # What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and two
 # regions in place of all, each of which takes it a while.
 ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"

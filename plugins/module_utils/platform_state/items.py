@@ -18,7 +18,8 @@ from ..platform_resources.plan import Run
 # Of these every one is listed, and AWS, the tagging API too, goes on telling of one for a while after it has ended.
 MAY_BE_GONE = {
     "ec2_customer_gateway", "ec2_dedicated_host", "ec2_instance", "ec2_natgateway", "ec2_transit_gateway",
-    "ec2_transit_gateway_route_table", "ec2_vpc_endpoint", "ec2_vpn_connection", "ec2_vpn_gateway",
+    "ec2_transit_gateway_attachment", "ec2_transit_gateway_route_table", "ec2_vpc_endpoint",
+    "ec2_vpn_connection", "ec2_vpn_gateway",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ GONE = ("deleted", "deleting", "failed")
 
 
 # Words of ARNs that are not as the kind's name (Service Authorization Reference, "Amazon EC2").
-ARN_WORDS = {"nat_gateway": "natgateway"}
+ARN_WORDS = {"nat_gateway": "natgateway", "transit_gateway_vpn_attachment": "transit-gateway-attachment"}
 
 
 def item(place: Place, kind: str, found: Mapping[str, Any], id_key: str, **more: Any) -> Item:
@@ -94,6 +94,13 @@ def endpoints(aws: Any, place: Place) -> Iterator[Item]:
             yield item(place, "vpc_endpoint", endpoint, "VpcEndpointId", vpc=endpoint["VpcId"], shown=shown)
 
 
+def vpn_attachments(aws: Any, place: Place) -> Iterator[Item]:
+    """Attachments to transit gateways that AWS makes with a VPN connection."""
+    for attachment in aws.pages("describe_transit_gateway_attachments", "TransitGatewayAttachments"):
+        if attachment["ResourceType"] == "vpn" and attachment["State"] not in GONE:
+            yield item(place, "transit_gateway_vpn_attachment", attachment, "TransitGatewayAttachmentId")
+
+
 LISTINGS = (
     Listing("vpc", "ec2", vpcs),
     Listing("subnet", "ec2", subnets),
@@ -104,4 +111,5 @@ LISTINGS = (
     Listing("security_group", "ec2", security_groups),
     Listing("network_acl", "ec2", network_acls),
     Listing("vpc_endpoint", "ec2", endpoints),
+    Listing("transit_gateway_vpn_attachment", "ec2", vpn_attachments),
 )

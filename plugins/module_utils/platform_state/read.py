@@ -61,9 +61,10 @@ def _list(account: Account, place: Place, kind: Listing) -> list[Item]:
 
 
 def _tagged(account: Account, run: Run) -> Mapping[str, Mapping[str, str]]:
-    """Return ARN -> tags of all that the tagging API has with our marks."""
+    """Return ARN -> tags of all that the tagging API has with our marks; what it names otherwise has no kind."""
     aws = Calls(account, "resourcegroupstaggingapi", "tagged resource", read_only=True)
     filters: list[Mapping[str, Any]] = [{"Key": mark, "Values": [run.tags[mark]]} for mark in MARKS]
     with aws.explained("of any name", READING):
         found = aws.pages("get_resources", "ResourceTagMappingList", TagFilters=filters)
-    return {mapping["ResourceARN"]: tags_of(mapping.get("Tags")) for mapping in found}
+    named = [mapping for mapping in found if mapping["ResourceARN"].startswith("arn:")]
+    return {mapping["ResourceARN"]: tags_of(mapping.get("Tags")) for mapping in named}

@@ -20,8 +20,8 @@ def keys(aws: Any, place: Place) -> Iterator[Item]:
         key = aws.call("describe_key", KeyId=identifier)["KeyMetadata"]
         if key["KeyManager"] == "CUSTOMER" and not key["KeyState"].startswith("Pending"):
             pairs = aws.pages("list_resource_tags", "Tags", KeyId=identifier)
-            name = aliases.get(identifier, "").removeprefix("alias/")
             tags = {pair["TagKey"]: pair["TagValue"] for pair in pairs}
+            name = aliases.get(identifier, "").removeprefix("alias/") or tags.get("Name", "")
             yield Item("kms_key", identifier, name, key["Arn"], tags)
 
 
