@@ -125,7 +125,9 @@ def database(aws: Calls, item: Item, _kept: Sequence[Kept]) -> Kept:
 
 def snapshot(aws: Calls, item: Item, _kept: Sequence[Kept]) -> Kept | None:
     """Keep it: nothing else has what is in it."""
-    found = aws.unless_gone(lambda: aws.call("describe_db_snapshots", DBSnapshotIdentifier=item.id)["DBSnapshots"], [])
+    found: list[dict[str, Any]] = aws.unless_gone(
+        lambda: aws.call("describe_db_snapshots", DBSnapshotIdentifier=item.id)["DBSnapshots"], []
+    )
     return _snapshot(item, found[0]) if found else None
 
 
