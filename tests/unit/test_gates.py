@@ -230,6 +230,7 @@ GATES = {
     "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",
     "integration-production": "tests/integration/",
+    "integration-teardown": "tests/integration/",
     "integration-site": "tests/integration/",
     "integration-failover": "tests/integration/",
     "integration-store": "tests/integration/",

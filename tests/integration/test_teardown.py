@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The end of production: it takes its name to end it, what law keeps stays, and what is others' is not touched.
 
-The last of the files that share the environment, which it takes down and brings up again.
+A lane of its own, with an environment of its own: the others share one, and leave dev beside it.
 """
 
 from __future__ import annotations
