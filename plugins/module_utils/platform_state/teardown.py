@@ -7,14 +7,18 @@ Where something cannot be removed, the rest goes on, and the next run does what 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from ..platform_resources.calls import Account, Calls, ResourceError, code_of, expected, pauses
+from ..platform_resources.calls import Account, Calls, Refused, ResourceError, code_of, pauses
 from ..platform_resources.engine import WORKERS
 from .items import Estate, Item
 from .removal import REMOVALS, Kept, stages
+
+with contextlib.suppress(ImportError):  # the modules say what is missing
+    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 # By these AWS says that something else still uses it, which may be going just now.
 IN_USE = frozenset({
@@ -85,7 +89,7 @@ def _remove(account: Account, item: Item, kept: Sequence[Kept]) -> Kept | None:
         for seconds in pauses():
             try:
                 return aws.unless_gone(lambda: removal.remove(aws, item, kept), None)
-            except tuple(expected()) as error:
+            except (Refused, ClientError) as error:
                 code = code_of(error)
                 if code not in IN_USE:
                     raise
