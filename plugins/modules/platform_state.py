@@ -146,9 +146,8 @@ def main() -> None:
     }
     module = AnsibleAWSModule(argument_spec=spec, supports_check_mode=True)
     tags = {key: str(value) for key, value in module.params["tags"].items()}
-    lacking = [mark for mark in plan.MARKS if not tags.get(mark)]
-    if lacking:
-        module.fail_json(msg=f"tags lack {' and '.join(lacking)}, which tell what is ours: set them in ironbook_tags")
+    if line := plan.without_marks(tags):
+        module.fail_json(msg=line)
     account, run = Account(module.client, module.params["deadline"]), plan.Run(tags)
     try:
         (manage if module.params["state"] == "managed" else remove)(module, account, run)

@@ -188,7 +188,7 @@ class _Resource:
         if there is not None and action != DELETE and there.state != READY:
             self._wait(there.id, lambda found: found.state == READY, "it was not ready")
         if there is not None and action in (DELETE, REPLACED):
-            self._delete(there)
+            self.kind.remove(self.aws, there)
         if there is None or action == REPLACED:
             identifier = self.kind.create(self.aws, self.step.wanted.name, self.fields, self.run.tags)
         else:
@@ -207,10 +207,6 @@ class _Resource:
         if lacking:
             self.kind.tag(self.aws, there, lacking)
 
-    def _delete(self, there: Found) -> None:
-        self.aws.unless_gone(lambda: self.kind.delete(self.aws, there), None)
-        self.aws.wait_until(lambda: self._read(there.id) is None, "it was not gone")
-
     def _is_as_wanted(self, found: Found) -> bool:
         lacking = [f"tag {key}" for key in self.run.lacking(found.tags)]
         self.unlike = [*plan.differing(self.kind, self.fields, found), *lacking]
@@ -220,16 +216,12 @@ class _Resource:
 
     def _wait(self, identifier: str, reached: Any, what: str | Callable[[], str]) -> None:
         def asked() -> bool:
-            found = self._read(identifier)
+            found = self.kind.one(self.aws, identifier, self.step.wanted.name)
             if found is not None and found.state == FAILED:
                 raise ResourceError("AWS says that it has failed: remove it (state: absent), and run again")
             return found is not None and bool(reached(found))
 
         self.aws.wait_until(asked, what)
-
-    def _read(self, identifier: str) -> Found | None:
-        listed = self.kind.find(self.aws, [self.step.wanted.name])
-        return next((found for found in listed if found.id == identifier), None)
 
 
 def _left_out(step: Step, failed: Key) -> str:

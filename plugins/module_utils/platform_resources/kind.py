@@ -104,6 +104,16 @@ class Kind:
         """One of its fields."""
         return next(field for field in self.fields if field.name == name)
 
+    def one(self, aws: Any, identifier: str, name: str = "") -> Found | None:
+        """The one with that id, or None; with its name, AWS is asked for that alone."""
+        listed = self.find(aws, [name] if name else None)
+        return next((found for found in listed if found.id == identifier), None)
+
+    def remove(self, aws: Any, found: Found) -> None:
+        """Delete it, and wait until AWS shows it no more."""
+        aws.unless_gone(lambda: self.delete(aws, found), None)
+        aws.wait_until(lambda: self.one(aws, found.id, found.name) is None, "it was not gone")
+
     @property
     def rests_on(self) -> set[str]:
         """The kinds and lookups that its fields name."""

@@ -91,7 +91,7 @@ def apply(account: Account, actions: Sequence[Action]) -> None:
         aws = Calls(account, service, action.item.kind, kind.not_found if kind else ("NoSuchTagSet",))
         with aws.explained(action.item.id, DOING):
             if kind:
-                found = next((found for found in kind.find(aws, None) if found.id == action.item.id), None)
+                found = kind.one(aws, action.item.id)
                 if found is None:
                     raise ResourceError("it has gone since it was listed: run again")
                 kind.tag(aws, found, action.tags)

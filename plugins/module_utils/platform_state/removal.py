@@ -83,14 +83,8 @@ def own(name: str) -> Removal:
     kind = KINDS[name]
 
     def remove(aws: Calls, item: Item, _kept: Sequence[Kept]) -> None:
-        def there() -> Any:
-            names = [item.name] if item.name else None
-            return next((found for found in kind.find(aws, names) if found.id == item.id), None)
-
-        found = there()
-        if found is not None:
-            aws.unless_gone(lambda: kind.delete(aws, found), None)
-            aws.wait_until(lambda: there() is None, "it was not gone")
+        if found := kind.one(aws, item.id, item.name):
+            kind.remove(aws, found)
 
     return Removal(kind.service, remove, kind.not_found)
 
@@ -210,20 +204,16 @@ def stream(aws: Calls, item: Item, _kept: Sequence[Kept]) -> None:
 def bucket(aws: Calls, item: Item, _kept: Sequence[Kept]) -> Kept | None:
     """Empty it and delete it; what is locked stays, and the bucket with it, until the last lock has ended."""
     locks, emptied = [], False
-    listing = [
-        (version["Key"], version["VersionId"], key == "Versions")
-        for key in ("Versions", "DeleteMarkers")
-        for version in _versions(aws, item.id, key)
-    ]
-    free = []
-    for name, version, is_object in listing:
-        lock = _lock(aws, item.id, name, version) if is_object else ""
-        if lock:
+    pages = list(aws.account.client("s3").get_paginator("list_object_versions").paginate(Bucket=item.id))
+    free = [marker for page in pages for marker in page.get("DeleteMarkers", ())]
+    for version in (version for page in pages for version in page.get("Versions", ())):
+        if lock := _lock(aws, item.id, version["Key"], version["VersionId"]):
             locks.append(lock)
         else:
-            free.append({"Key": name, "VersionId": version})
-    for begin in range(0, len(free), OBJECTS):
-        told = aws.call("delete_objects", Bucket=item.id, Delete={"Objects": free[begin : begin + OBJECTS]})
+            free.append(version)
+    named = [{name: version[name] for name in ("Key", "VersionId")} for version in free]
+    for begin in range(0, len(named), OBJECTS):
+        told = aws.call("delete_objects", Bucket=item.id, Delete={"Objects": named[begin : begin + OBJECTS]})
         locks += [f"AWS allows it ({refused['Code']})" for refused in told.get("Errors", ())]
         emptied = True
     if not locks:
@@ -233,11 +223,6 @@ def bucket(aws: Calls, item: Item, _kept: Sequence[Kept]) -> Kept | None:
     rules = encrypted.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
     keys = [rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", "") for rule in rules]
     return Kept(item, f"{len(locks)} versions of objects in it are locked", max(locks), "".join(keys), emptied)
-
-
-def _versions(aws: Calls, name: str, key: str) -> list[Any]:
-    paginator = aws.account.client("s3").get_paginator("list_object_versions")
-    return [version for page in paginator.paginate(Bucket=name) for version in page.get(key, ())]
 
 
 def _lock(aws: Calls, name: str, key: str, version: str) -> str:
