@@ -81,16 +81,20 @@ def every_byte(arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return {**found, "parts": parts, "failed_parts": sum(process.returncode != 0 for process in running)}, passed
 
 
-def tested(path: str, **environment: object) -> bool:
-    """Whether all tests there pass; pytest says on standard error how far it is."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", path],
-        cwd=ROOT,
-        env=os.environ | {name: str(value) for name, value in environment.items()},
-        stdout=sys.stderr,
-        check=False,
-    )
-    return done.returncode == 0
+def tested(path: str, variable: str) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
+    """What the tests there wrote into the file that the variable names, the results of rows, and whether all passed."""
+    with tempfile.TemporaryDirectory(prefix="ib") as directory:
+        report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", path],
+            cwd=ROOT,
+            env=os.environ | {variable: str(report), "IRONBOOK_FEATURES_REPORT": str(rows)},
+            stdout=sys.stderr,
+            check=False,
+        )
+        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
+        results = json.loads(rows.read_text())["results"] if rows.exists() else []
+    return found, results, done.returncode == 0
 
 
 # What the rows that the guest proves rest on: a change of any of it takes them away until the next run.
@@ -104,11 +108,7 @@ def hosts(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     """What the guest's tests measured, each row that they carry and how it ended, and whether all of them passed."""
     if os.geteuid() != 0:
         raise SystemExit("make test-hosts makes a disk by a loop device and an adapter by a tap: run it as root")
-    with tempfile.TemporaryDirectory(prefix="ib") as directory:
-        report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
-        passed = tested("tests/host_guests", HOSTS_REPORT=report, IRONBOOK_FEATURES_REPORT=rows)
-        found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
-        results = json.loads(rows.read_text())["results"] if rows.exists() else []
+    found, results, passed = tested("tests/host_guests", "HOSTS_REPORT")
     return {**found, "results": results, "covers": list(HOSTS_COVER)}, passed
 
 
@@ -154,11 +154,7 @@ INVENTORIES_COVER = (
 
 def inventories(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     """Of each inventory how many resources it has and what its runs took, the rows, and whether all of them passed."""
-    with tempfile.TemporaryDirectory(prefix="ib") as directory:
-        report, rows = Path(directory) / "report.json", Path(directory) / "rows.json"
-        passed = tested("tests/every_inventory", INVENTORIES_REPORT=report, IRONBOOK_FEATURES_REPORT=rows)
-        found = json.loads(report.read_text()) if report.exists() else {}
-        results = json.loads(rows.read_text())["results"] if rows.exists() else []
+    found, results, passed = tested("tests/every_inventory", "INVENTORIES_REPORT")
     return {"inventories": found, "results": results, "covers": list(INVENTORIES_COVER)}, passed
 
 

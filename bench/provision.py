@@ -17,7 +17,6 @@ import datetime
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -31,13 +30,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".venv" / "collections")]
 
 from integration.platform_runs import AS_JSON, Run, of_site  # noqa: E402  (found through the lines above)
-from integration.production_site import Production  # noqa: E402
+from integration.production_site import Production, listed  # noqa: E402
 from ironbook import machine  # noqa: E402
 from local_processes import local_site  # noqa: E402
 
 # As the issue of the AWS foundation set them: seconds, and ratios to Terraform's apply and plan.
 BARS = {"first_seconds": 120, "unchanged_seconds": 40, "engine_seconds": 5, "first_ratio": 0.7, "unchanged_ratio": 3}
-RESOURCE = re.compile(r"^ +\S+ +\S+ +arn:\S+$", re.MULTILINE)
 
 
 def timed(run: Callable[[], Run]) -> tuple[float, Run]:
@@ -72,12 +70,12 @@ def ours() -> dict[str, Any]:
         unchanged, run = timed(lambda: production.play("provision", **AS_JSON))
         if run.changed:
             raise SystemExit(f"the second run changed something: {run.changed}")
-        _, listed = timed(lambda: production.play("state_list"))
+        resources = len(listed(production))
     return {
         "first_seconds": first,
         "unchanged_seconds": unchanged,
         "engine_seconds": engine_seconds(run),
-        "resources": {"ours": len(RESOURCE.findall(listed.out))},
+        "resources": {"ours": resources},
     }
 
 

@@ -19,14 +19,13 @@ from typing import Any
 import pytest
 import yaml
 from integration.platform_runs import Run, of_site
-from integration.production_site import BESIDE, Production, listed, planned
+from integration.production_site import TAGS, Production, plan_of_all, planned
 from local_processes import ROOT, local_site
 
 INVENTORIES = ROOT / "inventories"
 PROFILES = {path.stem: path for path in sorted((INVENTORIES / "profiles").glob("*.yml"))}
 EVERY = ["dev", "dr", "production", "staging", *PROFILES]
 CHOSEN = os.environ.get("INVENTORIES", "").split() or EVERY
-TAGS = ("Environment", "Project", "ManagedBy", "Team", "CostCenter", "Compliance")
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -71,10 +70,10 @@ def test_an_inventory_is_made_as_planned_and_then_unchanged(name: str, tmp_path:
         timed("first", lambda: production.must("provision", "discover", *profile))
         run = timed("unchanged", lambda: production.must("provision", "discover", *profile))
         assert run.changed == {}
-        made = sorted(f"+ {kind} {of}" for kind, of in listed(production, *profile) if kind not in BESIDE)
         *lines, count = planned(plan)
+        *made, said = plan_of_all(production, *profile)
         assert sorted(lines) == made
-        assert count == f"plan: {len(made)} to add, 0 to change, 0 to destroy"
+        assert count == said
         assert untagged(production, region) == []
     report(name, {"resources": len(made), **seconds})
 

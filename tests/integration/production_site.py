@@ -179,6 +179,12 @@ def listed(production: Production, *options: str) -> list[tuple[str, str]]:
     ]
 
 
+def plan_of_all(production: Production, *options: str) -> list[str]:
+    """What a plan says of an empty account where all that there is now is yet to come; the count as the last line."""
+    made = sorted(f"+ {kind} {name}" for kind, name in listed(production, *options) if kind not in BESIDE)
+    return [*made, f"plan: {len(made)} to add, 0 to change, 0 to destroy"]
+
+
 def count_resources(production: Production) -> dict[str, int]:
     """How many resources there are of some kinds that provision makes, beside the VPC that every account has."""
     ec2 = production.client("ec2")
