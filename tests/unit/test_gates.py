@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,8 +34,13 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clean_tree(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let git see what the test says: first what is changed before the lanes, then what is changed after them."""
+def clean_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """Let git see what the test says: first what is changed before the lanes, then what is changed after them.
+
+    And no site be found: a lane of molecule's name first ends what an interrupted run left, and beside this test runs
+    the real one.
+    """
+    monkeypatch.setattr(lanes, "STATE", tmp_path / "state")
     seen = ["", ""]
     answers = iter(seen)
     monkeypatch.setattr(lanes, "changes", lambda: next(answers))
@@ -60,6 +66,18 @@ def test_failing_lane_fails_the_run_and_shows_its_end(tmp_path: Path, capsys: py
     assert "FAIL    bad" in output and "ok      good" in output and "  the reason" in output
     assert "the last 40 of 101 lines" in output and "\n  61\n" not in output
     assert "FAIL: bad" in output
+
+
+@pytest.mark.usefixtures("ordinary_user", "clean_tree")
+def test_the_end_of_a_run_tells_what_failed_first_in_a_playbook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the cleanup that fails after it, with which the log ends."""
+    said = ["ironbook: port 22200 is taken", "PLAY RECAP", *["ERROR    cleanup failed: for that"] * 9]
+    mine = [Lane("molecule-x", f"printf '%s\\n' {' '.join(map(shlex.quote, said))}; false"), Lane("good", "true")]
+    assert lanes.main([], mine, tmp_path) == 1
+    _, _, end = capsys.readouterr().out.rpartition("\n\n")
+    assert [line for line in end.splitlines() if line.startswith("  ")] == [f"  {said[0]}", *[f"  {said[-1]}"] * 2] * 2
 
 
 @pytest.mark.usefixtures("ordinary_user", "clean_tree")
