@@ -37,6 +37,7 @@ MAY_RUN_AGAIN = 2  # lanes, each once and alone (docs/decisions/0023); more that
 AT_ONCE = (os.cpu_count() or 1) + 1  # each waits now and then, for a server to start or for a deadline to pass
 TAIL_LINES = 40
 LINE_LENGTH = 300
+ERRORS_SHOWN = 3
 FAST, LINT, INTEGRATION, MOLECULE = "fast", "lint", "integration", "molecule"
 # The one thing that a test may lack where everything can be installed: data that nobody may give away.
 MAY_LACK = "no market data beside the checkout"
@@ -308,8 +309,13 @@ def last_line(log: Path) -> str:
 
 
 def failures(log: Path) -> tuple[str, ...]:
-    """Return the lines of pytest's short summary: each test that failed, or that could not be set up."""
-    return tuple(re.findall(r"^(?:FAILED|ERROR) \S+::.+$", log.read_text(errors="replace"), re.MULTILINE))
+    """Return what pytest says of each failed test in short; of another lane the first lines that tell of an error.
+
+    Molecule ends with its cleanup, so that what went wrong stands far above the end of its log.
+    """
+    text = log.read_text(errors="replace")
+    tests = re.findall(r"^(?:FAILED|ERROR) \S+::.+$", text, re.MULTILINE)
+    return tuple(tests or re.findall(r"^(?:fatal|ERROR|CRITICAL|ironbook)\b.*: .+$", text, re.MULTILINE)[:ERRORS_SHOWN])
 
 
 def skips(log: Path) -> list[str]:
