@@ -117,12 +117,24 @@ def listed(venue: Venue) -> Counter[tuple[str, str]]:
     return Counter((item.kind, item.name) for item in found.ours if item.id in there)
 
 
+def database(venue: Venue) -> dict[str, Any]:
+    """The one database as it is described, without what is its own: its times and its number."""
+    (found,) = venue.client("rds").describe_db_instances()["DBInstances"]
+    groups = [group["VpcSecurityGroupId"] for group in found.pop("VpcSecurityGroups")]
+    found["groups"] = len(groups)
+    subnets = found.pop("DBSubnetGroup")["Subnets"]
+    found["zones"] = sorted(each["SubnetAvailabilityZone"]["Name"] for each in subnets)
+    found["TagList"] = {tag["Key"]: tag["Value"] for tag in found["TagList"]}
+    times = ("InstanceCreateTime", "LatestRestorableTime")
+    return {key: value for key, value in found.items() if key not in ("DbiResourceId", *times)}
+
+
 @pytest.mark.feature("ORC-20", by="M", repaired="tags of NAT gateways and addresses")
 def test_teardown_leaves_what_law_keeps_and_what_is_others_and_the_next_environment_goes_on_with_it(
     venue: Venue,
 ) -> None:
     s3, rds, kms = venue.client("s3"), venue.client("rds"), venue.client("kms")
-    others, before, whole = bring_others(venue), tagged(venue), listed(venue)
+    others, before, whole, stored = bring_others(venue), tagged(venue), listed(venue), database(venue)
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2557)
     s3.delete_bucket_policy(Bucket=drift.BUCKET)  # it refuses plain HTTP, which the emulator speaks
     s3.put_object(Bucket=drift.BUCKET, Key="day", Body=b"a", ObjectLockMode="COMPLIANCE",
@@ -159,9 +171,14 @@ def test_teardown_leaves_what_law_keeps_and_what_is_others_and_the_next_environm
     again = venue.must("teardown", "-e", f"teardown_confirm={PREFIX}")
     assert again.lines[-1].startswith("changed=0 ")
 
+    venue.keep_requests()
     venue.must("provision")
     assert listed(venue) == whole
+    (restored,) = venue.requests("RestoreDBInstanceFromDBSnapshot")
+    assert restored["DBSnapshotIdentifier"] == final["DBSnapshotIdentifier"]
+    assert database(venue) == stored
     told = kms.describe_key(KeyId=f"alias/{PREFIX}")["KeyMetadata"]
     assert (told["Arn"], told["KeyState"]) == (key, "Enabled")  # without which nobody could read what was kept
     assert [each["Key"] for each in s3.list_object_versions(Bucket=drift.BUCKET)["Versions"]] == ["day"]
-    assert len(rds.describe_db_instances()["DBInstances"]) == 1
+    unchanged = venue.must("provision")
+    assert unchanged.changed == {}
