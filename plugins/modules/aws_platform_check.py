@@ -73,6 +73,12 @@ options:
     description: How many workers there are at most.
     type: int
     default: 0
+  stores:
+    description: Of what there has to be one at least; all that there are are judged.
+    type: list
+    elements: str
+    choices: [keys, buckets, streams, tables, databases]
+    default: [keys, buckets, streams, tables, databases]
 attributes:
   check_mode:
     description: It changes nothing, so it does the same in check mode.
@@ -127,6 +133,7 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule says what is missing
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.check import Wanted, problems
 from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.reader import read
+from ansible_collections.ironbook.trading.plugins.module_utils.aws_platform.stores import STORES
 
 
 def main() -> None:
@@ -145,6 +152,7 @@ def main() -> None:
             "partner_cidrs": {"type": "list", "elements": "str", "default": []},
             "outposts": {"type": "list", "elements": "dict", "default": []},
             "workers": {"type": "int", "default": 0},
+            "stores": {"type": "list", "elements": "str", "choices": list(STORES), "default": list(STORES)},
         },
         supports_check_mode=True,
     )
@@ -162,6 +170,7 @@ def main() -> None:
         partners=given["partner_cidrs"],
         outposts=given["outposts"],
         workers=given["workers"],
+        stores=given["stores"],
     )
     try:
         found = read(module.client, wanted.prefix)

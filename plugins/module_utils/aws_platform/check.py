@@ -33,6 +33,7 @@ class Wanted:
     `security_groups`: name, ingress and egress of each, as rules.wanted_rules takes them. `on_premises`: networks that
     the private subnets reach through a transit gateway, `partners`: through a virtual private gateway. `outposts`: cidr
     and zone of each subnet of the private tier that lies on an Outpost. `workers`: how many there are at most.
+    `stores`: the kinds of what keeps data of which there has to be one.
     """
 
     prefix: str
@@ -47,6 +48,7 @@ class Wanted:
     partners: Sequence[str] = ()
     outposts: Sequence[Mapping[str, Any]] = ()
     workers: int = 0
+    stores: Sequence[str] = stores.STORES
 
 
 def problems(wanted: Wanted, found: Found) -> list[str]:
@@ -62,7 +64,7 @@ def problems(wanted: Wanted, found: Found) -> list[str]:
         *rules.problems(wanted.security_groups, found["security_groups"]),
         *_hosts(wanted, found),
         *_workers(wanted, found),
-        *stores.problems(wanted.prefix, found),
+        *stores.problems(wanted.prefix, wanted.stores, found),
         *_tags(wanted, found),
     ]
 

@@ -15,12 +15,13 @@ from typing import Any
 Resource = Mapping[str, Any]
 # Who writes flow logs into a bucket (VPC User Guide, "Amazon S3 bucket permissions for flow logs").
 DELIVERY = {"Service": "delivery.logs.amazonaws.com"}
+STORES = ("keys", "buckets", "streams", "tables", "databases")
 PUBLIC_ACCESS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 
 
-def problems(prefix: str, found: Mapping[str, Sequence[Resource]]) -> Iterator[str]:
-    """One line for each thing that is not as it should be."""
-    for kind in ("keys", "buckets", "streams", "tables", "databases"):
+def problems(prefix: str, wanted: Sequence[str], found: Mapping[str, Sequence[Resource]]) -> Iterator[str]:
+    """One line for each thing that is not as it should be; `wanted`: the kinds of which there has to be one."""
+    for kind in wanted:
         if not found[kind]:
             yield f"of {kind} there is none"
     for key in found["keys"]:

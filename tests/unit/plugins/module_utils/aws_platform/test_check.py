@@ -321,6 +321,16 @@ def test_workers_are_no_engines_and_no_more_than_described() -> None:
     ]
 
 
+def test_a_store_that_is_not_wanted_yet_may_lack_and_is_judged_where_it_is_there() -> None:
+    found, wanted = right(), replace(WANTED, stores=("keys", "buckets", "databases"))
+    found["tables"][0] = found["tables"][0] | {"deletion_protection": False}
+    assert problems(wanted, found) == ["table v-configuration can be deleted"]
+    found["streams"].clear()
+    found["tables"].clear()
+    assert problems(wanted, found) == []
+    assert problems(WANTED, found) == ["of streams there is none", "of tables there is none"]
+
+
 def test_a_zone_without_a_gateway_goes_out_through_anothers() -> None:
     found = right()
     found["nat_gateways"].pop()
