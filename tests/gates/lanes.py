@@ -112,6 +112,7 @@ STRONGSWAN = ("charon-systemd", "swanctl", "kernel-libipsec", "strongswan-openss
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "production": (("production",), 400, ()),
     "teardown": (("teardown",), 200, ()),
+    "phases": (("phases",), 220, ()),
     "vpn": (("vpn",), 40, STRONGSWAN),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),

@@ -247,6 +247,7 @@ GATES = {
     "integration-input": "tests/integration/",
     "integration-latency": "tests/integration/",
     "integration-operate": "tests/integration/",
+    "integration-phases": "tests/integration/",
     "integration-production": "tests/integration/",
     "integration-teardown": "tests/integration/",
     "integration-site": "tests/integration/",
