@@ -33,7 +33,7 @@ options:
   sslmode:
     description:
       - How the connection is protected, as libpq understands it.
-      - V(disable) is for a server on this machine that offers no TLS, such as the one of C(make site).
+      - V(disable) is for a server on this machine that offers no TLS.
     type: str
     choices: [disable, require, verify-ca, verify-full]
     default: verify-full

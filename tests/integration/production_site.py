@@ -44,11 +44,12 @@ TAGS = {
 ENGINES = {"engine-0-0": "us-east-1a", "engine-0-1": "us-east-1b", "engine-0-2": "us-east-1c"}
 # What AWS makes beside what is asked for: no plan counts it.
 BESIDE = {"elastic_ip", "volume", "network_interface", "rds_snapshot", "transit_gateway_vpn_attachment"}
-# What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, and two
-# regions in place of all, each of which takes it a while.
+# What an inventory for AWS needs, to be tried on the emulator: its account, modules from one warm interpreter, two
+# regions in place of all, each of which takes it a while, and the authority of the PostgreSQL that stands for RDS.
 ON_THE_EMULATOR = f"""aws_account_id: "{ACCOUNT}"
 ironbook_warm_interpreter: true
 aws_preflight_regions: [us-east-1, us-west-2]
+ironbook_database_ca_certificate: "{{{{ ironbook_state_directory }}}}/secrets/postgres_authority.pem"
 """
 
 

@@ -30,7 +30,6 @@ from integration.production_site import (
     count_resources,
     planned,
 )
-from integration.test_production_verify import NO_TLS
 from local_processes import ROOT, local_site
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -146,7 +145,7 @@ def phases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phases]:
     )
     with local_site() as site:
         phases = Phases(Production(site, of_site(site), directory / "inventories"))
-        phases.reach(1, "site", variables=NO_TLS)
+        phases.reach(1, "site")
         for phase in (2, 3, 4, 5):
             phases.reach(phase, "provision", str(verify))
         yield phases

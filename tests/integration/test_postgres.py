@@ -27,6 +27,7 @@ class Server:
     directory: Path
     port: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sockets: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -38,6 +39,7 @@ class Server:
 
     def run(self) -> subprocess.Popen[bytes]:
         command = [*IRONBOOK, "postgres", "run", "--data-directory", str(self.data), "--port", str(self.port)]
+        command += ["--socket-directory", str(self.sockets)] if self.sockets else []
         with (self.directory / "log").open("a") as log:
             process = subprocess.Popen(
                 [*command, "--password-file", str(self.password_file)], env=environment(), stdout=log, stderr=log
@@ -57,7 +59,7 @@ class Server:
     def connect(self, password: str | None = None) -> psycopg.Connection:
         given = password or self.password_file.read_text().strip()
         return psycopg.connect(
-            host="127.0.0.1",
+            host=str(self.sockets or "127.0.0.1"),
             port=self.port,
             user=postgres.SUPERUSER,
             password=given,
@@ -144,14 +146,19 @@ def test_what_was_committed_is_there_after_kill_9_of_all_of_it(server) -> None:
     assert "automatic recovery in progress" in server.log()
 
 
-def test_a_lock_whose_process_id_went_to_somebody_else_is_no_obstacle(server) -> None:
+@pytest.mark.parametrize("listens", ["on a port", "on a socket"])
+def test_a_lock_whose_process_id_went_to_somebody_else_is_no_obstacle(server, listens, tmp_path_factory) -> None:
+    locks = [server.data / "postmaster.pid"]
+    if listens == "on a socket":
+        server.sockets = tmp_path_factory.mktemp("run")
+        locks.append(server.sockets / f".s.PGSQL.{server.port}.lock")
     process = server.start()
     kill_all_of_it(server, process)
-    lock = server.data / "postmaster.pid"
     stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        lines = lock.read_text().splitlines()
-        lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        for lock in locks:
+            lines = lock.read_text().splitlines()
+            lock.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
         server.start()
         assert stranger.poll() is None
     finally:

@@ -13,9 +13,6 @@ from integration.production_site import PREFIX, PREMISES, TIERS, ZONES, Venue, c
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
-# The PostgreSQL of this machine listens on 127.0.0.1 alone and is built without TLS, which production refuses.
-NO_TLS = "rds_schema_sslmode: disable\nironbook_environment: local"
-
 
 def test_verification_finds_nothing_to_complain_about(venue: Venue) -> None:
     assert drift.found_problems(venue.client) == []
@@ -35,7 +32,7 @@ def must_refuse_a_changed_password(venue: Venue) -> None:
     place = {"host": "127.0.0.1", "port": venue.site.port + 1, "dbname": "postgres"}
     with psycopg.connect(**place, user="rdsadmin", password=superuser, autocommit=True) as connection:
         connection.execute("alter role trading_admin password 'changed by hand'")
-    refused = venue.play("migrate", variables=NO_TLS)
+    refused = venue.play("migrate")
     assert refused.returncode != 0
     assert "password authentication failed" in refused.output
     assert "-e aws_database_reset_password=true" in refused.output
@@ -83,7 +80,7 @@ def test_what_is_broken_is_found_by_verification_and_mended_by_the_next_run(
     # What is deleted is still told: a gateway of ours, and theirs and their host.
     told = {"nat": there["nat"] + 2, "instances": there["instances"] + 1}
     assert count_resources(venue) == there | told
-    venue.must("migrate", variables=NO_TLS)
+    venue.must("migrate")
     (database,) = venue.client("rds").describe_db_instances()["DBInstances"]
     assert (database["DeletionProtection"], database["BackupRetentionPeriod"]) == (True, 30)
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from ironbook import admin, settlement
 from ironbook.errors import CommandError
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Ping
 
 GERMAN = "FATAL:  Passwort-Authentifizierung für Benutzer »u« fehlgeschlagen"
@@ -37,6 +38,30 @@ def test_a_refusal_is_known_whatever_language_the_server_speaks(
     with pytest.raises(psycopg.OperationalError if waits else CommandError) as caught:
         settlement.connect(database)
     assert waits or str(caught.value).startswith("the database u@h:5432/d refuses: Passwort-Authentifizierung")
+
+
+@pytest.mark.parametrize(("sslmode", "bundle"), [("disable", None), ("verify-full", "/ca.pem"), ("require", "/ca.pem")])
+def test_a_connection_and_the_question_whether_anybody_is_there_ask_for_the_same_authority(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sslmode: str, bundle: str | None
+) -> None:
+    """libpq refuses an authority where no certificate is asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def connect(**where: Any) -> None:
+        asked.append(where)
+        raise psycopg.OperationalError(GERMAN, pgconn=SimpleNamespace(used_password=True))
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setattr(psycopg.pq, "PGconn", SimpleNamespace(ping=lambda where: asked.append(parse(where)) or Ping.OK))
+    (tmp_path / "password").write_text("p\n")
+    database = settlement.Database("h", 5432, "u", "d", tmp_path / "password", sslmode, "/ca.pem")
+    with pytest.raises(CommandError):
+        settlement.connect(database)
+    assert [(where["sslmode"], where.get("sslrootcert")) for where in asked] == [(sslmode, bundle)] * 2
+
+
+def parse(where: bytes) -> dict[str, Any]:
+    return conninfo_to_dict(where.decode())
 
 
 MEMBER = {"run_directory": "r", "journal_directory": "j", "order_entry": {"host": "h", "port": 1}}
