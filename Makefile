@@ -149,7 +149,7 @@ operations-long: debian venv-test  ## every playbook of a shard's operations, wh
 	@$(BIN)/python bench/long_proofs.py operations --save $(LONG)
 
 .PHONY: inventories-long
-inventories-long: debian venv-test  ## every inventory for AWS and every profile, planned, made and found unchanged
+inventories-long: debian venv-test  ## site.yml of every inventory for AWS and of every profile, planned, made and found unchanged
 	@$(BIN)/python bench/long_proofs.py inventories --save $(LONG)
 
 # As root, in QEMU: a guest with a kernel of its own is tuned, booted and de-tuned. Not a lane of make test.

@@ -14,8 +14,8 @@ every-byte   engine_native/tests/every_byte.c over N records (10,000): a journal
 hosts        tests/host_guests: a guest in QEMU with a kernel of its own is tuned, booted, de-tuned and audited
 operations   tests/integration/test_operations.py, all of it: each playbook of a shard's operations, whole, and killed
              in its middle and run again
-inventories  tests/every_inventory: each inventory for AWS and each profile is planned, made and found unchanged on an
-             account that was empty
+inventories  tests/every_inventory: site.yml of each inventory for AWS and of each profile, on an account that was empty
+             and with this machine as the hosts: planned, made and found unchanged
 
 Each says how far it is, ends in one line of JSON with machine, commit and date, and exits 1 where the proof fails.
 --save writes that line to bench/results/failovers.json, every_byte.json, hosts.json, operations.json or
@@ -148,12 +148,14 @@ def operations(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 # What is made of an inventory, and what it is made on.
 INVENTORIES_COVER = (
-    "inventories", "playbooks", "plugins", "roles", "services/ironbook/emulator", "tests/every_inventory",
+    "inventories", "playbooks", "plugins", "roles", "services", "engine_native/include", "engine_native/src",
+    "engine_native/python", "tests/every_inventory", "tests/integration/whole_site.py",
+    "tests/integration/production_site.py",
 )  # fmt: skip
 
 
 def inventories(_arguments: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """Of each inventory how many resources it has and what its runs took, the rows, and whether all of them passed."""
+    """Of each inventory its resources, its trades and what its runs took, the rows, and whether all of them passed."""
     found, results, passed = tested("tests/every_inventory", "INVENTORIES_REPORT")
     return {"inventories": found, "results": results, "covers": list(INVENTORIES_COVER)}, passed
 

@@ -80,7 +80,7 @@ def play(environment: dict[str, str], *playbooks: str, **how: Any) -> Run:
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=1800,
     )
     return Run(done.returncode, done.stdout, done.stderr)
 

@@ -51,6 +51,21 @@ ironbook_warm_interpreter: true
 aws_preflight_regions: [us-east-1, us-west-2]
 ironbook_database_ca_certificate: "{{{{ ironbook_state_directory }}}}/secrets/postgres_authority.pem"
 """
+# How hosts are reached that are this machine; none of them is tuned.
+HERE = """---
+ansible_connection: local
+ansible_python_interpreter: "{{ ansible_playbook_python }}"
+ansible_pipelining: true
+"""
+HOSTS_HERE = """---
+all:
+  hosts:
+    localhost:
+      ansible_connection: local
+      ansible_python_interpreter: "{{ ansible_playbook_python }}"
+  children:
+    tuned_hosts:
+"""
 
 
 @dataclass
@@ -61,6 +76,7 @@ class Production:
     environment: dict[str, str]
     directory: Path
     inventory: Path = ROOT / "inventories" / "production"
+    hosts_here: bool = False  # the engine hosts are this machine; otherwise nobody can reach them
 
     def client(self, service: str, region: str = "us-east-1") -> Any:
         """A boto3 client of the emulator."""
@@ -73,6 +89,9 @@ class Production:
         shutil.copytree(self.inventory, copy)
         for file, text in (("zz_emulator", ON_THE_EMULATOR), ("zz_test", variables)):
             (copy / "group_vars" / "all" / f"{file}.yml").write_text(f"---\n{text}\n")
+        if self.hosts_here:
+            (copy / "group_vars" / "engine_hosts.yml").write_text(HERE)
+            (copy / "hosts.yml").write_text(HOSTS_HERE)
         return copy
 
     def play(self, *playbooks: str, check: bool = False, variables: str = "", **environment: str) -> Run:
