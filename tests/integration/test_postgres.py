@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -91,7 +92,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def kill_all_of_it(server: Server, process: subprocess.Popen[bytes]) -> None:
     """`kill -9` the server and each of its children, at one stroke."""
     for pid in postgres.processes_in(server.data):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # one that was about to end anyway
+            os.kill(pid, signal.SIGKILL)
     process.wait(timeout=10)
     wait_for(lambda: not postgres.processes_in(server.data), "the end of every process")
 
