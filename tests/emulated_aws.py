@@ -53,4 +53,4 @@ def serving(command: list[str], health: str) -> Iterator[subprocess.Popen[bytes]
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)  # it ends within a second, but for a machine that stalls
