@@ -18,6 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.calls import Account
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.plan import Run as Reading
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_state import read
+from ansible_collections.ironbook.trading.plugins.module_utils.platform_state.items import Estate, Place
 from integration.platform_runs import AS_JSON, Run, client_of, of_site, play
 from local_processes import ROOT, SITE_PORTS, LocalSite, free_port, local_site
 
@@ -51,12 +55,8 @@ ironbook_warm_interpreter: true
 aws_preflight_regions: [us-east-1, us-west-2]
 ironbook_database_ca_certificate: "{{{{ ironbook_state_directory }}}}/secrets/postgres_authority.pem"
 """
-# How hosts are reached that are this machine; none of them is tuned.
-HERE = """---
-ansible_connection: local
-ansible_python_interpreter: "{{ ansible_playbook_python }}"
-ansible_pipelining: true
-"""
+# Where the engine hosts are this machine: how they are reached, and that none of them is tuned.
+CONNECTION_HERE = ROOT / "inventories" / "local" / "group_vars" / "all" / "connection.yml"
 HOSTS_HERE = """---
 all:
   hosts:
@@ -90,7 +90,7 @@ class Production:
         for file, text in (("zz_emulator", ON_THE_EMULATOR), ("zz_test", variables)):
             (copy / "group_vars" / "all" / f"{file}.yml").write_text(f"---\n{text}\n")
         if self.hosts_here:
-            (copy / "group_vars" / "engine_hosts.yml").write_text(HERE)
+            shutil.copy(CONNECTION_HERE, copy / "group_vars" / "engine_hosts.yml")
             (copy / "hosts.yml").write_text(HOSTS_HERE)
         return copy
 
@@ -136,6 +136,13 @@ class Production:
     @property
     def _requests(self) -> Path:
         return self.site.state / "emulator" / "requests"
+
+    def found(self) -> Estate:
+        """What our own listings find, with no problem."""
+        account, place = Account(self.client, 300), Place(ACCOUNT, "us-east-1", PREFIX)
+        found, problems = read.read(account, Reading(TAGS), place, read.listings())
+        assert problems == []
+        return found
 
     @property
     def vpc(self) -> dict[str, Any]:

@@ -14,17 +14,12 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.calls import Account
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.plan import Run as Reading
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_state import read
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_state.items import Place
 from integration.platform_runs import Run, of_site
 from integration.production_site import (
     ACCOUNT,
     PARTNERS,
     PREFIX,
     PREMISES,
-    TAGS,
     ZONES,
     Production,
     count_resources,
@@ -81,7 +76,7 @@ ROWS = [
 
 @dataclass
 class Phases:
-    """What the runs left behind: those by their phase; `whole` is without one, `lower` of phase 1 again."""
+    """What the runs left behind, by their phase."""
 
     production: Production
     runs: dict[int, Run] = field(default_factory=dict)
@@ -89,19 +84,17 @@ class Phases:
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     routes: dict[int, dict[str, set[str]]] = field(default_factory=dict)
 
-    def reach(self, phase: int, *playbooks: str, variables: str = "") -> None:
+    def reach(self, phase: int, *playbooks: str) -> None:
         """Run the playbooks in a phase, and remember what is there then."""
-        wanted = f"platform_phase: {phase}\n{variables}"
-        self.runs[phase] = self.production.must(*playbooks, variables=wanted)
+        self.runs[phase] = self.production.must(*playbooks, variables=f"platform_phase: {phase}")
         self.there[phase] = self.resources()
         self.counts[phase] = self.counted()
         self.routes[phase] = self.leading()
 
     def resources(self) -> set[Resource]:
         """All that carries the tags of the environment."""
-        account, place = Account(self.production.client, 300), Place(ACCOUNT, "us-east-1", PREFIX)
-        found, problems = read.read(account, Reading(TAGS), place, read.listings())
-        assert problems == [] and found.unmarked == []
+        found = self.production.found()
+        assert found.unmarked == []
         return {Resource(item.kind, item.name, item.id) for item in found.ours}
 
     def counted(self) -> dict[str, int]:

@@ -11,12 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.calls import Account
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_resources.plan import Run
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_state import read
-from ansible_collections.ironbook.trading.plugins.module_utils.platform_state.items import Place
 from integration import platform_drift as drift
-from integration.production_site import ACCOUNT, PREFIX, TAGS, Venue
+from integration.production_site import PREFIX, TAGS, Venue
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -110,9 +106,7 @@ def what_is_left(venue: Venue) -> dict[str, Any]:
 
 def listed(venue: Venue) -> Counter[tuple[str, str]]:
     """Kind and name of all that our listings find of the environment."""
-    account, place = Account(venue.client, 300), Place(ACCOUNT, "us-east-1", PREFIX)
-    found, problems = read.read(account, Run(TAGS), place, read.listings())
-    assert problems == []
+    found = venue.found()
     there = {item.id for item in found.everything}
     return Counter((item.kind, item.name) for item in found.ours if item.id in there)
 
