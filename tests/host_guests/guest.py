@@ -116,6 +116,8 @@ def running_guest(directory: Path) -> Iterator[Guest]:
     subprocess.run(
         ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(IMAGE / "disk"), "-F", "raw", str(disk)], check=True
     )
+    # A run that was killed leaves its interface. Nobody has it: the port of that number is free.
+    subprocess.run(["ip", "link", "delete", tap], stderr=subprocess.DEVNULL, check=False)
     subprocess.run(["ip", "tuntap", "add", "dev", tap, "mode", "tap", "multi_queue"], check=True)
     try:
         subprocess.run(["ip", "link", "set", tap, "up"], check=True)
