@@ -37,6 +37,9 @@ ExecStart=/usr/bin/python3 -c "import time; time.sleep(1e6)" ironbook.cli engine
 WantedBy=multi-user.target
 """
 BARS = {"tuned_without_boot_seconds": 120, "unchanged_seconds": 45, "audit_seconds": 3}
+# What a guest with nothing of ours in it took to boot on the machine that the bars were met on. An emulated processor is as
+# fast as the machine that emulates it: one that boots the same guest in twice the time may take twice the time.
+BARE_BOOT_SECONDS = 33
 # What no tuning of a guest gives it.
 LACKS = {
     "clock.tsc": "the emulated processor's time stamps do not promise to be constant",
@@ -343,4 +346,5 @@ def test_a_reverted_guest_is_what_it_was(tuned: Guest, directory: Path) -> None:
 
 def test_it_took_no_longer_than_it_may(tuned: Guest) -> None:
     """Of a quiet machine only; the last one, so that a busy one proves the rest."""
-    assert {name: figures[name] for name, bar in BARS.items() if figures[name] > bar} == {}
+    slower = figures["times_slower"] = max(1, round(figures["first_boot_seconds"] / BARE_BOOT_SECONDS, 2))
+    assert {name: figures[name] for name, bar in BARS.items() if figures[name] > bar * slower} == {}
