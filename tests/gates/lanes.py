@@ -78,6 +78,7 @@ class Outcome:
     seconds: float
     closing: str
     failed: tuple[str, ...] = ()  # the tests, where pytest names them
+    cpu: float = 0  # seconds, of what it started and waited for; servers that are left running are not in it
     first: Outcome | None = None  # how it failed beside other lanes, where this is its second run, alone
 
 
@@ -258,13 +259,14 @@ class Runner:
                 start_new_session=True,
             )
             self.started[lane.name] = process
-        code = process.wait()
-        seconds = time.monotonic() - begin
+        _, status, used = os.wait4(process.pid, 0)
+        code = process.returncode = os.waitstatus_to_exitcode(status)
+        seconds, cpu = time.monotonic() - begin, used.ru_utime + used.ru_stime
         with self.lock:
             del self.started[lane.name]
         if not code and self.strict and lane.is_pytest and (skipped := skips(log)):
-            return Outcome(lane, "FAIL", seconds, f"skipped: {'; '.join(skipped)}")
-        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log), failures(log) if code else ())
+            return Outcome(lane, "FAIL", seconds, f"skipped: {'; '.join(skipped)}", cpu=cpu)
+        return Outcome(lane, "FAIL" if code else "ok", seconds, last_line(log), failures(log) if code else (), cpu)
 
     def run(self, lanes: Sequence[Lane]) -> list[Outcome]:
         """Run the lanes and print a line as each ends; then those again, alone, that the machine may have failed."""
@@ -288,7 +290,9 @@ class Runner:
     def tell(self, outcome: Outcome) -> Outcome:
         """Print how a lane ended."""
         print(
-            f"{outcome.state:<7} {outcome.lane.name:<22} {outcome.seconds:6.1f} s  {outcome.closing[:150]}", flush=True
+            f"{outcome.state:<7} {outcome.lane.name:<22} {outcome.seconds:6.1f} s, {outcome.cpu:6.1f} s of CPU "
+            f" {outcome.closing[:150]}",
+            flush=True,
         )
         if outcome.state == "FAIL":
             print_tail(self.log(outcome.lane))
