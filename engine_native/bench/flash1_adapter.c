@@ -291,7 +291,7 @@ IB_INLINE void fetch_level(uint8_t side, int64_t price)
     unsigned side_number = side != 0;
     const struct ib_price_window *window = &matcher->book.windows[side_number];
     uint64_t key = ib_book_key(side_number, (uint64_t)price);
-    __builtin_prefetch(ib_book_level(&matcher->book, ib_price_window_level(window, key)), 1);
+    __builtin_prefetch(ib_book_links(&matcher->book, ib_price_window_level(window, key)), 1);
 }
 
 /* Returns whether some of it expired. */
@@ -442,5 +442,5 @@ uint64_t engine_query_depth_at(int64_t price, uint8_t side)
 {
     uint64_t key = ib_book_key(side, (uint64_t)price);
     uint32_t level = price < 1 ? (uint32_t)IB_NONE : ib_book_level_at(&matcher->book, side, key);
-    return level == IB_NONE ? 0 : ib_book_level(&matcher->book, level)->quantity;
+    return level == IB_NONE ? 0 : ib_book_queue(&matcher->book, level)->quantity;
 }

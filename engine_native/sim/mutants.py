@@ -65,7 +65,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
-    Mutant("the newest order trades first", "matcher_path.h", "index = level->ring.next;", "index = level->ring.prev;"),
+    Mutant("the newest order trades first", "matcher_path.h", "name = ib_book_links(book, level_index)->next;", "name = ib_book_links(book, level_index)->prev;"),
     Mutant(
         "no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"
     ),
@@ -95,7 +95,7 @@ MUTANTS = [
     Mutant(
         "a level that is traded off stays",
         "book_path.h",
-        "if (oldest == level_index) {",
+        "if (oldest == level) {",
         "if (0) {",
     ),
     Mutant(
@@ -153,7 +153,7 @@ MUTANTS = [
     Mutant(
         "the last price level is leaked",
         "book_path.h",
-        "ib_pool_give(&book->levels, index, sizeof(struct ib_level));",
+        "ib_pool_give(&book->levels, ib_index_of(index), sizeof(struct ib_far_level));",
         "",
     ),
     Mutant(
@@ -171,7 +171,7 @@ MUTANTS = [
     Mutant(
         "a price is in the window and in the index",
         "book_path.h",
-        "                       (side->root == IB_NONE || level->ring.next != index))) {",
+        "                       (side->root == IB_NONE || ring->next != index))) {",
         "                       1)) {",
     ),
     Mutant("a level keeps its bit", "book_path.h", "    ib_price_window_unset(window, key);\n", ""),
@@ -200,10 +200,22 @@ MUTANTS = [
         "if (0) {",
     ),
     Mutant(
-        "a level of a window keeps the key that it had",
-        "book_level",
-        "    if (level->key != key) {\n        IB_ASSERT(level->quantity == 0);",
-        "    if (level->key == 0) {\n        IB_ASSERT(level->quantity == 0);",
+        "a level of a window has the price that is as far from the window's end",
+        "price_window.h",
+        "return window->base + (slot - window->base) % IB_WINDOW_KEYS;",
+        "return window->base + slot % IB_WINDOW_KEYS;",
+    ),
+    Mutant(
+        "a level of a window is of the other side",
+        "book.h",
+        "    uint32_t side_index = at / (uint32_t)IB_WINDOW_KEYS;",
+        "    uint32_t side_index = at / (uint32_t)IB_WINDOW_KEYS ^ 1;",
+    ),
+    Mutant(
+        "the only order of a level leaves it behind",
+        "level.h",
+        "return links.next == links.prev;",
+        "return 0;",
     ),
     Mutant(
         "the wheel is not gone round",

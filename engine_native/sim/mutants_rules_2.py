@@ -5,7 +5,7 @@ from __future__ import annotations
 
 MUTANTS = [
     # priority and matching
-    ("hidden orders come first at a price", "matcher_match", "hidden)->key < ib", "hidden)->key <= ib"),
+    ("hidden orders come first at a price", "matcher_match", "hidden).key < ib", "hidden).key <= ib"),
     ("an iceberg keeps its place", "matcher_match", "ib_book_requeue(book, index, ib_turn_next_ref(turn));", ""),
     (
         "an iceberg shows all of itself",

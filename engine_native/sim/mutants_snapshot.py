@@ -41,9 +41,9 @@ MUTANTS = [
         "matcher_restore",
         "    (void)ib_book_put(book, &entry, (parts & IB_DUMP_EXTRA) != 0 ? &extra : NULL);",
         """    uint32_t put = ib_book_put(book, &entry, (parts & IB_DUMP_EXTRA) != 0 ? &extra : NULL);
-    ib_ring_unlink(book->orders.slots, put);
-    uint32_t first = ib_book_level(book, ib_book_order(book, put)->level)->ring.next;
-    ib_ring_append(book->orders.slots, first, &ib_book_order(book, put)->links, put);""",
+    (void)ib_ring_unlink(book->orders.slots, &ib_book_order(book, put)->links);
+    uint32_t first = ib_book_links(book, ib_book_order(book, put)->level)->next;
+    ib_ring_append(book->orders.slots, first, &ib_book_order(book, put)->links, ib_name_of(put));""",
     ),
     (
         "an iceberg shows all of itself again",

@@ -218,7 +218,7 @@ static void compare_book(struct run *run)
             fail(run, "an order is missing in the book");
         }
         const struct ib_order *order = ib_book_order(book, index);
-        const struct ib_level *level = ib_book_level(book, order->level);
+        const struct ib_level level = ib_book_level(book, order->level);
         if (ib_order_ref(order) != expected->order_ref || ib_order_remaining(order) != expected->open ||
             ib_book_executed(book, index) != expected->filled || ib_book_price(book, level) != expected->price ||
             ib_level_side(level) != expected->side || ib_level_instrument(level) != expected->instrument) {

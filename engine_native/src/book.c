@@ -35,9 +35,11 @@ int ib_book_open(struct ib_book *book, uint32_t orders)
     if (orders == 0 || orders > IB_ORDERS_MAX) {
         return IB_ERROR_ARGUMENT;
     }
-    const uint32_t window_levels = 2 * (IB_WINDOW_INSTRUMENTS - 1) * IB_WINDOW_KEYS;
-    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders, window_levels);
-    book->window_level = book->levels.first + orders;
+    const uint32_t window_names = 2 * (IB_WINDOW_INSTRUMENTS - 1) * IB_WINDOW_STEP * (uint32_t)IB_WINDOW_KEYS;
+    /* One slot more: who looks ahead reads a level as if it were one of the price index. */
+    const uint32_t window_slots = ib_index_of(window_names) + 1;
+    int status = ib_pool_open_both(&book->orders, &book->levels, sizeof(struct ib_order), orders, window_slots);
+    book->window_level = ib_name_of(book->levels.first + orders);
     if (status == IB_OK) {
         status = ib_pool_open(&book->cold, sizeof(struct ib_order_cold), orders);
     }
@@ -150,7 +152,7 @@ uint64_t ib_book_order_hash(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     uint64_t hash = ib_order_weight(order->identity, order->user_ref, ib_book_where(level)) *
                     ib_order_remaining(order);
     return ib_order_has_cold(order) ? hash + cold_hash(book, index) : hash;
@@ -198,7 +200,7 @@ void ib_book_drop_cold(struct ib_book *book, uint32_t index)
     if (extra == NULL) {
         return;
     }
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     if (extra->expiry_place != 0) {
         ib_book_expiry_remove(book, extra_index);
     }
@@ -219,7 +221,7 @@ static void add_extra(struct ib_book *book, uint32_t index, const struct ib_orde
 {
     static const uint8_t blank[IB_CLIENT_DATA_SIZE];
     struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     if (!ib_order_has_cold(order)) {
         ib_book_write_cold(book, index, 0, blank);
     }
@@ -263,7 +265,8 @@ void ib_book_remove(struct ib_book *book, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(index != IB_NONE);
-    ib_book_remove_from(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index);
+    ib_book_remove_from(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index,
+                        ib_book_level(book, order->level));
 }
 
 void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
@@ -272,7 +275,7 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
     struct ib_order *order = ib_book_order(book, index);
     uint64_t remaining = ib_order_remaining(order);
     IB_ASSERT(quantity > 0 && quantity < remaining);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     uint64_t weight = ib_order_weight(order->identity, order->user_ref, ib_book_where(level));
     struct ib_order_cold *cold = ib_order_has_cold(order) ? ib_book_cold(book, index) : NULL;
     book->hash -= weight * quantity + (cold != NULL ? cold_hash(book, index) : 0);
@@ -283,7 +286,7 @@ void ib_book_fill_part(struct ib_book *book, uint32_t index, uint64_t quantity)
         extra->shown = extra->shown > quantity ? extra->shown - quantity : 0;
     }
     ib_order_set_remaining(order, remaining - quantity);
-    ib_book_level(book, order->level)->quantity -= quantity;
+    ib_book_queue(book, order->level)->quantity -= quantity;
     book->hash += cold_hash(book, index);
 }
 
@@ -299,7 +302,7 @@ void ib_book_shrink(struct ib_book *book, uint32_t index, uint64_t remaining)
         extra->shown = remaining;
     }
     ib_order_set_remaining(order, remaining);
-    ib_book_level(book, order->level)->quantity -= before - remaining;
+    ib_book_queue(book, order->level)->quantity -= before - remaining;
     book->hash += ib_book_order_hash(book, index);
 }
 
@@ -360,10 +363,10 @@ void ib_book_requeue(struct ib_book *book, uint32_t index, uint64_t order_ref)
     IB_ASSERT(index != IB_NONE);
     IB_ASSERT(order_ref > ib_order_ref(order));
     book->hash -= ib_book_order_hash(book, index);
-    ib_ring_unlink(book->orders.slots, index);
+    (void)ib_ring_unlink(book->orders.slots, &order->links);
     order->identity = order_ref << IB_ORDER_REF_SHIFT |
                       (order->identity & (((uint64_t)1 << IB_ORDER_REF_SHIFT) - 1)); /* all else as it was */
-    ib_ring_append(book->orders.slots, order->level, &order->links, index);
+    ib_ring_append(book->orders.slots, order->level, &order->links, ib_name_of(index));
     book->hash += ib_book_order_hash(book, index);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     if (extra != NULL && extra->expiry_place != 0) {

@@ -64,14 +64,14 @@ _Static_assert(sizeof(struct ib_book_rare) == 256, "four cache lines");
 
 struct ib_book {
     struct ib_pool orders;
-    struct ib_pool levels; /* behind the orders, in their array: one index names either */
+    struct ib_pool levels; /* behind the orders, in their array: one name for either (level.h) */
     struct ib_buckets order_buckets; /* (session, user_ref) -> orders */
     struct ib_book_instrument *instruments;
     struct ib_pool cold; /* the other halves of `orders` */
     struct ib_pool nodes; /* of all price indexes */
     struct ib_price_window *windows; /* of the visible sides */
     uint32_t window_sides;           /* how many have one */
-    uint32_t window_level;           /* first level of the first window, behind all others */
+    uint32_t window_level;           /* name of the first level of the first window, behind all others */
     struct ib_book_rare *rare; /* of the same instruments */
     struct ib_pool extras;
     uint32_t *expiry;        /* heap of the extras that expire, the next at [1] */
@@ -131,9 +131,46 @@ IB_INLINE struct ib_order *ib_book_order(const struct ib_book *book, uint32_t in
     return (struct ib_order *)(void *)book->orders.slots + index;
 }
 
-IB_INLINE struct ib_level *ib_book_level(const struct ib_book *book, uint32_t index)
+/* The links of an order or a level, by its name. */
+IB_INLINE struct ib_links *ib_book_links(const struct ib_book *book, uint32_t name)
 {
-    return (struct ib_level *)(void *)book->orders.slots + index;
+    return ib_links_at(book->orders.slots, name);
+}
+
+IB_INLINE struct ib_queue *ib_book_queue(const struct ib_book *book, uint32_t level)
+{
+    return (struct ib_queue *)(void *)ib_book_links(book, level);
+}
+
+IB_INLINE struct ib_far_level *ib_book_far_level(const struct ib_book *book, uint32_t level)
+{
+    IB_EXPECT(level < book->window_level && level % IB_NAMES == 0);
+    return (struct ib_far_level *)(void *)ib_book_queue(book, level);
+}
+
+/* What a level is, which holds orders. */
+IB_INLINE struct ib_level ib_book_level(const struct ib_book *book, uint32_t level)
+{
+    if (level < book->window_level) {
+        return ib_book_far_level(book, level)->level;
+    }
+    uint32_t at = (level - book->window_level) / IB_WINDOW_STEP;
+    uint32_t side_index = at / (uint32_t)IB_WINDOW_KEYS;
+    return (struct ib_level){.key = ib_price_window_key(&book->windows[side_index], at), .side_index = side_index};
+}
+
+/* The oldest order of a level that holds some. */
+IB_INLINE uint32_t ib_book_oldest(const struct ib_book *book, uint32_t level)
+{
+    IB_EXPECT(ib_book_queue(book, level)->ring.next != level);
+    return ib_index_of(ib_book_queue(book, level)->ring.next);
+}
+
+/* The order behind one at its price, or IB_NONE. */
+IB_INLINE uint32_t ib_book_younger(const struct ib_book *book, uint32_t index)
+{
+    const struct ib_order *order = ib_book_order(book, index);
+    return order->links.next == order->level ? (uint32_t)IB_NONE : ib_index_of(order->links.next);
 }
 
 IB_INLINE int ib_book_is_full(const struct ib_book *book)
@@ -181,39 +218,39 @@ IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
     return (side_index & (IB_SIDES_MAX - 1)) >> 1;
 }
 
-IB_INLINE uint32_t ib_level_instrument(const struct ib_level *level)
+IB_INLINE uint32_t ib_level_instrument(struct ib_level level)
 {
-    return ib_side_instrument(level->side_index);
+    return ib_side_instrument(level.side_index);
 }
 
 /* The place of its orders in the hash of the book. */
-IB_INLINE uint64_t ib_book_where(const struct ib_level *level)
+IB_INLINE uint64_t ib_book_where(struct ib_level level)
 {
-    return ib_order_where(level->key, level->side_index);
+    return ib_order_where(level.key, level.side_index);
 }
 
 /* enum ib_place */
-static inline uint32_t ib_level_place(const struct ib_level *level)
+static inline uint32_t ib_level_place(struct ib_level level)
 {
-    return level->side_index >> IB_PLACE_SHIFT;
+    return level.side_index >> IB_PLACE_SHIFT;
 }
 
-static inline int ib_level_is_parked(const struct ib_level *level)
+static inline int ib_level_is_parked(struct ib_level level)
 {
     return ib_level_place(level) >= IB_PLACE_STOP;
 }
 
-IB_INLINE uint8_t ib_level_side(const struct ib_level *level)
+IB_INLINE uint8_t ib_level_side(struct ib_level level)
 {
-    return (level->side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
+    return (level.side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
 }
 
 /* Price of a visible level with limit orders in units of 10^-4: all that stands there in CONTINUOUS. */
-IB_INLINE int64_t ib_book_price(const struct ib_book *book, const struct ib_level *level)
+IB_INLINE int64_t ib_book_price(const struct ib_book *book, struct ib_level level)
 {
-    IB_EXPECT(level->side_index < IB_SIDES_MAX && level->key != 0);
-    uint64_t ticks = ib_book_key(level->side_index & 1, level->key);
-    return (int64_t)(ticks * book->instruments[level->side_index >> 1].tick);
+    IB_EXPECT(level.side_index < IB_SIDES_MAX && level.key != 0);
+    uint64_t ticks = ib_book_key(level.side_index & 1, level.key);
+    return (int64_t)(ticks * book->instruments[level.side_index >> 1].tick);
 }
 
 /* A visible side. */

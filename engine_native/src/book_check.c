@@ -48,13 +48,13 @@ static int check_extra(struct walk *walk, uint32_t index)
 {
     const struct ib_book *book = walk->book;
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     int parked = ib_level_is_parked(level);
     uint8_t type = ib_order_type(order);
     REQUIRE(walk, parked == (extra != NULL && (parked || extra->price != 0)), "what is parked has an extra");
     REQUIRE(walk, parked || type == IB_ORDER_LIMIT || type == IB_ORDER_MARKET, "no stop stands in the book");
-    REQUIRE(walk, parked || (type == IB_ORDER_MARKET) == (level->key == 0), "market orders stand ahead of all prices");
+    REQUIRE(walk, parked || (type == IB_ORDER_MARKET) == (level.key == 0), "market orders stand ahead of all prices");
     REQUIRE(walk, extra != NULL || ib_order_time_in_force(order) != IB_TIME_IN_FORCE_GTD, "GTD has its extra");
     if (extra == NULL) {
         return 1;
@@ -104,18 +104,24 @@ static int check_order(struct walk *walk, uint32_t index)
     return 1;
 }
 
+static int is_level(const struct ib_book *book, uint32_t name)
+{
+    IB_ASSERT(book->window_level % IB_NAMES == 0);
+    return name >= book->window_level || (name % IB_NAMES == 0 && is_live_index(&book->levels, ib_index_of(name)));
+}
+
 static int check_level(struct walk *walk, uint32_t level_index)
 {
     const struct ib_book *book = walk->book;
-    REQUIRE(walk, level_index >= book->window_level || is_live_index(&book->levels, level_index),
-            "the price index names a level");
-    const struct ib_level *level = ib_book_level(book, level_index);
-    REQUIRE(walk, level->ring.next != level_index, "a level holds an order");
+    REQUIRE(walk, is_level(book, level_index), "the price index names a level");
+    const struct ib_links *ring = ib_book_links(book, level_index);
+    REQUIRE(walk, ring->next != level_index, "a level holds an order");
     uint32_t prev = level_index;
     uint64_t quantity = 0;
     uint64_t ref = 0;
-    for (uint32_t index = level->ring.next; index != level_index; index = ib_book_order(book, index)->links.next) {
-        REQUIRE(walk, is_live_index(&book->orders, index), "a level's link names an order");
+    for (uint32_t name = ring->next; name != level_index; name = ib_book_links(book, name)->next) {
+        uint32_t index = ib_index_of(name);
+        REQUIRE(walk, name % IB_NAMES == 0 && is_live_index(&book->orders, index), "a level's link names an order");
         const struct ib_order *order = ib_book_order(book, index);
         REQUIRE(walk, order->links.prev == prev, "links agree both ways");
         REQUIRE(walk, order->level == level_index, "an order knows its level");
@@ -124,11 +130,11 @@ static int check_level(struct walk *walk, uint32_t level_index)
             return 0;
         }
         ref = ib_order_ref(order);
-        prev = index;
+        prev = name;
         quantity += ib_order_remaining(order);
     }
-    REQUIRE(walk, level->ring.prev == prev, "the tail is the last order");
-    REQUIRE(walk, level->quantity == quantity, "a level sums its quantity");
+    REQUIRE(walk, ring->prev == prev, "the tail is the last order");
+    REQUIRE(walk, ib_book_queue(book, level_index)->quantity == quantity, "a level sums its quantity");
     walk->levels += level_index < book->window_level; /* those of windows come out of no pool */
     if (walk->first_level == IB_NONE) {
         walk->first_level = level_index;
@@ -142,10 +148,11 @@ static int check_price(struct walk *walk, uint32_t leaf, uint64_t key, uint32_t 
     const struct ib_book *book = walk->book;
     REQUIRE(walk, key >= walk->lowest_key, "keys ascend along a side");
     walk->lowest_key = key;
-    REQUIRE(walk, leaf == IB_NONE || is_live_index(&book->levels, index), "a price of the index has a level");
-    const struct ib_level *level = ib_book_level(book, index);
-    REQUIRE(walk, level->key == key && level->side_index == walk->side_index, "a level knows its price and its side");
-    REQUIRE(walk, level->leaf == leaf, "a level knows where it is found");
+    REQUIRE(walk, leaf == IB_NONE || (index < book->window_level && is_level(book, index)),
+            "a price of the index has a level");
+    const struct ib_level level = ib_book_level(book, index);
+    REQUIRE(walk, level.key == key && level.side_index == walk->side_index, "a level knows its price and its side");
+    REQUIRE(walk, level.leaf == leaf, "a level knows where it is found");
     return check_level(walk, index);
 }
 
@@ -195,14 +202,14 @@ static int check_window_bits(struct walk *walk, const struct ib_price_window *wi
 static int check_window_price(struct walk *walk, const struct ib_price_window *window, uint64_t key)
 {
     uint32_t index = ib_price_window_level(window, key);
-    const struct ib_level *level = ib_book_level(walk->book, index);
+    const struct ib_links *ring = ib_book_links(walk->book, index);
     if (ib_price_window_has(window, key)) {
         REQUIRE(walk, ib_price_index_find(walk->side, &walk->book->nodes, key) == IB_NONE,
                 "a price is in the window or in the index");
         return check_price(walk, IB_NONE, key, index);
     }
-    REQUIRE(walk, level->quantity == 0, "a level without a bit is empty");
-    REQUIRE(walk, level->key != key || (level->ring.next == index && level->ring.prev == index),
+    REQUIRE(walk, ib_book_queue(walk->book, index)->quantity == 0, "a level without a bit is empty");
+    REQUIRE(walk, (ring->next == index && ring->prev == index) || (ring->next == IB_NONE && ring->prev == IB_NONE),
             "a level without a bit holds no order");
     return 1;
 }
@@ -221,7 +228,7 @@ static int check_window(struct walk *walk, const struct ib_price_window *window)
     uint32_t first_in_index = walk->first_level;
     walk->first_level = IB_NONE;
     walk->lowest_key = 0;
-    REQUIRE(walk, window->first == walk->book->window_level + walk->side_index * (uint32_t)IB_WINDOW_KEYS,
+    REQUIRE(walk, window->first == walk->book->window_level + walk->side_index * IB_WINDOW_STEP * (uint32_t)IB_WINDOW_KEYS,
             "a window has levels of its own");
     for (uint64_t key = window->base; key < window->base + IB_WINDOW_KEYS; key++) {
         if (!check_window_price(walk, window, key)) {
@@ -229,7 +236,7 @@ static int check_window(struct walk *walk, const struct ib_price_window *window)
         }
     }
     if (first_in_index != IB_NONE &&
-        ib_book_level(walk->book, first_in_index)->key < ib_book_level(walk->book, walk->first_level)->key) {
+        ib_book_level(walk->book, first_in_index).key < ib_book_level(walk->book, walk->first_level).key) {
         walk->first_level = first_in_index;
     }
     return 1;
@@ -243,7 +250,7 @@ static int check_second(struct walk *walk, const struct ib_price_index *side, co
     }
     REQUIRE(walk, side->best != IB_NONE && side->root == IB_NONE, "who knows the second best knows all prices");
     uint32_t second = ib_book_level_from(walk->book, walk->side_index, side->best_key + 1);
-    uint64_t second_key = second == IB_NONE ? IB_KEY_NONE : ib_book_level(walk->book, second)->key;
+    uint64_t second_key = second == IB_NONE ? IB_KEY_NONE : ib_book_level(walk->book, second).key;
     REQUIRE(walk, window->second_key == second_key, "a window knows the second best price, or that it does not");
     return 1;
 }
@@ -269,7 +276,7 @@ static int check_side(struct walk *walk, const struct ib_price_index *side)
         return 0;
     }
     REQUIRE(walk, side->best == walk->first_level, "the best level is the lowest key");
-    uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best)->key;
+    uint64_t best_key = side->best == IB_NONE ? IB_KEY_NONE : ib_book_level(book, side->best).key;
     REQUIRE(walk, side->best_key == best_key, "a side knows the key of its best level");
     return window == NULL || check_second(walk, side, window);
 }

@@ -36,16 +36,16 @@ uint32_t ib_book_add_level(struct ib_book *book, struct ib_price_index *side, ui
 {
     IB_EXPECT(side == ib_book_any_side(book, side_index));
     IB_EXPECT(ib_side_instrument(side_index) < book->instrument_count);
-    uint32_t index = ib_pool_take(&book->levels, sizeof(struct ib_level));
-    struct ib_level *level = ib_book_level(book, index);
-    level->key = key;
-    level->quantity = 0;
-    level->ring.next = index;
-    level->side_index = side_index;
-    level->ring.prev = index;
-    level->leaf = ib_price_index_add(side, &book->nodes, leaf, key, index);
-    ib_book_better(side, key, index);
-    return index;
+    uint32_t name = ib_name_of(ib_pool_take(&book->levels, sizeof(struct ib_far_level)));
+    struct ib_far_level *far = ib_book_far_level(book, name);
+    far->level.key = key;
+    far->queue.quantity = 0;
+    far->queue.ring.next = name;
+    far->level.side_index = side_index;
+    far->queue.ring.prev = name;
+    far->level.leaf = ib_price_index_add(side, &book->nodes, leaf, key, name);
+    ib_book_better(side, key, name);
+    return name;
 }
 
 /* Whether the window of a side takes a price that is not its own yet. */
@@ -56,7 +56,7 @@ static int takes(const struct ib_book *book, struct ib_price_window *window, con
     if (key > side->best_key && key - side->best_key > IB_WINDOW_REACH) {
         return 0;
     }
-    window->first = book->window_level + side_index * (uint32_t)IB_WINDOW_KEYS;
+    window->first = book->window_level + side_index * IB_WINDOW_STEP * (uint32_t)IB_WINDOW_KEYS;
     return ib_price_window_covers(window, key) || ib_price_window_reach(window, key);
 }
 
@@ -79,11 +79,9 @@ uint32_t ib_book_reach_level(struct ib_book *book, struct ib_price_index *side, 
         return added;
     }
     uint32_t index = ib_price_window_level(window, key);
-    struct ib_level *level = ib_book_level(book, index);
-    if (level->key != key) {
-        IB_ASSERT(level->quantity == 0);
-        *level = (struct ib_level){.ring = {index, index}, .key = key, .side_index = side_index};
-    }
+    struct ib_queue *queue = ib_book_queue(book, index);
+    IB_ASSERT(queue->quantity == 0 && (queue->ring.next == index || queue->ring.next == IB_NONE)); /* or never used */
+    queue->ring = (struct ib_links){index, index};
     ib_price_window_set(window, key);
     ib_book_better(side, key, index);
     window->second_key = side->best_key;
@@ -110,7 +108,7 @@ uint32_t ib_book_level_from(const struct ib_book *book, uint32_t side_index, uin
     if (far == IB_NONE || close == IB_NONE) {
         return far == IB_NONE ? close : far;
     }
-    return ib_book_level(book, far)->key < ib_book_level(book, close)->key ? far : close;
+    return ib_book_level(book, far).key < ib_book_level(book, close).key ? far : close;
 }
 
 uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint64_t key)
@@ -123,13 +121,13 @@ uint32_t ib_book_level_to(const struct ib_book *book, uint32_t side_index, uint6
     if (far == IB_NONE || close == IB_NONE) {
         return far == IB_NONE ? close : far;
     }
-    return ib_book_level(book, far)->key > ib_book_level(book, close)->key ? far : close;
+    return ib_book_level(book, far).key > ib_book_level(book, close).key ? far : close;
 }
 
 void ib_book_drop_rare_level(struct ib_book *book, uint32_t index)
 {
-    uint32_t side_index = ib_book_level(book, index)->side_index;
-    IB_ASSERT(side_index >= IB_SIDES_MAX);
-    ib_book_drop_level(book, ib_book_any_side(book, side_index), index);
-    ib_book_look_for_rare_sides(book, ib_side_instrument(side_index));
+    struct ib_level level = ib_book_far_level(book, index)->level;
+    IB_ASSERT(level.side_index >= IB_SIDES_MAX);
+    ib_book_drop_level(book, ib_book_any_side(book, level.side_index), index, level);
+    ib_book_look_for_rare_sides(book, ib_level_instrument(level));
 }

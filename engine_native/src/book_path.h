@@ -75,9 +75,9 @@ IB_INLINE int ib_book_has_room(struct ib_book *book)
 /* The side's best is gone, `next` comes after it. */
 IB_INLINE void ib_book_set_best(const struct ib_book *book, struct ib_price_index *side, uint32_t next)
 {
-    IB_EXPECT(next == IB_NONE || ib_book_level(book, next)->ring.next != next);
+    IB_EXPECT(next == IB_NONE || ib_book_links(book, next)->next != next);
     side->best = next;
-    side->best_key = next == IB_NONE ? IB_KEY_NONE : ib_book_level(book, next)->key;
+    side->best_key = next == IB_NONE ? IB_KEY_NONE : ib_book_level(book, next).key;
 }
 
 /* A level of a window holds no orders any more. Where quotes come and go at the top of a thin book, the next best is
@@ -104,25 +104,24 @@ IB_INLINE void ib_book_leave_window(struct ib_book *book, struct ib_price_index 
 }
 
 /* A level without orders leaves its side. */
-IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *side, uint32_t index)
+IB_INLINE void ib_book_drop_level(struct ib_book *book, struct ib_price_index *side, uint32_t index,
+                                  struct ib_level level)
 {
-    const struct ib_level *level = ib_book_level(book, index);
-    IB_EXPECT(level->ring.next == index && level->ring.prev == index && level->quantity == 0);
-    IB_EXPECT(side == ib_book_any_side(book, level->side_index));
-    uint64_t key = level->key;
-    uint32_t side_index = level->side_index;
-    if (level->leaf == IB_NONE) {
-        ib_book_leave_window(book, side, side_index, key);
+    IB_EXPECT(ib_book_links(book, index)->next == index && ib_book_links(book, index)->prev == index);
+    IB_EXPECT(ib_book_queue(book, index)->quantity == 0);
+    IB_EXPECT(side == ib_book_any_side(book, level.side_index));
+    if (level.leaf == IB_NONE) {
+        ib_book_leave_window(book, side, level.side_index, level.key);
         return;
     }
-    uint32_t next = ib_price_index_remove(side, &book->nodes, level->leaf, key);
-    ib_pool_give(&book->levels, index, sizeof(struct ib_level));
+    uint32_t next = ib_price_index_remove(side, &book->nodes, level.leaf, level.key);
+    ib_pool_give(&book->levels, ib_index_of(index), sizeof(struct ib_far_level));
     if (side->best != index) {
         return;
     }
-    struct ib_price_window *window = ib_book_window(book, side_index);
+    struct ib_price_window *window = ib_book_window(book, level.side_index);
     if (next == IB_NONE || window != NULL) {
-        next = ib_book_level_from(book, side_index, key);
+        next = ib_book_level_from(book, level.side_index, level.key);
     }
     ib_book_set_best(book, side, next);
     if (window != NULL) {
@@ -148,9 +147,9 @@ IB_INLINE uint32_t ib_book_open_level(struct ib_book *book, struct ib_price_inde
     if (side_index < book->window_sides) {
         struct ib_price_window *window = &book->windows[side_index];
         uint32_t index = ib_price_window_level(window, key);
-        const struct ib_level *level = ib_book_level(book, index);
-        if (!IB_LIKELY(ib_price_window_covers(window, key) && level->key == key &&
-                       (side->root == IB_NONE || level->ring.next != index))) {
+        const struct ib_links *ring = ib_book_links(book, index);
+        if (!IB_LIKELY(ib_price_window_covers(window, key) && ring->next != IB_NONE &&
+                       (side->root == IB_NONE || ring->next != index))) {
             return ib_book_reach_level(book, side, side_index, key);
         }
         ib_price_window_count(window, key, side->best_key);
@@ -170,6 +169,7 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     IB_EXPECT(entry->session < IB_SESSIONS_MAX && ib_side_instrument(entry->side_index) < book->instrument_count);
     IB_EXPECT(entry->remaining > 0 && entry->key != IB_KEY_NONE);
     uint32_t level_index = ib_book_open_level(book, side, entry->side_index, entry->key);
+    IB_KEEP(level_index); /* or the compiler would remember where its ring is, in memory */
     uint32_t index = ib_pool_take_given(&book->orders, sizeof(struct ib_order));
     struct ib_order *order = ib_book_order(book, index);
     uint32_t *bucket = ib_book_order_bucket(book, entry->session, entry->user_ref);
@@ -178,8 +178,8 @@ IB_INLINE uint32_t ib_book_rest(struct ib_book *book, struct ib_price_index *sid
     uint64_t identity = ib_order_identity(entry->order_ref, entry->session, entry->time_in_force, entry->order_type);
     order->identity = identity;
     order->level = level_index;
-    ib_ring_append(book->orders.slots, level_index, &order->links, index);
-    ib_book_level(book, level_index)->quantity += entry->remaining;
+    ib_ring_append(book->orders.slots, level_index, &order->links, ib_name_of(index));
+    ib_book_queue(book, level_index)->quantity += entry->remaining;
     order->user_ref = entry->user_ref; /* not right after `level`: the compiler would join both in a vector first */
     book->hash += ib_order_weight(identity, entry->user_ref, ib_order_where(entry->key, entry->side_index)) *
                   entry->remaining;
@@ -202,35 +202,36 @@ IB_INLINE void ib_book_forget(struct ib_book *book, uint32_t *bucket, uint32_t i
     ib_pool_give(&book->orders, index, sizeof(struct ib_order));
 }
 
-/* All orders of a level of `side` before `oldest` were forgotten, `quantity` in all; when that is the level itself, it
- * is empty and goes too. */
-IB_INLINE void ib_book_advance(struct ib_book *book, struct ib_price_index *side, uint32_t level_index, uint32_t oldest,
+/* All orders of the best level of `side` before `oldest` were forgotten, `quantity` in all; when that is the level
+ * itself, it is empty and goes too. */
+IB_INLINE void ib_book_advance(struct ib_book *book, struct ib_price_index *side, uint32_t side_index, uint32_t oldest,
                                uint64_t quantity)
 {
-    struct ib_level *level = ib_book_level(book, level_index);
-    IB_EXPECT(level->quantity >= quantity);
-    level->quantity -= quantity;
-    level->ring.next = oldest;
-    ib_links_at(book->orders.slots, oldest)->prev = level_index;
-    if (oldest == level_index) {
-        ib_book_drop_level(book, side, level_index);
+    uint32_t level = side->best;
+    IB_EXPECT(ib_book_queue(book, level)->quantity >= quantity);
+    ib_book_queue(book, level)->quantity -= quantity;
+    ib_book_links(book, level)->next = oldest;
+    ib_book_links(book, oldest)->prev = level;
+    if (oldest == level) {
+        uint32_t leaf = level < book->window_level ? ib_book_far_level(book, level)->level.leaf : (uint32_t)IB_NONE;
+        ib_book_drop_level(book, side, level, (struct ib_level){side->best_key, side_index, leaf});
     }
 }
 
 /* Takes a whole order, found in `bucket`, out of the book. */
-IB_INLINE void ib_book_remove_from(struct ib_book *book, uint32_t *bucket, uint32_t index)
+IB_INLINE void ib_book_remove_from(struct ib_book *book, uint32_t *bucket, uint32_t index, struct ib_level level)
 {
     IB_EXPECT(index != IB_NONE && index < book->orders.fresh);
-    uint32_t level_index = ib_book_order(book, index)->level;
-    struct ib_level *level = ib_book_level(book, level_index);
-    ib_ring_unlink(book->orders.slots, index);
-    level->quantity -= ib_order_remaining(ib_book_order(book, index));
+    const struct ib_order *order = ib_book_order(book, index);
+    uint32_t level_index = order->level;
+    ib_book_queue(book, level_index)->quantity -= ib_order_remaining(order);
+    int is_last = ib_ring_unlink(book->orders.slots, &order->links);
     ib_book_forget(book, bucket, index, ib_book_where(level));
-    if (level->ring.next != level_index) {
+    if (!is_last) {
         return;
     }
-    if (IB_LIKELY(level->side_index < IB_SIDES_MAX)) {
-        ib_book_drop_level(book, ib_book_side(book, level->side_index), level_index);
+    if (IB_LIKELY(level.side_index < IB_SIDES_MAX)) {
+        ib_book_drop_level(book, ib_book_side(book, level.side_index), level_index, level);
     } else {
         ib_book_drop_rare_level(book, level_index);
     }

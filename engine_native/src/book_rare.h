@@ -95,12 +95,12 @@ static inline uint64_t ib_book_stop_key(unsigned side_number, uint64_t ticks)
 }
 
 /* Price of any level: limit, or stop price; 0 where it is neither. */
-static inline int64_t ib_book_any_price(const struct ib_book *book, const struct ib_level *level)
+static inline int64_t ib_book_any_price(const struct ib_book *book, struct ib_level level)
 {
-    unsigned side_number = level->side_index & 1;
-    uint64_t ticks = ib_level_place(level) == IB_PLACE_STOP ? ib_book_stop_key(side_number, level->key)
-                                                           : ib_book_key(side_number, level->key);
-    return level->key == 0 ? 0 : (int64_t)(ticks * book->instruments[ib_level_instrument(level)].tick);
+    unsigned side_number = level.side_index & 1;
+    uint64_t ticks = ib_level_place(level) == IB_PLACE_STOP ? ib_book_stop_key(side_number, level.key)
+                                                           : ib_book_key(side_number, level.key);
+    return level.key == 0 ? 0 : (int64_t)(ticks * book->instruments[ib_level_instrument(level)].tick);
 }
 
 #endif

@@ -21,21 +21,21 @@ static uint32_t first_of(const struct ib_book *book, uint32_t instrument, uint32
     IB_ASSERT(instrument < book->instrument_count);
     IB_ASSERT(place <= IB_PLACE_AT_CLOSE && side_number <= 1);
     uint32_t level = ib_book_any_side(book, place << IB_PLACE_SHIFT | 2 * instrument | side_number)->best;
-    return level == IB_NONE ? IB_NONE : ib_book_level(book, level)->ring.next;
+    return level == IB_NONE ? IB_NONE : ib_book_oldest(book, level);
 }
 
 uint32_t ib_book_level_behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
-    const struct ib_level *level = ib_book_level(book, index);
-    return ib_book_level_from(book, level->side_index, level->key + 1);
+    const struct ib_level level = ib_book_level(book, index);
+    return ib_book_level_from(book, level.side_index, level.key + 1);
 }
 
 uint32_t ib_book_level_before(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
-    const struct ib_level *level = ib_book_level(book, index);
-    return level->key == 0 ? (uint32_t)IB_NONE : ib_book_level_to(book, level->side_index, level->key - 1);
+    const struct ib_level level = ib_book_level(book, index);
+    return level.key == 0 ? (uint32_t)IB_NONE : ib_book_level_to(book, level.side_index, level.key - 1);
 }
 
 uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index)
@@ -48,13 +48,14 @@ uint32_t ib_book_last_level(const struct ib_book *book, uint32_t side_index)
 static uint32_t behind(const struct ib_book *book, uint32_t index)
 {
     IB_ASSERT(index != IB_NONE);
-    const struct ib_order *order = ib_book_order(book, index);
-    if (order->links.next != order->level) {
-        return order->links.next;
+    uint32_t younger = ib_book_younger(book, index);
+    if (younger != IB_NONE) {
+        return younger;
     }
-    IB_ASSERT(ib_book_level(book, order->level)->ring.prev == index);
-    uint32_t next = ib_book_level_behind(book, order->level);
-    return next == IB_NONE ? IB_NONE : ib_book_level(book, next)->ring.next;
+    uint32_t level = ib_book_order(book, index)->level;
+    IB_ASSERT(ib_book_links(book, level)->prev == ib_name_of(index));
+    uint32_t next = ib_book_level_behind(book, level);
+    return next == IB_NONE ? IB_NONE : ib_book_oldest(book, next);
 }
 
 static void begin_stage(struct ib_walk *walk)

@@ -10,21 +10,36 @@
  * search serves both sides. Key 0, which no price has, is ahead of all: market orders that wait for an auction.
  *
  * Whether an order is the first or the last of its level is a coin's toss in a thin book, and a wrong guess of the
- * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array, in slots of
- * one size that begin with the same links, and a level has its links like any order.
+ * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array and begin with
+ * the same links, and a level has its links like any order. A link is a name, which counts the array's 8 bytes, so that
+ * the processor multiplies as it loads. A level of a window is 16 bytes, ring and sum: price and side follow from its
+ * name (ib_book_level). Levels of the price index have both behind that, and are as long as an order: 32 bytes. Pools,
+ * buckets and chains count those.
  */
 #ifndef IB_LEVEL_H
 #define IB_LEVEL_H
 
 #include "order.h"
 #include "pool.h"
+#include "price_window.h"
 
+/* What a level is. */
 struct ib_level {
-    struct ib_links ring; /* next: the oldest order, prev: the newest; the level itself when it holds none */
     uint64_t key;
-    uint64_t quantity; /* sum of remaining */
     uint32_t side_index; /* place << IB_PLACE_SHIFT | 2 x instrument + (side is sell) */
     uint32_t leaf;       /* of the price index, where its price is; IB_NONE: it is in the window */
+};
+
+/* The orders of a level; one in a window is no more than that, and all zero until it is first used. */
+struct ib_queue {
+    struct ib_links ring; /* next: the oldest order, prev: the newest; the level itself when it holds none */
+    uint64_t quantity;    /* sum of remaining */
+};
+
+/* A level in the price index. */
+struct ib_far_level {
+    struct ib_queue queue;
+    struct ib_level level;
 };
 
 /* Above the instrument in a side_index: enum ib_place, 0 = the visible book. */
@@ -33,13 +48,27 @@ struct ib_level {
 
 _Static_assert(2 * IB_INSTRUMENTS_MAX <= IB_SIDES_MAX, "width of a side_index");
 
-_Static_assert(sizeof(struct ib_level) == sizeof(struct ib_order), "one array of both");
-_Static_assert(offsetof(struct ib_level, ring) == 0 && offsetof(struct ib_order, links) == 0, "one kind of link");
+_Static_assert(sizeof(struct ib_queue) == IB_WINDOW_STEP * sizeof(struct ib_links), "names of a window's levels");
+_Static_assert(sizeof(struct ib_far_level) == sizeof(struct ib_order), "one array of both");
+_Static_assert(offsetof(struct ib_queue, ring) == 0 && offsetof(struct ib_order, links) == 0, "one kind of link");
 
-/* `slots`: orders and levels. */
-IB_INLINE struct ib_links *ib_links_at(unsigned char *slots, uint32_t index)
+#define IB_NAMES (sizeof(struct ib_order) / sizeof(struct ib_links))
+
+/* The name of a slot, for links and for an order's level. */
+IB_INLINE uint32_t ib_name_of(uint32_t index)
 {
-    return (struct ib_links *)(void *)(slots + index * sizeof(struct ib_order));
+    return index * (uint32_t)IB_NAMES;
+}
+
+IB_INLINE uint32_t ib_index_of(uint32_t name)
+{
+    return name / (uint32_t)IB_NAMES;
+}
+
+/* By the name of an order or a level; `slots`: both. */
+IB_INLINE struct ib_links *ib_links_at(unsigned char *slots, uint32_t name)
+{
+    return (struct ib_links *)(void *)slots + name;
 }
 
 /* Puts an order behind all others of a level. */
@@ -54,12 +83,15 @@ IB_INLINE void ib_ring_append(unsigned char *slots, uint32_t level, struct ib_li
     ring->prev = order;
 }
 
-IB_INLINE void ib_ring_unlink(unsigned char *slots, uint32_t order)
+/* Takes an order out; whether it was the only one of its level, which alone is on both sides of it then. */
+IB_INLINE int ib_ring_unlink(unsigned char *slots, const struct ib_links *order)
 {
-    struct ib_links links = *ib_links_at(slots, order);
-    IB_EXPECT(ib_links_at(slots, links.prev)->next == order && ib_links_at(slots, links.next)->prev == order);
+    struct ib_links links = *order;
+    IB_EXPECT(ib_links_at(slots, ib_links_at(slots, links.prev)->next) == order);
+    IB_EXPECT(ib_links_at(slots, ib_links_at(slots, links.next)->prev) == order);
     ib_links_at(slots, links.prev)->next = links.next;
     ib_links_at(slots, links.next)->prev = links.prev;
+    return links.next == links.prev;
 }
 
 #endif

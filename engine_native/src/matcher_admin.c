@@ -209,7 +209,7 @@ void ib_turn_add_account(struct ib_turn *turn)
 static int is_selected(const struct ib_matcher *matcher, uint32_t index, const struct ib_selection *selection)
 {
     const struct ib_order *order = ib_book_order(&matcher->book, index);
-    const struct ib_level *level = ib_book_level(&matcher->book, order->level);
+    const struct ib_level level = ib_book_level(&matcher->book, order->level);
     uint16_t session = ib_order_session(order);
     uint8_t time_in_force = ib_order_time_in_force(order);
     IB_ASSERT(index != IB_NONE);

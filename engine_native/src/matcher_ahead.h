@@ -82,7 +82,7 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
         uint64_t key = ib_book_key(side_number, ticks);
         const struct ib_price_index *opposite = &instrument->sides[side_number ^ 1];
         if (opposite->best_key <= ~key) {
-            *trade = ib_book_level(book, opposite->best);
+            *trade = ib_book_links(book, opposite->best);
             __builtin_prefetch(*trade++, 1);
         } else {
             uint32_t near = instrument->sides[side_number].near[key >> IB_PARENT_BITS & 1];
@@ -102,19 +102,19 @@ IB_INLINE void ib_ahead_second(struct ib_ahead_block *block, const struct ib_boo
 IB_INLINE void ib_ahead_third(struct ib_ahead_block *block, const struct ib_book *book)
 {
     for (uint32_t i = 0; i < block->rest_count; i++) {
-        __builtin_prefetch(ib_book_level(book, *(const uint32_t *)block->rests[i]), 1);
+        __builtin_prefetch(ib_book_links(book, *(const uint32_t *)block->rests[i]), 1);
     }
     for (uint32_t i = 0; i < block->trade_count; i++) {
-        const struct ib_level *level = block->trades[i];
-        __builtin_prefetch(&ib_price_node_at(&book->nodes, level->leaf)->bitmap, 1);
-        block->trades[i] = ib_book_order(book, level->ring.next);
+        const struct ib_far_level *far = block->trades[i];
+        __builtin_prefetch(&ib_price_node_at(&book->nodes, far->level.leaf)->bitmap, 1);
+        block->trades[i] = ib_book_links(book, far->queue.ring.next);
         __builtin_prefetch(block->trades[i], 1);
     }
     for (uint32_t i = 0; i < block->cancel_count; i++) {
         const struct ib_order *order = block->cancels[i];
-        block->cancels[i] = ib_book_level(book, order->level);
-        __builtin_prefetch(ib_book_order(book, order->links.prev), 1);
-        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
+        block->cancels[i] = ib_book_links(book, order->level);
+        __builtin_prefetch(ib_book_links(book, order->links.prev), 1);
+        __builtin_prefetch(ib_book_links(book, order->links.next), 1);
         __builtin_prefetch(block->cancels[i], 1);
     }
 }
@@ -123,14 +123,14 @@ IB_INLINE void ib_ahead_fourth(const struct ib_ahead_block *block, const struct 
 {
     for (uint32_t i = 0; i < block->trade_count; i++) {
         const struct ib_order *order = block->trades[i];
-        __builtin_prefetch(ib_book_order(book, order->links.next), 1);
+        __builtin_prefetch(ib_book_links(book, order->links.next), 1);
         __builtin_prefetch(ib_book_order_bucket(book, ib_order_session(order), order->user_ref), 1);
     }
     for (uint32_t i = 0; i < block->cancel_count; i++) {
-        const struct ib_level *level = block->cancels[i];
-        const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, level->leaf);
+        const struct ib_far_level *far = block->cancels[i];
+        const struct ib_price_node *leaf = ib_price_node_at(&book->nodes, far->level.leaf);
         __builtin_prefetch(&leaf->bitmap, 1);
-        __builtin_prefetch(&leaf->child[ib_price_digit(level->key, 0)], 1);
+        __builtin_prefetch(&leaf->child[ib_price_digit(far->level.key, 0)], 1);
     }
 }
 

@@ -53,7 +53,7 @@ static const char *broken_order(const struct ib_matcher *matcher, uint32_t index
 {
     const struct ib_book *book = &matcher->book;
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     uint16_t session = ib_order_session(order);
     uint64_t newest = matcher->rules == IB_RULES_1 ? matcher->seq : matcher->order_ref;
     IB_ASSERT(index != IB_NONE);
@@ -65,7 +65,7 @@ static const char *broken_order(const struct ib_matcher *matcher, uint32_t index
     if (ib_matcher_account(matcher, session) != 0) {
         const struct ib_risk_row *row = ib_matcher_row(matcher, session, ib_level_instrument(level));
         REQUIRE(row != matcher->risk.rows, "an order of an account has its row");
-        open[level->side_index & 1] += ib_order_remaining(order) * row->weight;
+        open[level.side_index & 1] += ib_order_remaining(order) * row->weight;
         open[2] += row->weight;
     }
     return NULL;

@@ -187,14 +187,14 @@ static void dump_rows(const struct ib_risk *risk, struct ib_snapshot_writer *wri
 static void dump_order(const struct ib_book *book, uint32_t index, struct ib_snapshot_writer *writer)
 {
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     struct ib_snapshot_record record = {0};
     IB_ASSERT(index != IB_NONE);
     ib_put_u64(&record, ib_order_ref(order));
     ib_put_u64(&record, ib_order_remaining(order));
-    ib_put_u64(&record, level->key);
-    ib_put_u32(&record, level->side_index);
+    ib_put_u64(&record, level.key);
+    ib_put_u32(&record, level.side_index);
     ib_put_u32(&record, order->user_ref);
     ib_put_u16(&record, ib_order_session(order));
     ib_put_u8(&record, ib_order_time_in_force(order));

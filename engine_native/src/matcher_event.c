@@ -117,7 +117,7 @@ void ib_event_released(const struct ib_turn *turn, const struct ib_incoming *inc
 /* Of an order that is hidden or parked. */
 static void tell_place(struct ib_event *event, const struct ib_book *book, uint32_t index)
 {
-    const struct ib_level *level = ib_book_level(book, ib_book_order(book, index)->level);
+    const struct ib_level level = ib_book_level(book, ib_book_order(book, index)->level);
     IB_ASSERT(ib_level_place(level) != IB_PLACE_VISIBLE);
     IB_ASSERT(event->flags == IB_FLAG_RESTING);
     if (!ib_level_is_parked(level)) {
@@ -137,7 +137,7 @@ IB_INLINE struct ib_event *about_live(const struct ib_turn *turn, uint32_t index
     const struct ib_book *book = &turn->matcher->book;
     const struct ib_order *order = ib_book_order(book, index);
     IB_ASSERT(order->level != IB_NONE && quantity <= ib_order_remaining(order));
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     struct ib_event *event = begin(turn, type, session);
     event->instrument = ib_level_instrument(level);
     event->user_ref = order->user_ref;

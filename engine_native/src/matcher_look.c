@@ -192,7 +192,7 @@ int ib_matcher_risk_state(const struct ib_matcher *matcher, uint16_t account, ui
 static struct ib_live_order live_order(const struct ib_book *book, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     uint32_t place = ib_level_place(level);
     IB_ASSERT(index != IB_NONE);

@@ -58,7 +58,7 @@ static uint32_t better(const struct ib_book *book, uint32_t visible, uint32_t hi
         return visible == IB_NONE ? hidden : visible;
     }
     IB_ASSERT(ib_level_place(ib_book_level(book, hidden)) == IB_PLACE_HIDDEN);
-    return ib_book_level(book, hidden)->key < ib_book_level(book, visible)->key ? hidden : visible;
+    return ib_book_level(book, hidden).key < ib_book_level(book, visible).key ? hidden : visible;
 }
 
 static uint32_t best_within(const struct ib_book *book, uint32_t side_index, uint64_t limit)
@@ -68,7 +68,7 @@ static uint32_t best_within(const struct ib_book *book, uint32_t side_index, uin
     const struct ib_price_index *visible = ib_book_side(book, side_index);
     const struct ib_price_index *hidden = ib_book_any_side(book, IB_PLACE_HIDDEN << IB_PLACE_SHIFT | side_index);
     uint32_t level = better(book, visible->best, hidden->best);
-    return level != IB_NONE && ib_book_level(book, level)->key <= limit ? level : IB_NONE;
+    return level != IB_NONE && ib_book_level(book, level).key <= limit ? level : IB_NONE;
 }
 
 int ib_book_would_trade(const struct ib_book *book, uint32_t side_index, uint64_t key)
@@ -91,23 +91,21 @@ static int is_own(const struct ib_turn *turn, const struct ib_arrival *arrival, 
 
 /* What of a level could trade: all of it, or what stands before the first own order. */
 static uint64_t available_at(const struct ib_turn *turn, const struct ib_arrival *arrival,
-                             uint32_t level_index, int *met_own)
+                             uint32_t level, int *met_own)
 {
     const struct ib_book *book = &turn->matcher->book;
-    const struct ib_level *level = ib_book_level(book, level_index);
-    IB_ASSERT(level->ring.next != level_index);
     if (arrival->self_trade == IB_SELF_TRADE_ALLOWED) {
-        return level->quantity;
+        return ib_book_queue(book, level)->quantity;
     }
     uint64_t sum = 0;
-    for (uint32_t index = level->ring.next; index != level_index; index = ib_book_order(book, index)->links.next) {
+    for (uint32_t index = ib_book_oldest(book, level); index != IB_NONE; index = ib_book_younger(book, index)) {
         if (is_own(turn, arrival, index)) {
             *met_own = 1;
             break;
         }
         sum += ib_order_remaining(ib_book_order(book, index));
     }
-    IB_ASSERT(*met_own || sum == level->quantity);
+    IB_ASSERT(*met_own || sum == ib_book_queue(book, level)->quantity);
     return sum;
 }
 
@@ -126,8 +124,8 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
     int met_own = 0;
     while (sum < needed && !met_own) {
         uint32_t at = better(book, levels[0], levels[1]);
-        const struct ib_level *level = ib_book_level(book, at);
-        if (at == IB_NONE || level->key > limit || !is_allowed(bands, ib_book_any_price(book, level))) {
+        const struct ib_level level = ib_book_level(book, at);
+        if (at == IB_NONE || level.key > limit || !is_allowed(bands, ib_book_any_price(book, level))) {
             break;
         }
         sum += available_at(turn, arrival, at, &met_own);
@@ -339,7 +337,7 @@ void ib_turn_match(struct ib_turn *turn, struct ib_arrival *arrival)
             leave(turn, arrival, IB_REASON_PRICE_BAND);
             return;
         }
-        uint32_t index = ib_book_level(book, at)->ring.next;
+        uint32_t index = ib_book_oldest(book, at);
         uint64_t shown = ib_book_shown(book, index);
         uint64_t quantity = shown < arrival->order.remaining ? shown : arrival->order.remaining;
         if (arrival->self_trade != IB_SELF_TRADE_ALLOWED && is_own(turn, arrival, index)) {

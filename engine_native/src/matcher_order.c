@@ -137,10 +137,10 @@ static uint8_t refusal_of_replace(const struct ib_turn *turn, uint32_t old, stru
     if (old == IB_NONE) {
         return IB_REASON_ORDER_UNKNOWN;
     }
-    const struct ib_level *level = ib_book_level(book, ib_book_order(book, old)->level);
+    const struct ib_level level = ib_book_level(book, ib_book_order(book, old)->level);
     *request = (struct request){
         .instrument = ib_level_instrument(level),
-        .side_number = level->side_index & 1,
+        .side_number = level.side_index & 1,
         .old = old,
         .executed = ib_book_executed(book, old),
     };
@@ -240,15 +240,15 @@ static int keeps_priority(const struct ib_turn *turn, const struct ib_arrival *a
 {
     const struct ib_book *book = &turn->matcher->book;
     const struct ib_order *order = ib_book_order(book, old);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     const struct ib_order_extra *extra = ib_book_extra(book, old);
     const struct ib_incoming *incoming = &arrival->order;
     uint8_t phase = turn->matcher->instruments[incoming->side_index >> 1].phase;
-    IB_ASSERT(incoming->side_index == (level->side_index & (IB_SIDES_MAX - 1)));
+    IB_ASSERT(incoming->side_index == (level.side_index & (IB_SIDES_MAX - 1)));
     int may_rest = !ib_time_in_force_is_immediate(incoming->time_in_force) &&
                    (incoming->time_in_force != IB_TIME_IN_FORCE_AT_CLOSE || phase == IB_PHASE_CLOSING_AUCTION);
     return !ib_level_is_parked(level) && may_rest && incoming->order_type == IB_ORDER_LIMIT &&
-           ib_order_type(order) == IB_ORDER_LIMIT && incoming->key == level->key &&
+           ib_order_type(order) == IB_ORDER_LIMIT && incoming->key == level.key &&
            incoming->is_hidden == (ib_level_place(level) == IB_PLACE_HIDDEN) &&
            arrival->displayed == (extra == NULL ? 0 : extra->displayed) && arrival->minimum == 0 &&
            incoming->remaining <= ib_order_remaining(order);
@@ -322,7 +322,7 @@ void ib_turn_cancel_order(struct ib_turn *turn, uint32_t index, uint8_t reason)
 {
     struct ib_matcher *matcher = turn->matcher;
     const struct ib_order *order = ib_book_order(&matcher->book, index);
-    const struct ib_level *level = ib_book_level(&matcher->book, order->level);
+    const struct ib_level level = ib_book_level(&matcher->book, order->level);
     IB_ASSERT(index != IB_NONE);
     IB_ASSERT(ib_order_remaining(order) > 0);
     ib_turn_number(turn, ib_order_session(order));
@@ -330,7 +330,7 @@ void ib_turn_cancel_order(struct ib_turn *turn, uint32_t index, uint8_t reason)
         ib_event_canceled(turn, index, ib_order_remaining(order), reason, 0);
     }
     struct ib_risk_row *row = ib_matcher_row(matcher, ib_order_session(order), ib_level_instrument(level));
-    ib_risk_take(row, level->side_index & 1, ib_order_remaining(order), 1);
+    ib_risk_take(row, level.side_index & 1, ib_order_remaining(order), 1);
     ib_book_remove(&matcher->book, index);
 }
 
@@ -348,7 +348,7 @@ static uint64_t open_of(const struct ib_turn *turn, uint32_t index)
 static void lessen(struct ib_turn *turn, uint32_t index, uint64_t remaining, uint16_t type)
 {
     struct ib_matcher *matcher = turn->matcher;
-    const struct ib_level *level = ib_book_level(&matcher->book, ib_book_order(&matcher->book, index)->level);
+    const struct ib_level level = ib_book_level(&matcher->book, ib_book_order(&matcher->book, index)->level);
     uint64_t off = ib_order_remaining(ib_book_order(&matcher->book, index)) - remaining;
     uint64_t shown = ib_book_shown(&matcher->book, index);
     IB_ASSERT(shown > 0 && shown <= off + remaining);
@@ -360,7 +360,7 @@ static void lessen(struct ib_turn *turn, uint32_t index, uint64_t remaining, uin
     } else if (ib_turn_is_reporting(turn)) {
         ib_event_canceled(turn, index, off, IB_REASON_USER, displayed);
     }
-    ib_risk_take(ib_matcher_row(matcher, turn->command->session, ib_level_instrument(level)), level->side_index & 1,
+    ib_risk_take(ib_matcher_row(matcher, turn->command->session, ib_level_instrument(level)), level.side_index & 1,
                  off, 0);
     ib_book_shrink(&matcher->book, index, remaining);
 }
@@ -376,7 +376,7 @@ void ib_turn_cancel(struct ib_turn *turn)
         return; /* unknown, foreign, filled or cancelled before: the client's own stream has told it */
     }
     uint64_t remaining = open_of(turn, index);
-    const struct ib_level *level = ib_book_level(book, ib_book_order(book, index)->level);
+    const struct ib_level level = ib_book_level(book, ib_book_order(book, index)->level);
     if (remaining >= ib_order_remaining(ib_book_order(book, index)) ||
         remaining % matcher->instruments[ib_level_instrument(level)].lot != 0) {
         return; /* the new size is not smaller, or none that the order could have */
@@ -400,7 +400,7 @@ void ib_turn_modify(struct ib_turn *turn)
     }
     uint64_t before = ib_order_remaining(ib_book_order(book, index));
     uint64_t remaining = open_of(turn, index);
-    const struct ib_level *level = ib_book_level(book, ib_book_order(book, index)->level);
+    const struct ib_level level = ib_book_level(book, ib_book_order(book, index)->level);
     uint64_t lot = turn->matcher->instruments[ib_level_instrument(level)].lot;
     if (command->side != ib_level_side(level) || remaining > before || remaining % lot != 0) {
         return; /* an order never changes its side, and grows by Replace alone */

@@ -41,18 +41,20 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
     const uint32_t level_index = opposite->best;
-    const struct ib_level *level = ib_book_level(book, level_index);
-    IB_EXPECT(level->ring.next != level_index && incoming->remaining > 0);
+    const uint32_t side_index = incoming->side_index ^ 1;
+    const struct ib_level level = {.key = opposite->best_key, .side_index = side_index};
+    IB_EXPECT(ib_book_links(book, level_index)->next != level_index && incoming->remaining > 0);
     const int64_t price = ib_book_price(book, level);
     const uint64_t where = ib_book_where(level);
     const uint64_t before = incoming->remaining;
     uint64_t part = 0; /* what is traded of an order that stays */
-    uint32_t index = level->ring.next;
-    while (index != level_index) {
+    uint32_t name = ib_book_links(book, level_index)->next;
+    while (name != level_index) {
+        uint32_t index = ib_index_of(name);
         const struct ib_order *order = ib_book_order(book, index);
         uint64_t open = ib_order_remaining(order);
         uint32_t next = order->links.next;
-        __builtin_prefetch(ib_book_order(book, next));
+        __builtin_prefetch(ib_book_links(book, next));
         if (open > incoming->remaining) {
             part = incoming->remaining;
             break;
@@ -60,9 +62,10 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         incoming->remaining -= open;
         ib_trade_order(turn, incoming, index, open, price, 1, reporting);
         ib_book_forget(book, ib_book_order_bucket(book, ib_order_session(order), order->user_ref), index, where);
-        index = next;
+        name = next;
     }
     if (part > 0) {
+        uint32_t index = ib_index_of(name);
         incoming->remaining = 0;
         ib_trade_order(turn, incoming, index, part, price, 0, reporting);
         ib_book_fill_part(book, index, part);
@@ -73,7 +76,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     incoming->executed += traded;
     ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
     ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
-    ib_book_advance(book, opposite, level_index, index, traded - part);
+    ib_book_advance(book, opposite, side_index, name, traded - part);
 }
 
 /* Trades up to `limit`. */
@@ -240,10 +243,10 @@ IB_INLINE int ib_path_cancel(struct ib_turn *turn, int reporting)
     if (reporting) {
         ib_event_canceled(turn, index, ib_order_remaining(order), IB_REASON_USER, 0);
     }
-    const struct ib_level *level = ib_book_level(book, order->level);
-    ib_risk_take(ib_session_row(turn->matcher, session, ib_level_instrument(level)), level->side_index & 1,
+    const struct ib_level level = ib_book_level(book, order->level);
+    ib_risk_take(ib_session_row(turn->matcher, session, ib_level_instrument(level)), level.side_index & 1,
                  ib_order_remaining(order), 1);
-    ib_book_remove_from(book, bucket, index);
+    ib_book_remove_from(book, bucket, index, level);
     return 1;
 }
 

@@ -52,7 +52,7 @@ static uint64_t market_quantity(const struct auction_sides *sides, unsigned side
 {
     IB_ASSERT(side_number <= 1);
     uint32_t best = ib_book_any_side(sides->book, sides->side_index[2 * side_number])->best;
-    return best != IB_NONE && ib_book_level(sides->book, best)->key == 0 ? ib_book_level(sides->book, best)->quantity
+    return best != IB_NONE && ib_book_level(sides->book, best).key == 0 ? ib_book_queue(sides->book, best)->quantity
                                                                          : 0;
 }
 
@@ -63,7 +63,7 @@ static void advance_side(struct auction_sides *sides, unsigned i)
     IB_ASSERT(i < SIDES);
     IB_ASSERT(sides->at[i] != IB_NONE);
     sides->at[i] = i >= 2 ? ib_book_level_behind(book, sides->at[i]) : ib_book_level_before(book, sides->at[i]);
-    if (sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+    if (sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i]).key == 0) {
         sides->at[i] = IB_NONE; /* market orders have no price, and are ahead of all that have */
     }
 }
@@ -77,10 +77,10 @@ static void rewind_sides(struct auction_sides *sides)
         /* The best buy is the highest: its lowest price is farthest from the best. */
         sides->at[i] = i >= 2 ? ib_book_any_side(book, sides->side_index[i])->best
                               : ib_book_last_level(book, sides->side_index[i]);
-        if (i >= 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+        if (i >= 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i]).key == 0) {
             advance_side(sides, i);
         }
-        if (i < 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i])->key == 0) {
+        if (i < 2 && sides->at[i] != IB_NONE && ib_book_level(book, sides->at[i]).key == 0) {
             sides->at[i] = IB_NONE;
         }
     }
@@ -102,7 +102,7 @@ static int64_t next_price(struct auction_sides *sides, uint64_t *buys, uint64_t 
     *sells = 0;
     for (unsigned i = 0; i < SIDES && price != 0; i++) {
         if (sides->at[i] != IB_NONE && ib_book_any_price(book, ib_book_level(book, sides->at[i])) == price) {
-            *(i >= 2 ? sells : buys) += ib_book_level(book, sides->at[i])->quantity;
+            *(i >= 2 ? sells : buys) += ib_book_queue(book, sides->at[i])->quantity;
             advance_side(sides, i);
         }
     }
@@ -183,8 +183,7 @@ static uint32_t first_order(const struct ib_book *book, uint32_t side_index)
     const struct ib_price_index *hidden = ib_book_any_side(book, IB_PLACE_HIDDEN << IB_PLACE_SHIFT | side_index);
     const struct ib_price_index *best = hidden->best_key < visible->best_key ? hidden : visible;
     IB_ASSERT(best->best != IB_NONE); /* there is volume left */
-    IB_ASSERT(ib_book_level(book, best->best)->ring.next != best->best);
-    return ib_book_level(book, best->best)->ring.next;
+    return ib_book_oldest(book, best->best);
 }
 
 /* One order's part of a trade in an auction. */
@@ -255,7 +254,7 @@ static void release_at_close(struct ib_turn *turn, uint32_t instrument)
         for (uint32_t side = 0; side < 2; side++) {
             uint32_t side_index = IB_PLACE_AT_CLOSE << IB_PLACE_SHIFT | 2 * instrument | side;
             uint32_t best = ib_book_any_side(book, side_index)->best;
-            uint32_t head = best == IB_NONE ? IB_NONE : ib_book_level(book, best)->ring.next;
+            uint32_t head = best == IB_NONE ? IB_NONE : ib_book_oldest(book, best);
             if (head != IB_NONE && (first == IB_NONE || ib_order_ref(ib_book_order(book, head)) <
                                                             ib_order_ref(ib_book_order(book, first)))) {
                 first = head;

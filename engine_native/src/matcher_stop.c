@@ -35,10 +35,10 @@ void ib_turn_release(struct ib_turn *turn, uint32_t index, struct ib_arrival *ar
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
     const struct ib_order *order = ib_book_order(book, index);
-    const struct ib_level *level = ib_book_level(book, order->level);
+    const struct ib_level level = ib_book_level(book, order->level);
     const struct ib_order_extra *extra = ib_book_extra(book, index);
     IB_ASSERT(ib_level_is_parked(level) && extra != NULL);
-    uint32_t side_index = level->side_index & (IB_SIDES_MAX - 1);
+    uint32_t side_index = level.side_index & (IB_SIDES_MAX - 1);
     uint8_t order_type = ib_order_type(order);
     if (ib_type_is_stop(order_type)) {
         order_type = order_type == IB_ORDER_STOP ? IB_ORDER_MARKET : IB_ORDER_LIMIT;
@@ -89,7 +89,7 @@ static uint32_t due_stop(const struct ib_book *book, uint32_t instrument, int64_
         if (best != IB_NONE) {
             int64_t stop_price = ib_book_any_price(book, ib_book_level(book, best));
             if (side == 0 ? stop_price <= last : stop_price >= last) {
-                return ib_book_level(book, best)->ring.next;
+                return ib_book_oldest(book, best);
             }
         }
     }

@@ -87,7 +87,7 @@ uint32_t ib_price_window_far_above(const struct ib_price_window *window, uint64_
     IB_ASSERT(window->first != IB_NONE);
     uint64_t found = slot_behind_word(window, slot);
     found = found != NO_SLOT ? found : slot_from(window, 0); /* round the wheel */
-    return found == NO_SLOT ? (uint32_t)IB_NONE : window->first + (uint32_t)found;
+    return found == NO_SLOT ? (uint32_t)IB_NONE : window->first + IB_WINDOW_STEP * (uint32_t)found;
 }
 
 int ib_price_window_is_empty(const struct ib_price_window *window)
@@ -97,20 +97,13 @@ int ib_price_window_is_empty(const struct ib_price_window *window)
     return slot_from(window, 0) == NO_SLOT;
 }
 
-/* The key of a slot. */
-static uint64_t key_of(const struct ib_price_window *window, uint64_t slot)
-{
-    IB_ASSERT(slot < IB_WINDOW_KEYS && window->keys == IB_WINDOW_KEYS);
-    return window->base + (slot - window->base) % IB_WINDOW_KEYS;
-}
-
 /* The lowest key at or above one that the window covers, the highest at or below it; IB_KEY_NONE. */
 static uint64_t key_from(const struct ib_price_window *window, uint64_t key)
 {
     IB_ASSERT(ib_price_window_covers(window, key));
     uint64_t slot = slot_from(window, key % IB_WINDOW_KEYS);
     slot = slot == NO_SLOT ? slot_from(window, 0) : slot;
-    uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : key_of(window, slot);
+    uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : ib_price_window_key(window, slot);
     IB_ASSERT(found == IB_KEY_NONE || ib_price_window_covers(window, found));
     return found >= key ? found : IB_KEY_NONE;
 }
@@ -120,7 +113,7 @@ static uint64_t key_to(const struct ib_price_window *window, uint64_t key)
     IB_ASSERT(ib_price_window_covers(window, key));
     uint64_t slot = slot_to(window, key % IB_WINDOW_KEYS);
     slot = slot == NO_SLOT ? slot_to(window, IB_WINDOW_KEYS - 1) : slot;
-    uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : key_of(window, slot);
+    uint64_t found = slot == NO_SLOT ? IB_KEY_NONE : ib_price_window_key(window, slot);
     IB_ASSERT(found == IB_KEY_NONE || ib_price_window_covers(window, found));
     return found <= key ? found : IB_KEY_NONE;
 }

@@ -4,7 +4,7 @@
  * its own for good, found by the lowest bits of its key; a level that holds no order is empty, and its bit says so. So
  * nothing is made when a price comes and nothing is given back when it goes, and nobody has to guess which it will be.
  *
- *   keys     base ──────────────────── base + 65,536        a level for each: first + key % 65,536
+ *   keys     base ──────────────────── base + 65,536        a level for each: first + 2 x (key % 65,536)
  *   bits     1,024 words, a bit for each level that holds an order
  *   summary  16 words, a bit for each of those words that is not 0
  *
@@ -12,7 +12,7 @@
  * far as all that it holds stays inside. What lies outside, and what is so far from the best price that it would only
  * hold the window fast, is the price index's (price_index.h), which takes any 64 bits.
  *
- * The levels of a window are 2 MiB of address space, and cost memory a page at a time where orders have been: that is
+ * The levels of a window are 1 MiB of address space, and cost memory a page at a time where orders have been: that is
  * for shards with few instruments, whose orders are many to a side. Books of many instruments have none (book_level.h).
  */
 #ifndef IB_PRICE_WINDOW_H
@@ -29,6 +29,7 @@
 #endif
 #endif
 
+#define IB_WINDOW_STEP 2 /* from the name of a level to that of the next (level.h) */
 #define IB_WINDOW_KEYS (UINT64_C(1) << IB_WINDOW_BITS)
 #define IB_WINDOW_PARTS ((IB_WINDOW_KEYS + 4095) / 4096) /* words of the summary */
 
@@ -39,7 +40,7 @@
 struct ib_price_window {
     uint64_t base;  /* the lowest key in it, at least 1: key 0, ahead of all prices, is the index's */
     uint64_t keys;  /* how many from there: 0 until it is somewhere, then IB_WINDOW_KEYS */
-    uint32_t first; /* the level of keys whose remainder is 0 */
+    uint32_t first; /* the name of the level of keys whose remainder is 0 */
     uint32_t reserved;
     uint64_t second_key; /* of the level behind the side's best, IB_KEY_NONE where there is none; that of the best: not
                           * known, as whenever a price is not in the window */
@@ -69,7 +70,13 @@ IB_INLINE int ib_price_window_covers(const struct ib_price_window *window, uint6
 IB_INLINE uint32_t ib_price_window_level(const struct ib_price_window *window, uint64_t key)
 {
     IB_EXPECT(key != UINT64_MAX);
-    return window->first + (uint32_t)(key % IB_WINDOW_KEYS);
+    return window->first + IB_WINDOW_STEP * (uint32_t)(key % IB_WINDOW_KEYS);
+}
+
+/* The key of a slot, the remainder of it. */
+IB_INLINE uint64_t ib_price_window_key(const struct ib_price_window *window, uint64_t slot)
+{
+    return window->base + (slot - window->base) % IB_WINDOW_KEYS;
 }
 
 /* Whether it holds orders. */
@@ -115,7 +122,7 @@ IB_INLINE uint32_t ib_price_window_above(const struct ib_price_window *window, u
     IB_EXPECT(ib_price_window_covers(window, key) && !ib_price_window_has(window, key));
     uint64_t above = window->bits[slot / 64] & (UINT64_MAX - 1) << slot % 64;
     if (IB_LIKELY(above != 0)) {
-        return window->first + (uint32_t)(slot / 64 * 64 + (unsigned)__builtin_ctzll(above));
+        return window->first + IB_WINDOW_STEP * (uint32_t)(slot / 64 * 64 + (unsigned)__builtin_ctzll(above));
     }
     return ib_price_window_far_above(window, slot);
 }

@@ -63,14 +63,14 @@ static void damage_is_found(void)
     uint32_t first = ib_book_find(&book, 1, 1);
     uint32_t second = ib_book_find(&book, 1, 2);
     struct ib_order *order = ib_book_order(&book, first);
-    struct ib_level *level = ib_book_level(&book, order->level);
+    struct ib_queue *queue = ib_book_queue(&book, order->level);
     struct ib_price_index *bids = &book.instruments[0].sides[0];
     struct ib_price_index *asks = &book.instruments[0].sides[1];
     struct ib_order saved_order = *order;
     struct ib_order_cold *cold = ib_book_cold(&book, first);
-    struct ib_level saved_level = *level;
+    struct ib_queue saved_queue = *queue;
 
-    order->links.prev = second;
+    order->links.prev = ib_name_of(second);
     EXPECT(is_found("links agree both ways"));
     *order = saved_order;
     order->identity += (uint64_t)100 << IB_ORDER_REF_SHIFT; /* younger than the one behind it */
@@ -81,10 +81,10 @@ static void damage_is_found(void)
     *order = saved_order;
     ib_order_set_remaining(order, 11);
     EXPECT(is_found("sums its quantity"));
-    level->quantity++;
+    queue->quantity++;
     EXPECT(is_found("the hash is the sum"));
     *order = saved_order;
-    *level = saved_level;
+    *queue = saved_queue;
     cold->client_data[3] ^= 1;
     EXPECT(is_found("the hash is the sum"));
     cold->client_data[3] ^= 1;
@@ -100,12 +100,13 @@ static void damage_is_found(void)
     order->user_ref = 99;
     EXPECT(is_found("the id index finds each order"));
     *order = saved_order;
-    level->ring.prev = first;
+    queue->ring.prev = ib_name_of(first);
     EXPECT(is_found("the tail is the last order"));
-    *level = saved_level;
-    level->key--;
+    *queue = saved_queue;
+    struct ib_level *far = &ib_book_far_level(&book, ib_name_of(book.levels.first))->level;
+    far->key--;
     EXPECT(is_found("a level knows its price and its side"));
-    *level = saved_level;
+    far->key++;
     bids->best = ib_book_order(&book, ib_book_find(&book, 1, 3))->level;
     EXPECT(is_found("the best level is the lowest key"));
     bids->best = saved_order.level;
@@ -153,13 +154,13 @@ static void damage_of_a_window_is_found(void)
     *window = saved;
     ib_price_window_unset(window, best);
     EXPECT(is_found("a level without a bit is empty"));
-    ib_book_level(&book, ib_price_window_level(window, best))->quantity = 0;
+    ib_book_queue(&book, ib_price_window_level(window, best))->quantity = 0;
     EXPECT(is_found("a level without a bit holds no order"));
     *window = saved;
     EXPECT(is_found("a level sums its quantity"));
-    ib_book_level(&book, ib_price_window_level(window, best))->quantity = 20;
+    ib_book_queue(&book, ib_price_window_level(window, best))->quantity = 20;
     ib_price_window_set(window, best + 5);
-    EXPECT(is_found("a level knows its price and its side"));
+    EXPECT(is_found("a level's link names an order"));
     *window = saved;
     window->first++;
     EXPECT(is_found("a window has levels of its own"));
@@ -199,10 +200,9 @@ static void prices_are_found_wherever_they_are(void)
             EXPECT_EQUAL(level, book.instruments[0].sides[1].best);
             uint32_t orders = 0;
             uint32_t last = IB_NONE;
-            for (; level != IB_NONE; level = ib_book_level_from(&book, 1, ib_book_level(&book, level)->key + 1)) {
+            for (; level != IB_NONE; level = ib_book_level_from(&book, 1, ib_book_level(&book, level).key + 1)) {
                 EXPECT_EQUAL(last == IB_NONE ? (uint32_t)IB_NONE : ib_book_level_before(&book, level), last);
-                for (uint32_t at = ib_book_level(&book, level)->ring.next; at != level;
-                     at = ib_book_order(&book, at)->links.next) {
+                for (uint32_t at = ib_book_oldest(&book, level); at != IB_NONE; at = ib_book_younger(&book, at)) {
                     orders++;
                 }
                 last = level;

@@ -31,7 +31,7 @@ static void begin(void)
 
 static uint32_t level_of(uint64_t key)
 {
-    return key == IB_KEY_NONE ? (uint32_t)IB_NONE : FIRST + (uint32_t)(key % IB_WINDOW_KEYS);
+    return key == IB_KEY_NONE ? (uint32_t)IB_NONE : FIRST + IB_WINDOW_STEP * (uint32_t)(key % IB_WINDOW_KEYS);
 }
 
 static uint64_t lowest_from(uint64_t key)
