@@ -184,6 +184,16 @@ def test_the_rule_that_a_network_acl_has_no_room_for(venue: Venue) -> None:
     assert venue.play("-e", raised, inventory="production", book="preflight").returncode == 0
 
 
+def test_authorities_of_the_database_that_are_not_there(venue: Venue) -> None:
+    """Found after the database had been made, whose schema nobody could then connect to."""
+    account = json.dumps({"aws_account_id": ACCOUNT})
+    assert (
+        f"ironbook_database_ca_certificate: {venue.site.state}/rds-global-bundle.pem is no file on this machine. The "
+        "authorities of RDS are https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem: put that there"
+    ) in venue.refused("-e", account, inventory="production", book="provision")
+    assert venue.resources() == 0
+
+
 SPOT = "takes a spot instance back at two minutes' notice"
 VOLATILITY = {"namespace": "Trading", "name": "Volatility", "target": 2.0}
 
