@@ -156,6 +156,7 @@ IB_INLINE struct ib_level ib_book_level(const struct ib_book *book, uint32_t lev
     }
     uint32_t at = (level - book->window_level) / IB_WINDOW_STEP;
     uint32_t side_index = at / (uint32_t)IB_WINDOW_KEYS;
+    IB_EXPECT(side_index < book->window_sides && (level - book->window_level) % IB_WINDOW_STEP == 0);
     return (struct ib_level){.key = ib_price_window_key(&book->windows[side_index], at), .side_index = side_index};
 }
 
@@ -170,6 +171,7 @@ IB_INLINE uint32_t ib_book_oldest(const struct ib_book *book, uint32_t level)
 IB_INLINE uint32_t ib_book_younger(const struct ib_book *book, uint32_t index)
 {
     const struct ib_order *order = ib_book_order(book, index);
+    IB_EXPECT(index < book->orders.fresh && order->links.next != IB_NONE);
     return order->links.next == order->level ? (uint32_t)IB_NONE : ib_index_of(order->links.next);
 }
 
@@ -202,47 +204,10 @@ IB_INLINE void ib_book_set_chain(struct ib_book *book, uint32_t index, uint32_t 
     }
 }
 
-IB_INLINE unsigned ib_side_number(uint8_t side)
-{
-    return side == IB_SIDE_SELL;
-}
-
 /* Key of a price on a side; the complement of a key is the same price on the other side. */
 IB_INLINE uint64_t ib_book_key(uint64_t side_number, uint64_t ticks)
 {
     return ticks ^ (side_number - 1);
-}
-
-IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
-{
-    return (side_index & (IB_SIDES_MAX - 1)) >> 1;
-}
-
-IB_INLINE uint32_t ib_level_instrument(struct ib_level level)
-{
-    return ib_side_instrument(level.side_index);
-}
-
-/* The place of its orders in the hash of the book. */
-IB_INLINE uint64_t ib_book_where(struct ib_level level)
-{
-    return ib_order_where(level.key, level.side_index);
-}
-
-/* enum ib_place */
-static inline uint32_t ib_level_place(struct ib_level level)
-{
-    return level.side_index >> IB_PLACE_SHIFT;
-}
-
-static inline int ib_level_is_parked(struct ib_level level)
-{
-    return ib_level_place(level) >= IB_PLACE_STOP;
-}
-
-IB_INLINE uint8_t ib_level_side(struct ib_level level)
-{
-    return (level.side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
 }
 
 /* Price of a visible level with limit orders in units of 10^-4: all that stands there in CONTINUOUS. */

@@ -228,7 +228,8 @@ static int check_window(struct walk *walk, const struct ib_price_window *window)
     uint32_t first_in_index = walk->first_level;
     walk->first_level = IB_NONE;
     walk->lowest_key = 0;
-    REQUIRE(walk, window->first == walk->book->window_level + walk->side_index * IB_WINDOW_STEP * (uint32_t)IB_WINDOW_KEYS,
+    uint32_t levels_before = walk->side_index * (uint32_t)IB_WINDOW_KEYS;
+    REQUIRE(walk, window->first == walk->book->window_level + levels_before * IB_WINDOW_STEP,
             "a window has levels of its own");
     for (uint64_t key = window->base; key < window->base + IB_WINDOW_KEYS; key++) {
         if (!check_window_price(walk, window, key)) {

@@ -10,15 +10,16 @@
  * search serves both sides. Key 0, which no price has, is ahead of all: market orders that wait for an auction.
  *
  * Whether an order is the first or the last of its level is a coin's toss in a thin book, and a wrong guess of the
- * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array and begin with
- * the same links, and a level has its links like any order. A link is a name, which counts the array's 8 bytes, so that
- * the processor multiplies as it loads. A level of a window is 16 bytes, ring and sum: price and side follow from its
- * name (ib_book_level). Levels of the price index have both behind that, and are as long as an order: 32 bytes. Pools,
- * buckets and chains count those.
+ * processor costs more than all the rest of it. In a ring nobody asks: orders and levels lie in one array and begin
+ * with the same links, and a level has its links like any order. A link is a name, which counts the array's 8 bytes, so
+ * that the processor multiplies as it loads. A level of a window is 16 bytes, ring and sum: price and side follow from
+ * its name (ib_book_level). Levels of the price index have both behind that, and are as long as an order: 32 bytes.
+ * Pools, buckets and chains count those.
  */
 #ifndef IB_LEVEL_H
 #define IB_LEVEL_H
 
+#include "ironbook_core.h"
 #include "order.h"
 #include "pool.h"
 #include "price_window.h"
@@ -53,6 +54,7 @@ _Static_assert(sizeof(struct ib_far_level) == sizeof(struct ib_order), "one arra
 _Static_assert(offsetof(struct ib_queue, ring) == 0 && offsetof(struct ib_order, links) == 0, "one kind of link");
 
 #define IB_NAMES (sizeof(struct ib_order) / sizeof(struct ib_links))
+_Static_assert(IB_NAMES * sizeof(struct ib_links) == sizeof(struct ib_order), "a slot has a whole number of names");
 
 /* The name of a slot, for links and for an order's level. */
 IB_INLINE uint32_t ib_name_of(uint32_t index)
@@ -92,6 +94,43 @@ IB_INLINE int ib_ring_unlink(unsigned char *slots, const struct ib_links *order)
     ib_links_at(slots, links.prev)->next = links.next;
     ib_links_at(slots, links.next)->prev = links.prev;
     return links.next == links.prev;
+}
+
+IB_INLINE unsigned ib_side_number(uint8_t side)
+{
+    return side == IB_SIDE_SELL;
+}
+
+IB_INLINE uint32_t ib_side_instrument(uint32_t side_index)
+{
+    return (side_index & (IB_SIDES_MAX - 1)) >> 1;
+}
+
+IB_INLINE uint32_t ib_level_instrument(struct ib_level level)
+{
+    return ib_side_instrument(level.side_index);
+}
+
+/* The place of its orders in the hash of the book. */
+IB_INLINE uint64_t ib_book_where(struct ib_level level)
+{
+    return ib_order_where(level.key, level.side_index);
+}
+
+/* enum ib_place */
+static inline uint32_t ib_level_place(struct ib_level level)
+{
+    return level.side_index >> IB_PLACE_SHIFT;
+}
+
+static inline int ib_level_is_parked(struct ib_level level)
+{
+    return ib_level_place(level) >= IB_PLACE_STOP;
+}
+
+IB_INLINE uint8_t ib_level_side(struct ib_level level)
+{
+    return (level.side_index & 1) ? IB_SIDE_SELL : IB_SIDE_BUY;
 }
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * matcher_path.h: the path of a plain order: a limit order, DAY or IOC, and the cancel of a whole order. It is compiled
- * into ib_matcher_apply, twice: once with a taker of events and once without, where not even a test for one is left.
- * Whatever is special leaves it early: an order with attributes, an instrument that is not continuous or has hidden
- * orders, a trade with icebergs, stops or bands about. It stands in matcher_order.c and matcher_match.c.
- * No allocation, no division, no event that nobody takes; it walks no further than what it trades.
+ * into ib_matcher_apply twice: with a taker of events, and without, where not even a test for one is left. Whatever is
+ * special leaves it early: an order with attributes, an instrument that is not continuous or has hidden orders, a trade
+ * with icebergs, stops or bands about; that is in matcher_order.c and matcher_match.c. No allocation and no division.
  */
 #ifndef IB_MATCHER_PATH_H
 #define IB_MATCHER_PATH_H
@@ -41,8 +40,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     struct ib_matcher *matcher = turn->matcher;
     struct ib_book *book = &matcher->book;
     const uint32_t level_index = opposite->best;
-    const uint32_t side_index = incoming->side_index ^ 1;
-    const struct ib_level level = {.key = opposite->best_key, .side_index = side_index};
+    const struct ib_level level = {.key = opposite->best_key, .side_index = incoming->side_index ^ 1};
     IB_EXPECT(ib_book_links(book, level_index)->next != level_index && incoming->remaining > 0);
     const int64_t price = ib_book_price(book, level);
     const uint64_t where = ib_book_where(level);
@@ -65,10 +63,9 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
         name = next;
     }
     if (part > 0) {
-        uint32_t index = ib_index_of(name);
         incoming->remaining = 0;
-        ib_trade_order(turn, incoming, index, part, price, 0, reporting);
-        ib_book_fill_part(book, index, part);
+        ib_trade_order(turn, incoming, ib_index_of(name), part, price, 0, reporting);
+        ib_book_fill_part(book, ib_index_of(name), part);
     }
     uint64_t traded = before - incoming->remaining;
     matcher->traded_quantity += traded;
@@ -76,7 +73,7 @@ IB_INLINE void ib_trade_level(struct ib_turn *turn, struct ib_incoming *incoming
     incoming->executed += traded;
     ib_matcher_set_last_price(matcher, incoming->side_index >> 1, price);
     ib_risk_trade(&matcher->risk, incoming->row, incoming->side_index & 1, traded);
-    ib_book_advance(book, opposite, side_index, name, traded - part);
+    ib_book_advance(book, opposite, level.side_index, name, traded - part);
 }
 
 /* Trades up to `limit`. */
