@@ -112,8 +112,7 @@ STRONGSWAN = ("charon-systemd", "swanctl", "kernel-libipsec", "strongswan-openss
 # none of them names goes into the lane `site`. Whatever shares a server belongs into one file.
 INTEGRATION_LANES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "production": (("production",), 400, ()),
-    "teardown": (("teardown",), 200, ()),
-    "phases": (("phases",), 220, ()),
+    "phases": (("phases",), 350, ()),
     "vpn": (("vpn",), 40, STRONGSWAN),
     "deploy": (("deploy",), 140, ()),
     "throughput": (("throughput",), 130, ()),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from integration.engine_process import Engine
 from integration.etcd_cluster import Cluster, etcd_cluster
+from integration.phases_site import Phases, raised
 from integration.production_site import Venue
 from integration.production_site import venue as venue_in
 from integration.shard import Shard, replicated_shard
@@ -45,6 +46,13 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     """The one environment of tests/integration/test_production_*.py."""
     with venue_in(tmp_path_factory.mktemp("venue")) as venue:
         yield venue
+
+
+@pytest.fixture(scope="session")
+def phases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phases]:
+    """The one environment of tests/integration/test_phases*.py."""
+    with raised(tmp_path_factory.mktemp("phases")) as phases:
+        yield phases
 
 
 @pytest.fixture

@@ -1,31 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Production phase by phase, on an account that was empty: what each adds is what docs/phases.md says, and no more.
 
-A lane of its own, with an environment of its own: the tests read what the runs of one fixture left behind.
+A lane of its own, with an environment of its own: the tests read what the runs of one fixture left behind. The last one
+changes nothing in it, and test_phases_teardown.py ends it.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import psycopg
 import pytest
-from integration.platform_runs import Run, of_site
-from integration.production_site import (
-    ACCOUNT,
-    PARTNERS,
-    PREFIX,
-    PREMISES,
-    ZONES,
-    Production,
-    count_resources,
-    planned,
-)
-from local_processes import ROOT, local_site
+from integration.phases_site import Phases, Resource
+from integration.production_site import ACCOUNT, PARTNERS, PREFIX, PREMISES, ZONES, planned
+from local_processes import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -58,90 +47,12 @@ class Row(NamedTuple):
         return resource.kind == self.kind and re.fullmatch(pattern, resource.name) is not None
 
 
-class Resource(NamedTuple):
-    """A resource of the environment."""
-
-    kind: str
-    name: str
-    identifier: str
-
-
 ROWS = [
     Row(int(phase), kind, name, where.strip())
     for phase, kind, name, where in re.findall(
         r"^\| (\d) \| `(\w+)` \| `([^`]+)` \|(.*)\|$", (ROOT / "docs/phases.md").read_text(), re.MULTILINE
     )
 ]
-
-
-@dataclass
-class Phases:
-    """What the runs left behind, by their phase."""
-
-    production: Production
-    runs: dict[int, Run] = field(default_factory=dict)
-    there: dict[int, set[Resource]] = field(default_factory=dict)
-    counts: dict[int, dict[str, int]] = field(default_factory=dict)
-    routes: dict[int, dict[str, set[str]]] = field(default_factory=dict)
-
-    def reach(self, phase: int, *playbooks: str) -> None:
-        """Run the playbooks in a phase, and remember what is there then."""
-        self.runs[phase] = self.production.must(*playbooks, variables=f"platform_phase: {phase}")
-        self.there[phase] = self.resources()
-        self.counts[phase] = self.counted()
-        self.routes[phase] = self.leading()
-
-    def resources(self) -> set[Resource]:
-        """All that carries the tags of the environment."""
-        found = self.production.found()
-        assert found.unmarked == []
-        return {Resource(item.kind, item.name, item.id) for item in found.ours}
-
-    def counted(self) -> dict[str, int]:
-        """How many there are of some kinds, whatever their tags: each service itself is asked."""
-        client = self.production.client
-        ec2, iam, wires, scaling = (client(name) for name in ("ec2", "iam", "directconnect", "autoscaling"))
-        return count_resources(self.production) | {
-            "subnets": len(self.production.subnets),
-            "keys": len([a for a in client("kms").list_aliases()["Aliases"] if PREFIX in a["AliasName"]]),
-            "roles": len(iam.list_roles()["Roles"]),
-            "profiles": len(iam.list_instance_profiles()["InstanceProfiles"]),
-            "volumes": len(ec2.describe_volumes()["Volumes"]),
-            "templates": len(ec2.describe_launch_templates()["LaunchTemplates"]),
-            "workers": len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]),
-            "attachments": len(ec2.describe_transit_gateway_attachments()["TransitGatewayAttachments"]),
-            "virtual_gateways": len(ec2.describe_vpn_gateways()["VpnGateways"]),
-            "customers": len(ec2.describe_customer_gateways()["CustomerGateways"]),
-            "vpns": len(ec2.describe_vpn_connections()["VpnConnections"]),
-            "ports": len(wires.describe_connections()["connections"]),
-            "interfaces": len(wires.describe_virtual_interfaces()["virtualInterfaces"]),
-            "wire_gateways": len(wires.describe_direct_connect_gateways()["directConnectGateways"]),
-        }
-
-    def leading(self) -> dict[str, set[str]]:
-        """Where the routes of each route table of ours lead, by its name."""
-        return {
-            tag["Value"]: {r.get("DestinationCidrBlock", "") for r in table["Routes"] if r.get("GatewayId") != "local"}
-            for table in self.production.tables
-            for tag in table["Tags"]
-            if tag["Key"] == "Name"
-        }
-
-
-@pytest.fixture(scope="module")
-def phases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phases]:
-    """Production, raised from phase 1 to phase 5; each phase is verified in the run that makes it."""
-    directory = tmp_path_factory.mktemp("phases")
-    verify = directory / "verify.yml"
-    verify.write_text(
-        json.dumps([{"hosts": "localhost", "gather_facts": False, "roles": ["ironbook.trading.platform_check"]}])
-    )
-    with local_site() as site:
-        phases = Phases(Production(site, of_site(site), directory / "inventories"))
-        phases.reach(1, "site")
-        for phase in (2, 3, 4, 5):
-            phases.reach(phase, "provision", str(verify))
-        yield phases
 
 
 FOUNDATION = {"vpcs": 1, "subnets": 9, "nat": 3, "buckets": 2, "databases": 1, "keys": 1}

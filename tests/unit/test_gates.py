@@ -249,7 +249,6 @@ GATES = {
     "integration-operate": "tests/integration/",
     "integration-phases": "tests/integration/",
     "integration-production": "tests/integration/",
-    "integration-teardown": "tests/integration/",
     "integration-site": "tests/integration/",
     "integration-failover": "tests/integration/",
     "integration-store": "tests/integration/",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The end of production: it takes its name to end it, what law keeps stays, and what is others' is not touched.
 
-A lane of its own, with an environment of its own: the others share one, and leave dev beside it.
+Its environment is the one of test_phases.py, which is whole by then: the others share one, and leave dev beside it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 from integration import platform_drift as drift
-from integration.production_site import PREFIX, TAGS, Venue
+from integration.phases_site import Phases
+from integration.production_site import PREFIX, TAGS, Production
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 MARKS = [{"Key": key, "Values": [TAGS[key]]} for key in ("Project", "Environment", "ManagedBy")]
 
 
-def bring_others(venue: Venue) -> dict[str, str]:
+def bring_others(venue: Production) -> dict[str, str]:
     """A VPC, a bucket and a key of nobody, an instance of somebody else, and a stream of our other environment."""
     ec2, kms = venue.client("ec2"), venue.client("kms")
     vpc = ec2.create_vpc(CidrBlock="172.20.0.0/16")["Vpc"]["VpcId"]
@@ -36,7 +37,7 @@ def bring_others(venue: Venue) -> dict[str, str]:
     return {"vpc": vpc, "instance": instance["InstanceId"], "bucket": "not-ours", "key": key}
 
 
-def tagged(venue: Venue) -> dict[str, dict[str, str]]:
+def tagged(venue: Production) -> dict[str, dict[str, str]]:
     """ARN -> tags of all that carries the marks of production, by the tagging API.
 
     The emulator tells there of ports of Direct Connect, ended ones too, and by no ARN: what_is_left asks for them.
@@ -47,7 +48,7 @@ def tagged(venue: Venue) -> dict[str, dict[str, str]]:
     return {each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]} for each in arns}
 
 
-def are_there(venue: Venue, others: dict[str, str]) -> bool:
+def are_there(venue: Production, others: dict[str, str]) -> bool:
     """Whether what is others' is as it was."""
     ec2 = venue.client("ec2")
     (reservation,) = ec2.describe_instances(InstanceIds=[others["instance"]])["Reservations"]
@@ -60,7 +61,7 @@ def are_there(venue: Venue, others: dict[str, str]) -> bool:
     )
 
 
-def alive(arns: dict[str, Any], venue: Venue) -> set[str]:
+def alive(arns: dict[str, Any], venue: Production) -> set[str]:
     """Without what has ended, which AWS shows for an hour, and keys that end."""
     ec2, kms = venue.client("ec2"), venue.client("kms")
     ended = {
@@ -82,7 +83,7 @@ def alive(arns: dict[str, Any], venue: Venue) -> set[str]:
     return {arn for arn in arns if arn.rpartition("/")[2] not in ended and arn not in ending}
 
 
-def what_is_left(venue: Venue) -> dict[str, Any]:
+def what_is_left(venue: Production) -> dict[str, Any]:
     """What services themselves list, whatever its tags; of instances, how many run, and of VPCs, those of others."""
     ec2, iam, wires = venue.client("ec2"), venue.client("iam"), venue.client("directconnect")
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -104,14 +105,14 @@ def what_is_left(venue: Venue) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def listed(venue: Venue) -> Counter[tuple[str, str]]:
+def listed(venue: Production) -> Counter[tuple[str, str]]:
     """Kind and name of all that our listings find of the environment."""
     found = venue.found()
     there = {item.id for item in found.everything}
     return Counter((item.kind, item.name) for item in found.ours if item.id in there)
 
 
-def database(venue: Venue) -> dict[str, Any]:
+def database(venue: Production) -> dict[str, Any]:
     """The one database as it is described, without what is its own: its times and its number."""
     (found,) = venue.client("rds").describe_db_instances()["DBInstances"]
     groups = [group["VpcSecurityGroupId"] for group in found.pop("VpcSecurityGroups")]
@@ -125,8 +126,9 @@ def database(venue: Venue) -> dict[str, Any]:
 
 @pytest.mark.feature("ORC-20", by="M", repaired="tags of NAT gateways and addresses")
 def test_teardown_leaves_what_law_keeps_and_what_is_others_and_the_next_environment_goes_on_with_it(
-    venue: Venue,
+    phases: Phases,
 ) -> None:
+    venue = phases.production
     s3, rds, kms = venue.client("s3"), venue.client("rds"), venue.client("kms")
     others, before, whole, stored = bring_others(venue), tagged(venue), listed(venue), database(venue)
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2557)
@@ -151,7 +153,6 @@ def test_teardown_leaves_what_law_keeps_and_what_is_others_and_the_next_environm
     assert [each["Key"] for each in s3.list_object_versions(Bucket=drift.BUCKET)["Versions"]] == ["day"]
     ends = kms.describe_key(KeyId=spare)["KeyMetadata"]["DeletionDate"].date().isoformat()
     swept = {" ".join(line.split()[1:3]): line for line in run.lines if line.startswith("kept: ")}
-    swept.pop(f"kms_key {PREFIX}-backend", None)  # that of the tests of the lock, which ends as well
     assert swept.keys() == {
         f"kms_key {PREFIX}", f"kms_key {PREFIX}-spare", f"s3_bucket {drift.BUCKET}",
         f"rds_snapshot {final['DBSnapshotIdentifier']}",
