@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, configuration, settings
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -17,6 +18,12 @@ sys.path[:0] = [str(TESTS), str(ROOT / ".venv" / "collections")]
 
 from feature_rows import FeatureMarks  # noqa: E402  (found through the line above)
 
+# What hypothesis remembers lies beside our other caches and not in the checkout; and no property fails because a
+# machine is slow or stalls, where each example would have 200 ms.
+configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
+settings.register_profile("ironbook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ironbook")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of this repository and start recording what the tests prove."""
@@ -26,12 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have hypothesis remember beside our other caches and not in the checkout, where any test uses it at all.
-
-    And boto3 read the description of a service once for all sessions, which takes a third of a second for EC2's.
-    """
+    """Have boto3 read the description of a service once for all sessions, which takes a third of a second for EC2's."""
     if session := sys.modules.get("botocore.session"):
         loader = session.create_loader()
         session.create_loader = lambda path=None: loader
-    if configuration := sys.modules.get("hypothesis.configuration"):
-        configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")

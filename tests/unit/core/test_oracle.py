@@ -77,7 +77,7 @@ def compare(script: list[tuple[int, dict[str, int]]]) -> None:
         pair.run((flow.command(kind, **number(kind, drawn, used)) for kind, drawn in script), every=1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(command, max_size=25))
 def test_core_and_oracle_say_the_same(script: list[tuple[int, dict[str, int]]]) -> None:
     """Every event, sum and count is the same after each command."""

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from unit.core.oracle import Oracle
 from unit.core.oracle_book import Book
 from unit.core.scripts import Step, compare, differs, scripts
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(scripts)
 def test_core_and_oracle_say_the_same(script: list[Step]) -> None:
     """Every event, sum, live order, instrument and risk row is the same after each command."""
@@ -47,10 +47,7 @@ def test_a_planted_fault_is_found_and_shrunk(
     """
     failing: list[list[Step]] = []
 
-    @settings(
-        max_examples=2000, deadline=None, database=None, derandomize=True, phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=[HealthCheck.too_slow],
-    )  # fmt: skip
+    @settings(max_examples=2000, database=None, derandomize=True, phases=[Phase.generate, Phase.shrink])
     @given(scripts)
     def search(script: list[Step]) -> None:
         try:

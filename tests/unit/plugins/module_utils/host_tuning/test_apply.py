@@ -464,7 +464,7 @@ def flat(outcome: Outcome) -> set[Change]:
     return set(outcome.changes)
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     absent=st.sets(st.sampled_from(sorted(
         ["/proc/sys/vm/swappiness", THP, "/boot/grub/grub.cfg", "/etc/default/grub", "/proc/interrupts",

@@ -127,7 +127,7 @@ def test_any_drift_converges_in_one_run(moto: Client) -> None:
     before = everything(moto, FOREIGN)
     assert {kind for kind, _ in before} == KINDS.keys()
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=6, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(st.data())
     def promise(data: st.DataObject) -> None:
         sweep(moto)
