@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever account the user works with, no process that the Makefile starts knows of it."""
+"""What the Makefile hands on: nothing of the account that a user works with, and a Python that collects less often."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,9 @@ def make_no_account(key: str) -> subprocess.CompletedProcess[str]:
     )
     assert plan.stdout.startswith("test -z"), "make site asks first"
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_python_in_the_environment_looks_for_garbage_less_often() -> None:
+    """In each process that is started there, whoever starts it (docs/decisions/0026)."""
+    command = [sys.executable, "-c", "import gc; print(*gc.get_threshold())"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "50000 20 100\n"
