@@ -48,7 +48,7 @@ $(VENV)/.ironbook: $(VENV)/.site $(SOURCES)
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--force-reinstall $(VENV)/src
 	@echo "import gc; gc.set_threshold(50_000, 20, 100)  # docs/decisions/0026" > $$($(BIN)/python -c \
-		"import sysconfig; print(sysconfig.get_path('purelib'))")/ironbook_collect_less.pth
+		"import sysconfig; print(sysconfig.get_path('purelib'))")/collect_less.pth
 	@touch $@
 
 # Says what it installs, and nothing where nothing is to be done: make itself would call that "up to date".
