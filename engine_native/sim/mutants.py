@@ -65,7 +65,12 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = [
-    Mutant("the newest order trades first", "matcher_path.h", "name = ib_book_links(book, level_index)->next;", "name = ib_book_links(book, level_index)->prev;"),
+    Mutant(
+        "the newest order trades first",
+        "matcher_path.h",
+        "name = ib_book_links(book, level_index)->next;",
+        "name = ib_book_links(book, level_index)->prev;",
+    ),
     Mutant(
         "no trade at the limit itself", "matcher_path.h", "~incoming->key, reporting", "~incoming->key - 1, reporting"
     ),

@@ -37,8 +37,8 @@ ExecStart=/usr/bin/python3 -c "import time; time.sleep(1e6)" ironbook.cli engine
 WantedBy=multi-user.target
 """
 BARS = {"tuned_without_boot_seconds": 120, "unchanged_seconds": 45, "audit_seconds": 3}
-# What a guest with nothing of ours in it took to boot on the machine that the bars were met on. An emulated processor is as
-# fast as the machine that emulates it: one that boots the same guest in twice the time may take twice the time.
+# What a guest with nothing of ours in it took to boot where the bars were met. An emulated processor is
+# as fast as what emulates it: a machine that boots the same guest in twice the time may take twice the time.
 BARE_BOOT_SECONDS = 33
 # What no tuning of a guest gives it.
 LACKS = {
