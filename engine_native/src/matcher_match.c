@@ -124,8 +124,11 @@ static int is_available(const struct ib_turn *turn, const struct ib_arrival *arr
     int met_own = 0;
     while (sum < needed && !met_own) {
         uint32_t at = better(book, levels[0], levels[1]);
+        if (at == IB_NONE) {
+            break;
+        }
         const struct ib_level level = ib_book_level(book, at);
-        if (at == IB_NONE || level.key > limit || !is_allowed(bands, ib_book_any_price(book, level))) {
+        if (level.key > limit || !is_allowed(bands, ib_book_any_price(book, level))) {
             break;
         }
         sum += available_at(turn, arrival, at, &met_own);
